@@ -1,0 +1,1 @@
+"""How the plugin is built: from this checkout to ``dist/plugin`` and onto an engine."""

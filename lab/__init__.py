@@ -1,0 +1,1 @@
+"""A stock Debian machine with Docker, CAN modules and CAN controllers, anywhere."""

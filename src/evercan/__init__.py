@@ -1,0 +1,5 @@
+"""evercan: CAN buses as Docker networks, and they come back by themselves.
+
+This file stays empty of imports: ``__main__`` binds the plugin's socket before
+anything heavy is loaded, and it is loaded through here.
+"""
