@@ -1,0 +1,50 @@
+"""Runs inside the finished root file system, before it is exported: does it hold together?
+
+It imports what the daemon may ever import, so that a file too many left out by
+``lay_rootfs`` stops the build, and it sees that nothing for breaking out was
+left in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import sys
+
+PACKAGES = ("aiohttp.web", "orjson", "prometheus_client", "pyroute2", "uvloop")
+# Standard modules that are imported late, by name or only on errors.
+LATE = (
+    "argparse", "asyncio", "concurrent.futures", "contextlib", "ctypes", "dataclasses",
+    "email.parser", "encodings.idna", "faulthandler", "gzip", "importlib.metadata", "ipaddress",
+    "json", "logging.handlers", "multiprocessing", "queue", "resource", "select", "signal",
+    "socket", "ssl", "statistics", "struct", "subprocess", "tempfile", "traceback",
+    "typing", "urllib.parse", "uuid", "zlib",
+)  # fmt: skip
+LEFT_OUT = ("pip", "dbm", "tkinter")
+TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/apt")
+
+
+def main() -> None:
+    """Imports everything.
+
+    Raises:
+        ImportError: something needed is missing, or something unwanted is there.
+    """
+    for name in (*PACKAGES, *LATE):
+        importlib.import_module(name)
+    own = importlib.import_module("evercan")
+    for module in pkgutil.walk_packages(own.__path__, "evercan."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for name in LEFT_OUT:
+        if importlib.util.find_spec(name) is not None:
+            raise ImportError(f"{name} is in the root file system and should not be")
+    if found := [tool for tool in TOOLS if os.path.exists(tool)]:
+        raise ImportError(f"tools in the root file system: {found}")
+    print("evercan: the root file system imports whole, under", sys.version.split()[0])
+
+
+if __name__ == "__main__":
+    main()
