@@ -1,0 +1,76 @@
+"""The composition root: settings, log, store, kernel, reconciler, driver, server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+import uvloop
+
+from evercan import log, status
+from evercan.driver import Driver
+from evercan.errors import EvercanError
+from evercan.kernel.rtnetlink import RtnetlinkKernel
+from evercan.protocol.server import Server
+from evercan.reconciler import Reconciler
+from evercan.settings import Settings, read_settings
+from evercan.store import Store
+from evercan.turns import Turns
+
+_log = logging.getLogger(__name__)
+
+
+def main(bound: socket.socket) -> int:
+    """Serve on a listening unix socket until SIGTERM; return the exit status."""
+    try:
+        settings = read_settings(os.environ)
+    except EvercanError as error:
+        log.set_up("info", "text")
+        _log.error("Cannot start: %s", error)
+        logging.shutdown()
+        return 2
+    log.set_up(settings.log_level, settings.log_format)
+    try:
+        uvloop.run(serve(bound, settings))
+    except EvercanError as error:
+        _log.error("Cannot start: %s", error)
+        return 1
+    finally:
+        logging.shutdown()
+    return 0
+
+
+async def serve(bound: socket.socket, settings: Settings) -> None:
+    """Bring back what is on record, then answer until told to stop.
+
+    Raises:
+        StateError: the record cannot be used.
+        KernelError: there is no rtnetlink.
+    """
+    settings.state_folder.mkdir(parents=True, exist_ok=True)
+    store = Store(Path(settings.state_folder))
+    turns = Turns(Reconciler(RtnetlinkKernel(), store))
+    driver = Driver(turns)
+    server = Server(
+        driver,
+        {
+            "health": lambda: status.health(turns.state),
+            "status": lambda: status.status(turns.state),
+        },
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await turns.start()
+    await server.start(bound)
+    _log.info("evercan serves; %d networks on record", len(turns.state.declared.networks))
+    await stopped.wait()
+    # Leaving is not undoing: every interface and rule stays as it is.
+    _log.info("evercan stops; all interfaces stay as they are")
+    await server.close()
+    await turns.close()

@@ -1,0 +1,206 @@
+"""The libnetwork verbs: edit the intent, let it be made true, answer.
+
+Every verb is idempotent and may run concurrently with any other. A verb that
+fails takes back what it asked for, so that nothing stays half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evercan import intent
+from evercan.errors import EvercanError, UnknownNetwork
+from evercan.log import about
+from evercan.model import Declared, Observed, Phase
+from evercan.options import endpoint_options, network_options
+from evercan.plan import Problem, Trouble
+from evercan.reconciler import Edit
+from evercan.turns import Turns
+
+_WAITABLE = frozenset({Trouble.BUS_ABSENT, Trouble.BUS_DOWN})
+"""Troubles that a container may start in: the bus is wired when they end."""
+
+_UNDO_PATIENCE = 1.0
+"""Seconds that a failed call waits for its undoing."""
+
+_log = logging.getLogger(__name__)
+
+
+class Unserved(EvercanError):  # noqa: N818 - reads as the fact that it states
+    """The kernel could not be brought to what was asked."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        """Join the problems' texts, each of which has its remedy."""
+        super().__init__("; ".join(dict.fromkeys(each.text for each in problems)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinAnswer:
+    """What the engine needs to take the container end.
+
+    Attributes:
+        source: the container end's name on the host (``SrcName``).
+        prefix: what the engine calls it inside, before the index it appends
+            (``DstPrefix``).
+    """
+
+    source: str
+    prefix: str
+
+
+class Driver:
+    """The verbs of ``NetworkDriver``, by the names that the engine gives them."""
+
+    def __init__(self, turns: Turns) -> None:
+        """Take the way to the reconciler."""
+        self._turns = turns
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    async def create_network(self, network_id: str, options: Mapping[str, object]) -> None:
+        """Record a network and make its bus interface if there is none.
+
+        Raises:
+            OptionError: an option is wrong; nothing was changed.
+            Unserved: the kernel cannot serve it; nothing was left behind.
+        """
+        wanted = network_options(options)
+        _warn_of_foreign_options(network_id, options)
+
+        def record(declared: Declared, observed: Observed) -> Declared:
+            return intent.create_network(declared, observed, network_id, wanted)
+
+        known = network_id in self._turns.state.declared.networks
+        try:
+            await self._turns.change(record)
+            self._demand(wanted.bus)
+        except BaseException:
+            if not known:
+                await self._take_back(lambda declared, _: declared.without_network(network_id))
+            raise
+        bus = self._turns.state.declared.networks[network_id]
+        _log.info(
+            "Network %s is bus %s (%s, %s)",
+            network_id[:12],
+            bus.bus,
+            bus.kind,
+            "made by evercan" if bus.owns_bus else "found on the host",
+            extra=about(network=network_id, interface=bus.bus),
+        )
+
+    async def delete_network(self, network_id: str) -> None:
+        """Forget a network and remove what was made for it; the unknown is no error."""
+        await self._turns.change(lambda declared, _: declared.without_network(network_id))
+
+    async def create_endpoint(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object]
+    ) -> None:
+        """Record an endpoint and make its vxcan pair on the host.
+
+        Raises:
+            OptionError: an option is wrong; nothing was changed.
+            UnknownNetwork: the network is not on record.
+            Unserved: the kernel cannot serve it; nothing was left behind.
+        """
+        wanted = endpoint_options(options)
+
+        def record(declared: Declared, observed: Observed) -> Declared:
+            return intent.create_endpoint(declared, observed, network_id, endpoint_id, wanted)
+
+        known = endpoint_id in self._turns.state.declared.endpoints
+        try:
+            await self._turns.change(record)
+            self._demand(self._bus(network_id), endpoint_id)
+        except BaseException:
+            if not known:
+                await self._take_back(lambda declared, _: declared.without_endpoint(endpoint_id))
+            raise
+
+    async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
+        """Make an endpoint a member of its bus, recovering whatever is missing for it.
+
+        Raises:
+            UnknownNetwork: the network is not on record.
+            Unserved: the kernel cannot serve it.
+        """
+        declared = self._turns.state.declared
+        known = declared.endpoints.get(endpoint_id)
+        if network_id in declared.networks and (known is None or known.phase is Phase.DORMANT):
+            _log.info(
+                "Endpoint %s not found in memory (likely post-reboot), recreating",
+                endpoint_id[:12],
+                extra=about(network=network_id, endpoint=endpoint_id),
+            )
+        elif known is not None and known.host_end in self._turns.state.observed.links:
+            _log.info(
+                "Interface %s already exists, no recreation needed",
+                known.host_end,
+                extra=about(network=network_id, endpoint=endpoint_id, interface=known.host_end),
+            )
+
+        def record(declared: Declared, observed: Observed) -> Declared:
+            return intent.join(declared, observed, network_id, endpoint_id)
+
+        try:
+            await self._turns.change(record)
+            self._demand(self._bus(network_id), endpoint_id)
+        except BaseException:
+            await self._take_back(lambda declared, _: intent.leave(declared, endpoint_id))
+            raise
+        endpoint = self._turns.state.declared.endpoints[endpoint_id]
+        _log.info(
+            "Joined: %s is a member of %s",
+            endpoint.host_end,
+            self._bus(network_id),
+            extra=about(network=network_id, endpoint=endpoint_id, interface=endpoint.host_end),
+        )
+        return JoinAnswer(source=endpoint.container_end, prefix=endpoint.peer_prefix)
+
+    async def leave(self, endpoint_id: str) -> None:
+        """End a membership; the unknown is no error."""
+        await self._turns.change(lambda declared, _: intent.leave(declared, endpoint_id))
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        """Forget an endpoint and delete its pair; the unknown is no error."""
+        await self._turns.change(lambda declared, _: declared.without_endpoint(endpoint_id))
+
+    def _bus(self, network_id: str) -> str:
+        network = self._turns.state.declared.networks.get(network_id)
+        if network is None:
+            raise UnknownNetwork(network_id)
+        return network.bus
+
+    def _demand(self, bus: str, endpoint_id: str | None = None) -> None:
+        """Raise ``Unserved`` unless what was asked is there, or only waits for hardware."""
+        troubles = self._turns.state.troubles(bus, endpoint_id)
+        blocking = [each for each in troubles if each.kind not in _WAITABLE]
+        if blocking:
+            raise Unserved(blocking)
+
+    async def _take_back(self, edit: Edit) -> None:
+        """Undo an intent whose call fails; the call's own error is the one to report.
+
+        Waits a second at the most: the call may fail because turns take too long,
+        and then the undoing comes with a later one.
+        """
+        undoing = asyncio.create_task(self._turns.change(edit))
+        self._undoing.add(undoing)
+        undoing.add_done_callback(self._undone)
+        await asyncio.wait([undoing], timeout=_UNDO_PATIENCE)
+
+    def _undone(self, undoing: asyncio.Task[None]) -> None:
+        self._undoing.discard(undoing)
+        if not undoing.cancelled() and (error := undoing.exception()) is not None:
+            _log.error("Could not take back a failed call: %s", error)
+
+
+def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> None:
+    foreign = [key for key in options if not key.startswith("vxcan.")]
+    if foreign:
+        _log.warning(
+            "Options that are not evercan's are ignored: %s",
+            ", ".join(sorted(foreign)),
+            extra=about(network=network_id),
+        )

@@ -1,0 +1,93 @@
+"""Everything evercan can refuse or fail at, as one tree.
+
+::
+
+    EvercanError
+    ├── RequestError          what the engine or the user sent is wrong
+    │   ├── OptionError       an option of a network or an endpoint
+    │   └── UnknownNetwork    a network id that is not on record
+    ├── SettingsError         the daemon's own environment
+    ├── StateError            the state file cannot be used or written
+    └── KernelError           the kernel said no
+        └── ModuleMissing     because a module is not loaded
+
+Every message names the thing, its value, and what to do; ``protocol`` is the
+one place that turns an exception into the engine's ``{"Err": …}``.
+"""
+
+from __future__ import annotations
+
+import errno as errno_names
+import os
+
+
+class EvercanError(Exception):
+    """The root: its text is fit for the person who typed the command."""
+
+
+class RequestError(EvercanError):
+    """A request that cannot be carried out as it stands; nothing was changed."""
+
+
+class OptionError(RequestError):
+    """A driver option that is unknown, malformed or impossible here."""
+
+    def __init__(self, option: str, value: object, reason: str, remedy: str) -> None:
+        """Name the option as the user wrote it, for example ``vxcan.id``."""
+        super().__init__(f"option {option}={value!r}: {reason}; {remedy}")
+        self.option = option
+
+
+class UnknownNetwork(RequestError):  # noqa: N818 - reads as the fact that it states
+    """A network id that evercan holds no record of."""
+
+    def __init__(self, network_id: str) -> None:
+        """Take the engine's network id (64 hex digits)."""
+        super().__init__(
+            f"network {network_id!r} is not on record: its state was lost or it was made by "
+            "another driver; remove it and create it again (docker network rm, docker network "
+            "create, or docker compose down && docker compose up)"
+        )
+
+
+class SettingsError(EvercanError):
+    """Settings that cannot be used; lists every mistake, not only the first."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        """Take one sentence a mistake."""
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+class StateError(EvercanError):
+    """The state file could not be read, understood or written."""
+
+
+class KernelError(EvercanError):
+    """A netlink request failed.
+
+    Attributes:
+        code: the errno, positive, as in ``errno.h``.
+    """
+
+    def __init__(self, doing: str, code: int, remedy: str) -> None:
+        """Say what was being done, with the interface's name in it."""
+        symbol = errno_names.errorcode.get(code, str(code))
+        super().__init__(f"{doing}: {os.strerror(code)} ({symbol}); {remedy}")
+        self.code = code
+
+
+class ModuleMissing(KernelError):  # noqa: N818 - reads as the fact that it states
+    """The kernel lacks a module, and a plugin may not load one (CAP_SYS_MODULE)."""
+
+    def __init__(self, module: str) -> None:
+        """Take the module's name as ``modprobe`` wants it, for example ``can-gw``."""
+        super().__init__(
+            f"the kernel has no {module}",
+            errno_names.EOPNOTSUPP,
+            f"on the host run 'modprobe {module}' and put {module} into "
+            "/etc/modules-load.d/evercan.conf; if there is no such module, install the kernel "
+            "package that has it (Ubuntu: linux-modules-extra-$(uname -r); Debian: "
+            "linux-image-amd64 or linux-image-arm64, not the cloud kernel)",
+        )
+        self.module = module

@@ -1,0 +1,173 @@
+"""How the intent changes: each engine call, each start and each look at the kernel.
+
+Pure functions from one ``Declared`` to the next. They refuse by raising, and
+then nothing has changed; they are idempotent, since the engine repeats itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evercan.errors import OptionError, RequestError, UnknownNetwork
+from evercan.model import BusKind, Declared, Endpoint, Network, Observed, Phase
+from evercan.names import pair_names
+from evercan.options import DEV, EndpointOptions, NetworkOptions
+
+
+def create_network(
+    declared: Declared, observed: Observed, network_id: str, options: NetworkOptions
+) -> Declared:
+    """Record a network, and what its bus interface turns out to be.
+
+    Raises:
+        OptionError: the interface of that name exists and is no CAN bus.
+        RequestError: the id is on record with other options.
+    """
+    known = declared.networks.get(network_id)
+    if known is not None:
+        if (known.bus, known.peer_prefix) == (options.bus, options.peer_prefix):
+            return declared
+        raise RequestError(
+            f"network {network_id} is on record with bus {known.bus} and peer prefix "
+            f"{known.peer_prefix!r}, not {options.bus} and {options.peer_prefix!r}; remove it first"
+        )
+    link = observed.find(options.bus)
+    if link is None:
+        kind, owns = BusKind.VIRTUAL, True
+    else:
+        pairs = {each.host_end for each in declared.endpoints.values()}
+        pairs |= {each.container_end for each in declared.endpoints.values()}
+        if not link.is_can or link.name in pairs:
+            what = "a container's CAN interface" if link.name in pairs else "no CAN interface"
+            raise OptionError(
+                DEV,
+                options.bus,
+                f"the host's interface {options.bus} is {what}",
+                "choose another vxcan.dev or vxcan.id",
+            )
+        kind = BusKind.VIRTUAL if link.kind in ("vcan", "vxcan") else BusKind.PHYSICAL
+        # An interface that evercan made for another network, or made and was
+        # about to remove, stays evercan's to remove.
+        owns = link.is_ours and (
+            options.bus in declared.retired
+            or any(each.owns_bus for each in declared.networks.values() if each.bus == options.bus)
+        )
+    return declared.with_network(
+        Network(
+            id=network_id,
+            bus=options.bus,
+            kind=kind,
+            owns_bus=owns,
+            peer_prefix=options.peer_prefix,
+        )
+    )
+
+
+def create_endpoint(
+    declared: Declared,
+    observed: Observed,
+    network_id: str,
+    endpoint_id: str,
+    options: EndpointOptions,
+) -> Declared:
+    """Record an endpoint and choose its names.
+
+    Raises:
+        UnknownNetwork: the network is not on record.
+        RequestError: the endpoint is on record with another network.
+    """
+    network = declared.networks.get(network_id)
+    if network is None:
+        raise UnknownNetwork(network_id)
+    known = declared.endpoints.get(endpoint_id)
+    if known is not None:
+        if known.network != network_id:
+            raise RequestError(
+                f"endpoint {endpoint_id} is on record with network {known.network}, "
+                f"not {network_id}; remove it there first"
+            )
+        return declared
+    taken = observed.names() | declared.retired | set(declared.networks_by_bus())
+    for each in declared.endpoints.values():
+        taken |= {each.host_end, each.container_end}
+    host_end, container_end = pair_names(endpoint_id, taken)
+    return declared.with_endpoint(
+        Endpoint(
+            id=endpoint_id,
+            network=network_id,
+            host_end=host_end,
+            container_end=container_end,
+            peer_prefix=options.peer_prefix or network.peer_prefix,
+        )
+    )
+
+
+def join(declared: Declared, observed: Observed, network_id: str, endpoint_id: str) -> Declared:
+    """Make an endpoint a member; one that is not on record is recorded anew.
+
+    Raises:
+        UnknownNetwork: the network is not on record.
+        RequestError: the endpoint is on record with another network.
+    """
+    declared = create_endpoint(declared, observed, network_id, endpoint_id, EndpointOptions())
+    endpoint = declared.endpoints[endpoint_id]
+    return declared.with_endpoint(replace(endpoint, phase=Phase.OFFERED))
+
+
+def move(declared: Declared, endpoint_id: str, phase: Phase) -> Declared:
+    """Put an endpoint into a phase; the unknown is no error."""
+    endpoint = declared.endpoints.get(endpoint_id)
+    if endpoint is None or endpoint.phase is phase:
+        return declared
+    return declared.with_endpoint(replace(endpoint, phase=phase))
+
+
+def leave(declared: Declared, endpoint_id: str) -> Declared:
+    """End a membership; the pair stays until the engine has handed its end back."""
+    endpoint = declared.endpoints.get(endpoint_id)
+    if endpoint is None or not endpoint.is_member:
+        return declared
+    return move(declared, endpoint_id, Phase.LEFT)
+
+
+def wake(declared: Declared, boot: str) -> Declared:
+    """Read the record with the eyes of a new process.
+
+    Another boot id means that no namespace of the old one lives: its endpoints
+    fall dormant, and those that already were dormant are forgotten, since the
+    engine has had a whole boot to speak of them. In the same boot a call that
+    was under way when the process died will not be finished: an endpoint that
+    was created and never joined falls dormant too (its options are kept in case
+    the engine does come back), one that was offered counts as taken.
+    """
+    same_boot = declared.boot == boot
+    awake = replace(declared, boot=boot)
+    for endpoint in declared.endpoints.values():
+        if endpoint.phase is Phase.DORMANT:
+            awake = awake.without_endpoint(endpoint.id)
+        elif not same_boot or endpoint.phase is Phase.CREATED:
+            awake = move(awake, endpoint.id, Phase.DORMANT)
+        elif endpoint.phase is Phase.OFFERED:
+            awake = move(awake, endpoint.id, Phase.JOINED)
+    return awake
+
+
+def settle(declared: Declared, observed: Observed) -> Declared:
+    """Take into the record what the kernel shows to have happened.
+
+    An offered pair whose other end is in a namespace was taken. A joined pair
+    whose other end is back on the host was handed back by the engine, or never
+    taken, and the call that should have said so got lost: it falls dormant. A
+    retired name that is gone needs no remembering.
+    """
+    settled = declared
+    for endpoint in declared.endpoints.values():
+        link = observed.links.get(endpoint.host_end)
+        if link is None or not link.is_ours:
+            continue
+        if endpoint.phase is Phase.OFFERED and link.peer_nsid is not None:
+            settled = move(settled, endpoint.id, Phase.JOINED)
+        elif endpoint.phase is Phase.JOINED and link.peer_nsid is None:
+            settled = move(settled, endpoint.id, Phase.DORMANT)
+    gone = frozenset(name for name in settled.retired if name not in observed.links)
+    return replace(settled, retired=settled.retired - gone) if gone else settled

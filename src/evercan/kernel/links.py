@@ -1,0 +1,180 @@
+"""Links as bytes and back; no I/O.
+
+Encoding is pyroute2's (``ifinfmsg``), taught the vxcan kind that it does not
+know. Decoding is our own: a look at the host reads every link there is, and of
+each only a handful of attributes, which the general decoder takes a
+millisecond for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+from evercan.kernel.netlink import HEADER, Message, align
+from evercan.kernel.slim_pyroute2 import load_ifinfmsg
+from evercan.model import LINK_GROUP, Link
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+_CREATE_EXCL = 0x400 | 0x200
+
+IFF_UP, IFF_LOWER_UP = 0x1, 0x1_0000
+ARPHRD_CAN = 280
+
+_IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, change
+_ATTRIBUTE = struct.Struct("=HH")
+_I32 = struct.Struct("=i")
+_U32 = struct.Struct("=I")
+_TYPE_MASK = 0x3FFF
+
+_IFNAME, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 5, 18, 27, 29
+_LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
+_INFO_KIND = 1
+_SKIP_STATS = 1 << 3
+
+
+@cache
+def _ifinfmsg() -> Any:
+    """Return pyroute2's link message, with the vxcan kind registered."""
+    ifinfmsg = load_ifinfmsg()
+    veth_data = ifinfmsg.ifinfo.veth_data
+
+    class VxcanData(veth_data):  # type: ignore[misc,valid-type] # pyroute2 is untyped
+        """``VXCAN_INFO_PEER`` of ``linux/can/vxcan.h``: the same shape as veth's."""
+
+        nla_map = (("VXCAN_INFO_UNSPEC", "none"), ("VXCAN_INFO_PEER", "info_peer"))
+
+    ifinfmsg.ifinfo.register_link_kind(module={"vxcan": VxcanData})
+    return ifinfmsg
+
+
+def _encode(attributes: list[tuple[str, object]], *, index: int = 0, flags: int = 0) -> bytes:
+    message = _ifinfmsg()()
+    message["index"] = index
+    message["flags"] = flags
+    message["change"] = flags
+    message["attrs"] = attributes
+    message.encode()
+    return bytes(message.data[HEADER.size :])
+
+
+def make_vcan(name: str) -> Message:
+    """Encode the request for a tagged vcan; EEXIST if the name is taken."""
+    return Message(
+        RTM_NEWLINK,
+        _CREATE_EXCL,
+        _encode(
+            [
+                ("IFLA_IFNAME", name),
+                ("IFLA_GROUP", LINK_GROUP),
+                ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vcan")]}),
+            ]
+        ),
+    )
+
+
+def make_pair(host_end: str, container_end: str) -> Message:
+    """Encode the request for a tagged vxcan pair, both ends on the host and down."""
+    peer = {"attrs": [("IFLA_IFNAME", container_end), ("IFLA_GROUP", LINK_GROUP)]}
+    info = [
+        ("IFLA_INFO_KIND", "vxcan"),
+        ("IFLA_INFO_DATA", {"attrs": [("VXCAN_INFO_PEER", peer)]}),
+    ]
+    return Message(
+        RTM_NEWLINK,
+        _CREATE_EXCL,
+        _encode(
+            [
+                ("IFLA_IFNAME", host_end),
+                ("IFLA_GROUP", LINK_GROUP),
+                ("IFLA_LINKINFO", {"attrs": info}),
+            ]
+        ),
+    )
+
+
+def set_up(name: str) -> Message:
+    """Encode the request that sets an interface up, found by its name."""
+    return Message(RTM_SETLINK, 0, _encode([("IFLA_IFNAME", name)], flags=IFF_UP))
+
+
+def delete(index: int) -> Message:
+    """Encode the request that deletes an interface.
+
+    Raises:
+        ValueError: the index is not one: index 0 would select by other means.
+    """
+    if index <= 0:
+        raise ValueError(f"an interface needs an index above 0, not {index}")
+    return Message(RTM_DELLINK, 0, _IFINFOMSG.pack(0, 0, index, 0, 0))
+
+
+def list_all() -> Message:
+    """Encode the request for all links, without their statistics."""
+    mask = struct.pack("=HHI", 8, _EXT_MASK, _SKIP_STATS)
+    return Message(RTM_GETLINK, 0, _IFINFOMSG.pack(0, 0, 0, 0, 0) + mask)
+
+
+def decode_links(chunks: Iterable[bytes]) -> Iterator[Link]:
+    """Decode a dump, or notifications, into links."""
+    for data in chunks:
+        offset = 0
+        while offset + HEADER.size <= len(data):
+            length, kind, _, _, _ = HEADER.unpack_from(data, offset)
+            if kind == RTM_NEWLINK:
+                yield _decode(data, offset + HEADER.size, offset + length)
+            offset += align(length)
+
+
+def _attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield type, first and last byte of each attribute."""
+    while at + _ATTRIBUTE.size <= end:
+        size, kind = _ATTRIBUTE.unpack_from(data, at)
+        yield kind & _TYPE_MASK, at + _ATTRIBUTE.size, at + size
+        at += max(align(size), _ATTRIBUTE.size)
+
+
+def _text(data: bytes, start: int, stop: int) -> str:
+    return data[start:stop].rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def _decode(data: bytes, at: int, end: int) -> Link:
+    _, hardware, index, flags, _ = _IFINFOMSG.unpack_from(data, at)
+    name = kind = ""
+    group = 0
+    peer_index: int | None = None
+    peer_nsid: int | None = None
+    altnames: list[str] = []
+    for attribute, start, stop in _attributes(data, at + _IFINFOMSG.size, end):
+        if attribute == _IFNAME:
+            name = _text(data, start, stop)
+        elif attribute == _LINK:
+            (peer_index,) = _I32.unpack_from(data, start)
+        elif attribute == _GROUP:
+            (group,) = _U32.unpack_from(data, start)
+        elif attribute == _LINK_NETNSID:
+            (peer_nsid,) = _I32.unpack_from(data, start)
+        elif attribute == _LINKINFO:
+            for inner, first, last in _attributes(data, start, stop):
+                if inner == _INFO_KIND:
+                    kind = _text(data, first, last)
+        elif attribute == _PROP_LIST:
+            altnames += [
+                _text(data, first, last)
+                for inner, first, last in _attributes(data, start, stop)
+                if inner == _ALT_IFNAME
+            ]
+    return Link(
+        index=index,
+        name=name,
+        kind=kind,
+        is_can=hardware == ARPHRD_CAN,
+        up=bool(flags & IFF_UP),
+        running=bool(flags & IFF_LOWER_UP),
+        group=group,
+        peer_index=peer_index,
+        peer_nsid=peer_nsid,
+        altnames=frozenset(altnames),
+    )

@@ -1,0 +1,252 @@
+"""A netlink socket: batches in, acknowledgements out, dumps that are whole.
+
+Blocking, for use in a worker thread: the kernel answers rtnetlink requests
+within the system call that sends them. Framing is that of
+``linux/netlink.h``; this module does not know what the messages mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from evercan.errors import KernelError
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+ERROR = struct.Struct("=i")
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+REQUEST, ACK, DUMP = 0x01, 0x04, 0x300
+DUMP_INTR = 0x10
+CAPPED, ACK_TLVS = 0x100, 0x200
+NLMSGERR_ATTR_MSG = 1
+
+_SOL_NETLINK = 270
+_CAP_ACK, _EXT_ACK, _STRICT_CHK = 10, 11, 12
+_SO_RCVBUFFORCE = 33
+
+_BATCH = 400
+"""Messages sent at once: their errors, each at most a page, fit the receive buffer."""
+_RECEIVE_BUFFER = 4 << 20
+_CHUNK = 1 << 16
+_TIMEOUT = 5.0
+_DUMP_ATTEMPTS = 10
+
+
+class Message(NamedTuple):
+    """A request without its header: ``RTM_*`` type, extra ``NLM_F_*`` flags, payload."""
+
+    type: int
+    flags: int
+    payload: bytes
+
+
+class Refusal(NamedTuple):
+    """The kernel's answer to one message: errno (0 is success) and its own words, if any."""
+
+    code: int
+    words: str = ""
+
+
+def align(length: int) -> int:
+    """Round up to the four bytes that netlink aligns to."""
+    return (length + 3) & ~3
+
+
+class NetlinkSocket:
+    """A ``NETLINK_ROUTE`` socket of this process.
+
+    Raises:
+        KernelError: the socket cannot be made, or the kernel does not answer.
+    """
+
+    def __init__(self) -> None:
+        """Open it; needs no privilege until something is changed."""
+        try:
+            self._socket = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+            )
+        except OSError as error:
+            raise KernelError(
+                "open a netlink socket", error.errno or errno.EIO, "this host has no rtnetlink"
+            ) from error
+        for option in (_CAP_ACK, _EXT_ACK, _STRICT_CHK):
+            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self._socket.settimeout(_TIMEOUT)
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        """Return the socket itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it; what was asked stays done."""
+        self._socket.close()
+
+    def dump(self, message: Message) -> list[bytes]:
+        """Ask for a table; return the datagrams, each a run of whole messages.
+
+        A dump during which the table changed is asked for again
+        (``NLM_F_DUMP_INTR``); a table that never holds still is returned as last
+        seen, since the next look mends what this one missed.
+
+        Raises:
+            KernelError: the kernel refused the dump.
+        """
+        for _ in range(_DUMP_ATTEMPTS):
+            chunks, interrupted = self._dump_once(message)
+            if not interrupted:
+                break
+        return chunks
+
+    def _dump_once(self, message: Message) -> tuple[list[bytes], bool]:
+        sequence = self._send([message], DUMP)
+        chunks: list[bytes] = []
+        interrupted = False
+        while True:
+            data = self._receive()
+            length, kind, flags, seen, _ = HEADER.unpack_from(data)
+            if seen != sequence:
+                continue  # the rest of an answer that an earlier error cut short
+            interrupted |= bool(flags & DUMP_INTR)
+            if kind == NLMSG_ERROR:
+                raise self._error("read the kernel's table", _refusal(data, 0, length, flags))
+            end = self._last(data)
+            if end is None:
+                chunks.append(data)
+                continue
+            offset, length, flags = end
+            interrupted |= bool(flags & DUMP_INTR)
+            if offset:
+                chunks.append(data[:offset])
+            if length >= HEADER.size + 4:
+                (code,) = ERROR.unpack_from(data, offset + HEADER.size)
+                if code < 0:
+                    raise self._error("read the kernel's table", Refusal(-code))
+            return chunks, interrupted
+
+    @staticmethod
+    def _last(data: bytes) -> tuple[int, int, int] | None:
+        """Find NLMSG_DONE: its offset, length and flags."""
+        offset = 0
+        while offset + HEADER.size <= len(data):
+            length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
+            if kind == NLMSG_DONE:
+                return offset, length, flags
+            offset += align(length)
+        return None
+
+    def batch(self, messages: Sequence[Message]) -> list[Refusal]:
+        """Send requests in order and return the kernel's answer to each.
+
+        Only the last message of a batch asks for an acknowledgement: the kernel
+        handles them in order and reports every error unasked
+        (``netlink_rcv_skb``), so one answer says that all were handled.
+        """
+        answers: list[Refusal] = []
+        for start in range(0, len(messages), _BATCH):
+            answers += self._batch_once(messages[start : start + _BATCH])
+        return answers
+
+    def _batch_once(self, messages: Sequence[Message]) -> list[Refusal]:
+        last = self._send(messages, 0)
+        first = last - len(messages) + 1
+        answers = [Refusal(0)] * len(messages)
+        while True:
+            data = self._receive()
+            offset = 0
+            while offset + HEADER.size <= len(data):
+                length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
+                if kind == NLMSG_ERROR and first <= sequence <= last:
+                    answers[sequence - first] = _refusal(data, offset, length, flags)
+                    if sequence == last:
+                        return answers
+                offset += align(length)
+
+    def request(self, message: Message) -> tuple[bytes | None, Refusal]:
+        """Send one request that is answered by at most one message; return its datagram."""
+        sequence = self._send([message], 0)
+        answer: bytes | None = None
+        while True:
+            data = self._receive()
+            length, kind, flags, seen, _ = HEADER.unpack_from(data)
+            if seen != sequence:
+                continue
+            if kind == NLMSG_ERROR:
+                return answer, _refusal(data, 0, length, flags)
+            answer = data
+
+    def _send(self, messages: Sequence[Message], flags: int) -> int:
+        """Send messages under fresh sequence numbers; return the last one's."""
+        parts: list[bytes] = []
+        for position, message in enumerate(messages, start=1):
+            self._sequence = (self._sequence % 0x7FFF_FFFF) + 1
+            acknowledge = ACK if not flags and position == len(messages) else 0
+            length = HEADER.size + len(message.payload)
+            parts.append(
+                HEADER.pack(
+                    length,
+                    message.type,
+                    REQUEST | acknowledge | flags | message.flags,
+                    self._sequence,
+                    0,
+                )
+            )
+            parts.append(message.payload)
+            parts.append(b"\0" * (align(length) - length))
+        try:
+            self._socket.send(b"".join(parts))
+        except OSError as error:
+            raise self._failure("send to the kernel", error) from error
+        return self._sequence
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(_CHUNK)
+        except OSError as error:
+            raise self._failure("hear from the kernel", error) from error
+
+    @staticmethod
+    def _failure(doing: str, error: OSError) -> KernelError:
+        code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno or errno.EIO
+        return KernelError(doing, code, "evercan tries again at the next check")
+
+    @staticmethod
+    def _error(doing: str, refusal: Refusal) -> KernelError:
+        return KernelError(doing, refusal.code, refusal.words or os.strerror(refusal.code))
+
+
+def _refusal(data: bytes, offset: int, length: int, flags: int) -> Refusal:
+    """Read an NLMSG_ERROR: the errno and, from the extended part, the kernel's words."""
+    (code,) = ERROR.unpack_from(data, offset + HEADER.size)
+    words = ""
+    if flags & ACK_TLVS:
+        at = offset + HEADER.size + ERROR.size + HEADER.size
+        if not flags & CAPPED:
+            (echoed,) = struct.unpack_from("=I", data, offset + HEADER.size + ERROR.size)
+            at += align(echoed) - HEADER.size
+        while at + 4 <= offset + length:
+            size, kind = struct.unpack_from("=HH", data, at)
+            if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
+                words = data[at + 4 : at + size].rstrip(b"\0").decode(errors="replace")
+            at += max(align(size), 4)
+    return Refusal(-code, words)

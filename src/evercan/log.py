@@ -1,0 +1,135 @@
+"""Log lines that never hold up the daemon.
+
+The engine reads a plugin's stdout and stderr through pipes, and under
+live-restore nobody reads them while the engine is down: a write into a full
+pipe blocks. So records go to a bounded queue, a thread writes them, and what
+does not fit is counted and said later.
+
+Normal lines go to stdout, warnings and errors to stderr. What a line is about
+(network, endpoint, interface, call) follows it as ``key=value``, or as fields
+in JSON.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+
+_CAPACITY = 10_000
+_ABOUT = "about"
+
+call_id: ContextVar[str | None] = ContextVar("call_id", default=None)
+"""The engine call that is being answered; goes into every line that it causes."""
+
+
+def about(**fields: object) -> dict[str, Mapping[str, object]]:
+    """Say what a line is about: ``_log.info("…", extra=about(endpoint=…))``."""
+    return {_ABOUT: fields}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = dict(getattr(record, _ABOUT, {}))
+    call = getattr(record, "call", None)
+    if call is not None:
+        fields["call"] = call
+    return fields
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people; the engine's journal adds the time."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write level, message and what it is about; ids as people know them, 12 digits."""
+        parts = [f"{record.levelname:<7} {record.getMessage()}"]
+        for key, value in _fields(record).items():
+            text = str(value)
+            parts.append(f"{key}={text[:12] if len(text) == 64 else text}")
+        if record.exc_info:
+            parts.append("\n" + self.formatException(record.exc_info))
+        return " ".join(parts)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write time (seconds since the epoch), level, logger, message and fields."""
+        document: dict[str, Any] = {
+            "time": round(record.created, 6),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            document["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(document, default=str).decode()
+
+
+class QueueingHandler(logging.Handler):
+    """Hands records to a thread that writes them; drops and counts what does not fit."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        """Start the writing thread, which dies with the process."""
+        super().__init__()
+        self.setFormatter(formatter)
+        self._queue: queue.Queue[tuple[int, bytes] | None] = queue.Queue(_CAPACITY)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue one record; never blocks."""
+        record.call = call_id.get()
+        try:
+            stream = 2 if record.levelno >= logging.WARNING else 1
+            self._queue.put_nowait((stream, (self.format(record) + "\n").encode()))
+        except queue.Full:
+            self._dropped += 1
+        except Exception:  # noqa: BLE001 - logging must not bring its caller down
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Give the thread a second to write what is queued."""
+        try:
+            self._queue.put_nowait(None)
+        except queue.Full:
+            self._dropped += 1
+        else:
+            self._thread.join(timeout=1)
+        super().close()
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            stream, line = item
+            if self._dropped:
+                line += (
+                    f"WARNING {self._dropped} log lines were dropped: nobody read them\n".encode()
+                )
+                self._dropped = 0
+            try:
+                while line:
+                    line = line[os.write(stream, line) :]
+            except OSError:
+                self._dropped += 1
+
+
+def set_up(level: str, style: str) -> None:
+    """Send the whole process's log through one queue.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        style: ``text`` or ``json``.
+    """
+    formatter = JsonFormatter() if style == "json" else TextFormatter()
+    root = logging.getLogger()
+    root.handlers[:] = [QueueingHandler(formatter)]
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)

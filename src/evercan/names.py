@@ -1,0 +1,64 @@
+"""Interface names: valid, short enough, and never somebody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+
+from evercan.model import MAX_NAME
+
+PAIR_PREFIX = "vxcan"
+"""Host ends are ``vxcan`` and eight hex digits; the container end adds a ``p``."""
+
+_DIGITS = 8
+
+
+def complaint(name: str, *, room: int = 0) -> str | None:
+    """Say why the kernel would refuse an interface name; None when it would not.
+
+    The rules are those of ``dev_valid_name`` in ``net/core/dev.c``, and no ``%``,
+    which ``dev_alloc_name`` takes for a pattern.
+
+    Args:
+        name: the name, or a prefix of one.
+        room: bytes that something will append to it.
+    """
+    if not name:
+        return "is empty"
+    if name in (".", ".."):
+        return "is a path component, not a name"
+    if re.search(r"[/:%\s]|[^\x21-\x7e]", name):
+        return "has a character that interface names cannot have (use letters, digits, - _ .)"
+    if len(name.encode()) + room > MAX_NAME:
+        with_room = f" with the {room} that the engine appends" if room else ""
+        return f"is {len(name.encode())} bytes{with_room}, an interface name has at most {MAX_NAME}"
+    return None
+
+
+def _candidates(endpoint_id: str) -> Iterator[str]:
+    """Yield eight-digit keys for an endpoint: windows of its id, then of its digests."""
+    if re.fullmatch(r"[0-9a-f]+", endpoint_id):
+        for start in range(0, len(endpoint_id) - _DIGITS + 1, _DIGITS):
+            yield endpoint_id[start : start + _DIGITS]
+    for salt in range(2**16):
+        yield hashlib.sha256(f"{salt}:{endpoint_id}".encode()).hexdigest()[:_DIGITS]
+
+
+def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
+    """Choose the names of an endpoint's pair: host end, container end.
+
+    The first choice is the id's first eight digits, as people know it from the
+    ancestors. Ids that share them get other names instead of each other's
+    interface.
+
+    Args:
+        endpoint_id: the engine's endpoint id.
+        taken: names that are in use on the host or on record.
+    """
+    for key in _candidates(endpoint_id):
+        host_end = f"{PAIR_PREFIX}{key}"
+        container_end = f"{host_end}p"
+        if host_end not in taken and container_end not in taken:
+            return host_end, container_end
+    raise AssertionError("65,536 digests of one id are all taken")

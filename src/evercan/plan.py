@@ -1,0 +1,240 @@
+"""What has to happen for the kernel to be as declared; pure.
+
+A plan that is empty is the proof that all is well: the reconciler applies
+plans until it gets one, and health is the same plan, not applied.
+
+The rules of a bus: for every two members a ≠ b (the bus interface and each
+joined endpoint) one classic and one FD rule from a to b. can-gw forwards a
+frame only once (``max_hops``), so a full mesh is needed. Why these flags:
+
+- ``CGW_FLAGS_CAN_ECHO`` towards the bus interface only, so that programs on
+  the host see the frame there. Towards a host end nobody listens, and each
+  echo would run all rules of that end again.
+- ``CGW_FLAGS_CAN_IIF_TX_OK`` always: without it the kernel drops a frame
+  whose sender's ifindex *in its container* equals the target's on the host.
+- a hop limit of 1, which keeps the former safe at any ``max_hops``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import permutations
+
+from evercan.errors import ModuleMissing
+from evercan.model import BusKind, Declared, Endpoint, Link, Observed, Phase, Rule
+from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp, Step
+
+ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
+"""``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""
+
+
+class Trouble(StrEnum):
+    """What keeps a bus or an endpoint from being whole and no step can mend."""
+
+    MODULE_MISSING = "module-missing"
+    BUS_ABSENT = "bus-absent"
+    BUS_DOWN = "bus-down"
+    BUS_FOREIGN = "bus-foreign"
+    PAIR_MISSING = "pair-missing"
+    PAIR_FOREIGN = "pair-foreign"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A trouble, whom it concerns, and what a person can do.
+
+    Attributes:
+        kind: what it is, for machines.
+        bus: the bus interface concerned.
+        endpoint: the endpoint id, when it concerns one alone.
+        text: what is wrong, and the remedy.
+    """
+
+    kind: Trouble
+    bus: str
+    endpoint: str | None = None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in the order to take them, and the problems that none of them mends."""
+
+    steps: tuple[Step, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def mesh(bus_index: int, member_indexes: Iterable[int]) -> Iterator[Rule]:
+    """Yield every rule that a bus wants, given the ifindexes of its members."""
+    for source, target in permutations((bus_index, *member_indexes), 2):
+        flags = IIF_TX_OK | ECHO if target == bus_index else IIF_TX_OK
+        yield Rule(source, target, flags)
+        yield Rule(source, target, flags | FD)
+
+
+def make_plan(declared: Declared, observed: Observed) -> Plan:
+    """Compare what is wanted with what is there.
+
+    Links come first; the rules of links that do not exist yet come in the plan
+    of the next look, when their ifindexes are known.
+    """
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    wanted: dict[str, Counter[Rule]] = {}
+
+    for bus in declared.networks_by_bus():
+        members = _plan_pairs(declared, observed, bus, steps, problems)
+        bus_link = _plan_bus(declared, observed, bus, steps, problems)
+        if not observed.can_gw:
+            problems.append(
+                Problem(kind=Trouble.MODULE_MISSING, bus=bus, text=str(ModuleMissing("can-gw")))
+            )
+        # Without a bus interface the members still hear each other.
+        indexes = [link.index for link in members]
+        if bus_link is not None:
+            rules = mesh(bus_link.index, indexes)
+        else:
+            rules = (
+                Rule(source, target, flags)
+                for source, target in permutations(indexes, 2)
+                for flags in (IIF_TX_OK, IIF_TX_OK | FD)
+            )
+        wanted[bus] = Counter(rules)
+
+    if observed.can_gw:
+        steps += _plan_rules(declared, observed, wanted)
+    steps += _plan_removals(declared, observed)
+    return Plan(steps=tuple(steps), problems=tuple(problems))
+
+
+def _plan_bus(
+    declared: Declared, observed: Observed, bus: str, steps: list[Step], problems: list[Problem]
+) -> Link | None:
+    """Plan for one bus interface; return it when rules can be laid to it."""
+    networks = [each for each in declared.networks.values() if each.bus == bus]
+    kind = networks[0].kind
+    link = observed.find(bus)
+    if link is None:
+        if kind is BusKind.VIRTUAL:
+            steps.append(MakeBus(bus))
+        else:
+            problems.append(
+                Problem(
+                    kind=Trouble.BUS_ABSENT,
+                    bus=bus,
+                    text=f"the CAN controller {bus} is absent; plug it in or load its driver, "
+                    "the bus is wired the moment it appears",
+                )
+            )
+        return None
+    if not link.is_can:
+        problems.append(
+            Problem(
+                kind=Trouble.BUS_FOREIGN,
+                bus=bus,
+                text=f"the host's interface {bus} is no CAN interface any more; rename it",
+            )
+        )
+        return None
+    if not link.up:
+        if link.is_ours and any(each.owns_bus for each in networks):
+            steps.append(SetUp(bus, None, link.name))
+        else:
+            problems.append(
+                Problem(
+                    kind=Trouble.BUS_DOWN,
+                    bus=bus,
+                    text=f"the bus interface {bus} is down and not evercan's to set up; "
+                    f"on the host run 'ip link set {bus} up'",
+                )
+            )
+    return link
+
+
+def _plan_pairs(
+    declared: Declared, observed: Observed, bus: str, steps: list[Step], problems: list[Problem]
+) -> list[Link]:
+    """Plan for the pairs of one bus; return the host ends that rules can be laid to."""
+    members: list[Link] = []
+    for endpoint in declared.endpoints.values():
+        if declared.networks[endpoint.network].bus != bus:
+            continue
+        if endpoint.phase not in (Phase.CREATED, Phase.OFFERED, Phase.JOINED):
+            continue
+        link = observed.links.get(endpoint.host_end)
+        if link is None:
+            if endpoint.phase is Phase.JOINED:
+                problems.append(_lost(bus, endpoint))
+            else:
+                steps.append(MakePair(bus, endpoint.id, endpoint.host_end, endpoint.container_end))
+        elif not link.is_ours:
+            problems.append(
+                Problem(
+                    kind=Trouble.PAIR_FOREIGN,
+                    bus=bus,
+                    endpoint=endpoint.id,
+                    text=f"the host's interface {link.name} bears the name of an endpoint's pair "
+                    "and is not evercan's; rename or remove it",
+                )
+            )
+        else:
+            if not link.up:
+                steps.append(SetUp(bus, endpoint.id, link.name))
+            if endpoint.is_member:
+                members.append(link)
+    return members
+
+
+def _lost(bus: str, endpoint: Endpoint) -> Problem:
+    return Problem(
+        kind=Trouble.PAIR_MISSING,
+        bus=bus,
+        endpoint=endpoint.id,
+        text=f"the interface pair {endpoint.host_end} of endpoint {endpoint.id[:12]} is gone from "
+        "under a running container; restart the container",
+    )
+
+
+def _plan_rules(
+    declared: Declared, observed: Observed, wanted: dict[str, Counter[Rule]]
+) -> Iterator[Step]:
+    """Plan the rules: what is missing first, then what is surplus and ours.
+
+    A rule is ours if an end of ours is in it (facts of ``net/can/gw.c``: a plain
+    rule carries no owner). Adding first means that no frame is lost meanwhile.
+    """
+    bus_of: dict[int, str] = {}
+    for endpoint in declared.endpoints.values():
+        link = observed.links.get(endpoint.host_end)
+        # The rules of a pair that is about to be deleted go with it.
+        retired = endpoint.host_end in declared.retired
+        if link is not None and link.is_ours and not retired:
+            bus_of[link.index] = declared.networks[endpoint.network].bus
+    all_wanted: Counter[Rule] = Counter()
+    for bus, rules in wanted.items():
+        all_wanted.update(rules)
+        missing = tuple((rules - observed.rules).elements())
+        if missing:
+            yield AddRules(bus, missing)
+    surplus: dict[str, list[Rule]] = {}
+    for rule, count in observed.rules.items():
+        owner = bus_of.get(rule.source) or bus_of.get(rule.target)
+        if owner is None:
+            continue
+        extra = count - all_wanted[rule]
+        if extra > 0:
+            surplus.setdefault(owner, []).extend([rule] * extra)
+    for bus, drop in surplus.items():
+        yield DropRules(bus, tuple(drop))
+
+
+def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
+    """Plan to delete what evercan made (by its record and by the tag) and wants no more."""
+    for name in sorted(declared.retired):
+        link = observed.links.get(name)
+        if link is not None and link.is_ours:
+            yield DeleteLink(link.index, link.name)

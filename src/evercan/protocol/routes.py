@@ -1,0 +1,114 @@
+"""The verbs of ``NetworkDriver``: which request each takes, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from evercan.driver import Driver
+from evercan.protocol.requests import (
+    CreateEndpointRequest,
+    CreateNetworkRequest,
+    EndpointRequest,
+    NetworkRequest,
+    parse_body,
+)
+
+Answer = Mapping[str, Any]
+Verb = Callable[[bytes], Awaitable[Answer]]
+
+_DONE: Answer = {}
+
+# What evercan has no part in: port mappings, swarm and discovery.
+_NOT_OURS = (
+    "ProgramExternalConnectivity",
+    "RevokeExternalConnectivity",
+    "DiscoverNew",
+    "DiscoverDelete",
+    "AllocateNetwork",
+    "FreeNetwork",
+)
+
+
+class Routes:
+    """Every call of the protocol, bound to one driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Take the driver that carries the verbs out."""
+        self._driver = driver
+
+    def by_path(self) -> dict[str, Verb]:
+        """Return the calls by their HTTP path without its slash."""
+        verbs: dict[str, Verb] = {
+            "GetCapabilities": self._get_capabilities,
+            "GwAllocCheck": self._gw_alloc_check,
+            "CreateNetwork": self._create_network,
+            "DeleteNetwork": self._delete_network,
+            "CreateEndpoint": self._create_endpoint,
+            "EndpointOperInfo": self._endpoint_oper_info,
+            "Join": self._join,
+            "Leave": self._leave,
+            "DeleteEndpoint": self._delete_endpoint,
+            **dict.fromkeys(_NOT_OURS, self._not_ours),
+        }
+        return {
+            "Plugin.Activate": self._activate,
+            **{f"NetworkDriver.{name}": verb for name, verb in verbs.items()},
+        }
+
+    @staticmethod
+    async def _activate(_: bytes) -> Answer:
+        return {"Implements": ["NetworkDriver"]}
+
+    @staticmethod
+    async def _get_capabilities(_: bytes) -> Answer:
+        return {"Scope": "local", "ConnectivityScope": "local", "GwAllocChecker": True}
+
+    @staticmethod
+    async def _gw_alloc_check(body: bytes) -> Answer:
+        # A CAN bus has no gateway: let the engine's IPAM waste no address on one.
+        parse_body(body)
+        return {"SkipIPv4": True, "SkipIPv6": True}
+
+    async def _create_network(self, body: bytes) -> Answer:
+        request = CreateNetworkRequest.parse(parse_body(body))
+        await self._driver.create_network(request.network, request.options)
+        return _DONE
+
+    async def _delete_network(self, body: bytes) -> Answer:
+        await self._driver.delete_network(NetworkRequest.parse(parse_body(body)).network)
+        return _DONE
+
+    async def _create_endpoint(self, body: bytes) -> Answer:
+        request = CreateEndpointRequest.parse(parse_body(body))
+        await self._driver.create_endpoint(request.network, request.endpoint, request.options)
+        return _DONE
+
+    @staticmethod
+    async def _endpoint_oper_info(body: bytes) -> Answer:
+        # An error here would fail the container's start, and there is nothing to tell.
+        EndpointRequest.parse(parse_body(body))
+        return {"Value": {}}
+
+    async def _join(self, body: bytes) -> Answer:
+        request = EndpointRequest.parse(parse_body(body))
+        answer = await self._driver.join(request.network, request.endpoint)
+        return {
+            "InterfaceName": {"SrcName": answer.source, "DstPrefix": answer.prefix},
+            # Else a container with no other network gets a card on docker_gwbridge
+            # and a default route.
+            "DisableGatewayService": True,
+        }
+
+    async def _leave(self, body: bytes) -> Answer:
+        await self._driver.leave(EndpointRequest.parse(parse_body(body)).endpoint)
+        return _DONE
+
+    async def _delete_endpoint(self, body: bytes) -> Answer:
+        await self._driver.delete_endpoint(EndpointRequest.parse(parse_body(body)).endpoint)
+        return _DONE
+
+    @staticmethod
+    async def _not_ours(body: bytes) -> Answer:
+        parse_body(body)
+        return _DONE

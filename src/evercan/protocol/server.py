@@ -1,0 +1,104 @@
+"""Serves the verbs, and what operators ask, on a socket that is already bound."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from evercan.driver import Driver
+from evercan.errors import EvercanError, RequestError
+from evercan.log import about, call_id
+from evercan.protocol.routes import Routes, Verb
+
+BOUND = 9.0
+"""Seconds within which every call is answered: after a restart the engine itself waits for ever."""
+
+_MAX_BODY = 1 << 20
+_CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
+
+_log = logging.getLogger(__name__)
+
+View = Callable[[], tuple[int, Mapping[str, Any]]]
+"""Something to look at with GET: the HTTP status and a JSON object."""
+
+
+def _answer(status: int, document: Mapping[str, Any]) -> web.Response:
+    return web.Response(
+        status=status, body=orjson.dumps(document), headers={"Content-Type": _CONTENT_TYPE}
+    )
+
+
+def _error(status: int, error: object) -> web.Response:
+    return _answer(status, {"Err": str(error)})
+
+
+class Server:
+    """An aiohttp server of one driver."""
+
+    def __init__(self, driver: Driver, views: Mapping[str, View]) -> None:
+        """Lay the routes: every verb by POST, every view by GET."""
+        self._calls = count(1)
+        application = web.Application(client_max_size=_MAX_BODY)
+        for name, verb in Routes(driver).by_path().items():
+            application.router.add_post(f"/{name}", self._call_handler(name, verb))
+        for path, view in views.items():
+            application.router.add_get(f"/{path}", self._view_handler(view))
+        application.router.add_route("*", "/{path:.*}", _unknown)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+
+    async def start(self, bound: socket.socket) -> None:
+        """Serve on a listening socket; calls that wait in its backlog are answered first."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, bound).start()
+
+    async def close(self) -> None:
+        """Answer what is under way and stop."""
+        await self._runner.cleanup()
+
+    def _call_handler(self, name: str, verb: Verb) -> Callable[[web.Request], Any]:
+        async def handle(request: web.Request) -> web.Response:
+            call_id.set(f"{name.rpartition('.')[2]}-{next(self._calls)}")
+            try:
+                async with asyncio.timeout(BOUND):
+                    return _answer(200, await verb(await request.read()))
+            except RequestError as error:
+                _log.warning("%s refused: %s", name, error, extra=about(verb=name))
+                return _error(400, error)
+            except EvercanError as error:
+                _log.error("%s failed: %s", name, error, extra=about(verb=name))
+                return _error(500, error)
+            except TimeoutError:
+                _log.error("%s took longer than %.0f s", name, BOUND, extra=about(verb=name))
+                return _error(
+                    500,
+                    f"{name} took longer than {BOUND:.0f} s and was given up; the host is very "
+                    "busy or its kernel hangs, try again",
+                )
+            except web.HTTPException as error:
+                return _error(error.status, f"{name}: {error.reason}")
+            except Exception as error:  # noqa: BLE001 - the one place that makes it an Err
+                _log.exception("%s met a fault of evercan", name, extra=about(verb=name))
+                return _error(500, f"internal fault: {error!r}; the plugin's log has the traceback")
+
+        return handle
+
+    @staticmethod
+    def _view_handler(view: View) -> Callable[[web.Request], Any]:
+        async def handle(_: web.Request) -> web.Response:
+            status, document = view()
+            return _answer(status, document)
+
+        return handle
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    return _error(
+        404, f"{request.method} {request.path} is no call of a network driver nor a page of evercan"
+    )

@@ -1,0 +1,237 @@
+"""Observe, edit the intent, write it down, plan, apply, verify: the one way to change.
+
+Every engine call, the start after a reboot, a kernel event and the periodic
+check all are a *turn*. A turn carries any number of edits: calls that arrive
+while one is under way share the next one, so that thirty containers starting
+at once cost a few looks at the kernel and not thirty.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from evercan.errors import EvercanError, ModuleMissing
+from evercan.intent import settle, wake
+from evercan.kernel.port import Kernel
+from evercan.log import about
+from evercan.model import Declared, Observed, Phase
+from evercan.plan import Plan, Problem, Trouble, make_plan
+from evercan.steps import AddRules, DeleteLink, DropRules, Failure, MakeBus, MakePair, SetUp, Step
+from evercan.store import Store
+
+Edit = Callable[[Declared, Observed], Declared]
+"""A change of the intent; refuses by raising ``EvercanError``."""
+
+_PASSES = 6
+"""Plans applied in one turn at the most: links, rules, and room for things that move."""
+
+_GONE = frozenset({errno.ENOENT, errno.ENODEV})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a turn left behind; replaced whole, so that anyone may read it."""
+
+    declared: Declared = field(default_factory=Declared)
+    observed: Observed = field(default_factory=Observed)
+    problems: tuple[Problem, ...] = ()
+
+    def troubles(self, bus: str, endpoint: str | None = None) -> list[Problem]:
+        """List the problems of a bus as a whole and, if named, of one endpoint on it."""
+        return [
+            each for each in self.problems if each.bus == bus and each.endpoint in (None, endpoint)
+        ]
+
+
+class Reconciler:
+    """Owns the intent; the only caller of ``kernel`` for change.
+
+    Not thread safe: one turn at a time, in whatever thread.
+    """
+
+    def __init__(self, kernel: Kernel, store: Store) -> None:
+        """Take the two things that outlive it."""
+        self._kernel = kernel
+        self._store = store
+        self.state = State()
+        self._saved = Declared()
+
+    def start(self) -> None:
+        """Take up the record where it was left, and make it true.
+
+        Raises:
+            StateError: the record cannot be used.
+            KernelError: the kernel cannot be looked at.
+        """
+        recorded = self._store.load()
+        self._saved = recorded
+        boot = self._kernel.boot_id()
+        if recorded.boot and recorded.boot != boot and recorded.networks:
+            _log.info("The host was rebooted: bringing back %d networks", len(recorded.networks))
+        self.state = replace(self.state, declared=wake(recorded, boot))
+        self.turn([])
+
+    def turn(self, edits: Sequence[Edit]) -> list[EvercanError | None]:
+        """Carry out edits and make the kernel as declared.
+
+        Returns:
+            For each edit, why it was refused, or None. Whether the kernel could be
+            brought to what is declared is in ``state.problems``.
+
+        Raises:
+            KernelError: the kernel cannot be looked at; nothing was changed.
+            StateError: the intent cannot be written; nothing was changed.
+        """
+        before = self.state.declared
+        observed = self._kernel.observe()
+        declared = settle(before, observed)
+        refusals: list[EvercanError | None] = []
+        for edit in edits:
+            try:
+                declared = edit(declared, observed)
+            except EvercanError as error:
+                refusals.append(error)
+            else:
+                refusals.append(None)
+        self._save(declared)
+        self._converge(before, declared, observed)
+        return refusals
+
+    def _save(self, declared: Declared) -> None:
+        # A retired name that is gone is harmless on disk: it is not worth a write.
+        if replace(declared, retired=self._saved.retired) == self._saved and (
+            declared.retired <= self._saved.retired
+        ):
+            return
+        self._store.save(declared)
+        self._saved = declared
+
+    def _converge(self, before: Declared, declared: Declared, observed: Observed) -> None:
+        """Apply plans until one is empty, or nothing more can be done."""
+        refused: dict[Step, Failure] = {}
+        plan = make_plan(declared, observed)
+        for _ in range(_PASSES):
+            steps = [step for step in plan.steps if step not in refused]
+            if not steps:
+                break
+            refused |= self._apply(before, declared, steps)
+            observed = self._kernel.observe()
+            settled = settle(declared, observed)
+            if settled != declared:
+                self._save(settled)
+                declared = settled
+            plan = make_plan(declared, observed)
+        problems = plan.problems + _unmended(plan, refused)
+        self._tell(problems)
+        self.state = State(declared=declared, observed=observed, problems=problems)
+
+    def _apply(
+        self, before: Declared, declared: Declared, steps: Sequence[Step]
+    ) -> dict[Step, Failure]:
+        """Apply steps; return those that the kernel refused for good."""
+        for step in steps:
+            self._announce(before, declared, step)
+        failures = {failure.step: failure for failure in self._kernel.apply(steps)}
+        for step in steps:
+            if step not in failures:
+                self._report(before, declared, step)
+        return {step: failure for step, failure in failures.items() if not self._passing(failure)}
+
+    def _tell(self, problems: Sequence[Problem]) -> None:
+        """Say what is wrong, once."""
+        for problem in problems:
+            if problem not in self.state.problems:
+                _log.error("%s", problem.text, extra=about(bus=problem.bus, trouble=problem.kind))
+
+    @staticmethod
+    def _passing(failure: Failure) -> bool:
+        """Whether a failure only says that somebody else was faster."""
+        step = failure.step
+        if isinstance(step, MakeBus) and failure.code == errno.EEXIST:
+            _log.info(
+                "Interface %s was created concurrently, continuing",
+                step.bus,
+                extra=about(interface=step.bus),
+            )
+            return True
+        return failure.code in _GONE and isinstance(step, DropRules | DeleteLink | AddRules | SetUp)
+
+    @staticmethod
+    def _announce(before: Declared, declared: Declared, step: Step) -> None:
+        """Say what is about to be mended; what is made for the first time is said after."""
+        match step:
+            case MakeBus(name) if any(each.bus == name for each in before.networks.values()):
+                _log.info(
+                    "Interface %s missing after reboot, recreating",
+                    name,
+                    extra=about(interface=name),
+                )
+            case MakePair(_, endpoint, host_end, _) if _returns(before, declared, endpoint):
+                _log.info(
+                    "Interface %s missing after reboot, recreating",
+                    host_end,
+                    extra=about(endpoint=endpoint, interface=host_end),
+                )
+            case _:
+                _log.debug("About to %s", step)
+
+    @staticmethod
+    def _report(before: Declared, declared: Declared, step: Step) -> None:
+        """Say what was done."""
+        match step:
+            case MakePair(_, endpoint, host_end, container_end):
+                fields = about(endpoint=endpoint, interface=host_end)
+                if _returns(before, declared, endpoint):
+                    _log.info(
+                        "Successfully recreated interface pair: %s <-> %s",
+                        host_end,
+                        container_end,
+                        extra=fields,
+                    )
+                    _log.info(
+                        "Endpoint %s interfaces were recreated after reboot",
+                        endpoint[:12],
+                        extra=fields,
+                    )
+                else:
+                    _log.info(
+                        "Created interface pair: %s <-> %s", host_end, container_end, extra=fields
+                    )
+            case _:
+                _log.info("Done: %s", step)
+
+
+def _returns(before: Declared, declared: Declared, endpoint_id: str) -> bool:
+    """Whether an endpoint's pair is made again, not for the first time.
+
+    The engine's own order is CreateEndpoint, which makes the pair, then Join. A
+    pair that only Join makes, or that was there before, is a recovery.
+    """
+    return (
+        endpoint_id in before.endpoints
+        or declared.endpoints[endpoint_id].phase is not Phase.CREATED
+    )
+
+
+def _unmended(plan: Plan, refused: dict[Step, Failure]) -> tuple[Problem, ...]:
+    """Turn the steps that are still wanted and were refused into problems."""
+    problems: list[Problem] = []
+    for step in plan.steps:
+        failure = refused.get(step)
+        text = f"could not {step} although the kernel accepted it"
+        kind = Trouble.REFUSED
+        if failure is not None:
+            reason = failure.words or errno.errorcode.get(failure.code, str(failure.code))
+            text = f"could not {step}: {reason} ({errno.errorcode.get(failure.code, '?')})"
+            if failure.code == errno.EOPNOTSUPP and isinstance(step, MakeBus | MakePair):
+                kind = Trouble.MODULE_MISSING
+                text = str(ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan"))
+            elif failure.code == errno.EPERM:
+                text += "; grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
+        problems.append(Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=text))
+    return tuple(problems)

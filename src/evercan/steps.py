@@ -1,0 +1,108 @@
+"""The words in which ``plan`` speaks to the kernel.
+
+A step is a value: what to do, to which interface. Each knows the bus it
+serves (empty where it serves none any more) and the endpoint, if it serves one
+alone, so that a failure reaches the caller it concerns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evercan.model import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBus:
+    """Make a vcan of this name, tagged, and set it up."""
+
+    bus: str
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"make bus interface {self.bus}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakePair:
+    """Make a vxcan pair on the host, tagged, with the host end up."""
+
+    bus: str
+    endpoint: str
+    host_end: str
+    container_end: str
+
+    def __str__(self) -> str:
+        return f"make interface pair {self.host_end} <-> {self.container_end}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Set an interface administratively up."""
+
+    bus: str
+    endpoint: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"set {self.name} up"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink:
+    """Delete an interface of ours; with a vxcan end goes its other end."""
+
+    index: int
+    name: str
+
+    bus: ClassVar[str] = ""
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"delete interface {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddRules:
+    """Lay these can-gw rules on a bus, in one batch."""
+
+    bus: str
+    rules: tuple[Rule, ...]
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"lay {len(self.rules)} rules on {self.bus}"
+
+
+@dataclass(frozen=True, slots=True)
+class DropRules:
+    """Remove these can-gw rules, each once, in one batch."""
+
+    bus: str
+    rules: tuple[Rule, ...]
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"remove {len(self.rules)} rules from {self.bus}"
+
+
+Step = MakeBus | MakePair | SetUp | DeleteLink | AddRules | DropRules
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that the kernel refused.
+
+    Attributes:
+        step: the step.
+        code: the errno, positive.
+        words: what the kernel said beyond the errno, if anything.
+    """
+
+    step: Step
+    code: int
+    words: str = ""

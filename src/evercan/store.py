@@ -1,0 +1,200 @@
+"""The intent on disk: one versioned file, atomic and durable.
+
+A write goes to a temporary file, is fsynced, the former file is kept as the
+last good copy, the new one takes its name, and the folder is fsynced: whenever
+the power goes, one whole file is there. What cannot be read is set aside under
+a name that says so, never overwritten.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from evercan.errors import StateError
+from evercan.model import BusKind, Declared, Endpoint, Network, Phase
+
+VERSION = 1
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The state file in one folder.
+
+    Attributes:
+        path: the file itself.
+        writes: how many times it has been written by this process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder, which exists: in the plugin, the propagated mount."""
+        self.path = folder / "state.json"
+        self._previous = folder / "state.previous.json"
+        self._temporary = folder / "state.json.new"
+        self.writes = 0
+
+    def load(self) -> Declared:
+        """Read the intent; an empty one when there is no file yet.
+
+        Raises:
+            StateError: the file is of a newer version, or cannot be reached.
+        """
+        damaged = False
+        for path in (self.path, self._previous):
+            try:
+                declared = decode(path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except _NewerVersionError as error:
+                raise StateError(
+                    f"{path} has version {error.version}, this evercan knows {VERSION}: "
+                    "install the release that wrote it; the file is left as it is"
+                ) from error
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                damaged = True
+                self._set_aside(path, error)
+                continue
+            except OSError as error:
+                raise StateError(f"cannot read {path}: {error.strerror}") from error
+            if damaged:
+                _log.warning("State restored from the last good copy %s", path.name)
+            return declared
+        if damaged:
+            _log.error(
+                "No good copy of the state is left; networks must be created again "
+                "(docker compose down && docker compose up)"
+            )
+        return Declared()
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = path.with_name(
+            f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        )
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = aside.with_name(f"{aside.name.split('~')[0]}~{number}")
+        path.rename(aside)
+        _log.error("State file %s is damaged (%s), set aside as %s", path.name, error, aside.name)
+
+    def save(self, declared: Declared) -> None:
+        """Write the intent so that it survives a power cut from now on.
+
+        Raises:
+            StateError: it could not be written; the former file still stands.
+        """
+        try:
+            with self._temporary.open("wb") as file:
+                file.write(encode(declared))
+                file.flush()
+                os.fsync(file.fileno())
+            if self.path.exists():
+                self._previous.unlink(missing_ok=True)
+                self._previous.hardlink_to(self.path)
+            self._temporary.rename(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise StateError(
+                f"cannot write {self.path}: {error.strerror}; free some space or make the "
+                "folder writable, and try again"
+            ) from error
+        self.writes += 1
+
+
+class _NewerVersionError(Exception):
+    """The file is of a version that is not known yet."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+def encode(declared: Declared) -> bytes:
+    """Encode the intent as JSON that a person can read."""
+    return orjson.dumps(
+        {
+            "format": "evercan-state",
+            "version": VERSION,
+            "boot": declared.boot,
+            "networks": list(declared.networks.values()),
+            "endpoints": list(declared.endpoints.values()),
+            "retired": sorted(declared.retired),
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def decode(data: bytes) -> Declared:
+    """Decode what ``encode`` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is something else.
+    """
+    document = orjson.loads(data)
+    if document["format"] != "evercan-state":
+        raise ValueError(f"its format is {document['format']!r}")
+    version = document["version"]
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"its version is {version!r}")
+    if version > VERSION:
+        raise _NewerVersionError(version)
+    networks = _each(document["networks"], _network)
+    endpoints = _each(document["endpoints"], _endpoint)
+    strays = [each.id for each in endpoints if each.network not in {n.id for n in networks}]
+    if strays:
+        raise ValueError(f"endpoint {strays[0]} has no network")
+    return Declared(
+        boot=_text(document["boot"]),
+        networks={each.id: each for each in networks},
+        endpoints={each.id: each for each in endpoints},
+        retired=frozenset(_each(document["retired"], _text)),
+    )
+
+
+def _each(items: Any, read: Callable[[Any], _T]) -> list[_T]:
+    if not isinstance(items, list):
+        raise TypeError(f"a list was expected, not {type(items).__name__}")
+    return [read(item) for item in items]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text was expected, not {type(value).__name__}")
+    return value
+
+
+def _network(fields: Mapping[str, Any]) -> Network:
+    owns = fields["owns_bus"]
+    if not isinstance(owns, bool):
+        raise TypeError("owns_bus is neither true nor false")
+    return Network(
+        id=_text(fields["id"]),
+        bus=_text(fields["bus"]),
+        kind=BusKind(fields["kind"]),
+        owns_bus=owns,
+        peer_prefix=_text(fields["peer_prefix"]),
+    )
+
+
+def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        id=_text(fields["id"]),
+        network=_text(fields["network"]),
+        host_end=_text(fields["host_end"]),
+        container_end=_text(fields["container_end"]),
+        peer_prefix=_text(fields["peer_prefix"]),
+        phase=Phase(fields["phase"]),
+    )

@@ -1,0 +1,95 @@
+"""One turn at a time, in a thread, shared by whoever waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from evercan.errors import EvercanError
+from evercan.reconciler import Edit, Reconciler, State
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+
+class Turns:
+    """Carries edits from the event loop to the reconciler.
+
+    Netlink and fsync block, so a turn runs in a thread of its own; edits that
+    arrive while it does all go into the next one.
+    """
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        """Take the reconciler, which from now on is used from this thread only."""
+        self._reconciler = reconciler
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
+        self._waiting: list[tuple[Edit, asyncio.Future[EvercanError | None]]] = []
+        self._turning: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """What the last turn left behind."""
+        return self._reconciler.state
+
+    async def start(self) -> None:
+        """Bring everything on record back; errors as of ``Reconciler.start``."""
+        await self._in_thread(self._reconciler.start)
+
+    async def change(self, edit: Edit) -> None:
+        """Hand an edit to the next turn and wait until it is over.
+
+        Raises:
+            EvercanError: the edit was refused, or the turn failed; either way
+                nothing of it was recorded.
+        """
+        done: asyncio.Future[EvercanError | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((edit, done))
+        if self._turning is None:
+            self._turning = asyncio.create_task(self._take())
+        refusal = await done
+        if refusal is not None:
+            raise refusal
+
+    async def check(self) -> None:
+        """Take a turn that nobody asked for: mend what has drifted."""
+        await self.change(lambda declared, _: declared)
+
+    async def close(self) -> None:
+        """Let the turn that is under way end; nothing is undone."""
+        if self._turning is not None:
+            await asyncio.wait([self._turning])
+        self._thread.shutdown()
+
+    async def _take(self) -> None:
+        """Take turns until nobody waits."""
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                refusals = await self._one([edit for edit, _ in batch])
+                for (_, done), refusal in zip(batch, refusals, strict=True):
+                    if not done.done():
+                        done.set_result(refusal)
+        finally:
+            self._turning = None
+
+    async def _one(self, edits: list[Edit]) -> list[EvercanError | None]:
+        try:
+            return await self._in_thread(self._reconciler.turn, edits)
+        except EvercanError as error:
+            return [error] * len(edits)
+        except Exception as error:  # noqa: BLE001 - its callers must not wait for ever
+            _log.exception("A turn failed")
+            fault = EvercanError(f"internal fault: {error!r}; the plugin's log has the traceback")
+            return [fault] * len(edits)
+
+    async def _in_thread(
+        self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs
+    ) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: function(*arguments, **keywords)
+        )
