@@ -14,6 +14,7 @@ import uvloop
 from evercan import log, status
 from evercan.driver import Driver
 from evercan.errors import EvercanError
+from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.protocol.server import Server
 from evercan.reconciler import Reconciler
@@ -35,7 +36,7 @@ def main(bound: socket.socket) -> int:
         return 2
     log.set_up(settings.log_level, settings.log_format)
     try:
-        uvloop.run(serve(bound, settings))
+        uvloop.run(serve(bound, settings, RtnetlinkKernel()))
     except EvercanError as error:
         _log.error("Cannot start: %s", error)
         return 1
@@ -44,16 +45,16 @@ def main(bound: socket.socket) -> int:
     return 0
 
 
-async def serve(bound: socket.socket, settings: Settings) -> None:
+async def serve(bound: socket.socket, settings: Settings, kernel: Kernel) -> None:
     """Bring back what is on record, then answer until told to stop.
 
     Raises:
         StateError: the record cannot be used.
-        KernelError: there is no rtnetlink.
+        KernelError: the kernel cannot be looked at.
     """
     settings.state_folder.mkdir(parents=True, exist_ok=True)
     store = Store(Path(settings.state_folder))
-    turns = Turns(Reconciler(RtnetlinkKernel(), store))
+    turns = Turns(Reconciler(kernel, store))
     driver = Driver(turns)
     server = Server(
         driver,
