@@ -7,7 +7,6 @@ by a hash and an archive does not depend on who made it.
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -59,7 +58,7 @@ def tree_hash(tree: Path) -> str:
     for path in members(tree):
         name = path.relative_to(tree).as_posix()
         if path.is_symlink():
-            kind, content = "link", os.readlink(path).encode()
+            kind, content = "link", str(path.readlink()).encode()
         elif path.is_dir():
             kind, content = "dir", b""
         else:

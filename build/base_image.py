@@ -43,8 +43,8 @@ def ensure(engine: BuildEngine) -> None:
         if not _pull(engine.client):
             tarball = _stand_in(engine.architecture)
             say(f"importing the stand-in as {IMAGE}")
-            with tarball.open("rb") as stream:
-                engine.client.api.import_image_from_stream(stream, repository=REPOSITORY, tag=TAG)
+            api = engine.client.api
+            api.import_image_from_file(str(tarball), repository=REPOSITORY, tag=TAG)
 
 
 def _pull(client: docker.DockerClient) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import pkgutil
 import sys
+from pathlib import Path
 
 PACKAGES = ("aiohttp.web", "orjson", "prometheus_client", "pyroute2", "uvloop")
 # Standard modules that are imported late, by name or only on errors.
@@ -41,7 +41,7 @@ def main() -> None:
     for name in LEFT_OUT:
         if importlib.util.find_spec(name) is not None:
             raise ImportError(f"{name} is in the root file system and should not be")
-    if found := [tool for tool in TOOLS if os.path.exists(tool)]:
+    if found := [tool for tool in TOOLS if Path(tool).exists()]:
         raise ImportError(f"tools in the root file system: {found}")
     print("evercan: the root file system imports whole, under", sys.version.split()[0])
 

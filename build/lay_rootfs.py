@@ -135,8 +135,8 @@ def add_libraries(out: Path) -> None:
     for link in ("lib", "lib64"):  # as in any Debian: the loader's own path goes through them
         if Path("/", link).is_symlink():
             (out / link).symlink_to(f"usr/{link}")
-    for path in sorted(wanted):
-        target = out / os.path.realpath(os.path.dirname(path))[1:] / os.path.basename(path)
+    for path in map(Path, sorted(wanted)):
+        target = out / path.parent.resolve().relative_to("/") / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     # With a cache the loader opens each library at once instead of trying folders.

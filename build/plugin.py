@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -190,7 +191,8 @@ def export_image(engine: BuildEngine, tag: str, target: Path) -> None:
     """Unpacks an image's files into an existing folder, without running anything."""
     container = engine.client.containers.create(tag, ["never-run"], network_mode="none")
     try:
-        archive.unpack_export(container.export(), target)
+        chunks: Iterable[bytes] = engine.client.api.export(str(container.id))
+        archive.unpack_export(chunks, target)
     finally:
         container.remove()
 
