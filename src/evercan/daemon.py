@@ -14,6 +14,7 @@ import uvloop
 from evercan import log, status
 from evercan.driver import Driver
 from evercan.errors import EvercanError
+from evercan.kernel.events import LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.protocol.server import Server
@@ -21,6 +22,7 @@ from evercan.reconciler import Reconciler
 from evercan.settings import Settings, read_settings
 from evercan.store import Store
 from evercan.turns import Turns
+from evercan.watch import LinkEventSource, Watch
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def main(bound: socket.socket) -> int:
         return 2
     log.set_up(settings.log_level, settings.log_format)
     try:
-        uvloop.run(serve(bound, settings, RtnetlinkKernel()))
+        uvloop.run(serve(bound, settings, RtnetlinkKernel(), LinkEvents()))
     except EvercanError as error:
         _log.error("Cannot start: %s", error)
         return 1
@@ -45,7 +47,9 @@ def main(bound: socket.socket) -> int:
     return 0
 
 
-async def serve(bound: socket.socket, settings: Settings, kernel: Kernel) -> None:
+async def serve(
+    bound: socket.socket, settings: Settings, kernel: Kernel, events: LinkEventSource
+) -> None:
     """Bring back what is on record, then answer until told to stop.
 
     Raises:
@@ -70,7 +74,9 @@ async def serve(bound: socket.socket, settings: Settings, kernel: Kernel) -> Non
     await turns.start()
     await server.start(bound)
     _log.info("evercan serves; %d networks on record", len(turns.state.declared.networks))
+    watching = asyncio.create_task(Watch(turns, events, settings.health_interval).run())
     await stopped.wait()
+    watching.cancel()
     # Leaving is not undoing: every interface and rule stays as it is.
     _log.info("evercan stops; all interfaces stay as they are")
     await server.close()

@@ -1,0 +1,107 @@
+"""What the kernel says unasked: links that change, namespaces that end.
+
+Two sockets with two readers. ``LinkEvents`` wakes the event loop when a CAN
+interface appears, changes or goes. ``NamespaceEvents`` is read by the kernel
+thread at each look, so that a look never trusts the number of a namespace that
+has ended: numbers are reused (``net/core/net_namespace.c``).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+
+from evercan.kernel.links import ARPHRD_CAN, RTM_DELLINK, RTM_NEWLINK
+from evercan.kernel.netlink import HEADER, align
+
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
+_RTM_NEWNSID, _RTM_DELNSID = 88, 89
+_NETNSA_NSID = 1
+_BUFFER = 1 << 20
+_CHUNK = 1 << 16
+
+
+class _Listening:
+    """A non-blocking netlink socket in one multicast group."""
+
+    def __init__(self, group: int) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK,
+            socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+            socket.NETLINK_ROUTE,
+        )
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop to watch."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    def _datagrams(self) -> tuple[list[bytes], bool]:
+        """Read what is there; the second value says that the kernel had to drop some."""
+        datagrams: list[bytes] = []
+        lost = False
+        while True:
+            try:
+                datagrams.append(self._socket.recv(_CHUNK))
+            except BlockingIOError:
+                return datagrams, lost
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+
+
+class LinkEvents(_Listening):
+    """Says when CAN interfaces of the host change."""
+
+    def __init__(self) -> None:
+        """Join ``RTNLGRP_LINK``."""
+        super().__init__(_RTNLGRP_LINK)
+
+    def drain(self) -> bool:
+        """Read what is there; return whether any of it was about a CAN interface."""
+        datagrams, concerned = self._datagrams()
+        for data in datagrams:
+            offset = 0
+            while offset + HEADER.size + 4 <= len(data):
+                length, kind, _, _, _ = HEADER.unpack_from(data, offset)
+                (hardware,) = struct.unpack_from("=H", data, offset + HEADER.size + 2)
+                if kind in (RTM_NEWLINK, RTM_DELLINK) and hardware == ARPHRD_CAN:
+                    concerned = True
+                offset += align(length)
+        return concerned
+
+
+class NamespaceEvents(_Listening):
+    """Says which namespace numbers are no longer what they were."""
+
+    def __init__(self) -> None:
+        """Join ``RTNLGRP_NSID``."""
+        super().__init__(_RTNLGRP_NSID)
+
+    def drain(self) -> frozenset[int] | None:
+        """Return the numbers that ended or began since the last call; None if some got lost."""
+        datagrams, lost = self._datagrams()
+        if lost:
+            return None
+        changed: set[int] = set()
+        for data in datagrams:
+            offset = 0
+            while offset + HEADER.size + 4 <= len(data):
+                length, kind, _, _, _ = HEADER.unpack_from(data, offset)
+                at, end = offset + HEADER.size + 4, offset + length
+                while kind in (_RTM_NEWNSID, _RTM_DELNSID) and at + 8 <= end:
+                    size, attribute, nsid = struct.unpack_from("=HHi", data, at)
+                    if attribute == _NETNSA_NSID:
+                        changed.add(nsid)
+                    at += max(align(size), 4)
+                offset += align(length)
+        return frozenset(changed)
