@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final
 
 SUITES: Final = frozenset(
-    ["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"]
+    [
+        *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
+        *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
+    ]
 )
 """Names a Debian main archive goes by in apt's sources."""
 
@@ -87,7 +90,6 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
             field, _, value = line.partition(":")
             field = field.strip().lower()
             stanza[field] = value.strip()
-    return
 
 
 def _path(values: Iterable[str]) -> Path | None:

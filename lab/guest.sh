@@ -45,7 +45,7 @@ late)
         systemd-tpm2-setup.service systemd-tpm2-setup-early.service \
         systemd-pcrmachine.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
         systemd-ask-password-console.path systemd-ask-password-wall.path \
-        sshd-keygen.service remote-fs.target 2>/dev/null
+        sshd-keygen.service apparmor.service remote-fs.target 2>/dev/null
     ;;
 *)
     echo "guest.sh: unknown stage: $stage" >&2

@@ -13,6 +13,7 @@ SUITE: Final = "trixie"
 ARCHITECTURE: Final = "amd64"
 
 PACKAGES: Final = (
+    "apparmor",
     "ca-certificates",
     "can-utils",
     "dbus",
@@ -29,7 +30,8 @@ PACKAGES: Final = (
     "systemd-sysv",
     "udev",
 )
-"""Debian packages in the guest; docker-compose is the `docker compose` plugin."""
+"""Debian packages in the guest. With apparmor's parser there the engine confines
+containers as it does on people's machines; docker-compose is the `docker compose` plugin."""
 
 DISK_GIB: Final = 16
 """Size of the guest's disk. It is sparse: only what is written takes room."""

@@ -1,0 +1,287 @@
+"""One running guest: boots it, watches it, cuts its power, unplugs its hardware."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from lab import accel, qemu
+from lab.errors import BootError, LabError
+from lab.image import Image
+from lab.paths import HERE, tool
+from lab.progress import Phase, note, phase
+from lab.qmp import Qmp, QmpError, forwarded_ports
+from lab.ssh import Ssh
+
+BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
+_PREFIX: Final = "evercan-lab-"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What another process needs to know to use a running machine.
+
+    Attributes:
+        pid: The process that ends when the machine does.
+        image: Folder of the image it was booted from.
+        accel: `kvm` or `tcg`.
+        engine_port: Loopback port of the guest's Docker engine.
+        ssh_port: Loopback port of the guest's ssh.
+    """
+
+    pid: int
+    image: str
+    accel: qemu.Accel
+    engine_port: int
+    ssh_port: int
+
+
+class Machine:
+    """A running guest. Made by `boot` or, for one that runs already, `attach`."""
+
+    def __init__(
+        self, folder: Path, record: Record, process: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.folder = folder
+        self.record = record
+        self.image = Image(Path(record.image))
+        self.ssh = Ssh(self.image, record.ssh_port, folder / "ssh")
+        self._process = process
+
+    @classmethod
+    def boot(cls, image: Image, *, detached: bool = False) -> "Machine":
+        """Boot a guest from a clean disk and wait until engine and ssh answer.
+
+        Args:
+            image: What to boot.
+            detached: It outlives this process. Otherwise it ends with it.
+
+        Raises:
+            MissingToolError: QEMU or ssh is not installed.
+            BootError: The guest did not come up.
+        """
+        choices = accel.candidates()
+        for choice in choices:
+            machine = None
+            try:
+                machine = cls._start(image, choice, detached=detached)
+                machine.wait_engine(BOOT_TIMEOUT_S[choice])
+            except BaseException as error:
+                if machine is not None:
+                    machine.stop()
+                if not isinstance(error, LabError) or choice == choices[-1]:
+                    raise
+                note("KVM does not boot the guest on this machine: emulating the processor")
+                accel.remember(works=False)
+            else:
+                if choice == "kvm":
+                    accel.remember(works=True)
+                return machine
+        raise BootError("no accelerator to boot with")
+
+    @classmethod
+    def attach(cls, folder: Path) -> "Machine | None":
+        """The machine that runs in ``folder``, or None if none does (any more)."""
+        try:
+            content = json.loads((folder / "machine.json").read_text(encoding="utf-8"))
+            machine = cls(folder, Record(**content))
+        except (OSError, ValueError, TypeError):
+            return None
+        return machine if machine.alive else None
+
+    @classmethod
+    def _start(cls, image: Image, choice: qemu.Accel, *, detached: bool) -> "Machine":
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_runs()))
+        files = qemu.Files(
+            kernel=image.kernel,
+            initrd=image.initrd,
+            overlay=folder / "disk.qcow2",
+            console=folder / "console.log",
+            qmp=folder / "qmp",
+        )
+        program = tool("qemu-system-x86_64")
+        argv = qemu.argv(program, files, choice, qemu.Hardware())
+        subprocess.run(
+            [
+                *(tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
+                *("-b", str(image.disk), str(files.overlay)),
+            ],
+            check=True,
+        )
+        if not detached:
+            argv = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), *argv]
+        with (folder / "qemu.log").open("wb") as log:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C at the starter's terminal is for the starter.
+                start_new_session=True,
+            )
+        try:
+            ports = _ports(files.qmp, process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            said = (folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(sys.exception(), LabError):
+                raise BootError(f"QEMU ({choice}) ended at once: {said.strip()}") from None
+            raise
+        record = Record(
+            pid=process.pid,
+            image=str(image.folder),
+            accel=choice,
+            engine_port=ports[qemu.ENGINE_PORT],
+            ssh_port=ports[qemu.SSH_PORT],
+        )
+        (folder / "machine.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
+        return cls(folder, record, process)
+
+    @property
+    def docker_host(self) -> str:
+        """Address of the guest's engine, for DOCKER_HOST."""
+        return f"tcp://127.0.0.1:{self.record.engine_port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether QEMU runs."""
+        if self._process is not None:
+            return self._process.poll() is None
+        try:
+            command = Path(f"/proc/{self.record.pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+        # The number may be another process's by now.
+        return str(self.folder).encode() in command
+
+    def wait_engine(self, timeout: float | None = None) -> None:
+        """Wait until the guest's engine and ssh answer.
+
+        Raises:
+            BootError: They do not within ``timeout`` seconds (default: by accelerator).
+        """
+        limit = timeout or BOOT_TIMEOUT_S[self.record.accel]
+        with phase(f"waiting for the guest's engine ({self.record.accel.upper()})") as now:
+            deadline = time.monotonic() + limit
+            while not self._engine_answers():
+                self._watch(now, deadline, limit)
+                time.sleep(0.3)
+            now.detail("ssh")
+            self.ssh.wait(max(10.0, deadline - time.monotonic()))
+
+    def _watch(self, now: Phase, deadline: float, limit: float) -> None:
+        lines = self.console().splitlines()
+        last = lines[-1] if lines else ""
+        if not self.alive:
+            said = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
+            raise BootError(f"the machine stopped by itself: {said.strip() or last}")
+        if time.monotonic() > deadline or "Kernel panic" in last:
+            tail = "\n".join(lines[-15:])
+            raise BootError(f"no engine within {limit:.0f} s; the console ends with:\n{tail}")
+        now.detail(last[-60:])
+
+    def _engine_answers(self) -> bool:
+        # QEMU accepts the connection whether or not anybody listens inside, so
+        # only an answer counts.
+        connection = http.client.HTTPConnection("127.0.0.1", self.record.engine_port, timeout=3)
+        try:
+            connection.request("GET", "/_ping")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def power_cut(self) -> None:
+        """Take the power away and give it back. Returns before the guest is up.
+
+        What the guest had not synced to its disk is lost.
+        """
+        self.ssh.close()
+        with self._qmp() as monitor:
+            monitor.execute("system_reset")
+
+    def unplug(self, controller: int) -> None:
+        """Take a CAN controller out of the running guest.
+
+        Raises:
+            QmpError: It is not plugged in, or the guest does not let go of it.
+        """
+        name = qemu.controller_id(controller)
+        with self._qmp() as monitor:
+            monitor.execute("device_del", id=name)
+            monitor.wait_event("DEVICE_DELETED", 60, device=name)
+
+    def replug(self, controller: int) -> None:
+        """Put a CAN controller back where it was.
+
+        Raises:
+            QmpError: It is there already.
+        """
+        with self._qmp() as monitor:
+            monitor.execute(
+                "device_add",
+                driver="kvaser_pci",
+                canbus="wire",
+                id=qemu.controller_id(controller),
+                addr=qemu.slot(controller),
+            )
+
+    def console(self) -> str:
+        """What the guest wrote to its serial console so far."""
+        try:
+            return (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def stop(self) -> None:
+        """Switch the machine off and remove what this run wrote."""
+        self.ssh.close()
+        try:
+            with self._qmp() as monitor:
+                monitor.execute("quit")
+        except (QmpError, OSError):
+            pass  # gone already, or deaf: the signals below settle it
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None and self.alive:
+                os.kill(self.record.pid, number)
+            deadline = time.monotonic() + 5
+            while self.alive and time.monotonic() < deadline:
+                time.sleep(0.05)
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _qmp(self) -> Qmp:
+        return Qmp(self.folder / "qmp")
+
+
+def _runs() -> Path:
+    """Folder for run folders: on a disk, and short, as unix sockets want it."""
+    folder = Path("/var/tmp")  # noqa: S108  mkdtemp makes a private folder in it
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _ports(qmp: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with Qmp(qmp) as monitor:
+                usernet = monitor.execute(
+                    "human-monitor-command", **{"command-line": "info usernet"}
+                )
+                return forwarded_ports(str(usernet))
+        except QmpError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

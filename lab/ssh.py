@@ -1,0 +1,156 @@
+"""Runs commands in the guest over one kept connection.
+
+A new ssh connection costs more than a second where every instruction is
+translated; a session over a kept one costs a sixth of that.
+"""
+
+import contextlib
+import shlex
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from lab.errors import TestbedError
+from lab.image import Image
+from lab.paths import tool
+
+_LOST: Final = 255
+"""ssh's own exit status when the connection failed."""
+
+LEASHED: Final = (
+    "exec 3<&0; {command} </dev/null 3<&- & p=$!; "
+    "{{ cat <&3; kill $p; }} >/dev/null 2>&1 & c=$!; "
+    "exec 3<&-; wait $p; s=$?; kill $c 2>/dev/null; exit $s"
+)
+"""Shell text that runs a command until it ends or its standard input closes, so
+that ending the local end of a connection ends the far process too."""
+
+
+class Ssh:
+    """The way into one guest, as root."""
+
+    def __init__(self, image: Image, port: int, control: Path) -> None:
+        """Remember the way; nothing is opened yet.
+
+        Args:
+            image: The image that the guest was booted from.
+            port: Loopback port that leads to the guest's ssh.
+            control: Socket of the kept connection. May be shared by processes.
+        """
+        self._image = image
+        self._port = port
+        self._control = control
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command and wait for it.
+
+        Raises:
+            TestbedError: The guest cannot be reached.
+            subprocess.TimeoutExpired: It took longer than ``timeout`` seconds.
+        """
+        self._open()
+        # Not None as input: ssh must not read what is meant for others.
+        done = subprocess.run(
+            self._command(shlex.join(argv)),
+            input=stdin or b"",
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode == _LOST:
+            raise TestbedError(
+                f"no answer from the lab's ssh: {done.stderr.decode(errors='replace').strip()}"
+            )
+        return done
+
+    def popen(self, argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        """Start a command; it ends when the returned process is ended."""
+        self._open()
+        return subprocess.Popen(
+            self._command(LEASHED.format(command=shlex.join(argv))),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def wait(self, timeout: float) -> None:
+        """Wait until the guest lets us in.
+
+        Raises:
+            TestbedError: It does not within ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.run(("true",), timeout=max(5.0, deadline - time.monotonic()))
+            except (TestbedError, subprocess.TimeoutExpired):
+                if time.monotonic() > deadline:
+                    raise
+                self.close()
+                time.sleep(0.5)
+            else:
+                return
+
+    def close(self) -> None:
+        """Give up the kept connection, if there is one."""
+        if self._control.exists():
+            self._control_command("exit")
+            self._control.unlink(missing_ok=True)
+
+    def interactive(self, argv: tuple[str, ...]) -> list[str]:
+        """Command line that a person's terminal can be handed to."""
+        self._open()
+        command = self._command(shlex.join(argv))
+        return command if argv else [*command[:1], "-t", *command[1:-1]]
+
+    def _open(self) -> None:
+        if self._control.exists():
+            return
+        # The kept connection is a process of its own. Its output must lead
+        # nowhere: it would hold open the pipes of the first command's caller.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*self._base(), "-f", "-N", "-M", "lab"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=30,
+                check=False,
+            )
+
+    def _control_command(self, word: str) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*self._base(), "-O", word, "lab"], capture_output=True, timeout=5, check=False
+            )
+
+    def _command(self, text: str) -> list[str]:
+        return [*self._base(), "lab", "--", text]
+
+    def _base(self) -> list[str]:
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": "20",
+            "ControlPath": str(self._control),
+            "HostKeyAlias": "lab",
+            "HostName": "127.0.0.1",
+            "IdentitiesOnly": "yes",
+            "IdentityFile": str(self._image.ssh_key),
+            "LogLevel": "ERROR",
+            "Port": str(self._port),
+            # The guest may lose power in the middle of a word.
+            "ServerAliveCountMax": "4",
+            "ServerAliveInterval": "15",
+            "StrictHostKeyChecking": "yes",
+            "User": "root",
+            "UserKnownHostsFile": str(self._image.known_hosts),
+        }
+        pairs = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+        # -F none: whatever the user's own ssh configuration says, not here.
+        return [tool("ssh"), "-F", "none", *pairs]
