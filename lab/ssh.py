@@ -14,17 +14,10 @@ from typing import Final
 from lab.errors import TestbedError
 from lab.image import Image
 from lab.paths import tool
+from lab.shell import leashed
 
 _LOST: Final = 255
 """ssh's own exit status when the connection failed."""
-
-LEASHED: Final = (
-    "exec 3<&0; {command} </dev/null 3<&- & p=$!; "
-    "{{ cat <&3; kill $p; }} >/dev/null 2>&1 & c=$!; "
-    "exec 3<&-; wait $p; s=$?; kill $c 2>/dev/null; exit $s"
-)
-"""Shell text that runs a command until it ends or its standard input closes, so
-that ending the local end of a connection ends the far process too."""
 
 
 class Ssh:
@@ -73,7 +66,7 @@ class Ssh:
         """Start a command; it ends when the returned process is ended."""
         self._open()
         return subprocess.Popen(
-            self._command(LEASHED.format(command=shlex.join(argv))),
+            self._command(leashed(argv)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -103,11 +96,15 @@ class Ssh:
             self._control_command("exit")
             self._control.unlink(missing_ok=True)
 
-    def interactive(self, argv: tuple[str, ...]) -> list[str]:
-        """Command line that a person's terminal can be handed to."""
+    def command(self, argv: tuple[str, ...]) -> list[str]:
+        """Command line that runs ``argv`` in the guest with the caller's own streams."""
         self._open()
-        command = self._command(shlex.join(argv))
-        return command if argv else [*command[:1], "-t", *command[1:-1]]
+        return self._command(shlex.join(argv))
+
+    def interactive(self) -> list[str]:
+        """Command line that opens a shell in the guest on the caller's terminal."""
+        self._open()
+        return [*self._base(), "-t", "lab"]
 
     def _open(self) -> None:
         if self._control.exists():
