@@ -68,17 +68,22 @@ class Driver:
         """
         wanted = network_options(options)
         _warn_of_foreign_options(network_id, options)
+        made = False
 
         def record(declared: Declared, observed: Observed) -> Declared:
-            return intent.create_network(declared, observed, network_id, wanted)
+            nonlocal made
+            after = intent.create_network(declared, observed, network_id, wanted)
+            made = network_id not in declared.networks
+            return after
 
-        known = network_id in self._turns.state.declared.networks
+        def undo(declared: Declared, _: Observed) -> Declared:
+            return declared.without_network(network_id) if made else declared
+
         try:
             await self._turns.change(record)
             self._demand(wanted.bus)
         except BaseException:
-            if not known:
-                await self._take_back(lambda declared, _: declared.without_network(network_id))
+            await self._take_back(undo)
             raise
         bus = self._turns.state.declared.networks[network_id]
         _log.info(
@@ -105,17 +110,22 @@ class Driver:
             Unserved: the kernel cannot serve it; nothing was left behind.
         """
         wanted = endpoint_options(options)
+        made = False
 
         def record(declared: Declared, observed: Observed) -> Declared:
-            return intent.create_endpoint(declared, observed, network_id, endpoint_id, wanted)
+            nonlocal made
+            after = intent.create_endpoint(declared, observed, network_id, endpoint_id, wanted)
+            made = endpoint_id not in declared.endpoints
+            return after
 
-        known = endpoint_id in self._turns.state.declared.endpoints
+        def undo(declared: Declared, _: Observed) -> Declared:
+            return declared.without_endpoint(endpoint_id) if made else declared
+
         try:
             await self._turns.change(record)
             self._demand(self._bus(network_id), endpoint_id)
         except BaseException:
-            if not known:
-                await self._take_back(lambda declared, _: declared.without_endpoint(endpoint_id))
+            await self._take_back(undo)
             raise
 
     async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
@@ -140,14 +150,24 @@ class Driver:
                 extra=about(network=network_id, endpoint=endpoint_id, interface=known.host_end),
             )
 
+        made = False
+
         def record(declared: Declared, observed: Observed) -> Declared:
-            return intent.join(declared, observed, network_id, endpoint_id)
+            nonlocal made
+            before = declared.endpoints.get(endpoint_id)
+            after = intent.join(declared, observed, network_id, endpoint_id)
+            made = before is None or not before.is_member
+            return after
+
+        def undo(declared: Declared, _: Observed) -> Declared:
+            # A repeated Join that fails must not end the membership of a running container.
+            return intent.leave(declared, endpoint_id) if made else declared
 
         try:
             await self._turns.change(record)
             self._demand(self._bus(network_id), endpoint_id)
         except BaseException:
-            await self._take_back(lambda declared, _: intent.leave(declared, endpoint_id))
+            await self._take_back(undo)
             raise
         endpoint = self._turns.state.declared.endpoints[endpoint_id]
         _log.info(
