@@ -20,6 +20,14 @@ from __future__ import annotations
 import errno as errno_names
 import os
 
+_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """Write a value as the user would recognise it, in at most 81 characters."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
 
 class EvercanError(Exception):
     """The root: its text is fit for the person who typed the command."""
@@ -34,7 +42,8 @@ class OptionError(RequestError):
 
     def __init__(self, option: str, value: object, reason: str, remedy: str) -> None:
         """Name the option as the user wrote it, for example ``vxcan.id``."""
-        super().__init__(f"option {option}={value!r}: {reason}; {remedy}")
+        name = option if len(option) <= _SHOWN else option[:_SHOWN] + "…"
+        super().__init__(f"option {name}={shown(value)}: {reason}; {remedy}")
         self.option = option
 
 

@@ -30,9 +30,9 @@ def complaint(name: str, *, room: int = 0) -> str | None:
         return "is a path component, not a name"
     if re.search(r"[/:%\s]|[^\x21-\x7e]", name):
         return "has a character that interface names cannot have (use letters, digits, - _ .)"
-    if len(name.encode()) + room > MAX_NAME:
+    if (size := len(name.encode()) + room) > MAX_NAME:
         with_room = f" with the {room} that the engine appends" if room else ""
-        return f"is {len(name.encode())} bytes{with_room}, an interface name has at most {MAX_NAME}"
+        return f"is {size} bytes{with_room}, an interface name has at most {MAX_NAME}"
     return None
 
 

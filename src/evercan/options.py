@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from evercan.errors import OptionError
+from evercan.errors import OptionError, shown
 from evercan.names import complaint
 
 DEV, ID, PEER = "vxcan.dev", "vxcan.id", "vxcan.peer"
@@ -82,7 +82,10 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
     bus = f"{dev}{number}"
     if (why := complaint(bus)) is not None:
         raise OptionError(
-            DEV, dev, f"the bus interface {bus!r} {why}", f"change {DEV} or {ID} (now {number})"
+            DEV,
+            dev,
+            f"the bus interface {shown(bus)} {why}",
+            f"change {DEV} or {ID} (now {shown(number)})",
         )
     return NetworkOptions(bus=bus, peer_prefix=_prefix(own.get(PEER, default.peer_prefix)))
 

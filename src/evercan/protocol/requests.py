@@ -12,11 +12,10 @@ from typing import Any
 
 import orjson
 
-from evercan.errors import RequestError
+from evercan.errors import RequestError, shown
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _GENERIC = "com.docker.network.generic"
-_SHOWN = 80
 
 
 def parse_body(body: bytes) -> Mapping[str, Any]:
@@ -45,18 +44,13 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-
-
 def _id(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value is None:
         raise RequestError(f"field {name} is missing; give the engine's id")
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise RequestError(
-            f"field {name}={_shown(value)} is no id; give 1 to 128 letters, digits, '_', '.', '-'"
+            f"field {name}={shown(value)} is no id; give 1 to 128 letters, digits, '_', '.', '-'"
         )
     return value
 
@@ -67,7 +61,7 @@ def _map(fields: Mapping[str, Any], name: str) -> Mapping[str, object]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RequestError(f"field {name}={_shown(value)} is no JSON object; give one, or null")
+        raise RequestError(f"field {name}={shown(value)} is no JSON object; give one, or null")
     return value
 
 
@@ -134,7 +128,7 @@ class CreateEndpointRequest:
         mac = _map(fields, "Interface").get("MacAddress")
         if mac:
             raise RequestError(
-                f"field Interface.MacAddress={_shown(mac)}: a CAN interface has no MAC address; "
+                f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address; "
                 "remove --mac-address or mac_address"
             )
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
