@@ -1,0 +1,90 @@
+"""Every call is answered in time, however many come and however slow the kernel is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from evercan.protocol import server
+from tests.support.engine import Engine, EngineError, engine_id
+from tests.support.invariants import assert_exactly_once
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+
+NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
+
+
+async def test_fifty_containers_start_at_once_and_stop_at_once(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    containers = await engine.start_many(NETWORK, [engine_id(f"node {n}") for n in range(50)])
+    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in containers))
+    await engine.stop_many(containers)
+    assert set(kernel.look().links) == {"vcan0"}
+    assert not plugin.record.endpoints
+
+
+async def test_fifty_containers_at_once_cost_few_looks_at_the_kernel(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    looks = kernel.calls["observe"]
+    await engine.start_many(NETWORK, [engine_id(f"node {n}") for n in range(50)])
+    assert kernel.calls["observe"] - looks < 100
+
+
+@pytest.fixture
+def short_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BOUND", 0.2)
+
+
+@pytest.mark.usefixtures("short_bound")
+@pytest.mark.parametrize("verb", ["CreateEndpoint", "Join", "Leave", "DeleteEndpoint"])
+async def test_a_call_is_given_up_when_the_kernel_hangs(
+    engine: Engine, kernel: SharedKernel, verb: str
+) -> None:
+    await engine.create_network(NETWORK)
+    kernel.hang()
+    answer = await engine.ask(verb, NetworkID=NETWORK, EndpointID=DASHBOARD)
+    assert answer.status == 500
+    assert verb in answer.err
+    assert "try again" in answer.err
+
+
+@pytest.mark.usefixtures("short_bound")
+async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    kernel.hang()
+    stuck = asyncio.create_task(engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD))
+    await engine.enable()
+    assert (await engine.ask("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
+    assert (await engine.look("health")).status == 200
+    assert (await stuck).status == 500
+
+
+@pytest.mark.usefixtures("short_bound")
+async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_back(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.enable()
+    kernel.hang()
+    with pytest.raises(EngineError, match="given up"):
+        await engine.create_network(NETWORK)
+    kernel.resume()
+    assert (await engine.ask("DeleteNetwork", NetworkID=engine_id("another"))).ok
+    assert not plugin.record.networks
+    assert not kernel.look().links
+
+
+async def test_a_join_after_a_hang_is_whole(engine: Engine, kernel: SharedKernel) -> None:
+    await engine.create_network(NETWORK)
+    kernel.hang()
+    starting = asyncio.create_task(engine.start(NETWORK, DASHBOARD))
+    await asyncio.sleep(0.05)
+    kernel.resume()
+    container = await starting
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)

@@ -1,0 +1,165 @@
+"""Every verb may come twice, at the same moment, out of order, or for ids never seen."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from evercan.model import Observed
+from tests.support.engine import Engine, engine_id
+from tests.support.invariants import assert_exactly_once
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+
+NETWORK, DASHBOARD, GATEWAY = map(engine_id, ("powertrain", "dashboard", "gateway"))
+STRANGER = engine_id("never seen")
+
+# Each call after the one before it: the order of an endpoint's life.
+LIFE = (
+    ("CreateNetwork", {"NetworkID": NETWORK}),
+    ("CreateEndpoint", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
+    ("Join", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
+    ("EndpointOperInfo", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
+    ("Leave", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
+    ("DeleteEndpoint", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
+    ("DeleteNetwork", {"NetworkID": NETWORK}),
+)
+
+
+def stages() -> list[object]:
+    return [pytest.param(stage, id=LIFE[stage][0]) for stage in range(len(LIFE))]
+
+
+@pytest.mark.parametrize("stage", stages())
+async def test_a_repeated_call_gets_the_same_answer_and_changes_nothing(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, stage: int
+) -> None:
+    for verb, fields in LIFE[:stage]:
+        await engine.call(verb, **fields)
+    verb, fields = LIFE[stage]
+    first = await engine.call(verb, **fields)
+    before: tuple[Observed, bytes] = (kernel.look(), plugin.record_bytes)
+    taken = len(kernel.taken)
+    assert await engine.call(verb, **fields) == first
+    assert (kernel.look(), plugin.record_bytes) == before
+    assert len(kernel.taken) == taken
+
+
+@pytest.mark.parametrize("stage", stages())
+async def test_a_call_made_by_eight_at_once_is_the_same_as_one(
+    engine: Engine, kernel: SharedKernel, stage: int
+) -> None:
+    for verb, fields in LIFE[:stage]:
+        await engine.call(verb, **fields)
+    verb, fields = LIFE[stage]
+    answers = await asyncio.gather(*(engine.call(verb, **fields) for _ in range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    made = [str(step) for step in kernel.taken]
+    assert len(made) == len(set(made))
+
+
+@pytest.mark.parametrize("stage", stages())
+async def test_a_call_repeated_after_a_restart_is_the_same_as_one(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, stage: int
+) -> None:
+    for verb, fields in LIFE[: stage + 1]:
+        first = await engine.call(verb, **fields)
+        if verb == "Join":
+            engine.take(NETWORK, DASHBOARD, first)
+    await plugin.restart()
+    verb, fields = LIFE[stage]
+    assert await engine.call(verb, **fields) == first
+    joined = verb in ("Join", "EndpointOperInfo")
+    assert len(kernel.look().rules) == (4 if joined else 0)
+
+
+@pytest.mark.parametrize("verb", ["Leave", "DeleteEndpoint", "EndpointOperInfo"])
+@pytest.mark.parametrize("network", [NETWORK, STRANGER], ids=["known network", "unknown network"])
+async def test_an_endpoint_never_seen_is_no_error(
+    engine: Engine, plugin: Plugin, verb: str, network: str
+) -> None:
+    await engine.create_network(NETWORK)
+    before = plugin.record_bytes
+    assert (await engine.ask(verb, NetworkID=network, EndpointID=STRANGER)).ok
+    assert plugin.record_bytes == before
+
+
+async def test_deleting_a_network_never_seen_is_no_error(engine: Engine) -> None:
+    assert (await engine.ask("DeleteNetwork", NetworkID=STRANGER)).ok
+
+
+@pytest.mark.parametrize("verb", ["CreateEndpoint", "Join"])
+async def test_a_network_never_seen_is_refused_with_what_to_do(engine: Engine, verb: str) -> None:
+    answer = await engine.ask(verb, NetworkID=STRANGER, EndpointID=DASHBOARD)
+    assert not answer.ok
+    assert STRANGER in answer.err
+    assert "docker network create" in answer.err
+
+
+async def test_creating_a_network_again_with_other_options_is_refused(
+    engine: Engine, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    before = plugin.record_bytes
+    answer = await engine.ask(
+        "CreateNetwork",
+        NetworkID=NETWORK,
+        Options={"com.docker.network.generic": {"vxcan.id": "9"}},
+    )
+    assert answer.status == 400
+    assert "vcan0" in answer.err
+    assert "vcan9" in answer.err
+    assert plugin.record_bytes == before
+
+
+async def test_an_endpoint_of_one_network_is_refused_on_another(
+    engine: Engine, plugin: Plugin
+) -> None:
+    other = engine_id("diagnosis")
+    await engine.create_network(NETWORK)
+    await engine.create_network(other)
+    await engine.create_endpoint(NETWORK, DASHBOARD)
+    await engine.join(NETWORK, DASHBOARD)
+    before = plugin.record_bytes
+    for verb in ("CreateEndpoint", "Join"):
+        answer = await engine.ask(verb, NetworkID=other, EndpointID=DASHBOARD)
+        assert answer.status == 400
+        assert NETWORK in answer.err
+    assert plugin.record_bytes == before
+
+
+async def test_endpoints_that_share_their_first_digits_get_interfaces_of_their_own(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    one = await engine.start(NETWORK, "c0ffee00" + DASHBOARD[8:])
+    two = await engine.start(NETWORK, "c0ffee00" + GATEWAY[8:])
+    assert one.host_end != two.host_end
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, two.host_end)
+
+
+async def test_a_joining_and_a_leaving_at_once_end_whole(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    leaving = await engine.start_many(NETWORK, [engine_id(f"old {n}") for n in range(5)])
+    joining, _ = await asyncio.gather(
+        engine.start_many(NETWORK, [engine_id(f"new {n}") for n in range(5)]),
+        engine.stop_many(leaving),
+    )
+    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in joining))
+
+
+async def test_a_repeated_join_that_fails_does_not_end_the_membership(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    kernel.modules.discard("can-gw")
+    assert not (await engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
+    kernel.modules.add("can-gw")
+    assert plugin.record.endpoints[DASHBOARD].is_member
+    await plugin.restart()
+    await engine.enable()
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)

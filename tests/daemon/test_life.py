@@ -1,0 +1,424 @@
+"""The engine's sequences, from create to remove, through restarts and reboots."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from evercan.model import LINK_GROUP, Phase
+from tests.support.engine import Engine, EngineError, engine_id
+from tests.support.invariants import assert_exactly_once, assert_nothing_lies_around
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+
+NETWORK = engine_id("powertrain")
+DASHBOARD, GATEWAY, LOGGER = map(engine_id, ("dashboard", "gateway", "logger"))
+
+
+async def test_enabling_activates_a_network_driver(engine: Engine) -> None:
+    await engine.enable()
+
+
+async def test_a_new_network_makes_its_bus_interface_up_and_tagged(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK, dev="can", id="7")
+    bus = kernel.link("can7")
+    assert (bus.kind, bus.up, bus.group) == ("vcan", True, LINK_GROUP)
+
+
+async def test_a_network_without_options_is_vcan0(engine: Engine, kernel: SharedKernel) -> None:
+    await engine.create_network(NETWORK)
+    assert set(kernel.look().links) == {"vcan0"}
+
+
+async def test_joining_offers_the_container_end_and_no_gateway(engine: Engine) -> None:
+    await engine.create_network(NETWORK, peer="can")
+    await engine.create_endpoint(NETWORK, DASHBOARD)
+    assert await engine.join(NETWORK, DASHBOARD) == {
+        "InterfaceName": {"SrcName": f"vxcan{DASHBOARD[:8]}p", "DstPrefix": "can"},
+        "DisableGatewayService": True,
+    }
+
+
+async def test_an_endpoint_may_choose_its_own_prefix(engine: Engine) -> None:
+    await engine.create_network(NETWORK, peer="can")
+    await engine.create_endpoint(NETWORK, DASHBOARD, **{"vxcan.peer": "slcan"})
+    joined = await engine.join(NETWORK, DASHBOARD)
+    assert joined["InterfaceName"]["DstPrefix"] == "slcan"
+
+
+async def test_a_pair_that_nobody_joined_gets_no_rules(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.create_endpoint(NETWORK, DASHBOARD)
+    assert not kernel.look().rules
+
+
+async def test_every_member_hears_every_other_exactly_once(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    members = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
+    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in members))
+
+
+async def test_a_frame_of_one_container_reaches_the_bus_and_the_others_once(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    one = await engine.start(NETWORK, DASHBOARD)
+    other = await engine.start(NETWORK, GATEWAY)
+    for fd in (False, True):
+        assert kernel.deliveries(one.host_end, fd=fd) == {"vcan0": 1, other.host_end: 1}
+
+
+async def test_who_leaves_is_heard_no_more_and_the_others_still_are(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    one, two, three = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
+    await engine.leave(two)
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, three.host_end)
+
+
+async def test_leaving_keeps_the_pair_for_the_engine_to_hand_back(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    await engine.leave(container)
+    assert {container.host_end, container.source} <= set(kernel.look().links)
+
+
+async def test_deleting_the_endpoint_deletes_the_pair(engine: Engine, kernel: SharedKernel) -> None:
+    await engine.create_network(NETWORK)
+    await engine.stop(await engine.start(NETWORK, DASHBOARD))
+    assert set(kernel.look().links) == {"vcan0"}
+    assert not kernel.look().rules
+
+
+async def test_deleting_the_network_deletes_the_bus_that_evercan_made(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.delete_network(NETWORK)
+    assert not kernel.look().links
+
+
+async def test_deleting_the_network_keeps_a_bus_that_was_there_before(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    kernel.make("can0", "", up=True)
+    await engine.create_network(NETWORK, dev="can")
+    await engine.stop(await engine.start(NETWORK, DASHBOARD))
+    await engine.delete_network(NETWORK)
+    assert set(kernel.look().links) == {"can0"}
+
+
+async def test_the_last_of_two_networks_on_a_bus_takes_it_along(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    other = engine_id("diagnosis")
+    await engine.create_network(NETWORK)
+    await engine.create_network(other)
+    await engine.delete_network(NETWORK)
+    assert set(kernel.look().links) == {"vcan0"}
+    await engine.delete_network(other)
+    assert not kernel.look().links
+
+
+async def test_containers_of_two_networks_on_one_bus_hear_each_other(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    other = engine_id("diagnosis")
+    await engine.create_network(NETWORK)
+    await engine.create_network(other)
+    one = await engine.start(NETWORK, DASHBOARD)
+    two = await engine.start(other, GATEWAY)
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, two.host_end)
+
+
+async def test_containers_of_two_buses_do_not_hear_each_other(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    other = engine_id("diagnosis")
+    await engine.create_network(NETWORK)
+    await engine.create_network(other, id="1")
+    one = await engine.start(NETWORK, DASHBOARD)
+    two = await engine.start(other, GATEWAY)
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end)
+    assert_exactly_once(kernel.look(), "vcan1", two.host_end)
+
+
+async def test_a_restarted_container_comes_back_under_a_new_endpoint(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    stays = await engine.start(NETWORK, DASHBOARD)
+    await engine.stop(await engine.start(NETWORK, GATEWAY))
+    back = await engine.start(NETWORK, engine_id("gateway again"))
+    assert_exactly_once(kernel.look(), "vcan0", stays.host_end, back.host_end)
+
+
+async def test_an_endpoint_that_left_may_join_again(engine: Engine, kernel: SharedKernel) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    await engine.leave(container)
+    again = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    assert again.source == container.source
+    assert_exactly_once(kernel.look(), "vcan0", again.host_end)
+
+
+async def test_a_forced_disconnect_deletes_the_endpoint_without_a_leave(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    await engine.delete_endpoint(container)
+    assert set(kernel.look().links) == {"vcan0"}
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 2], ids=["engine 28", "engine 29", "a later step failed"])
+async def test_what_follows_a_failed_join_leaves_nothing_behind(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, leaves: int
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.create_endpoint(NETWORK, DASHBOARD)
+    kernel.modules.discard("can-gw")
+    with pytest.raises(EngineError, match="can-gw"):
+        await engine.join(NETWORK, DASHBOARD)
+    for _ in range(leaves):
+        await engine.call("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD)
+    await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD)
+    assert set(kernel.look().links) == {"vcan0"}
+    assert not plugin.record.endpoints
+
+
+async def test_a_failed_create_endpoint_is_rolled_back_by_evercan_itself(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    kernel.modules.discard("vxcan")
+    with pytest.raises(EngineError, match="modprobe vxcan"):
+        await engine.create_endpoint(NETWORK, DASHBOARD)
+    assert not plugin.record.endpoints
+
+
+async def test_a_failed_create_network_is_rolled_back(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.modules.discard("vcan")
+    with pytest.raises(EngineError, match="modprobe vcan"):
+        await engine.create_network(NETWORK)
+    assert not plugin.record.networks
+
+
+async def test_a_network_works_once_its_missing_module_is_loaded(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    kernel.modules.discard("vcan")
+    with pytest.raises(EngineError):
+        await engine.create_network(NETWORK)
+    kernel.modules.add("vcan")
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+
+
+# --- the plugin ends and begins -----------------------------------------------
+
+
+async def test_stopping_the_plugin_changes_nothing_in_the_kernel(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    before = kernel.look()
+    await plugin.restart()
+    await engine.enable()
+    assert kernel.look() == before
+
+
+async def test_after_a_restart_of_the_plugin_a_new_container_hears_the_old_ones(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    old = await engine.start(NETWORK, DASHBOARD)
+    await plugin.restart()
+    new = await engine.start(NETWORK, GATEWAY)
+    assert_exactly_once(kernel.look(), "vcan0", old.host_end, new.host_end)
+
+
+async def test_a_container_started_before_a_restart_stops_cleanly_after_it(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    await plugin.restart()
+    await engine.stop(container)
+    await engine.delete_network(NETWORK)
+    assert not kernel.look().links
+
+
+async def test_rules_flushed_while_the_plugin_was_away_are_laid_at_its_start(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    await plugin.stop()
+    kernel.flush_rules()
+    await plugin.start()
+    await engine.enable()
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+
+
+# --- the power goes -------------------------------------------------------------
+
+
+async def test_after_a_reboot_the_bus_is_back_before_any_container(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    with caplog.at_level(logging.INFO):
+        await plugin.reboot("boot-2")
+        await engine.enable()
+    assert set(kernel.look().links) == {"vcan0"}
+    assert "Interface vcan0 missing after reboot, recreating" in caplog.text
+
+
+async def test_after_an_unclean_reboot_containers_come_back_under_new_ids(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    stale = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
+    await plugin.reboot("boot-2")
+    await engine.sweep_stale_endpoints(stale)
+    back = await engine.start_many(NETWORK, [engine_id("new 1"), engine_id("new 2")])
+    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in back))
+    assert set(plugin.record.endpoints) == {each.endpoint for each in back}
+
+
+async def test_after_a_reboot_a_join_of_an_endpoint_on_record_recreates_its_pair(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.create_network(NETWORK)
+    before = await engine.start(NETWORK, DASHBOARD)
+    await plugin.reboot("boot-2")
+    with caplog.at_level(logging.INFO):
+        after = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    assert_exactly_once(kernel.look(), "vcan0", after.host_end)
+    assert after.source == before.source
+    for phrase in (
+        f"Endpoint {DASHBOARD[:12]} not found in memory (likely post-reboot), recreating",
+        f"Interface {after.host_end} missing after reboot, recreating",
+        f"Successfully recreated interface pair: {after.host_end} <-> {after.source}",
+        "interfaces were recreated after reboot",
+    ):
+        assert phrase in caplog.text
+
+
+async def test_an_endpoint_keeps_its_own_prefix_through_a_reboot(
+    engine: Engine, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD, **{"vxcan.peer": "slcan"})
+    await plugin.reboot("boot-2")
+    joined = await engine.join(NETWORK, DASHBOARD)
+    assert joined["InterfaceName"]["DstPrefix"] == "slcan"
+
+
+async def test_a_join_of_an_endpoint_never_seen_makes_it(
+    engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.create_network(NETWORK)
+    with caplog.at_level(logging.INFO):
+        container = engine.take(NETWORK, GATEWAY, await engine.join(NETWORK, GATEWAY))
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert "not found in memory (likely post-reboot), recreating" in caplog.text
+
+
+async def test_endpoints_that_the_engine_never_speaks_of_again_are_forgotten(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    await plugin.reboot("boot-2")
+    await engine.enable()
+    assert plugin.record.endpoints[DASHBOARD].phase is Phase.DORMANT
+    await plugin.reboot("boot-3")
+    await engine.enable()
+    assert not plugin.record.endpoints
+    assert_nothing_lies_around(plugin.record, kernel.look())
+
+
+async def test_a_lost_state_file_is_told_to_whoever_joins(engine: Engine, plugin: Plugin) -> None:
+    await engine.create_network(NETWORK)
+    await plugin.stop()
+    for file in plugin.state_folder.iterdir():
+        file.unlink()
+    await plugin.start()
+    with pytest.raises(EngineError, match=r"not on record.*create it again"):
+        await engine.start(NETWORK, DASHBOARD)
+
+
+async def test_a_controller_that_is_absent_at_boot_is_waited_for_and_never_impersonated(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.make("can0", "", up=True)
+    await engine.create_network(NETWORK, dev="can")
+    await plugin.reboot("boot-2")
+    one = await engine.start(NETWORK, DASHBOARD)
+    two = await engine.start(NETWORK, GATEWAY)
+    assert "can0" not in kernel.look().links
+    assert kernel.deliveries(one.host_end) == {two.host_end: 1}
+    assert (await engine.look("health")).status == 503
+
+
+async def test_a_controller_that_appears_late_is_wired_at_the_next_call(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.make("can0", "", up=True)
+    await engine.create_network(NETWORK, dev="can")
+    await plugin.reboot("boot-2")
+    one = await engine.start(NETWORK, DASHBOARD)
+    kernel.make("can0", "", up=True)
+    two = await engine.start(NETWORK, GATEWAY)
+    assert_exactly_once(kernel.look(), "can0", one.host_end, two.host_end)
+    assert (await engine.look("health")).status == 200
+
+
+async def test_joining_an_endpoint_whose_pair_is_there_says_so(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.create_network(NETWORK)
+    with caplog.at_level(logging.INFO):
+        container = await engine.start(NETWORK, DASHBOARD)
+    assert f"Interface {container.host_end} already exists, no recreation needed" in caplog.text
+
+
+async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
+    engine: Engine,
+    kernel: SharedKernel,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    take = kernel.apply
+
+    def race(steps: object) -> object:
+        if "vcan0" not in kernel.look().links:
+            kernel.make("vcan0", "vcan", up=True)
+        return take(steps)  # type: ignore[arg-type] # passed through as it came
+
+    monkeypatch.setattr(kernel, "apply", race)
+    with caplog.at_level(logging.INFO):
+        await engine.create_network(NETWORK)
+    assert "Interface vcan0 was created concurrently, continuing" in caplog.text
+    container = await engine.start(NETWORK, DASHBOARD)
+    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    await engine.stop(container)
+    await engine.delete_network(NETWORK)
+    assert set(kernel.look().links) == {"vcan0"}

@@ -1,0 +1,80 @@
+"""The promises of evercan, checked on what the kernel shows and on nothing else.
+
+Written without the planner, so that a mistake in its mesh is seen here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from itertools import permutations
+
+from evercan.model import Declared, Observed, Phase
+
+CLASSIC, FD = "classic", "FD"
+
+_ECHO, _IIF_TX_OK, _FD = 0x01, 0x04, 0x08
+
+
+def paths(observed: Observed) -> Counter[tuple[str, str, str]]:
+    """Count the rules by source, target and kind of frame, in interface names."""
+    name = {link.index: link.name for link in observed.links.values()}
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for rule, times in observed.rules.items():
+        kind = FD if rule.flags & _FD else CLASSIC
+        counted[name[rule.source], name[rule.target], kind] += times
+    return counted
+
+
+def full_mesh(members: Collection[str]) -> Counter[tuple[str, str, str]]:
+    """What ``paths`` shows of a bus whose members all hear each other exactly once."""
+    return Counter(
+        (source, target, kind)
+        for source, target in permutations(members, 2)
+        for kind in (CLASSIC, FD)
+    )
+
+
+def assert_exactly_once(observed: Observed, bus: str, *host_ends: str) -> None:
+    """Hold that these are a whole bus, and that no rule leads out of it."""
+    members = {bus, *host_ends}
+    touching = {
+        path: times for path, times in paths(observed).items() if members & {path[0], path[1]}
+    }
+    assert touching == dict(full_mesh(sorted(members)))
+    assert_flags(observed, bus, members)
+
+
+def assert_flags(observed: Observed, bus: str, members: Collection[str]) -> None:
+    """Hold that programs on the host hear the bus, and that echoes are made for nobody else."""
+    indexes = {observed.links[each].index for each in members}
+    bus_index = observed.links[bus].index
+    for rule in observed.rules:
+        if rule.source in indexes and rule.target in indexes:
+            assert rule.hops == 1
+            assert rule.flags & _IIF_TX_OK
+            assert bool(rule.flags & _ECHO) == (rule.target == bus_index)
+
+
+def assert_whole(declared: Declared, observed: Observed) -> None:
+    """Hold that every bus on record whose parts are all there carries each frame once."""
+    for bus, networks in declared.networks_by_bus().items():
+        ids = {each.id for each in networks}
+        host_ends = [
+            each.host_end
+            for each in declared.endpoints.values()
+            if each.network in ids and each.phase in (Phase.OFFERED, Phase.JOINED)
+        ]
+        present = [each for each in host_ends if each in observed.links]
+        if bus in observed.links:
+            assert_exactly_once(observed, bus, *present)
+
+
+def assert_nothing_lies_around(declared: Declared, observed: Observed) -> None:
+    """Hold that each of our interfaces on the host belongs to something on record."""
+    wanted = {each.bus for each in declared.networks.values()}
+    for endpoint in declared.endpoints.values():
+        if endpoint.phase is not Phase.DORMANT:
+            wanted |= {endpoint.host_end, endpoint.container_end}
+    ours = {name for name, link in observed.links.items() if link.is_ours}
+    assert ours <= wanted

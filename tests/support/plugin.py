@@ -1,0 +1,68 @@
+"""The daemon in the test's own process, over a real unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from evercan.__main__ import bind
+from evercan.daemon import serve
+from evercan.model import Declared
+from evercan.settings import Settings
+from evercan.store import decode
+from tests.support.link_bell import LinkBell
+from tests.support.shared_kernel import SharedKernel
+
+
+class Plugin:
+    """One installed plugin: a socket, a state folder, and a life that can end and begin."""
+
+    def __init__(self, folder: Path, kernel: SharedKernel) -> None:
+        self.socket = folder / "evercan.sock"
+        self.state_folder = folder / "state"
+        self.kernel = kernel
+        self.bell = LinkBell()
+        self.health_interval = 0.0
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        settings = Settings(state_folder=self.state_folder, health_interval=self.health_interval)
+        self._running = asyncio.create_task(
+            serve(bind(str(self.socket)), settings, self.kernel, self.bell)
+        )
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Send SIGTERM and wait for the end."""
+        if self._running is None:
+            return
+        if not self._running.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(self._running, timeout=15)
+        self._running = None
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def reboot(self, boot: str) -> None:
+        """Cut the power, boot the host, and let the engine enable the plugin."""
+        await self.stop()
+        self.kernel.reboot(boot)
+        await self.start()
+
+    async def uninstall(self) -> None:
+        await self.stop()
+        self.bell.close()
+
+    @property
+    def record(self) -> Declared:
+        """The intent as it is on disk."""
+        return decode(self.record_bytes)
+
+    @property
+    def record_bytes(self) -> bytes:
+        path = self.state_folder / "state.json"
+        return path.read_bytes() if path.exists() else b""
