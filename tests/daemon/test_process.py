@@ -1,0 +1,191 @@
+"""The process itself: start, signals, settings, and a host without CAN."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.support.engine import Engine, EngineError, engine_id
+from tests.support.shared_kernel import SharedKernel
+
+NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@dataclass
+class Process:
+    """``python -m evercan`` with a socket and a state folder of its own."""
+
+    folder: Path
+    popen: subprocess.Popen[str]
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "evercan.sock"
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Send a signal; return exit status, stdout and stderr."""
+        self.popen.send_signal(number)
+        out, err = self.popen.communicate(timeout=20)
+        return self.popen.returncode, out, err
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[Process]:
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "evercan"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SOURCE),
+            "EVERCAN_SOCKET": str(folder / "evercan.sock"),
+            "EVERCAN_STATE_FOLDER": str(folder / "state"),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Process(folder, popen)
+    finally:
+        popen.kill()
+        popen.communicate()
+
+
+async def dial(process: Process) -> Engine:
+    """Dial as the engine does, until the plugin listens; then enable it."""
+    engine = Engine(process.socket, SharedKernel())
+    for _ in range(400):
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            await engine.enable()
+            return engine
+        assert process.popen.poll() is None, process.popen.communicate()
+        await asyncio.sleep(0.025)
+    raise AssertionError("it never listened")
+
+
+def can_load_modules() -> bool:
+    release = os.uname().release
+    return Path("/sys/module/vcan").exists() or Path(f"/lib/modules/{release}").exists()
+
+
+async def test_sigterm_ends_it_with_status_0_and_it_says_that_interfaces_stay(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as process:
+        await dial(process)
+        status, out, err = process.end()
+    assert (status, err) == (0, "")
+    assert "evercan serves; 0 networks on record" in out
+    assert "all interfaces stay as they are" in out
+
+
+@pytest.mark.skipif(
+    can_load_modules() or os.geteuid() != 0, reason="needs root on a kernel without CAN modules"
+)
+async def test_a_host_without_can_is_told_which_module_is_missing(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        engine = await dial(process)
+        with pytest.raises(EngineError, match=r"modprobe v?can.*/etc/modules-load\.d"):
+            await engine.create_network(NETWORK)
+        assert (await engine.ask("DeleteNetwork", NetworkID=NETWORK)).ok
+        status, _, err = process.end()
+    assert status == 0
+    assert "the kernel has no vcan" in err
+
+
+def test_bad_settings_end_it_with_status_2_and_are_all_told(tmp_path: Path) -> None:
+    with running(
+        tmp_path,
+        EVERCAN_LOG_LEVEL="loud",
+        EVERCAN_LOG_FORMAT="xml",
+        EVERCAN_RECOVERY="never",
+        EVERCAN_HEALTH_INTERVAL="often",
+        EVERCAN_METRICS="9480",
+    ) as process:
+        _, err = process.popen.communicate(timeout=20)
+    assert process.popen.returncode == 2
+    for name in ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", "HEALTH_INTERVAL", "METRICS"):
+        assert f"EVERCAN_{name}=" in err
+
+
+async def test_it_listens_before_it_has_loaded_anything_heavy(tmp_path: Path) -> None:
+    sentinel = tmp_path / "aiohttp.py"
+    sentinel.write_text("import time\ntime.sleep(60)\n")
+    with running(tmp_path, PYTHONPATH=f"{tmp_path}:{SOURCE}") as process:
+        for _ in range(400):
+            with suppress(FileNotFoundError, ConnectionRefusedError):
+                _, writer = await asyncio.open_unix_connection(process.socket)
+                writer.close()
+                await writer.wait_closed()
+                break
+            await asyncio.sleep(0.025)
+        else:
+            pytest.fail("it does not listen while its imports take their time")
+
+
+async def test_a_socket_file_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
+    with running(tmp_path) as first:
+        await dial(first)
+        first.end(signal.SIGKILL)
+        assert first.socket.exists()
+    with running(tmp_path) as second:
+        await dial(second)
+
+
+def test_an_unusable_socket_path_is_an_error_at_once(tmp_path: Path) -> None:
+    with running(tmp_path, EVERCAN_SOCKET=str(tmp_path / "absent" / "evercan.sock")) as process:
+        _, err = process.popen.communicate(timeout=20)
+    assert process.popen.returncode not in (0, None)
+    assert "No such file or directory" in err
+
+
+def test_a_record_of_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "state.json"
+    state.parent.mkdir()
+    written = '{"format": "evercan-state", "version": 99}'
+    state.write_text(written)
+    with running(tmp_path) as process:
+        _, err = process.popen.communicate(timeout=20)
+    assert process.popen.returncode == 1
+    assert "has version 99" in err
+    assert "install the release that wrote it" in err
+    assert state.read_text() == written
+
+
+async def test_a_damaged_record_is_set_aside_and_the_plugin_serves(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "state.json"
+    state.parent.mkdir()
+    state.write_text("half a rec")
+    with running(tmp_path) as process:
+        await dial(process)
+        _, _, err = process.end()
+    (aside,) = state.parent.glob("state.json.damaged-*")
+    assert aside.read_text() == "half a rec"
+    assert aside.name in err
+
+
+async def test_json_lines_are_json(tmp_path: Path) -> None:
+    with running(tmp_path, EVERCAN_LOG_FORMAT="json") as process:
+        await dial(process)
+        _, out, _ = process.end()
+    lines = [orjson.loads(line) for line in out.splitlines()]
+    assert {line["level"] for line in lines} == {"info"}
+    assert "evercan serves; 0 networks on record" in {line["message"] for line in lines}
+
+
+async def test_a_call_that_came_before_the_plugin_was_ready_is_answered(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        while not process.socket.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.001)
+        await dial(process)
