@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ class ContainerMember:
             ["sh", "-c", script], environment={"IF": self._interface}
         )
         if code:
-            raise RuntimeError(f"{self.name} could not send: {output.decode(errors='replace')}")
+            raise RuntimeError(f"{self.name} could not send: {output!r}")
 
     def heard(self) -> str:
         """Return the container's log."""
@@ -96,7 +97,6 @@ class HostMember:
         self.name = f"host {interface}"
         self._testbed = testbed
         self._interface = interface
-        self._lines: list[bytes] = []
         self._process = testbed.host_process("candump", "-L", interface)
         self._reader = _Reader(self._process)
 
@@ -119,8 +119,6 @@ class _Reader:
     """Reads a process's stdout as it comes."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        import threading  # noqa: PLC0415 - only here
-
         self._chunks: list[bytes] = []
         self._stream = process.stdout
         self._thread = threading.Thread(target=self._run, daemon=True)

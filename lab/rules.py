@@ -29,7 +29,8 @@ def parse_cangw(text: str) -> Counter[Job]:
         rest = [
             each
             for position, each in enumerate(words)
-            if each not in ("-s", "-d") and (not position or words[position - 1] not in ("-s", "-d"))
+            if each not in ("-s", "-d")
+            and (not position or words[position - 1] not in ("-s", "-d"))
         ]
         jobs[Job(source, target, " ".join(sorted(rest)))] += 1
     return jobs
