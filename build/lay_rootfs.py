@@ -44,10 +44,13 @@ DROPPED = (
     "lib-dynload/_codecs_*", "lib-dynload/_multibytecodec*",
 )  # fmt: skip
 
-# Parts of wheels that serve compilers, type checkers and tests.
+# Parts of wheels that serve compilers, type checkers and tests; and one extension
+# module that alone would bring in the C++ library, 2.5 MB to load at every start:
+# frozenlist has the same in Python, and no frame or request loops over it.
 NOT_FOR_RUNNING = re.compile(
     r"(\.(pyx|pxd|pxi|pyi|c|h|hash|cpp|rst)|/py\.typed|\.dist-info/(RECORD|WHEEL|entry_points\.txt"
     r"|top_level\.txt))$|(^|/)(tests?|_testbase\.py|pytest_plugin\.py)(/|$)"
+    r"|^frozenlist/_frozenlist\..*\.so$"
 )
 
 # glibc loads it by name when a thread is cancelled; no library names it.

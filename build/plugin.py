@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
 SCRIPTS = (ROOT / "build/lay_rootfs.py", ROOT / "build/check_rootfs.py")
 SOURCE = ROOT / "src/evercan"
-IMAGE = "evercan/rootfs:latest"
+IMAGE = "evercan/rootfs"
 # The budget for the unpacked root file system, in bytes.
 LIMIT = 70_000_000
 
@@ -112,7 +113,13 @@ def _build(engine: BuildEngine, key: str) -> Built:
         _fill(context, wheels.fetch(architecture))
         base_image.ensure(engine)
         say("building the root file system")
-        build_image(engine, context, IMAGE, {"SOURCE_DATE_EPOCH": str(commit_time())})
+        arguments = {
+            "APT_WEEK": time.strftime("%G-%V", time.gmtime()),
+            "SOURCE_DATE_EPOCH": str(commit_time()),
+        }
+        # The named stage outlives the clearing away of unnamed layers.
+        build_image(engine, context, f"{IMAGE}-tools", arguments, stage="tools")
+        build_image(engine, context, IMAGE, arguments)
     fresh = Path(tempfile.mkdtemp(dir=DIST, prefix="plugin-"))
     try:
         (fresh / "rootfs").mkdir()
@@ -156,9 +163,20 @@ def commit_time() -> int:
 
 
 def build_image(
-    engine: BuildEngine, context: Path, tag: str, arguments: dict[str, str] | None = None
+    engine: BuildEngine,
+    context: Path,
+    tag: str,
+    arguments: dict[str, str] | None = None,
+    stage: str | None = None,
 ) -> str:
     """Builds a folder with a ``Dockerfile`` into an image, on the host's network.
+
+    Args:
+        engine: where to build.
+        context: the folder.
+        tag: the image's name.
+        arguments: build arguments by name.
+        stage: the stage to stop after; None for the last.
 
     Returns:
         The image's id.
@@ -175,6 +193,7 @@ def build_image(
             custom_context=True,
             tag=tag,
             buildargs=arguments or {},
+            target=stage,
             network_mode="host",
             rm=True,
             forcerm=True,
