@@ -1,0 +1,89 @@
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+
+from build import plugin, wheels
+from build.common import BuildError, cache_dir, content_key, locked
+
+
+def test_a_key_sees_content_and_layout_but_no_bytecode(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/a.py").write_text("1")
+    first = content_key([("pkg", tmp_path / "pkg")])
+    (tmp_path / "pkg/__pycache__").mkdir()
+    (tmp_path / "pkg/__pycache__/a.pyc").write_text("x")
+    assert content_key([("pkg", tmp_path / "pkg")]) == first
+    (tmp_path / "pkg/a.py").rename(tmp_path / "pkg/b.py")
+    assert content_key([("pkg", tmp_path / "pkg")]) != first
+
+
+def test_a_key_keeps_neighbours_apart() -> None:
+    assert content_key([("a", "bc"), ("d", "")]) != content_key([("a", "b"), ("d", "c")])
+
+
+def test_the_cache_follows_the_users_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir("wheels") == tmp_path / "evercan/wheels"
+    assert cache_dir("wheels").is_dir()
+
+
+def test_a_lock_says_who_holds_it_and_ends_with_its_block(tmp_path: Path) -> None:
+    path = tmp_path / "some.lock"
+    with locked(path, "testing"):
+        assert "testing (process" in path.read_text()
+        with path.open("a+") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with locked(path, "again"):
+        assert "again" in path.read_text()
+
+
+def test_an_error_carries_its_remedy() -> None:
+    assert str(BuildError("x is missing", "add x")) == "x is missing\nremedy: add x"
+
+
+def test_platform_tags_reach_from_trixies_c_library_to_the_oldest() -> None:
+    tags = wheels.platform_tags("aarch64")
+    assert tags[0] == "manylinux_2_41_aarch64"
+    assert "manylinux_2_28_aarch64" in tags
+    assert tags[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+
+
+def test_an_unknown_architecture_is_refused_before_any_download() -> None:
+    with pytest.raises(BuildError, match="'riscv64' is not one of amd64, arm64"):
+        wheels.fetch("riscv64")
+
+
+def test_a_record_that_cannot_be_used_counts_as_none(tmp_path: Path) -> None:
+    record = tmp_path / "plugin.json"
+    assert plugin.recorded(record) is None
+    for text in ("", "[]", '{"key": "k", "other": 1}'):
+        record.write_text(text)
+        assert plugin.recorded(record) is None
+    record.write_text('{"key": "k", "content": "c", "size": 1, "architecture": "amd64"}')
+    assert plugin.recorded(record) == plugin.Built("k", "c", 1, "amd64")
+
+
+def test_the_plugin_asks_for_one_capability_and_nothing_of_the_host() -> None:
+    config = json.loads(plugin.CONFIG.read_text())
+    assert config["linux"]["capabilities"] == ["CAP_NET_ADMIN"]
+    assert not config["linux"]["allowAllDevices"]
+    assert not config["linux"]["devices"]
+    assert not config["mounts"]
+    assert config["propagatedMount"] == "/var/lib/evercan"
+    assert all(setting["settable"] == ["value"] for setting in config["env"])
+
+
+def test_a_build_is_told_apart_by_its_key_in_the_configuration() -> None:
+    text = plugin.CONFIG.read_text()
+    fields = json.loads(plugin.stamped(text, "0123456789abcdef"))
+    assert fields["documentation"].endswith("Build 0123456789abcdef.")
+    assert fields["entrypoint"] == json.loads(text)["entrypoint"]
+
+
+def test_source_date_epoch_wins_over_the_commits_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "42")
+    assert plugin.commit_time() == 42
