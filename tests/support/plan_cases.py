@@ -1,0 +1,165 @@
+"""Reads the case folders of ``tests/unit/plan_cases``.
+
+``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
+``vxcanNAME`` and ``vxcanNAMEp``), ``retired``. ``observed.toml``: ``[links.NAME]``,
+``rules``, ``can_gw``. ``plan.toml``: ``steps`` in order, ``problems``.
+
+A rule is written ``"SOURCE > TARGET"`` and the words that apply: ``fd``, ``echo``,
+``drops-own`` (without CAN_IIF_TX_OK), ``unlimited`` (without a hop limit),
+``filtered``. Rules laid or dropped are compared as multisets.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evercan.model import (
+    LINK_GROUP,
+    BusKind,
+    Declared,
+    Endpoint,
+    Link,
+    Network,
+    Observed,
+    Phase,
+    Rule,
+)
+from evercan.plan import Plan
+from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp, Step
+
+ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
+FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    declared: Declared
+    observed: Observed
+    steps: list[object]
+    problems: list[dict[str, str]]
+
+
+def read_case(folder: Path) -> Case:
+    declared, observed, plan = (
+        tomllib.loads((folder / f"{part}.toml").read_text())
+        if (folder / f"{part}.toml").exists()
+        else {}
+        for part in ("declared", "observed", "plan")
+    )
+    return Case(
+        name=folder.name,
+        declared=_declared(declared),
+        observed=_observed(observed),
+        steps=[_sorted(each) for each in plan.get("steps", [])],
+        problems=plan.get("problems", []),
+    )
+
+
+def _declared(document: Mapping[str, Any]) -> Declared:
+    return Declared(
+        boot="boot-1",
+        networks={
+            name: Network(
+                id=name,
+                bus=each["bus"],
+                kind=BusKind(each.get("kind", "virtual")),
+                owns_bus=each.get("owns_bus", False),
+            )
+            for name, each in document.get("networks", {}).items()
+        },
+        endpoints={
+            name: Endpoint(
+                id=name,
+                network=each["network"],
+                host_end=f"vxcan{name}",
+                container_end=f"vxcan{name}p",
+                peer_prefix="vcanp",
+                phase=Phase(each["phase"]),
+            )
+            for name, each in document.get("endpoints", {}).items()
+        },
+        retired=frozenset(document.get("retired", [])),
+    )
+
+
+def _observed(document: Mapping[str, Any]) -> Observed:
+    links = {
+        name: Link(
+            index=index,
+            name=name,
+            kind=each.get("kind", ""),
+            is_can=each.get("is_can", True),
+            up=each.get("up", True),
+            running=each.get("up", True),
+            group=LINK_GROUP if each.get("tagged", False) else 0,
+            peer_index=1000 + index if each.get("kind") == "vxcan" else None,
+            peer_nsid=each.get("nsid"),
+            altnames=frozenset(each.get("altnames", [])),
+        )
+        for index, (name, each) in enumerate(document.get("links", {}).items(), start=11)
+    }
+    return Observed(
+        links=links,
+        rules=Counter(read_rule(each, links) for each in document.get("rules", [])),
+        can_gw=document.get("can_gw", True),
+    )
+
+
+def read_rule(text: str, links: Mapping[str, Link]) -> Rule:
+    source, _, target, *words = text.split()
+    assert set(words) <= {"fd", "echo", "drops-own", "unlimited", "filtered"}, text
+    flags = 0 if "drops-own" in words else IIF_TX_OK
+    flags |= FD if "fd" in words else 0
+    flags |= ECHO if "echo" in words else 0
+    return Rule(
+        links[source].index,
+        links[target].index,
+        flags,
+        0 if "unlimited" in words else 1,
+        FILTER if "filtered" in words else b"",
+    )
+
+
+def write_rule(rule: Rule, observed: Observed) -> str:
+    name = {link.index: link.name for link in observed.links.values()}
+    words = [name[rule.source], ">", name[rule.target]]
+    words += ["fd"] if rule.flags & FD else []
+    words += ["echo"] if rule.flags & ECHO else []
+    words += [] if rule.flags & IIF_TX_OK else ["drops-own"]
+    words += [] if rule.hops else ["unlimited"]
+    words += ["filtered"] if rule.extras else []
+    return " ".join(words)
+
+
+def write_steps(plan: Plan, observed: Observed) -> list[object]:
+    """Write a plan's steps as ``plan.toml`` has them."""
+    return [_write_step(step, observed) for step in plan.steps]
+
+
+def _write_step(step: Step, observed: Observed) -> object:
+    match step:
+        case MakeBus(bus):
+            return f"make bus {bus}"
+        case MakePair(bus, endpoint, host_end, container_end):
+            return f"make pair {host_end} {container_end} for {endpoint} on {bus}"
+        case SetUp(_, _, name):
+            return f"set {name} up"
+        case DeleteLink(index, name):
+            assert observed.links[name].index == index
+            return f"delete {name}"
+        case AddRules(bus, rules):
+            return {"lay_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
+        case DropRules(bus, rules):
+            return {"drop_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
+        case _:
+            return str(step)
+
+
+def _sorted(step: Any) -> object:
+    return {**step, "rules": sorted(step["rules"])} if isinstance(step, dict) else step

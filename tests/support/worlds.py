@@ -1,0 +1,124 @@
+"""Hosts in any state: whatever evercan, the engine and vandals can leave behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from evercan.model import LINK_GROUP, BusKind, Declared, Network, Observed, Phase, Rule
+from evercan.steps import MakePair
+from tests.support.fake_kernel import FakeKernel
+from tests.support.records import endpoint, record
+
+BUSES = ("vcan0", "vcan1", "can0")
+ENDPOINTS = ("aa", "bb", "cc", "dd")
+
+
+@dataclass
+class World:
+    """A record, and the kernel as it is found."""
+
+    declared: Declared
+    kernel: FakeKernel
+
+    def ours(self, observed: Observed) -> set[int]:
+        """Ifindexes that evercan may touch: tagged, and named in its record."""
+        known = {each.host_end for each in self.declared.endpoints.values()}
+        known |= {each.bus for each in self.declared.networks.values() if each.owns_bus}
+        known |= self.declared.retired
+        known |= {f"{name}p" for name in known}
+        return {
+            link.index for link in observed.links.values() if link.is_ours and link.name in known
+        }
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Declared:
+    """Draw a record as evercan's own edits could have left it."""
+    networks = []
+    for bus in draw(st.lists(st.sampled_from(BUSES), max_size=3)):
+        earlier = next((each for each in networks if each.bus == bus), None)
+        networks.append(
+            Network(
+                id=f"net{len(networks)}",
+                bus=bus,
+                kind=BusKind.PHYSICAL if bus == "can0" else BusKind.VIRTUAL,
+                owns_bus=bus != "can0" and (earlier.owns_bus if earlier else draw(st.booleans())),
+            )
+        )
+    endpoints = []
+    if networks:
+        for name in draw(st.lists(st.sampled_from(ENDPOINTS), unique=True)):
+            network = draw(st.sampled_from(networks)).id
+            endpoints.append(endpoint(name, network, draw(st.sampled_from(Phase))))
+    wanted = {each.host_end for each in endpoints} | {each.bus for each in networks}
+    retired = {f"vxcan{name}" for name in ENDPOINTS} | {"vcan0", "vcan1"}
+    dormant = {each.host_end for each in endpoints if each.phase is Phase.DORMANT}
+    return record(
+        networks,
+        endpoints,
+        retired=draw(st.sets(st.sampled_from(sorted(retired)))) - wanted | dormant,
+    )
+
+
+@st.composite
+def kernels(draw: st.DrawFn) -> FakeKernel:
+    """Draw a host's plumbing: ours, others', moved, down, with rules of any sort."""
+    kernel = FakeKernel()
+    for bus in BUSES:
+        _draw_bus(draw, kernel, bus)
+    for nsid, name in enumerate(ENDPOINTS):
+        _draw_pair(draw, kernel, name, nsid)
+    _draw_rules(draw, kernel)
+    missing = draw(st.sampled_from(["", "", "", "", "vcan", "vxcan", "can-gw"]))
+    kernel.modules.discard(missing)
+    if missing == "can-gw":
+        kernel.flush_rules()
+    return kernel
+
+
+def _draw_bus(draw: st.DrawFn, kernel: FakeKernel, bus: str) -> None:
+    state = draw(st.sampled_from(["absent", "tagged", "foreign", "down", "no CAN"]))
+    if state != "absent":
+        kernel.make(
+            bus,
+            "" if bus == "can0" else "vcan",
+            group=LINK_GROUP if state in ("tagged", "down") else 0,
+            up=state != "down",
+            is_can=state != "no CAN",
+        )
+
+
+def _draw_pair(draw: st.DrawFn, kernel: FakeKernel, name: str, nsid: int) -> None:
+    host_end = f"vxcan{name}"
+    state = draw(st.sampled_from(["absent", "on the host", "in a sandbox", "down", "foreign"]))
+    if state == "foreign":
+        kernel.make(host_end, "vxcan")
+    elif state != "absent":
+        kernel.apply([MakePair("", name, host_end, f"{host_end}p")])
+        if state != "on the host":
+            kernel.take(f"{host_end}p", nsid)
+        if state == "down":
+            kernel.set_flag(host_end, up=False)
+
+
+def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:
+    can = [link.index for link in kernel.observe().links.values() if link.is_can]
+    if not can:
+        return
+    rule = st.builds(
+        Rule,
+        st.sampled_from(can),
+        st.sampled_from(can),
+        st.sampled_from([0x4, 0x5, 0xC, 0xD, 0x0, 0x8]),
+        st.sampled_from([1, 1, 0]),
+        st.sampled_from([b"", b"", b"\x0c\x00\x0b\x00filtered"]),
+    )
+    for each in draw(st.lists(rule, max_size=10)):
+        kernel.add_rule(each)
+
+
+def worlds() -> st.SearchStrategy[World]:
+    """Draw a record and, independently, what is there."""
+    return st.builds(World, records(), kernels())

@@ -1,0 +1,5 @@
+"""What all unit tests share."""
+
+from tests.support import profiles
+
+profiles.load()

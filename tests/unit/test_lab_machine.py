@@ -1,0 +1,146 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import accel, detached, launch
+from lab.cli import main
+from lab.errors import LabError, MissingToolError, TestbedError
+from lab.machine import Machine
+from lab.paths import HERE, PACKAGE_OF, cache, tool
+from lab.shell import checked, leashed
+from lab.testbed import choose
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_the_cache_follows_the_environment(tmp_path: Path) -> None:
+    assert cache() == tmp_path / "cache/evercan/lab"
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGE_OF, "no-such-program", "some-package")
+    with pytest.raises(MissingToolError, match=r"remedy: build/bootstrap.sh .venv some-package"):
+        tool("no-such-program")
+
+
+def test_packages_txt_lists_every_program_the_lab_cannot_do_without() -> None:
+    listed = (HERE / "packages.txt").read_text().split()
+    assert listed == sorted(listed)
+    assert {name for tool, name in PACKAGE_OF.items() if tool != "docker"} <= set(listed)
+
+
+def test_a_forced_accelerator_is_the_only_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(accel.VARIABLE, "kvm")
+    assert accel.candidates() == ["kvm"]
+    monkeypatch.setenv(accel.VARIABLE, "vroom")
+    with pytest.raises(LabError, match="neither kvm nor tcg"):
+        accel.candidates()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"), [(None, ["kvm", "tcg"]), (True, ["kvm", "tcg"]), (False, ["tcg"])]
+)
+def test_kvm_is_tried_until_it_has_failed_once(
+    verdict: bool | None, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(accel.VARIABLE, raising=False)
+    monkeypatch.setattr("os.access", lambda *_: True)
+    monkeypatch.setattr(accel, "_machine", lambda: "this machine")
+    if verdict is not None:
+        accel.remember(works=verdict)
+    assert accel.candidates() == expected
+
+
+def test_a_record_whose_process_is_gone_or_another_is_no_machine(tmp_path: Path) -> None:
+    assert Machine.attach(tmp_path) is None
+    (tmp_path / launch.RECORD).write_text(
+        '{"pid": 1, "image": "/i", "accel": "tcg", "engine_port": 1, "ssh_port": 2}'
+    )
+    assert Machine.attach(tmp_path) is None
+    (tmp_path / launch.RECORD).write_text("{")
+    assert Machine.attach(tmp_path) is None
+
+
+def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "run"
+    left.mkdir()
+    (cache() / "up").write_text(f"{left}\n")
+    assert detached.running() is None
+    assert detached.down() is False
+    assert not left.exists()
+
+
+def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    leash = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), "sleep", "60"],
+        stdin=subprocess.PIPE,
+    )
+    assert leash.stdin is not None
+    leash.stdin.close()
+    assert leash.wait(10) == 128 + 15
+    assert not folder.exists()
+
+
+def test_the_leash_passes_the_programs_own_end_on(tmp_path: Path) -> None:
+    leash = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(tmp_path)]
+    with subprocess.Popen([*leash, "sh", "-c", "exit 7"], stdin=subprocess.PIPE) as process:
+        assert process.wait(10) == 7
+    assert tmp_path.exists()
+
+
+def test_a_leashed_command_ends_with_its_standard_input() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", leashed(("sh", "-c", "echo hello; exec sleep 60"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"hello\n"
+        process.stdin.close()
+        assert process.wait(10) == 128 + 15
+
+
+def test_a_leashed_command_keeps_its_own_status() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", leashed(("sh", "-c", "exit 3"))], stdin=subprocess.PIPE
+    ) as process:
+        assert process.wait(10) == 3
+
+
+def test_a_failed_command_says_what_it_said() -> None:
+    done = subprocess.CompletedProcess(["x"], 2, stdout=b"", stderr=b"no such link\n")
+    assert checked(["ip", "a b"], done, check=False) is done
+    with pytest.raises(TestbedError, match=r"ip 'a b': status 2: no such link"):
+        checked(["ip", "a b"], done, check=True)
+
+
+def test_a_misspelt_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVERCAN_TESTBED", "moon")
+    with pytest.raises(TestbedError, match="neither lab nor engine"), choose():
+        pass
+
+
+def test_without_an_engine_the_wish_for_one_is_an_error_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVERCAN_TESTBED", "engine")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(TestbedError, match="remedy: start Docker"), choose():
+        pass
+
+
+def test_commands_on_a_lab_that_does_not_run_say_how_to_start_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["power-cut"]) == 1
+    assert "python -m lab up" in capsys.readouterr().err
+    assert main(["down"]) == 0
+    assert main(["status"]) == 1

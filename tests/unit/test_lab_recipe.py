@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from lab import recipe
+from lab.paths import HERE
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "guest/etc").mkdir(parents=True)
+    (tmp_path / "guest/etc/hostname").write_text("lab\n")
+    (tmp_path / "guest.sh").write_text("#!/bin/sh\n")
+    return tmp_path
+
+
+NAMES = ("guest", "guest.sh")
+
+
+def test_the_key_does_not_depend_on_where_the_tree_lies(tree: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    (copy / "guest/etc").mkdir(parents=True)
+    (copy / "guest/etc/hostname").write_text("lab\n")
+    (copy / "guest.sh").write_text("#!/bin/sh\n")
+    assert recipe.key(tree, NAMES) == recipe.key(copy, NAMES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "guest/etc/hostname").write_text("other\n"),
+        lambda tree: (tree / "guest/etc/more").write_text(""),
+        lambda tree: (tree / "guest/etc/hostname").rename(tree / "guest/etc/name"),
+        lambda tree: (tree / "guest.sh").chmod(0o755),
+    ],
+)
+def test_any_change_of_an_ingredient_changes_the_key(tree: Path, change: object) -> None:
+    before = recipe.key(tree, NAMES)
+    assert callable(change)
+    change(tree)
+    assert recipe.key(tree, NAMES) != before
+
+
+def test_content_cannot_slip_from_one_file_to_the_next(tmp_path: Path) -> None:
+    keys = set()
+    for number, (first, second) in enumerate([("ab", "c"), ("a", "bc")]):
+        root = tmp_path / str(number)
+        root.mkdir()
+        (root / "1").write_text(first)
+        (root / "2").write_text(second)
+        keys.add(recipe.key(root, ("1", "2")))
+    assert len(keys) == 2
+
+
+def test_every_ingredient_is_there() -> None:
+    assert all((HERE / name).exists() for name in recipe.INGREDIENTS)
+    assert len(recipe.key()) == 16
+
+
+def test_packages_are_sorted_and_named_once() -> None:
+    assert list(recipe.PACKAGES) == sorted(set(recipe.PACKAGES))
