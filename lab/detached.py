@@ -1,6 +1,7 @@
 """The one lab that outlives its starter: boot once, test many times."""
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,8 @@ from lab.progress import note
 
 def running() -> Machine | None:
     """The detached lab, whatever image it was booted from; None if none runs."""
-    try:
-        folder = Path(_pointer().read_text(encoding="utf-8").strip())
-    except FileNotFoundError:
-        return None
-    return Machine.attach(folder)
+    folder = _folder()
+    return None if folder is None else Machine.attach(folder)
 
 
 def current() -> Machine | None:
@@ -42,21 +40,51 @@ def up() -> Machine:
             note("the running lab was booted from an older recipe: replacing it")
         # Built first: the old one serves until the new one can take its place.
         fresh = image.ensure()
-        if machine is not None:
-            machine.stop()
-        machine = Machine.boot(fresh, detached=True)
-        _pointer().write_text(f"{machine.folder}\n", encoding="utf-8")
-        return machine
+        _clear(machine)
+        # Noted as soon as it runs: whatever happens to this process while the
+        # guest boots, `down` can find it.
+        return Machine.boot(fresh, detached=True, on_start=_note)
 
 
 def down() -> bool:
     """Switch the detached lab off; False if none ran."""
     with _lock():
         machine = running()
-        if machine is not None:
-            machine.stop()
-        _pointer().unlink(missing_ok=True)
+        _clear(machine)
         return machine is not None
+
+
+@contextmanager
+def reserved(machine: Machine) -> Iterator[bool]:
+    """Reserve the lab for one user; yields False if another process has it."""
+    with (machine.folder / "in-use").open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _clear(machine: Machine | None) -> None:
+    """Stop the machine, or remove what one that died by itself left behind."""
+    folder = _folder()
+    if machine is not None:
+        machine.stop()
+    elif folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    _pointer().unlink(missing_ok=True)
+
+
+def _note(folder: Path) -> None:
+    _pointer().write_text(f"{folder}\n", encoding="utf-8")
+
+
+def _folder() -> Path | None:
+    try:
+        return Path(_pointer().read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
 
 
 def _pointer() -> Path:

@@ -9,6 +9,7 @@ started the program ends; that signal only guards the leash's own death here.
 """
 
 import ctypes
+import os
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,9 @@ def main(folder: str, argv: list[str]) -> int:
     let_go = threading.Event()
 
     def hold() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: a read held there would block the interpreter's own end.
+        while os.read(0, 4096):
+            pass
         let_go.set()
         program.terminate()
         try:

@@ -6,49 +6,26 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lab import accel, qemu
+from lab import accel, launch, qemu
 from lab.errors import BootError, LabError
 from lab.image import Image
-from lab.paths import HERE, tool
 from lab.progress import Phase, note, phase
-from lab.qmp import Qmp, QmpError, forwarded_ports
+from lab.qmp import Qmp, QmpError
 from lab.ssh import Ssh
 
 BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
-_PREFIX: Final = "evercan-lab-"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What another process needs to know to use a running machine.
-
-    Attributes:
-        pid: The process that ends when the machine does.
-        image: Folder of the image it was booted from.
-        accel: `kvm` or `tcg`.
-        engine_port: Loopback port of the guest's Docker engine.
-        ssh_port: Loopback port of the guest's ssh.
-    """
-
-    pid: int
-    image: str
-    accel: qemu.Accel
-    engine_port: int
-    ssh_port: int
 
 
 class Machine:
     """A running guest. Made by `boot` or, for one that runs already, `attach`."""
 
     def __init__(
-        self, folder: Path, record: Record, process: subprocess.Popen[bytes] | None = None
+        self, folder: Path, record: launch.Record, process: subprocess.Popen[bytes] | None = None
     ) -> None:
         self.folder = folder
         self.record = record
@@ -57,12 +34,19 @@ class Machine:
         self._process = process
 
     @classmethod
-    def boot(cls, image: Image, *, detached: bool = False) -> "Machine":
+    def boot(
+        cls,
+        image: Image,
+        *,
+        detached: bool = False,
+        on_start: Callable[[Path], None] = lambda _: None,
+    ) -> "Machine":
         """Boot a guest from a clean disk and wait until engine and ssh answer.
 
         Args:
             image: What to boot.
             detached: It outlives this process. Otherwise it ends with it.
+            on_start: Told the run folder as soon as the machine runs, before it is up.
 
         Raises:
             MissingToolError: QEMU or ssh is not installed.
@@ -72,7 +56,8 @@ class Machine:
         for choice in choices:
             machine = None
             try:
-                machine = cls._start(image, choice, detached=detached)
+                machine = cls(*launch.start(image, choice, detached=detached))
+                on_start(machine.folder)
                 machine.wait_engine(BOOT_TIMEOUT_S[choice])
             except BaseException as error:
                 if machine is not None:
@@ -91,61 +76,11 @@ class Machine:
     def attach(cls, folder: Path) -> "Machine | None":
         """The machine that runs in ``folder``, or None if none does (any more)."""
         try:
-            content = json.loads((folder / "machine.json").read_text(encoding="utf-8"))
-            machine = cls(folder, Record(**content))
+            content = json.loads((folder / launch.RECORD).read_text(encoding="utf-8"))
+            machine = cls(folder, launch.Record(**content))
         except (OSError, ValueError, TypeError):
             return None
         return machine if machine.alive else None
-
-    @classmethod
-    def _start(cls, image: Image, choice: qemu.Accel, *, detached: bool) -> "Machine":
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_runs()))
-        files = qemu.Files(
-            kernel=image.kernel,
-            initrd=image.initrd,
-            overlay=folder / "disk.qcow2",
-            console=folder / "console.log",
-            qmp=folder / "qmp",
-        )
-        program = tool("qemu-system-x86_64")
-        argv = qemu.argv(program, files, choice, qemu.Hardware())
-        subprocess.run(
-            [
-                *(tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
-                *("-b", str(image.disk), str(files.overlay)),
-            ],
-            check=True,
-        )
-        if not detached:
-            argv = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), *argv]
-        with (folder / "qemu.log").open("wb") as log:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C at the starter's terminal is for the starter.
-                start_new_session=True,
-            )
-        try:
-            ports = _ports(files.qmp, process)
-        except BaseException:
-            process.kill()
-            process.wait()
-            said = (folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(sys.exception(), LabError):
-                raise BootError(f"QEMU ({choice}) ended at once: {said.strip()}") from None
-            raise
-        record = Record(
-            pid=process.pid,
-            image=str(image.folder),
-            accel=choice,
-            engine_port=ports[qemu.ENGINE_PORT],
-            ssh_port=ports[qemu.SSH_PORT],
-        )
-        (folder / "machine.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
-        return cls(folder, record, process)
 
     @property
     def docker_host(self) -> str:
@@ -264,24 +199,3 @@ class Machine:
 
     def _qmp(self) -> Qmp:
         return Qmp(self.folder / "qmp")
-
-
-def _runs() -> Path:
-    """Folder for run folders: on a disk, and short, as unix sockets want it."""
-    folder = Path("/var/tmp")  # noqa: S108  mkdtemp makes a private folder in it
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.gettempdir())
-
-
-def _ports(qmp: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with Qmp(qmp) as monitor:
-                usernet = monitor.execute(
-                    "human-monitor-command", **{"command-line": "info usernet"}
-                )
-                return forwarded_ports(str(usernet))
-        except QmpError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,12 @@ MODULES: Final = ("vcan", "vxcan", "can-gw")
 """Kernel modules that the engine's host must have."""
 
 _LOCAL: Final = "unix:///var/run/docker.sock"
-_ENTER: Final = ("nsenter", "-t", "1", "-m", "-u", "-n", "-i", "-p", "--")
+# The full path matters: a busybox that is asked for `date` runs its own, not the
+# host's, even in the host's namespaces.
+_ENTER: Final = (
+    *("nsenter", "-t", "1", "-m", "-u", "-n", "-i", "-p", "--"),
+    *("/bin/sh", "-c", 'exec "$@"', "sh"),
+)
 _FAULTS: Final = (docker.errors.DockerException, requests.RequestException, OSError)
 
 
@@ -91,7 +97,8 @@ class EngineTestbed:
         deadline = time.monotonic() + timeout
         while True:
             try:
-                self.client(timeout=5).ping()
+                with closing(self.client(timeout=5)) as client:
+                    client.ping()
             except _FAULTS as error:
                 if time.monotonic() > deadline:
                     raise TestbedError(f"{self.name} does not answer: {error}") from error
@@ -111,7 +118,8 @@ class EngineTestbed:
     def close(self) -> None:
         """Remove the container that led to the host."""
         if self._helper is not None:
-            self.client().containers.get(self._helper).remove(force=True)
+            with closing(self.client()) as client:
+                client.containers.get(self._helper).remove(force=True)
             self._helper = None
 
     def _on_host(self, argv: tuple[str, ...]) -> list[str]:
@@ -136,13 +144,12 @@ def engine_testbed(image_name: str | None = None) -> EngineTestbed:
             f"no engine at {docker_host}", "start Docker, set DOCKER_HOST, or EVERCAN_TESTBED=lab"
         )
     try:
-        client = _client(docker_host, timeout=30)
-        about: dict[str, Any] = client.info()
+        with closing(_client(docker_host, timeout=60)) as client:
+            about: dict[str, Any] = client.info()
+            direct = os.geteuid() == 0 and _is_this_machine(docker_host, about)
+            helper = None if direct else _start_helper(client, image_name)
     except _FAULTS as error:
         raise TestbedError(f"no engine answers at {docker_host}: {error}") from error
-    helper = None
-    if not (os.geteuid() == 0 and _is_this_machine(docker_host, about)):
-        helper = _start_helper(client, image_name)
     testbed = EngineTestbed(docker_host, helper)
     try:
         _require_modules(testbed, str(about.get("KernelVersion", "")))

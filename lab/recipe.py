@@ -39,7 +39,10 @@ DISK_GIB: Final = 16
 EXCLUDED: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 """Files of packages that are left out."""
 
-INGREDIENTS: Final = ("guest", "guest.sh", "recipe.py", "image.py")
+LAYOUT: Final = 1
+"""Raised whenever `lab.image` makes something else of the same ingredients."""
+
+INGREDIENTS: Final = ("guest", "guest.sh", "recipe.py")
 """Files and folders of this package that decide what the image becomes."""
 
 

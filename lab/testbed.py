@@ -67,8 +67,9 @@ class Testbed(Protocol):
     def host_process(self, *argv: str) -> subprocess.Popen[bytes]:
         """Start a long-running command on the engine's host, as `host` does.
 
-        Its standard output and error are pipes. Terminating the returned process
-        ends the command.
+        Its standard streams are pipes. The command reads nothing from its standard
+        input, but ends when that is closed or the returned process is terminated;
+        the end of a ``with`` over the process does the former and waits.
         """
 
     def power_cut(self) -> None:
@@ -96,7 +97,8 @@ class Testbed(Protocol):
 def choose(*, image_name: str | None = None) -> Iterator[Testbed]:
     """The machine to test on; what was started for it is stopped at the end.
 
-    A detached lab (``python -m lab up``) is used as it is and left running.
+    A detached lab (``python -m lab up``) is used as it is and left running; if
+    another process is using it, a second one is booted.
 
     Args:
         image_name: An image with `nsenter` and `sleep` that the engine has. It is
@@ -129,11 +131,15 @@ def choose(*, image_name: str | None = None) -> Iterator[Testbed]:
 
 @contextmanager
 def _lab() -> Iterator[LabTestbed]:
-    machine = detached.current()
-    if machine is not None:
-        machine.wait_engine()
-        yield LabTestbed(machine)
-        return
+    running = detached.current()
+    if running is not None:
+        # Two users would cut each other's power.
+        with detached.reserved(running) as ours:
+            if ours:
+                running.wait_engine()
+                yield LabTestbed(running)
+                return
+        note("the running lab is in use: booting another")
     machine = Machine.boot(image.ensure())
     try:
         yield LabTestbed(machine)

@@ -78,13 +78,16 @@ def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
 def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    leash = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), "sleep", "60"],
-        stdin=subprocess.PIPE,
-    )
-    assert leash.stdin is not None
-    leash.stdin.close()
-    assert leash.wait(10) == 128 + 15
+    leash = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder)]
+    program = ["sh", "-c", "echo up; exec sleep 60"]
+    with subprocess.Popen(
+        [*leash, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.stdin.close()
+        assert process.wait(10) == 128 + 15
     assert not folder.exists()
 
 
