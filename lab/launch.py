@@ -13,7 +13,7 @@ from typing import Final
 
 from lab import qemu
 from lab.errors import BootError, LabError
-from lab.image import Image
+from lab.image import Image, held
 from lab.paths import HERE, tool
 from lab.qmp import Qmp, QmpError, forwarded_ports
 
@@ -88,12 +88,13 @@ def _start(
     argv = qemu.argv(program, files, accel, qemu.Hardware())
     if not detached:
         argv = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), *argv]
-    with (folder / "qemu.log").open("wb") as log:
+    with (folder / "qemu.log").open("wb") as log, held(image) as lock:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,
             stderr=log,
+            pass_fds=[lock],
             # Ctrl-C at the starter's terminal is for the starter.
             start_new_session=True,
         )

@@ -40,7 +40,7 @@ EXCLUDED: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"
 """Files of packages that are left out."""
 
 LAYOUT: Final = 1
-"""Raised whenever `lab.image` makes something else of the same ingredients."""
+"""Raised whenever `lab.builder` makes something else of the same ingredients."""
 
 INGREDIENTS: Final = ("guest", "guest.sh", "recipe.py")
 """Files and folders of this package that decide what the image becomes."""

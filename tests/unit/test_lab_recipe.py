@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from lab import recipe
-from lab.paths import HERE
+from lab import image, recipe
+from lab.paths import HERE, cache
 
 
 @pytest.fixture
@@ -59,3 +60,17 @@ def test_every_ingredient_is_there() -> None:
 
 def test_packages_are_sorted_and_named_once() -> None:
     assert list(recipe.PACKAGES) == sorted(set(recipe.PACKAGES))
+
+
+def test_an_image_is_pruned_last_used_first_but_never_from_under_a_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folders = [cache() / f"image{number}" for number in range(6)]
+    for age, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / "about.json").write_text("{}")
+        os.utime(folder, (1000 - age, 1000 - age))
+    with image.held(image.Image(folders[5])):
+        image._prune()
+    assert [folder.exists() for folder in folders] == [True, True, True, False, False, True]
