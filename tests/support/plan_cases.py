@@ -157,8 +157,6 @@ def _write_step(step: Step, observed: Observed) -> object:
             return {"lay_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
         case DropRules(bus, rules):
             return {"drop_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
-        case _:
-            return str(step)
 
 
 def _sorted(step: Any) -> object:

@@ -36,7 +36,7 @@ class World:
 @st.composite
 def records(draw: st.DrawFn) -> Declared:
     """Draw a record as evercan's own edits could have left it."""
-    networks = []
+    networks: list[Network] = []
     for bus in draw(st.lists(st.sampled_from(BUSES), max_size=3)):
         earlier = next((each for each in networks if each.bus == bus), None)
         networks.append(
