@@ -123,7 +123,7 @@ class Machine:
         if time.monotonic() > deadline or "Kernel panic" in last:
             tail = "\n".join(lines[-15:])
             raise BootError(f"no engine within {limit:.0f} s; the console ends with:\n{tail}")
-        now.detail(last[-60:])
+        now.detail(last)
 
     def _engine_answers(self) -> bool:
         # QEMU accepts the connection whether or not anybody listens inside, so

@@ -1,5 +1,6 @@
 """Says on stderr what the lab is doing and for how long."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -7,9 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 _LIVE_REFRESH_PER_S: Final = 4.0
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_WIDTH: Final = 60
 
 
 class Phase:
@@ -21,7 +25,9 @@ class Phase:
     def detail(self, text: str) -> None:
         """Show ``text`` beside the phase; only where the line can be redrawn."""
         if self._live is not None:
-            self._live.update(self._live.task_ids[0], detail=text)
+            # A guest's console writes colours and brackets of its own.
+            plain = "".join(c for c in _COLOURS.sub("", text) if c.isprintable())
+            self._live.update(self._live.task_ids[0], detail=escape(plain[-_WIDTH:].strip()))
 
 
 @contextmanager
