@@ -1,0 +1,124 @@
+"""Imports run one way: protocol → driver → core → plan → model, and kernel → model."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import evercan
+
+ROOT = Path(evercan.__file__).parent
+
+VALUES = {"model", "errors", "steps"}
+PURE = VALUES | {"names", "options", "plan", "intent"}
+CORE = PURE | {"settings", "log", "metrics", "store", "kernel.port", "reconciler", "turns"}
+
+# What each part may import of evercan. A part that is not named here is held to
+# the rules at the end of this file only.
+MAY_IMPORT = {
+    "errors": set(),
+    "model": set(),
+    "names": {"model"},
+    "options": VALUES | {"names"},
+    "steps": {"model"},
+    "plan": VALUES,
+    "intent": VALUES | {"names", "options", "plan"},
+    "store": VALUES,
+    "settings": {"errors"},
+    "log": set(),
+    "metrics": CORE,
+    "reconciler": CORE - {"reconciler", "turns", "options"},
+    "turns": CORE - {"turns"},
+    "watch": CORE,
+    "status": CORE,
+    "driver": CORE,
+    "protocol": CORE | {"driver", "protocol"},
+    "kernel": VALUES | {"kernel", "log"},
+}
+
+NETLINK_FAMILY = "AF_NETLINK"
+
+
+def modules() -> list[str]:
+    """Every module of evercan by its dotted name below the package."""
+    return sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py")
+    )
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text())
+
+
+def imports(nodes: ast.AST) -> Iterator[str]:
+    """Yield the full dotted names of what is imported anywhere in a tree."""
+    for node in ast.walk(nodes):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for each in node.names:
+                yield f"{node.module}.{each.name}"
+
+
+def own(module: str) -> set[str]:
+    """Return the parts of evercan that a module imports."""
+    known = set(modules())
+    found: set[str] = set()
+    for name in imports(tree(module)):
+        top, _, rest = name.partition(".")
+        if top != "evercan" or not rest:
+            continue
+        while rest and rest not in known and f"{rest}.__init__" not in known:
+            rest = rest.rpartition(".")[0]
+        found.add(rest)
+    return found - {""}
+
+
+def part(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@pytest.mark.parametrize("module", [each for each in modules() if part(each) in MAY_IMPORT])
+def test_a_part_imports_only_what_lies_below_it(module: str) -> None:
+    allowed = MAY_IMPORT[part(module)]
+    assert {
+        each for each in own(module) if each not in allowed and part(each) not in allowed
+    } == set()
+
+
+@pytest.mark.parametrize("module", modules())
+def test_only_the_daemon_names_the_real_kernel(module: str) -> None:
+    if module != "daemon" and part(module) not in ("kernel", "cli"):
+        assert {each for each in own(module) if part(each) == "kernel"} <= {"kernel.port"}
+
+
+@pytest.mark.parametrize("module", [each for each in modules() if part(each) != "kernel"])
+def test_nothing_outside_kernel_speaks_netlink(module: str) -> None:
+    assert "pyroute2" not in {name.partition(".")[0] for name in imports(tree(module))}
+    source = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text()
+    assert NETLINK_FAMILY not in source
+
+
+@pytest.mark.parametrize("module", modules())
+def test_nothing_but_the_protocol_and_the_daemon_knows_of_http(module: str) -> None:
+    if part(module) not in ("protocol", "daemon", "cli"):
+        assert "aiohttp" not in {name.partition(".")[0] for name in imports(tree(module))}
+
+
+def test_the_entry_point_loads_three_modules_before_it_listens() -> None:
+    body = [node for node in tree("__main__").body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert sorted(name for node in body for name in imports(node)) == ["os", "socket", "sys"]
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert list(imports(tree("__init__"))) == []
+
+
+@pytest.mark.parametrize("module", ["plan", "intent", "model", "options", "names", "steps"])
+def test_what_decides_does_no_io(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imports(tree(module))}
+    assert not tops & {"os", "socket", "asyncio", "pathlib", "subprocess", "time", "logging"}
