@@ -24,6 +24,8 @@ _LINE = re.compile(
     r"\(\d+\.\d+\) +\S+ +(?P<id>[0-9A-F]+)(?P<kind>##?)(?P<data>[0-9A-F]*)", re.ASCII
 )
 _PROBE = 0x7F0
+_BURST = 0x600
+"""CAN id of the first member's frames in a judgement; other traffic may go on beside it."""
 _PATIENCE = 20.0
 
 
@@ -215,16 +217,18 @@ def judge(members: Sequence[Member], count: int = 10, *, fd: bool = True) -> Ver
     for number, member in enumerate(members):
         # A payload that counts up and an id of its own tell every frame apart.
         bursts = [
-            f"cangen $IF -n {count} -I {0x100 + number:X} -L 8 -D i -g 2{' -f' if kind else ''}"
+            f"cangen $IF -n {count} -I {_BURST + number:X} -L 8 -D i -g 2{' -f' if kind else ''}"
             for kind in kinds
         ]
         member.send(" && ".join(bursts))
     verdict.sent = len(members) * count * len(kinds)
     verdict.expected = verdict.sent * (len(members) - 1)
 
+    ids = range(_BURST, _BURST + len(members))
+
     def tallies() -> list[Counter[Frame]]:
         return [
-            Counter(parse_candump(member.heard()[start:]))
+            Counter(each for each in parse_candump(member.heard()[start:]) if each.can_id in ids)
             for member, start in zip(members, before, strict=True)
         ]
 
@@ -235,8 +239,8 @@ def judge(members: Sequence[Member], count: int = 10, *, fd: bool = True) -> Ver
 
 def _settle(tallies: Callable[[], list[Counter[Frame]]], expected: int) -> None:
     """Wait until all has arrived or nothing more does, and then for doubles to show."""
-    last, still = -1, 0
-    while still < 3:
+    last, still, until = -1, 0, time.monotonic() + _PATIENCE
+    while still < 3 and time.monotonic() < until:
         time.sleep(0.2)
         total = sum(sum(each.values()) for each in tallies())
         still = still + 1 if total == last else 0
@@ -261,7 +265,7 @@ def _count(
                     {
                         frame: times
                         for frame, times in heard[target].items()
-                        if frame.can_id == 0x100 + source and frame.fd is fd
+                        if frame.can_id == _BURST + source and frame.fd is fd
                     }
                 )
                 lost, doubled = count - len(got), got.total() - len(got)
