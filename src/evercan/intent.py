@@ -158,9 +158,14 @@ def settle(declared: Declared, observed: Observed) -> Declared:
     An offered pair whose other end is in a namespace was taken. A joined pair
     whose other end is back on the host was handed back by the engine, or never
     taken, and the call that should have said so got lost: it falls dormant. A
-    retired name that is gone needs no remembering.
+    virtual bus that is gone will be made by evercan, whoever made the former
+    one. A retired name that is gone needs no remembering.
     """
     settled = declared
+    for network in declared.networks.values():
+        virtual = network.kind is BusKind.VIRTUAL
+        if virtual and not network.owns_bus and observed.find(network.bus) is None:
+            settled = settled.with_network(replace(network, owns_bus=True))
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
         if link is None or not link.is_ours:
