@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evercan import intent
-from evercan.errors import EvercanError, UnknownNetwork
+from evercan.errors import EvercanError, RequestError, UnknownNetwork
 from evercan.log import about
 from evercan.model import Declared, Observed, Phase
 from evercan.options import endpoint_options, network_options
@@ -85,7 +85,11 @@ class Driver:
         except BaseException:
             await self._take_back(undo)
             raise
-        bus = self._turns.state.declared.networks[network_id]
+        bus = self._turns.state.declared.networks.get(network_id)
+        if bus is None:
+            raise RequestError(
+                f"network {network_id} was deleted while it was being created; create it again"
+            )
         _log.info(
             "Network %s is bus %s (%s, %s)",
             network_id[:12],
@@ -169,7 +173,11 @@ class Driver:
         except BaseException:
             await self._take_back(undo)
             raise
-        endpoint = self._turns.state.declared.endpoints[endpoint_id]
+        endpoint = self._turns.state.declared.endpoints.get(endpoint_id)
+        if endpoint is None:
+            raise RequestError(
+                f"endpoint {endpoint_id} was deleted while it joined; start the container again"
+            )
         _log.info(
             "Joined: %s is a member of %s",
             endpoint.host_end,
