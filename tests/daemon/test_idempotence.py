@@ -163,3 +163,22 @@ async def test_a_repeated_join_that_fails_does_not_end_the_membership(
     await plugin.restart()
     await engine.enable()
     assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+
+
+async def test_a_deletion_at_the_moment_of_the_join_is_answered_in_words(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    fields = {"NetworkID": NETWORK, "EndpointID": DASHBOARD}
+    for _ in range(10):
+        kernel.hang()
+        turning = asyncio.create_task(engine.ask("DeleteNetwork", NetworkID=STRANGER))
+        joining = asyncio.create_task(engine.ask("Join", **fields))
+        await asyncio.sleep(0.01)
+        deleting = asyncio.create_task(engine.ask("DeleteEndpoint", **fields))
+        await asyncio.sleep(0.01)
+        kernel.resume()
+        joined = await joining
+        assert joined.ok or "was deleted while it joined" in joined.err
+        assert (await turning).ok
+        assert (await deleting).ok

@@ -422,3 +422,13 @@ async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
     await engine.stop(container)
     await engine.delete_network(NETWORK)
     assert set(kernel.look().links) == {"vcan0"}
+
+
+async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remove(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.make("vcan0", up=True)
+    await engine.create_network(NETWORK)
+    await plugin.reboot("boot-2")
+    await engine.delete_network(NETWORK)
+    assert not kernel.look().links

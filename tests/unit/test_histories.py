@@ -1,0 +1,385 @@
+"""Whatever happens, in whatever order, the promises hold afterwards.
+
+Hypothesis plays the engine, people who break things, crashes and power cuts;
+after every step a check is let run and the invariants are held against the
+kernel and the file on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from evercan.driver import Driver
+from evercan.errors import EvercanError
+from evercan.model import BusKind, Declared, Link, Observed, Phase, Rule
+from evercan.plan import make_plan
+from evercan.reconciler import Reconciler
+from evercan.store import Store, decode
+from evercan.turns import Turns
+from tests.support.fake_kernel import FakeKernel
+from tests.support.invariants import assert_nothing_lies_around, assert_whole
+
+_T = TypeVar("_T")
+
+NETWORKS = ("powertrain", "body", "diagnosis")
+ENDPOINTS = ("aaaaaaaa1", "bbbbbbbb2", "cccccccc3", "aaaaaaaa4")
+BUSES = (("vcan", "0"), ("vcan", "1"), ("can", "0"))
+
+networks, endpoints, buses = map(st.sampled_from, (NETWORKS, ENDPOINTS, BUSES))
+numbers = st.integers(0, 1000)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Where a container end is while its container runs."""
+
+    nsid: int
+    inside: str
+    source: str
+
+
+class Histories(RuleBasedStateMachine):
+    """One host with one plugin, from its installation on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._runner = asyncio.Runner()
+        self._boots, self._nsids = count(2), count(1)
+        self.kernel = FakeKernel()
+        self.offered: dict[str, str] = {}
+        self.sandboxes: dict[str, Sandbox] = {}
+        self.members: set[str] = set()
+        self.foreign_links: dict[int, Link] = {}
+        self.foreign_rules: Counter[Rule] = Counter()
+        self.begin()
+
+    # --- the plugin's process ----------------------------------------------
+
+    def begin(self) -> None:
+        store = Store(Path(self._folder.name))
+        self.turns = Turns(Reconciler(self.kernel, store))
+        self.driver = Driver(self.turns)
+        self.run(self.turns.start())
+
+    def end(self) -> None:
+        steps = len(self.kernel.taken)
+        self.run(self.turns.close())
+        assert len(self.kernel.taken) == steps, "leaving is not undoing"
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self._runner.run(work)
+
+    def teardown(self) -> None:
+        self.end()
+        self._runner.close()
+        self._folder.cleanup()
+
+    @property
+    def declared(self) -> Declared:
+        return self.turns.state.declared
+
+    def refused(self, work: Awaitable[object]) -> bool:
+        """Let one call run; a refusal leaves the networks on record as they were."""
+        before = self.declared
+
+        async def call() -> EvercanError | None:
+            try:
+                await work
+            except EvercanError as error:
+                return error
+            return None
+
+        refusal = self.run(call())
+        if refusal is None:
+            return False
+        assert str(refusal)
+        assert self.declared.networks == before.networks
+        return True
+
+    # --- the engine -------------------------------------------------------------
+
+    @rule(network=networks, bus=buses)
+    def create_network(self, network: str, bus: tuple[str, str]) -> None:
+        dev, number = bus
+        options = {"vxcan.dev": dev, "vxcan.id": number}
+        if not self.refused(self.driver.create_network(network, options)):
+            assert self.declared.networks[network].bus == dev + number
+
+    @rule(network=networks)
+    def delete_network(self, network: str) -> None:
+        gone = {each.id for each in self.declared.endpoints_of(network)}
+        self.forget(*gone)
+        assert not self.refused(self.driver.delete_network(network))
+        assert network not in self.declared.networks
+
+    @rule(network=networks, endpoint=endpoints)
+    def create_endpoint(self, network: str, endpoint: str) -> None:
+        known = endpoint in self.declared.endpoints
+        if self.refused(self.driver.create_endpoint(network, endpoint, {})):
+            assert (endpoint in self.declared.endpoints) == known
+        else:
+            assert self.declared.endpoints[endpoint].network == network
+
+    @rule(network=networks, endpoint=endpoints)
+    def join(self, network: str, endpoint: str) -> None:
+        async def join() -> None:
+            self.offered[endpoint] = (await self.driver.join(network, endpoint)).source
+
+        if not self.refused(join()):
+            host_end = self.declared.endpoints[endpoint].host_end
+            assert self.declared.endpoints[endpoint].is_member
+            assert self.kernel.link(host_end).up
+
+    @precondition(lambda self: self.offered)
+    @rule(number=numbers)
+    def take_what_was_offered(self, number: int) -> None:
+        endpoint = sorted(self.offered)[number % len(self.offered)]
+        source = self.offered.pop(endpoint)
+        link = self.kernel.observe().links.get(source)
+        on_record = self.declared.endpoints.get(endpoint)
+        if link is None or not link.is_ours or on_record is None or not on_record.is_member:
+            return
+        sandbox = Sandbox(next(self._nsids), "vcanp0", source)
+        self.kernel.take(source, sandbox.nsid, sandbox.inside)
+        self.sandboxes[endpoint] = sandbox
+        self.members.add(endpoint)
+
+    @rule(endpoint=endpoints)
+    def leave(self, endpoint: str) -> None:
+        self.members.discard(endpoint)
+        self.offered.pop(endpoint, None)
+        assert not self.refused(self.driver.leave(endpoint))
+        on_record = self.declared.endpoints.get(endpoint)
+        assert on_record is None or not on_record.is_member
+
+    @precondition(lambda self: set(self.sandboxes) - self.members)
+    @rule()
+    def hand_back_what_left(self) -> None:
+        for endpoint in sorted(set(self.sandboxes) - self.members):
+            self.hand_back(endpoint)
+
+    @precondition(lambda self: self.members)
+    @rule(number=numbers)
+    def hand_back_without_a_word(self, number: int) -> None:
+        self.hand_back(self.any_member(number))
+
+    @precondition(lambda self: self.sandboxes)
+    @rule(number=numbers)
+    def a_sandbox_ends(self, number: int) -> None:
+        endpoint = sorted(self.sandboxes)[number % len(self.sandboxes)]
+        self.kernel.end_sandbox(self.sandboxes.pop(endpoint).nsid)
+        self.members.discard(endpoint)
+
+    @rule(endpoint=endpoints)
+    def delete_endpoint(self, endpoint: str) -> None:
+        self.forget(endpoint)
+        assert not self.refused(self.driver.delete_endpoint(endpoint))
+        assert endpoint not in self.declared.endpoints
+
+    @rule(calls=st.lists(st.tuples(st.sampled_from("CJLD"), networks, endpoints), max_size=8))
+    def many_calls_at_once(self, calls: list[tuple[str, str, str]]) -> None:
+        async def call(verb: str, network: str, endpoint: str) -> None:
+            try:
+                if verb == "C":
+                    await self.driver.create_endpoint(network, endpoint, {})
+                elif verb == "J":
+                    self.offered[endpoint] = (await self.driver.join(network, endpoint)).source
+                elif verb == "L":
+                    await self.driver.leave(endpoint)
+                else:
+                    await self.driver.delete_endpoint(endpoint)
+            except EvercanError as error:
+                assert str(error)  # noqa: PT017 - a refusal is fine, and has words
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(call(*each) for each in calls))
+
+        for verb, _, endpoint in calls:
+            if verb in "LD":
+                self.forget(endpoint)
+        self.run(all_of_them())
+
+    # --- crashes -------------------------------------------------------------
+
+    @rule()
+    def restart_the_plugin(self) -> None:
+        self.end()
+        self.begin()
+
+    @rule()
+    def cut_the_power(self) -> None:
+        self.end()
+        self.kernel.reboot(f"boot-{next(self._boots)}")
+        self.foreign_links.clear()
+        self.foreign_rules.clear()
+        self.forget(*ENDPOINTS)
+        self.begin()
+
+    # --- people ------------------------------------------------------------------
+
+    @rule()
+    def flush_the_rules(self) -> None:
+        self.kernel.flush_rules()
+        self.foreign_rules.clear()
+
+    @rule(number=numbers)
+    def double_a_rule(self, number: int) -> None:
+        ours = {link.index for link in self.kernel.observe().links.values() if link.is_ours}
+        laid = sorted(self.kernel.observe().rules)
+        laid = [each for each in laid if {each.source, each.target} <= ours]
+        if laid:
+            doubled = laid[number % len(laid)]
+            self.kernel.add_rule(doubled)
+            if not self.has_a_host_end(doubled):
+                self.foreign_rules[doubled] += 1
+
+    @rule(
+        name=st.sampled_from(["vcan0", "vcan1", "can0", "can5", "vcan5", "eth5"]),
+        up=st.booleans(),
+    )
+    def somebody_makes_an_interface(self, name: str, up: bool) -> None:
+        kind = "vcan" if name.startswith("v") else ""
+        if self.kernel.make(name, kind, up=up, is_can=name != "eth5") == 0:
+            link = self.kernel.link(name)
+            self.foreign_links[link.index] = link
+
+    @precondition(lambda self: self.foreign_links)
+    @rule(one=numbers, other=numbers, flags=st.sampled_from([0x0, 0x5, 0x8]))
+    def somebody_lays_a_rule(self, one: int, other: int, flags: int) -> None:
+        can = sorted(each.index for each in self.foreign_links.values() if each.is_can)
+        if can:
+            ends = can[one % len(can)], can[other % len(can)]
+            laid = Rule(*ends, flags, 0, b"\x0c\x00\x0b\x00" + bytes(8))
+            self.kernel.add_rule(laid)
+            self.foreign_rules[laid] += 1
+
+    @precondition(lambda self: self.foreign_links)
+    @rule(number=numbers)
+    def somebody_deletes_what_is_theirs(self, number: int) -> None:
+        index = sorted(self.foreign_links)[number % len(self.foreign_links)]
+        self.kernel.delete(self.foreign_links.pop(index).name)
+        self.drop_foreign_rules_of_what_is_gone()
+
+    @rule(bus=buses)
+    def somebody_deletes_a_bus(self, bus: tuple[str, str]) -> None:
+        name = "".join(bus)
+        link = self.kernel.observe().links.get(name)
+        if link is not None:
+            self.foreign_links.pop(link.index, None)
+            self.kernel.delete(name)
+            self.drop_foreign_rules_of_what_is_gone()
+
+    @precondition(lambda self: self.members)
+    @rule(number=numbers)
+    def somebody_deletes_a_pair(self, number: int) -> None:
+        endpoint = self.any_member(number)
+        self.kernel.delete(self.declared.endpoints[endpoint].host_end)
+        self.forget(endpoint)
+
+    @rule(number=numbers)
+    def somebody_sets_an_interface_down(self, number: int) -> None:
+        ours = sorted(link.name for link in self.kernel.observe().links.values() if link.is_ours)
+        if ours:
+            self.kernel.set_flag(ours[number % len(ours)], up=False)
+
+    # --- bookkeeping -------------------------------------------------------------
+
+    def any_member(self, number: int) -> str:
+        return sorted(self.members)[number % len(self.members)]
+
+    def forget(self, *gone: str) -> None:
+        for endpoint in gone:
+            self.members.discard(endpoint)
+            self.offered.pop(endpoint, None)
+            self.sandboxes.pop(endpoint, None)
+
+    def hand_back(self, endpoint: str) -> None:
+        sandbox = self.sandboxes.pop(endpoint)
+        self.members.discard(endpoint)
+        self.kernel.give_back(sandbox.nsid, sandbox.inside, sandbox.source)
+
+    def has_a_host_end(self, laid: Rule) -> bool:
+        host_ends = {
+            link.index for link in self.kernel.observe().links.values() if link.kind == "vxcan"
+        }
+        return bool(host_ends & {laid.source, laid.target})
+
+    def drop_foreign_rules_of_what_is_gone(self) -> None:
+        there = {link.index for link in self.kernel.observe().links.values()}
+        for laid in list(self.foreign_rules):
+            if not {laid.source, laid.target} <= there:
+                del self.foreign_rules[laid]
+
+    # --- what must hold ------------------------------------------------------------
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        self.run(self.turns.check())
+        observed = self.kernel.observe()
+        self.drop_foreign_rules_of_what_is_gone()
+        self.each_bus_carries_each_frame_once(observed)
+        self.a_second_look_changes_nothing(observed)
+        self.what_is_foreign_is_as_it_was(observed)
+        self.hardware_is_not_impersonated(observed)
+        self.the_record_is_on_disk()
+        self.nobody_was_lost(observed)
+        assert_nothing_lies_around(self.declared, observed)
+
+    def each_bus_carries_each_frame_once(self, observed: Observed) -> None:
+        foreign = Counter({laid: times for laid, times in self.foreign_rules.items() if times > 0})
+        assert_whole(self.declared, Observed(links=observed.links, rules=observed.rules - foreign))
+
+    def a_second_look_changes_nothing(self, observed: Observed) -> None:
+        assert make_plan(self.declared, observed).steps == ()
+        steps = len(self.kernel.taken)
+        self.run(self.turns.check())
+        assert len(self.kernel.taken) == steps
+
+    def what_is_foreign_is_as_it_was(self, observed: Observed) -> None:
+        by_index = {link.index: link for link in observed.links.values()}
+        for index, link in self.foreign_links.items():
+            found = by_index[index]
+            assert (found.name, found.kind, found.up, found.group) == (
+                link.name,
+                link.kind,
+                link.up,
+                link.group,
+            )
+        assert not self.foreign_rules - observed.rules
+
+    def hardware_is_not_impersonated(self, observed: Observed) -> None:
+        for network in self.declared.networks.values():
+            if network.kind is BusKind.PHYSICAL and network.bus in observed.links:
+                assert not observed.links[network.bus].is_ours
+
+    def the_record_is_on_disk(self) -> None:
+        path = Path(self._folder.name) / "state.json"
+        on_disk = decode(path.read_bytes()) if path.exists() else Declared()
+        assert on_disk.networks == self.declared.networks
+        assert on_disk.endpoints == self.declared.endpoints
+        assert self.declared.retired <= on_disk.retired
+
+    def nobody_was_lost(self, observed: Observed) -> None:
+        for endpoint in self.members:
+            on_record = self.declared.endpoints[endpoint]
+            assert on_record.phase is Phase.JOINED
+            link = observed.links[on_record.host_end]
+            assert link.is_ours
+            assert link.up
+            assert link.peer_nsid == self.sandboxes[endpoint].nsid
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=30)
