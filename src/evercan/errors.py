@@ -25,7 +25,10 @@ _SHOWN = 80
 
 def shown(value: object) -> str:
     """Write a value as the user would recognise it, in at most 81 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a very deep {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
