@@ -56,7 +56,15 @@ def _run() -> int:
         try:
             return _demonstrate(testbed, project)
         finally:
-            show.waiting("removing the demo's containers and network", project.down)
+            _clean_up(project)
+
+
+def _clean_up(project: Project) -> None:
+    """Remove what the demo made; a machine that is gone must not hide why."""
+    try:
+        show.waiting("removing the demo's containers and network", project.down)
+    except (LabError, OSError) as error:
+        show.say(f"[yellow]could not clean up: {error}[/]")
 
 
 def _demonstrate(testbed: Testbed, project: Project) -> int:

@@ -19,6 +19,7 @@ from lab.qmp import Qmp, QmpError
 from lab.ssh import Ssh
 
 BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
+_PANICS_FORGIVEN: Final = 2
 
 
 class Machine:
@@ -108,19 +109,24 @@ class Machine:
         limit = timeout or BOOT_TIMEOUT_S[self.record.accel]
         with phase(f"waiting for the guest's engine ({self.record.accel.upper()})") as now:
             deadline = time.monotonic() + limit
+            panics = self._panics()
             while not self._engine_answers():
-                self._watch(now, deadline, limit)
+                self._watch(now, deadline, limit, panics)
                 time.sleep(0.3)
             now.detail("ssh")
             self.ssh.wait(max(10.0, deadline - time.monotonic()))
 
-    def _watch(self, now: Phase, deadline: float, limit: float) -> None:
+    def _panics(self) -> int:
+        return self.console().count("end Kernel panic")
+
+    def _watch(self, now: Phase, deadline: float, limit: float, panics: int) -> None:
         lines = self.console().splitlines()
         last = lines[-1] if lines else ""
         if not self.alive:
             said = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
             raise BootError(f"the machine stopped by itself: {said.strip() or last}")
-        if time.monotonic() > deadline or "Kernel panic" in last:
+        # A guest that panics boots again by itself; one that goes on doing so will not come up.
+        if time.monotonic() > deadline or self._panics() - panics > _PANICS_FORGIVEN:
             tail = "\n".join(lines[-15:])
             raise BootError(f"no engine within {limit:.0f} s; the console ends with:\n{tail}")
         now.detail(last)
