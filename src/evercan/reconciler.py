@@ -145,8 +145,15 @@ class Reconciler:
     def _tell(self, problems: Sequence[Problem]) -> None:
         """Say what is wrong, once."""
         for problem in problems:
-            if problem not in self.state.problems:
-                _log.error("%s", problem.text, extra=about(bus=problem.bus, trouble=problem.kind))
+            if problem in self.state.problems:
+                continue
+            _log.error("%s", problem.text, extra=about(bus=problem.bus, trouble=problem.kind))
+            if problem.kind is Trouble.PAIR_MISSING and problem.endpoint is not None:
+                _log.warning(
+                    "Endpoint %s interface missing, skipping cross-rules for now",
+                    problem.endpoint[:12],
+                    extra=about(bus=problem.bus, endpoint=problem.endpoint),
+                )
 
     @staticmethod
     def _passing(failure: Failure) -> bool:
