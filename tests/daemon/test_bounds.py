@@ -38,6 +38,7 @@ async def test_fifty_containers_at_once_cost_few_looks_at_the_kernel(
 @pytest.fixture
 def short_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "BOUND", 0.2)
+    monkeypatch.setattr("evercan.driver._UNDO_PATIENCE", 0.1)
 
 
 @pytest.mark.usefixtures("short_bound")

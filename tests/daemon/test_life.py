@@ -432,3 +432,17 @@ async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remov
     await plugin.reboot("boot-2")
     await engine.delete_network(NETWORK)
     assert not kernel.look().links
+
+
+async def test_a_pair_lost_from_a_running_container_does_not_keep_others_from_joining(
+    engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    await engine.create_network(NETWORK)
+    lost = await engine.start(NETWORK, DASHBOARD)
+    stays = await engine.start(NETWORK, GATEWAY)
+    kernel.delete(lost.host_end)
+    comes = await engine.start(NETWORK, LOGGER)
+    present = {stays.host_end, comes.host_end, lost.host_end} & set(kernel.look().links)
+    assert_exactly_once(kernel.look(), "vcan0", *present)
+    assert {stays.host_end, comes.host_end} <= present
+    assert lost.host_end in present or "missing, skipping cross-rules for now" in caplog.text

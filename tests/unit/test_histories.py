@@ -382,4 +382,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=30)
+TestHistories.settings = settings(stateful_step_count=30)
