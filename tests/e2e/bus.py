@@ -1,0 +1,165 @@
+"""A network under test: its containers, its members, and the judge over them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import NotFound
+from docker.types import IPAMConfig
+
+from build.images import CAN_TOOLS
+from lab.frames import ContainerMember, HostMember, Member, Verdict, judge, wait_until
+from lab.plugin_process import NAME
+from lab.rules import mesh_faults, parse_cangw
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+    from lab.testbed import Testbed
+
+_HOST_END = re.compile(r"vxcan[0-9a-f]{8}")
+
+
+class Bus:
+    """A Docker network of the plugin, with containers that listen on it.
+
+    Attributes:
+        interface: the bus interface on the host.
+        containers: what was started and not removed, in order.
+    """
+
+    def __init__(self, testbed: Testbed, interface: str, **options: str) -> None:
+        """Create the network; ``options`` are added to the bus's own."""
+        from testcontainers.core.network import Network  # noqa: PLC0415 - reads DOCKER_HOST
+
+        match = re.fullmatch(r"(\D+)(\d+)", interface)
+        assert match, interface
+        self.interface = interface
+        self.containers: list[Container] = []
+        self._testbed = testbed
+        self._network = Network(
+            docker_network_kw={
+                "driver": NAME,
+                "options": {
+                    "vxcan.dev": match[1],
+                    "vxcan.id": match[2],
+                    "vxcan.peer": "can",
+                    **options,
+                },
+                "ipam": IPAMConfig(driver="null"),
+            }
+        ).create()
+
+    @property
+    def name(self) -> str:
+        """The Docker network's name."""
+        return str(self._network.name)
+
+    @property
+    def network_id(self) -> str:
+        """The engine's network id."""
+        return str(self._network.id)
+
+    # --- containers ---------------------------------------------------------
+
+    def start(self, number: int, *, restart: str = "no") -> list[Container]:
+        """Start containers that listen, all at the same moment."""
+
+        def one(_: int) -> Container:
+            prepared = self._prepare(restart)
+            prepared.start()
+            return prepared.get_wrapped_container()
+
+        with ThreadPoolExecutor(number) as pool:
+            started = list(pool.map(one, range(number)))
+        self.containers += started
+        return started
+
+    def _prepare(self, restart: str) -> DockerContainer:
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
+
+        return (
+            DockerContainer(CAN_TOOLS)
+            .with_command("candump -L any")
+            .with_network(self._network)
+            .with_kwargs(restart_policy={"Name": restart})
+        )
+
+    def discard(self, container: Container) -> None:
+        """Stop and remove one container."""
+        container.remove(force=True)
+        self.containers = [each for each in self.containers if each.id != container.id]
+
+    def remove(self) -> None:
+        """Remove every container, then the network."""
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self._remove_container, self.containers))
+        self.containers = []
+        try:
+            self._testbed.client().networks.get(self.name).remove()
+        except NotFound:
+            return
+
+    @staticmethod
+    def _remove_container(container: Container) -> None:
+        try:
+            container.remove(force=True)
+        except NotFound:
+            return
+
+    # --- judgement ------------------------------------------------------------
+
+    def judge(self, count: int = 10) -> Verdict:
+        """Let every container and the host send to all others, and count."""
+        with ExitStack() as stack:
+            host = stack.enter_context(closing(HostMember(self._testbed, self.interface)))
+            members: list[Member] = [
+                *(ContainerMember(each, "can0") for each in self.containers),
+                host,
+            ]
+            return judge(members, count)
+
+    def assert_whole(self, count: int = 10) -> Verdict:
+        """Assert exactly once between all members, and a rule table without gap or double."""
+        ends = self.host_ends()
+        assert len(ends) == len(self.containers), ends
+        assert self.rule_faults() == []
+        verdict = self.judge(count)
+        assert verdict.exactly_once, str(verdict)
+        return verdict
+
+    def wait_whole(self, patience: float = 30) -> float:
+        """Wait until the rule table is a full mesh; return the seconds that took."""
+        return wait_until(
+            lambda: len(self.host_ends()) == len(self.containers) and not self.rule_faults(),
+            patience,
+            f"{self.interface} to be whole",
+        )
+
+    def rule_faults(self) -> list[str]:
+        """Compare the host's rule table with a full mesh of the host ends that are there."""
+        table = self._testbed.host("cangw", "-L", check=False).stdout.decode()
+        return mesh_faults(parse_cangw(table), self.interface, self.host_ends())
+
+    def host_ends(self) -> list[str]:
+        """Name the host ends on the host; those of every network, so run one at a time."""
+        return [name for name in self.links() if _HOST_END.fullmatch(name)]
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        """Return the host's interfaces by name, as ``ip -details -json link`` shows them."""
+        shown = self._testbed.host("ip", "-details", "-json", "link", "show").stdout
+        return {each["ifname"]: each for each in json.loads(shown)}
+
+    def left_behind(self) -> list[str]:
+        """Name what is still on the host of what the plugin made for this bus."""
+        return [name for name in self.links() if name in (self.interface, *self.host_ends())]
+
+    def wait(self, true: Callable[[], bool], what: str, patience: float = 30) -> float:
+        """Wait until something is true; return the seconds it took."""
+        return wait_until(true, patience, what)

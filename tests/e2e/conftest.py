@@ -1,0 +1,59 @@
+"""A real engine, a real kernel and the plugin on them, once a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from build.images import CAN_TOOLS, load_can_tools
+from build.install import install
+from build.plugin import build
+from lab.plugin_process import PluginProcess
+from lab.testbed import Testbed, choose
+from tests.e2e.bus import Bus
+
+# testcontainers reads these when it is imported, which tests.e2e.bus does lazily.
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+
+_numbers = count(10)
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Iterator[Testbed]:
+    """Choose a testbed, and put this checkout's plugin and the containers' image there."""
+    with choose(image_name=CAN_TOOLS) as chosen:
+        build(fallback=chosen.docker_host)
+        client = chosen.client()
+        install(client)
+        load_can_tools(client, chosen.docker_host)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", chosen.docker_host)
+            yield chosen
+
+
+@pytest.fixture(scope="session")
+def plugin(testbed: Testbed) -> PluginProcess:
+    """The plugin's process on the testbed."""
+    return PluginProcess(testbed)
+
+
+@pytest.fixture
+def lab(testbed: Testbed) -> Testbed:
+    """A testbed whose power may be cut."""
+    if not testbed.cuts_power:
+        pytest.skip("this engine's host is not ours to reboot; the lab runs this test")
+    return testbed
+
+
+@pytest.fixture
+def bus(testbed: Testbed) -> Iterator[Bus]:
+    """A network on a bus of its own; nothing of it may be left at the end."""
+    under_test = Bus(testbed, f"vcan{next(_numbers)}")
+    try:
+        yield under_test
+    finally:
+        under_test.remove()
+    assert under_test.left_behind() == []
