@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,16 @@ from tests.e2e.bus import Bus
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 _numbers = count(10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the Docker SDK leave its pooled connections to the garbage collector, as it does."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+            )
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lab.compose import Project
 from lab.frames import ContainerMember, HostMember, Member, judge
@@ -89,9 +90,9 @@ def test_a_join_of_an_endpoint_that_is_not_on_record_recreates_it(
 
 def test_a_container_has_the_can_interface_and_nothing_else(bus: Bus) -> None:
     [container] = bus.start(1)
-    links = container.exec_run(["ls", "/sys/class/net"]).output
+    links: Any = container.exec_run(["ls", "/sys/class/net"]).output
     routes = container.exec_run(["ip", "route", "show", "table", "all", "type", "unicast"]).output
-    assert bytes(links).split() == [b"can0", b"lo"]
+    assert links.split() == [b"can0", b"lo"]
     assert routes == b""
 
 
