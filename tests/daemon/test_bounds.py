@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -36,30 +37,34 @@ async def test_fifty_containers_at_once_cost_few_looks_at_the_kernel(
 
 
 @pytest.fixture
-def short_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BOUND", 0.2)
-    monkeypatch.setattr("evercan.driver._UNDO_PATIENCE", 0.1)
+def hang(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Make the kernel hang, and the time that a call may take short."""
+
+    def begin() -> None:
+        monkeypatch.setattr(server, "BOUND", 0.2)
+        monkeypatch.setattr("evercan.driver._UNDO_PATIENCE", 0.1)
+        kernel.hang()
+
+    return begin
 
 
-@pytest.mark.usefixtures("short_bound")
 @pytest.mark.parametrize("verb", ["CreateEndpoint", "Join", "Leave", "DeleteEndpoint"])
 async def test_a_call_is_given_up_when_the_kernel_hangs(
-    engine: Engine, kernel: SharedKernel, verb: str
+    engine: Engine, hang: Callable[[], None], verb: str
 ) -> None:
     await engine.create_network(NETWORK)
-    kernel.hang()
+    hang()
     answer = await engine.ask(verb, NetworkID=NETWORK, EndpointID=DASHBOARD)
     assert answer.status == 500
     assert verb in answer.err
     assert "try again" in answer.err
 
 
-@pytest.mark.usefixtures("short_bound")
 async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
-    engine: Engine, kernel: SharedKernel
+    engine: Engine, hang: Callable[[], None]
 ) -> None:
     await engine.create_network(NETWORK)
-    kernel.hang()
+    hang()
     stuck = asyncio.create_task(engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD))
     await engine.enable()
     assert (await engine.ask("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
@@ -67,14 +72,18 @@ async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
     assert (await stuck).status == 500
 
 
-@pytest.mark.usefixtures("short_bound")
 async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_back(
-    engine: Engine, kernel: SharedKernel, plugin: Plugin
+    engine: Engine,
+    kernel: SharedKernel,
+    plugin: Plugin,
+    hang: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await engine.enable()
-    kernel.hang()
+    hang()
     with pytest.raises(EngineError, match="given up"):
         await engine.create_network(NETWORK)
+    monkeypatch.undo()
     kernel.resume()
     assert (await engine.ask("DeleteNetwork", NetworkID=engine_id("another"))).ok
     assert not plugin.record.networks

@@ -280,6 +280,7 @@ async def test_a_body_that_never_comes_is_given_up(
     data = request("NetworkDriver.Join", b"{}" + b" " * 100)
     answer = await exchange(engine.path, data[:-50])
     assert answer is None or answer.status in (408, 500)
+    monkeypatch.undo()
     await assert_serving(engine)
 
 
