@@ -128,8 +128,7 @@ def _measure(testbed: Testbed, project: Project, since: float | None = None) -> 
         if since is not None:
             verdict.seconds = time.monotonic() - since
         show.say("frames as they pass, the host's, the listener's and the sender's view:")
-        process = testbed.host_process("candump", "-L", BUS)
-        try:
+        with testbed.host_process("candump", "-L", BUS) as process:
             show.frames(
                 {
                     f"host {BUS}": process.stdout or (),
@@ -139,9 +138,7 @@ def _measure(testbed: Testbed, project: Project, since: float | None = None) -> 
                 seconds=4.0,
                 most=4,
             )
-        finally:
             process.terminate()
-            process.wait(timeout=10)
     show.say(f"{verdict}")
     return verdict
 

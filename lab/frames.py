@@ -113,8 +113,9 @@ class HostMember:
     def close(self) -> None:
         """Stop listening."""
         self._process.terminate()
-        self._process.wait(timeout=10)
         self._reader.join()
+        with self._process:  # closes its pipes and waits for it
+            pass
 
 
 class _Reader:

@@ -91,6 +91,11 @@ class Bus:
             .with_kwargs(restart_policy={"Name": restart})
         )
 
+    def reconnect(self) -> None:
+        """Find the containers anew: a power cut breaks the connections that they are held by."""
+        client = self._testbed.client()
+        self.containers = [client.containers.get(str(each.id)) for each in self.containers]
+
     def discard(self, container: Container) -> None:
         """Stop and remove one container."""
         container.remove(force=True)
@@ -98,6 +103,7 @@ class Bus:
 
     def remove(self) -> None:
         """Remove every container, then the network."""
+        self.reconnect()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self._remove_container, self.containers))
         self.containers = []
