@@ -157,9 +157,10 @@ def settle(declared: Declared, observed: Observed) -> Declared:
 
     An offered pair whose other end is in a namespace was taken. A joined pair
     whose other end is back on the host was handed back by the engine, or never
-    taken, and the call that should have said so got lost: it falls dormant. A
-    virtual bus that is gone will be made by evercan, whoever made the former
-    one. A retired name that is gone needs no remembering.
+    taken, and the call that should have said so got lost: it falls dormant, and
+    so does one that is gone with its namespace. A virtual bus that is gone will
+    be made by evercan, whoever made the former one. A retired name that is gone
+    needs no remembering.
     """
     settled = declared
     for network in declared.networks.values():
@@ -168,6 +169,8 @@ def settle(declared: Declared, observed: Observed) -> Declared:
             settled = settled.with_network(replace(network, owns_bus=True))
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
+        if link is None and endpoint.id in observed.ended and endpoint.phase is Phase.JOINED:
+            settled = move(settled, endpoint.id, Phase.DORMANT)
         if link is None or not link.is_ours:
             continue
         if endpoint.phase is Phase.OFFERED and link.peer_nsid is not None:

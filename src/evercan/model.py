@@ -222,6 +222,18 @@ class RuleCount(NamedTuple):
     deleted: int = 0
 
 
+class Sandbox(NamedTuple):
+    """Where a container's end is.
+
+    Attributes:
+        nsid: the id of its network namespace, as the host's namespace counts them.
+        name: what it is called there.
+    """
+
+    nsid: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """The host's CAN plumbing at one moment.
@@ -230,11 +242,16 @@ class Observed:
         links: by name.
         rules: a multiset: the kernel keeps a rule as often as it was added.
         can_gw: the kernel has can-gw loaded.
+        sandboxes: by endpoint id, where container ends are, as far as that is
+            certain (see ``sandboxes``).
+        ended: endpoints whose sandbox is certain to have ended.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     rules: Counter[Rule] = field(default_factory=Counter)
     can_gw: bool = True
+    sandboxes: Mapping[str, Sandbox] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Link | None:
         """Find a link as the kernel would: by name, then by altname."""

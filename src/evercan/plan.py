@@ -25,7 +25,7 @@ from itertools import permutations
 
 from evercan.errors import ModuleMissing
 from evercan.model import BusKind, Declared, Endpoint, Link, Observed, Phase, Rule
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp, Step
+from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 """``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""
@@ -167,10 +167,14 @@ def _plan_pairs(
             continue
         link = observed.links.get(endpoint.host_end)
         if link is None:
-            if endpoint.phase is Phase.JOINED:
-                problems.append(_lost(bus, endpoint))
+            sandbox = observed.sandboxes.get(endpoint.id)
+            ends = (bus, endpoint.id, endpoint.host_end, endpoint.container_end)
+            if endpoint.phase is not Phase.JOINED:
+                steps.append(MakePair(*ends))
+            elif sandbox is not None:
+                steps.append(MendPair(*ends, sandbox))
             else:
-                steps.append(MakePair(bus, endpoint.id, endpoint.host_end, endpoint.container_end))
+                problems.append(_lost(bus, endpoint))
         elif not link.is_ours:
             problems.append(
                 Problem(

@@ -13,13 +13,24 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from evercan import narration
 from evercan.errors import EvercanError, ModuleMissing
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
 from evercan.log import about
-from evercan.model import Declared, Observed, Phase
+from evercan.model import Declared, Observed
 from evercan.plan import Plan, Problem, Trouble, make_plan
-from evercan.steps import AddRules, DeleteLink, DropRules, Failure, MakeBus, MakePair, SetUp, Step
+from evercan.sandboxes import Sandboxes
+from evercan.steps import (
+    AddRules,
+    DeleteLink,
+    DropRules,
+    Failure,
+    MakeBus,
+    MakePair,
+    SetUp,
+    Step,
+)
 from evercan.store import Store
 
 Edit = Callable[[Declared, Observed], Declared]
@@ -60,6 +71,7 @@ class Reconciler:
         self._store = store
         self.state = State()
         self._saved = Declared()
+        self._sandboxes = Sandboxes()
 
     def start(self) -> None:
         """Take up the record where it was left, and make it true.
@@ -88,7 +100,7 @@ class Reconciler:
             StateError: the intent cannot be written; nothing was changed.
         """
         before = self.state.declared
-        observed = self._kernel.observe()
+        observed = self._look(before)
         declared = settle(before, observed)
         refusals: list[EvercanError | None] = []
         for edit in edits:
@@ -101,6 +113,14 @@ class Reconciler:
         self._save(declared)
         self._converge(before, declared, observed)
         return refusals
+
+    def _look(self, declared: Declared) -> Observed:
+        """Observe, and learn where the container ends are."""
+        observed = self._kernel.observe()
+        # Asked after the look: what ended before it or during it is not learned.
+        ended = self._kernel.ended_namespaces()
+        self._sandboxes = self._sandboxes.learn(declared, observed, ended, self._kernel.name_inside)
+        return replace(observed, sandboxes=self._sandboxes.trusted, ended=self._sandboxes.ended)
 
     def _save(self, declared: Declared) -> None:
         # A retired name that is gone is harmless on disk: it is not worth a write.
@@ -120,14 +140,14 @@ class Reconciler:
             if not steps:
                 break
             refused |= self._apply(before, declared, steps)
-            observed = self._kernel.observe()
+            observed = self._look(declared)
             settled = settle(declared, observed)
             if settled != declared:
                 self._save(settled)
                 declared = settled
             plan = make_plan(declared, observed)
         problems = plan.problems + _unmended(plan, refused)
-        self._tell(problems)
+        narration.tell(problems, self.state.problems)
         self.state = State(declared=declared, observed=observed, problems=problems)
 
     def _apply(
@@ -135,25 +155,12 @@ class Reconciler:
     ) -> dict[Step, Failure]:
         """Apply steps; return those that the kernel refused for good."""
         for step in steps:
-            self._announce(before, declared, step)
+            narration.announce(before, declared, step)
         failures = {failure.step: failure for failure in self._kernel.apply(steps)}
         for step in steps:
             if step not in failures:
-                self._report(before, declared, step)
+                narration.report(before, declared, step)
         return {step: failure for step, failure in failures.items() if not self._passing(failure)}
-
-    def _tell(self, problems: Sequence[Problem]) -> None:
-        """Say what is wrong, once."""
-        for problem in problems:
-            if problem in self.state.problems:
-                continue
-            _log.error("%s", problem.text, extra=about(bus=problem.bus, trouble=problem.kind))
-            if problem.kind is Trouble.PAIR_MISSING and problem.endpoint is not None:
-                _log.warning(
-                    "Endpoint %s interface missing, skipping cross-rules for now",
-                    problem.endpoint[:12],
-                    extra=about(bus=problem.bus, endpoint=problem.endpoint),
-                )
 
     @staticmethod
     def _passing(failure: Failure) -> bool:
@@ -166,63 +173,9 @@ class Reconciler:
                 extra=about(interface=step.bus),
             )
             return True
+        if isinstance(step, DropRules) and failure.code == errno.EINVAL:
+            return True  # cgw_remove_job's word for a rule that is not there
         return failure.code in _GONE and isinstance(step, DropRules | DeleteLink | AddRules | SetUp)
-
-    @staticmethod
-    def _announce(before: Declared, declared: Declared, step: Step) -> None:
-        """Say what is about to be mended; what is made for the first time is said after."""
-        match step:
-            case MakeBus(name) if any(each.bus == name for each in before.networks.values()):
-                _log.info(
-                    "Interface %s missing after reboot, recreating",
-                    name,
-                    extra=about(interface=name),
-                )
-            case MakePair(_, endpoint, host_end, _) if _returns(before, declared, endpoint):
-                _log.info(
-                    "Interface %s missing after reboot, recreating",
-                    host_end,
-                    extra=about(endpoint=endpoint, interface=host_end),
-                )
-            case _:
-                _log.debug("About to %s", step)
-
-    @staticmethod
-    def _report(before: Declared, declared: Declared, step: Step) -> None:
-        """Say what was done."""
-        match step:
-            case MakePair(_, endpoint, host_end, container_end):
-                fields = about(endpoint=endpoint, interface=host_end)
-                if _returns(before, declared, endpoint):
-                    _log.info(
-                        "Successfully recreated interface pair: %s <-> %s",
-                        host_end,
-                        container_end,
-                        extra=fields,
-                    )
-                    _log.info(
-                        "Endpoint %s interfaces were recreated after reboot",
-                        endpoint[:12],
-                        extra=fields,
-                    )
-                else:
-                    _log.info(
-                        "Created interface pair: %s <-> %s", host_end, container_end, extra=fields
-                    )
-            case _:
-                _log.info("Done: %s", step)
-
-
-def _returns(before: Declared, declared: Declared, endpoint_id: str) -> bool:
-    """Whether an endpoint's pair is made again, not for the first time.
-
-    The engine's own order is CreateEndpoint, which makes the pair, then Join. A
-    pair that only Join makes, or that was there before, is a recovery.
-    """
-    return (
-        endpoint_id in before.endpoints
-        or declared.endpoints[endpoint_id].phase is not Phase.CREATED
-    )
 
 
 def _unmended(plan: Plan, refused: dict[Step, Failure]) -> tuple[Problem, ...]:

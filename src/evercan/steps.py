@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from evercan.model import Rule
+from evercan.model import Rule, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,20 @@ class MakePair:
 
     def __str__(self) -> str:
         return f"make interface pair {self.host_end} <-> {self.container_end}"
+
+
+@dataclass(frozen=True, slots=True)
+class MendPair:
+    """Make a pair anew whose container end belongs into a running container."""
+
+    bus: str
+    endpoint: str
+    host_end: str
+    container_end: str
+    sandbox: Sandbox
+
+    def __str__(self) -> str:
+        return f"put interface pair {self.host_end} <-> {self.sandbox.name} back into its container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class DropRules:
         return f"remove {len(self.rules)} rules from {self.bus}"
 
 
-Step = MakeBus | MakePair | SetUp | DeleteLink | AddRules | DropRules
+Step = MakeBus | MakePair | MendPair | SetUp | DeleteLink | AddRules | DropRules
 
 
 @dataclass(frozen=True, slots=True)

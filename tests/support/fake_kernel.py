@@ -14,7 +14,17 @@ from dataclasses import replace
 from itertools import count
 
 from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule
-from evercan.steps import AddRules, DeleteLink, DropRules, Failure, MakeBus, MakePair, SetUp, Step
+from evercan.steps import (
+    AddRules,
+    DeleteLink,
+    DropRules,
+    Failure,
+    MakeBus,
+    MakePair,
+    MendPair,
+    SetUp,
+    Step,
+)
 
 HOST = None
 """The network namespace of the host; a sandbox's is its nsid."""
@@ -38,6 +48,8 @@ class FakeKernel:
         self._links: dict[int, Link] = {}
         self._where: dict[int, int | None] = {}
         self._rules: Counter[Rule] = Counter()
+        self._sandboxes: set[int] = set()
+        self._ended: set[int] = set()
 
     # --- the port ---------------------------------------------------------
 
@@ -51,6 +63,14 @@ class FakeKernel:
             rules=Counter(self._rules),
             can_gw="can-gw" in self.modules,
         )
+
+    def ended_namespaces(self) -> frozenset[int] | None:
+        ended, self._ended = frozenset(self._ended), set()
+        return ended
+
+    def name_inside(self, link: Link) -> str | None:
+        inside = self._links.get(link.peer_index or 0)
+        return None if inside is None else inside.name
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         self.calls["apply"] += 1
@@ -73,6 +93,8 @@ class FakeKernel:
                 return self.make(name, "vcan", group=LINK_GROUP, up=True)
             case MakePair(_, _, host_end, container_end):
                 return self._make_pair(host_end, container_end)
+            case MendPair():
+                return self._mend(step)
             case SetUp(_, _, name):
                 return self.set_flag(name, up=True)
             case DeleteLink(index, _):
@@ -132,6 +154,18 @@ class FakeKernel:
                 up=index == host,
             )
             self._where[index] = HOST
+        return 0
+
+    def _mend(self, step: MendPair) -> int:
+        nsid, inside = step.sandbox
+        if nsid in self._ended:
+            return errno.ESTALE
+        assert nsid in self._sandboxes, f"there is no namespace {nsid} to mend in"
+        if self._find(inside, nsid) is not None:
+            return errno.EEXIST
+        if code := self._make_pair(step.host_end, step.container_end):
+            return code
+        self.take(step.container_end, nsid, inside)
         return 0
 
     def _delete(self, index: int) -> None:
@@ -221,6 +255,7 @@ class FakeKernel:
         assert index is not None, f"the engine cannot find {name}"
         assert self._find(inside, nsid) is None, f"the sandbox has an {inside}"
         self._where[index] = nsid
+        self._sandboxes.add(nsid)
         self._links[index] = replace(self._links[index], name=inside, up=True)
 
     def give_back(self, nsid: int, inside: str, name: str) -> None:
@@ -232,6 +267,8 @@ class FakeKernel:
 
     def end_sandbox(self, nsid: int) -> None:
         """End a namespace: the pairs whose ends are in it go with it."""
+        self._sandboxes.discard(nsid)
+        self._ended.add(nsid)
         for index in [each for each, where in self._where.items() if where == nsid]:
             if index in self._links:
                 self._delete(index)
@@ -241,6 +278,7 @@ class FakeKernel:
         self._links.clear()
         self._where.clear()
         self._rules.clear()
+        self._sandboxes.clear()
         self._boot = boot
 
     def deliveries(self, source: str, *, fd: bool = False) -> Counter[str]:

@@ -30,7 +30,7 @@ from evercan.model import (
     Rule,
 )
 from evercan.plan import Plan
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp, Step
+from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
@@ -148,6 +148,8 @@ def _write_step(step: Step, observed: Observed) -> object:
             return f"make bus {bus}"
         case MakePair(bus, endpoint, host_end, container_end):
             return f"make pair {host_end} {container_end} for {endpoint} on {bus}"
+        case MendPair(bus, endpoint, host_end, _, (nsid, inside)):
+            return f"mend pair {host_end} {inside} in {nsid} for {endpoint} on {bus}"
         case SetUp(_, _, name):
             return f"set {name} up"
         case DeleteLink(index, name):

@@ -17,7 +17,7 @@ from evercan.kernel.netlink import HEADER, align
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
-_RTM_NEWNSID, _RTM_DELNSID = 88, 89
+_RTM_DELNSID = 89
 _NETNSA_NSID = 1
 _BUFFER = 1 << 20
 _CHUNK = 1 << 16
@@ -81,27 +81,31 @@ class LinkEvents(_Listening):
 
 
 class NamespaceEvents(_Listening):
-    """Says which namespace numbers are no longer what they were."""
+    """Says which namespace numbers are no longer what they were.
+
+    A number that begins (``RTM_NEWNSID``) takes nothing away: the end of its former
+    namespace was announced before.
+    """
 
     def __init__(self) -> None:
         """Join ``RTNLGRP_NSID``."""
         super().__init__(_RTNLGRP_NSID)
 
     def drain(self) -> frozenset[int] | None:
-        """Return the numbers that ended or began since the last call; None if some got lost."""
+        """Return the numbers that ended since the last call; None if some got lost."""
         datagrams, lost = self._datagrams()
         if lost:
             return None
-        changed: set[int] = set()
+        ended: set[int] = set()
         for data in datagrams:
             offset = 0
             while offset + HEADER.size + 4 <= len(data):
                 length, kind, _, _, _ = HEADER.unpack_from(data, offset)
                 at, end = offset + HEADER.size + 4, offset + length
-                while kind in (_RTM_NEWNSID, _RTM_DELNSID) and at + 8 <= end:
+                while kind == _RTM_DELNSID and at + 8 <= end:
                     size, attribute, nsid = struct.unpack_from("=HHi", data, at)
                     if attribute == _NETNSA_NSID:
-                        changed.add(nsid)
+                        ended.add(nsid)
                     at += max(align(size), 4)
                 offset += align(length)
-        return frozenset(changed)
+        return frozenset(ended)

@@ -75,24 +75,52 @@ def make_vcan(name: str) -> Message:
     )
 
 
-def make_pair(host_end: str, container_end: str) -> Message:
-    """Encode the request for a tagged vxcan pair, both ends on the host and down."""
-    peer = {"attrs": [("IFLA_IFNAME", container_end), ("IFLA_GROUP", LINK_GROUP)]}
+def make_pair(first: str, second: str, *, first_in: int | None = None) -> Message:
+    """Encode the request for a tagged vxcan pair, both ends down.
+
+    Args:
+        first: name of one end.
+        second: name of the other, which is made on the host.
+        first_in: number of the namespace to make the first end in; None is the host.
+            Up to kernel 6.12 its name must be free on the host too
+            (``rtnl_newlink`` looks it up in the caller's namespace).
+    """
+    peer = {"attrs": [("IFLA_IFNAME", second), ("IFLA_GROUP", LINK_GROUP)]}
     info = [
         ("IFLA_INFO_KIND", "vxcan"),
         ("IFLA_INFO_DATA", {"attrs": [("VXCAN_INFO_PEER", peer)]}),
     ]
+    attributes: list[tuple[str, object]] = [
+        ("IFLA_IFNAME", first),
+        ("IFLA_GROUP", LINK_GROUP),
+        ("IFLA_LINKINFO", {"attrs": info}),
+    ]
+    if first_in is not None:
+        attributes.append(("IFLA_TARGET_NETNSID", first_in))
+    return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attributes))
+
+
+def move_inside(index: int, nsid: int, name: str) -> Message:
+    """Encode the request that moves an interface into a namespace and sets it up there.
+
+    The kernel gives it the new name only if its own is taken there
+    (``__dev_change_net_namespace``).
+    """
     return Message(
-        RTM_NEWLINK,
-        _CREATE_EXCL,
-        _encode(
-            [
-                ("IFLA_IFNAME", host_end),
-                ("IFLA_GROUP", LINK_GROUP),
-                ("IFLA_LINKINFO", {"attrs": info}),
-            ]
-        ),
+        RTM_SETLINK,
+        0,
+        _encode([("IFLA_TARGET_NETNSID", nsid), ("IFLA_IFNAME", name)], index=index, flags=IFF_UP),
     )
+
+
+def get_by_name(name: str) -> Message:
+    """Encode the request for one interface of the host."""
+    return Message(RTM_GETLINK, 0, _encode([("IFLA_IFNAME", name)]))
+
+
+def get_inside(index: int, nsid: int) -> Message:
+    """Encode the request for one interface of another namespace."""
+    return Message(RTM_GETLINK, 0, _encode([("IFLA_TARGET_NETNSID", nsid)], index=index))
 
 
 def set_up(name: str) -> Message:

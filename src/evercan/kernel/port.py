@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from evercan.model import Observed
+from evercan.model import Link, Observed
 from evercan.steps import Failure, Step
 
 
@@ -22,6 +22,17 @@ class Kernel(Protocol):
         Raises:
             KernelError: the look itself failed.
         """
+        ...
+
+    def ended_namespaces(self) -> frozenset[int] | None:
+        """Return the numbers (nsid) of namespaces that ended since the last call.
+
+        None means that announcements were lost: any number may be another's now.
+        """
+        ...
+
+    def name_inside(self, link: Link) -> str | None:
+        """Return what a host end's other end is called in its namespace, None if it is gone."""
         ...
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
-from evercan.kernel.netlink import Message, NetlinkSocket
-from evercan.model import Observed, Rule
-from evercan.steps import AddRules, DeleteLink, DropRules, Failure, MakeBus, MakePair, SetUp, Step
+from evercan.kernel.events import NamespaceEvents
+from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
+from evercan.model import Link, Observed, Rule
+from evercan.steps import (
+    AddRules,
+    DeleteLink,
+    DropRules,
+    Failure,
+    MakeBus,
+    MakePair,
+    MendPair,
+    SetUp,
+    Step,
+)
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,14 +38,18 @@ class RtnetlinkKernel:
             KernelError: there is no rtnetlink.
         """
         self._netlink = NetlinkSocket()
+        self._namespaces = NamespaceEvents()
+        self._ended: set[int] = set()
+        self._announcements_lost = False
 
     def boot_id(self) -> str:
         """Return ``/proc/sys/kernel/random/boot_id``."""
         return _BOOT_ID.read_text(encoding="ascii").strip()
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the sockets."""
         self._netlink.close()
+        self._namespaces.close()
 
     def observe(self) -> Observed:
         """Dump links and rules.
@@ -62,17 +78,78 @@ class RtnetlinkKernel:
                 return None
             raise
 
+    def ended_namespaces(self) -> frozenset[int] | None:
+        """Read the announcements since the last call."""
+        self._hear()
+        ended, lost = frozenset(self._ended), self._announcements_lost
+        self._ended, self._announcements_lost = set(), False
+        return None if lost else ended
+
+    def _hear(self) -> None:
+        heard = self._namespaces.drain()
+        if heard is None:
+            self._announcements_lost = True
+        else:
+            self._ended |= heard
+
+    def name_inside(self, link: Link) -> str | None:
+        """Ask for the other end by its number, in its namespace."""
+        if link.peer_index is None or link.peer_nsid is None:
+            return None
+        found = self._get(links.get_inside(link.peer_index, link.peer_nsid))
+        return None if found is None else found.name
+
+    def _get(self, message: Message) -> Link | None:
+        answer, _ = self._netlink.request(message)
+        return None if answer is None else next(links.decode_links([answer]), None)
+
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
-        """Send all steps as one run of messages and read the answers together."""
-        sent: list[tuple[Step, Message]] = [
-            (step, message) for step in steps for message in _messages(step)
-        ]
-        answers = self._netlink.batch([message for _, message in sent])
+        """Send runs of plain steps as one batch each; mend pairs one by one between them."""
         failures: list[Failure] = []
-        for (step, _), answer in zip(sent, answers, strict=True):
-            if answer.code and not (failures and failures[-1].step is step):
-                failures.append(Failure(step, answer.code, answer.words))
+        for _, run in groupby(steps, lambda step: isinstance(step, MendPair)):
+            for step, answer in self._take(list(run)):
+                if answer.code and not (failures and failures[-1].step is step):
+                    failures.append(Failure(step, answer.code, answer.words))
         return failures
+
+    def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Refusal]]:
+        """Take a run of steps that are all mendings, or all are none."""
+        if isinstance(steps[0], MendPair):
+            return [(step, self._mend(step)) for step in steps if isinstance(step, MendPair)]
+        sent = [(step, message) for step in steps for message in _messages(step)]
+        answers = self._netlink.batch([message for _, message in sent])
+        return [(step, answer) for (step, _), answer in zip(sent, answers, strict=True)]
+
+    def _mend(self, step: MendPair) -> Refusal:
+        """Put a pair back into a namespace, under the name that it had there.
+
+        The kernel renames an interface on its way into a namespace only if its
+        name is taken there. So a placeholder takes the name that the new end has
+        on the host, the end moves in and gets the wanted name for the clash, and
+        the placeholder goes.
+        """
+        self._hear()
+        if self._announcements_lost or step.sandbox.nsid in self._ended:
+            return Refusal(errno.ESTALE, "its network namespace has just ended")
+        clashing, placeholder = f"{step.host_end}q", f"{step.host_end}r"
+        answers = self._netlink.batch(
+            [
+                links.make_pair(clashing, placeholder, first_in=step.sandbox.nsid),
+                links.make_pair(step.host_end, clashing),
+            ]
+        )
+        refusal = next((each for each in answers if each.code), None)
+        host_end = self._get(links.get_by_name(step.host_end))
+        if refusal is None and host_end is not None and host_end.peer_index is not None:
+            move = links.move_inside(host_end.peer_index, *step.sandbox)
+            up = links.set_up(step.host_end)
+            answers = self._netlink.batch([move, up])
+            refusal = next((each for each in answers if each.code), None)
+        leftovers = [self._get(links.get_by_name(placeholder))]
+        if refusal is not None and not answers[-1].code:
+            leftovers.append(host_end)
+        self._netlink.batch([links.delete(each.index) for each in leftovers if each is not None])
+        return refusal or Refusal(0)
 
 
 def _messages(step: Step) -> Iterator[Message]:
@@ -83,6 +160,8 @@ def _messages(step: Step) -> Iterator[Message]:
         case MakePair(_, _, host_end, container_end):
             yield links.make_pair(host_end, container_end)
             yield links.set_up(host_end)
+        case MendPair():
+            raise AssertionError("a pair is mended by several calls, not by one message")
         case SetUp(_, _, name):
             yield links.set_up(name)
         case DeleteLink(index, _):

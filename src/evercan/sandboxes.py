@@ -1,0 +1,69 @@
+"""Which namespace a container's end is in, for as long as that is certain.
+
+A pair that is deleted under a running container can be put back there if the
+number of its network namespace (nsid) is known. Numbers are reused: when a
+namespace ends, its number goes to the next one, and mending by a stale number
+would give the wrong container a bus. So a number is trusted only if it was
+seen on the pair in this process's life and the kernel has not announced its
+end since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from evercan.model import Declared, Link, Observed, Sandbox
+
+NameInside = Callable[[Link], str | None]
+"""Asks the kernel what a host end's other end is called in its namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandboxes:
+    """What is known of the members' namespaces.
+
+    Attributes:
+        trusted: by endpoint id.
+        ended: endpoints whose namespace is known to have ended.
+    """
+
+    trusted: Mapping[str, Sandbox] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+
+    def learn(
+        self,
+        declared: Declared,
+        observed: Observed,
+        ended: frozenset[int] | None,
+        name_inside: NameInside,
+    ) -> Sandboxes:
+        """Return what is known after a look.
+
+        Args:
+            declared: whose endpoints count; what was known of others is dropped.
+            observed: the look.
+            ended: numbers that the kernel announced as ended since the last look and
+                until after this one; None if announcements may have been lost.
+            name_inside: asked once for each pair that is newly seen up at both ends:
+                the engine renames an end before it sets it up.
+        """
+        trusted: dict[str, Sandbox] = {}
+        gone = {each for each in self.ended if each in declared.endpoints}
+        for endpoint in declared.endpoints.values():
+            known = self.trusted.get(endpoint.id)
+            if known is not None and (ended is None or known.nsid in ended):
+                if ended is not None:
+                    gone.add(endpoint.id)
+                known = None
+            link = observed.links.get(endpoint.host_end)
+            if link is not None and link.is_ours and link.peer_nsid is not None:
+                gone.discard(endpoint.id)
+                if known is not None and known.nsid != link.peer_nsid:
+                    known = None
+                if known is None and link.running and link.peer_nsid not in (ended or ()):
+                    name = name_inside(link)
+                    known = None if name is None else Sandbox(link.peer_nsid, name)
+            if known is not None:
+                trusted[endpoint.id] = known
+        return Sandboxes(trusted=trusted, ended=frozenset(gone))
