@@ -12,7 +12,6 @@ from docker.types import IPAMConfig
 
 from build.engine import private_engine
 from build.install import install
-from build.plugin import build
 from lab.plugin_process import NAME
 
 
@@ -20,10 +19,10 @@ def _kernel_has_can() -> bool:
     return any(Path("/sys/module", each).exists() for each in ("vcan", "can_gw", "can"))
 
 
+@pytest.mark.usefixtures("testbed")  # which has built the plugin
 def test_network_create_names_the_missing_module_and_how_to_get_it() -> None:
     if os.geteuid() != 0 or _kernel_has_can():
         pytest.skip("needs root on a machine whose kernel has no CAN, to start an engine on it")
-    build()
     with private_engine() as url:
         client = docker.DockerClient(url, version="auto")
         install(client)

@@ -70,7 +70,7 @@ def test_only_can_interfaces_concern_evercan(
     kernel.says.close()
 
 
-def test_namespaces_that_ended_are_told_and_those_that_began_are_not(
+def test_namespaces_that_ended_are_told_those_that_began_are_not(
     namespaces: NamespaceEvents,
 ) -> None:
     kernel = Kernel(namespaces)
