@@ -24,6 +24,9 @@ from docker.errors import DockerException
 from build.common import BuildError, cache_dir, locked, say
 
 LOCAL_SOCKET = Path("/var/run/docker.sock")
+# The bridge of a machine's own engine, and ours beside it.
+FOREIGN_BRIDGE = Path("/sys/class/net/docker0")
+OWN_BRIDGE = "evercan-build"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Seconds one API call may be silent: a build step is, while apt works.
@@ -131,29 +134,56 @@ def private_engine() -> Iterator[str]:
         run = Path(tempfile.mkdtemp(prefix="evercan-"))
         log = run / "log"
         try:
-            with log.open("wb") as output:
+            with _bridge() as bridge, log.open("wb") as output:
                 # The child keeps the lock open: should we be killed, the next one
                 # waits until this engine has really gone.
                 process = subprocess.Popen(
-                    _command(data, run), stdout=output, stderr=output, pass_fds=[lock.fileno()]
+                    _command(data, run, bridge),
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[lock.fileno()],
                 )
-            try:
-                url = f"unix://{run}/docker.sock"
-                _wait_until_up(process, url, log)
-                yield url
-            finally:
-                _stop(process)
+                try:
+                    url = f"unix://{run}/docker.sock"
+                    _wait_until_up(process, url, log)
+                    yield url
+                finally:
+                    _stop(process)
         finally:
             _remove(run)
 
 
-def _command(data: Path, run: Path) -> list[str]:
+@contextmanager
+def _bridge() -> Iterator[str]:
+    """Yields the value of ``--bridge`` with which an engine leaves other engines' alone.
+
+    Builds use the host's network and need none. But told ``none``, an engine deletes
+    the interface docker0 (moby, daemon_unix.go, removeDefaultBridgeInterface), and
+    where there is one it is another engine's.
+    """
+    if not FOREIGN_BRIDGE.exists():
+        yield "none"
+        return
+    remove = ["ip", "link", "del", OWN_BRIDGE]
+    subprocess.run(remove, check=False, capture_output=True)  # of a process that was killed
+    subprocess.run(["ip", "link", "add", OWN_BRIDGE, "type", "bridge"], check=True)
+    try:
+        # Without an address it would take one of the machine's. This one is nobody's (RFC 5737).
+        address = ["ip", "address", "add", "198.51.100.1/30", "dev", OWN_BRIDGE]
+        subprocess.run(address, check=True)
+        yield OWN_BRIDGE
+    finally:
+        subprocess.run(remove, check=False, capture_output=True)
+
+
+def _command(data: Path, run: Path, bridge: str) -> list[str]:
     """Returns the command line of a private engine."""
     return [
         *("setpriv", "--pdeathsig=TERM", "dockerd", f"--host=unix://{run}/docker.sock"),
         *(f"--data-root={data}", f"--exec-root={run}/exec", f"--pidfile={run}/pid"),
-        # Builds use the host's network: no bridge, and hands off the firewall.
-        *("--bridge=none", "--iptables=false", "--ip6tables=false", "--log-level=warn"),
+        # Hands off the firewall and the routing of the machine.
+        *(f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", "--ip-forward=false"),
+        "--log-level=warn",
         # A containerd of the machine may be shared; its contents are not.
         *("--containerd-namespace=evercan", "--containerd-plugins-namespace=evercan-plugins"),
     ]
