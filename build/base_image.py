@@ -13,8 +13,8 @@ from docker.errors import DockerException, ImageNotFound
 
 from build.common import BuildError, cache_dir, content_key, locked, say
 from build.engine import BuildEngine
-from build.mirror import debian_keyring, debian_lines, read_sources
 from build.wheels import MACHINES
+from lab import aptsources
 
 RELEASE = "trixie"
 REPOSITORY, TAG = "debian", f"{RELEASE}-slim"
@@ -72,14 +72,14 @@ def _stand_in(architecture: str) -> Path:
             f"{IMAGE} is not on the engine and cannot be made here for {architecture}",
             f"let the engine pull {IMAGE}, or install mmdebstrap on a machine of its architecture",
         )
-    sources = read_sources()
-    lines = debian_lines(sources, RELEASE)
+    sources = aptsources.read()
+    lines = aptsources.lines(sources, RELEASE)
     if not lines:
         raise BuildError(
             "apt on this machine names no Debian mirror to make an image from",
             f"let the engine pull {IMAGE}, or add a Debian archive to apt's sources",
         )
-    command = _mmdebstrap(lines, debian_keyring(sources))
+    command = _mmdebstrap(lines, aptsources.keyring(aptsources.best(sources)))
     target = cache_dir("base") / f"{content_key([('command', repr(command))])}.tar"
     with locked(target.with_suffix(".lock"), "making a minimal Debian"):
         if not target.is_file():
@@ -98,7 +98,7 @@ def _stand_in(architecture: str) -> Path:
     return target
 
 
-def _mmdebstrap(lines: list[str], keyring: str | None) -> list[str]:
+def _mmdebstrap(lines: list[str], keyring: Path | None) -> list[str]:
     """Returns the command up to the suite, the target and the mirror's lines."""
     command = [
         *("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from lab import aptsources
-from lab.aptsources import Source
+from lab.aptsources import Evidence, Source
 
 DEB822 = """\
 Types: deb
 # a remark
-URIs: http://mirror.example/debian
+URIs: http://mirror.example/debian/
 Suites: bookworm bookworm-updates
 Components: main contrib
 Signed-By: /usr/share/keyrings/one.gpg
@@ -41,7 +41,7 @@ def test_deb822_stanzas_become_one_source_per_suite() -> None:
     assert list(aptsources.parse_deb822(DEB822)) == [
         Source("http://mirror.example/debian", "bookworm", ("main", "contrib"), key),
         Source("http://mirror.example/debian", "bookworm-updates", ("main", "contrib"), key),
-        Source("http://inline.example/debian", "trixie", ("main",), None),
+        Source("http://inline.example/debian", "trixie", ("main",), key_inside=True),
     ]
 
 
@@ -64,25 +64,125 @@ def test_deb822_stanzas_become_one_source_per_suite() -> None:
             [Source("http://m.example/debian", "sid", ("main",), Path("/k.gpg"))],
         ),
         ("deb [unclosed http://m.example/debian trixie main", []),
+        (
+            "deb http://m.example/don't/debian/ sid",
+            [Source("http://m.example/don't/debian", "sid", ())],
+        ),
     ],
 )
 def test_one_line_sources(line: str, expected: list[Source]) -> None:
     assert list(aptsources.parse_one_line(line)) == expected
 
 
-def test_an_archive_mirror_is_preferred_to_everything_else() -> None:
-    archive = Source("http://m.example/debian", "bookworm", ("main",))
-    snapshot = Source("http://snapshot.example/archive/debian/2025", "bookworm", ("main",))
+DEBIAN = Source("http://m.example/debian", "bookworm", ("main",))
+DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+EDITOR = Source("http://editor.example/repos/code", "stable", ("main",), Path("/k/editor.gpg"))
+
+
+def told(lists: Path, source: Source, origin: str, label: str, name: str = "InRelease") -> Path:
+    """Leave the Release file of a source as apt would."""
+    address = source.uri.partition("://")[2].replace("/", "_")
+    text = f"-----BEGIN PGP SIGNED MESSAGE-----\n\nOrigin: {origin}\nLabel: {label}\nSuite: x\n"
+    (lists / f"{address}_dists_{source.suite}_{name}").write_text(text)
+    return lists
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (DEBIAN, Evidence.PATH),
+        (Source("http://m.example/debian-security", "bookworm-security", ()), Evidence.PATH),
+        (Source("http://s.example/archive/debian/20250520T000000Z", "sid", ()), Evidence.PATH),
+        (Source("http://m.example/any", "stable", ("main",), DEBIAN_KEYS), Evidence.KEY),
+        (EDITOR, Evidence.NONE),
+        (Source("http://editor.example/repos/code", "stable", ("main",)), Evidence.NONE),
+        (Source("http://shop.example/debian", "stable", ("main",)), Evidence.NONE),
+        (Source("http://shop.example/debian", "bookworm", (), Path("/k/s.gpg")), Evidence.NONE),
+        (Source("http://shop.example/debian", "bookworm", (), key_inside=True), Evidence.NONE),
+        (Source("http://m.example/ubuntu", "noble", ("main",)), Evidence.NONE),
+    ],
+)
+def test_without_release_files_keys_and_addresses_speak(
+    source: Source, expected: Evidence, tmp_path: Path
+) -> None:
+    assert aptsources.evidence(source, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("origin", "label", "expected"),
+    [
+        ("Debian", "Debian", Evidence.RELEASE),
+        ("Debian", "Debian-Security", Evidence.RELEASE),
+        ("Debian Backports", "Debian Backports", Evidence.NONE),
+        ("Shop", "Debian", Evidence.NONE),
+        ("", "", Evidence.NONE),
+    ],
+)
+@pytest.mark.parametrize("name", ["InRelease", "Release"])
+def test_a_release_file_has_the_last_word(
+    origin: str, label: str, expected: Evidence, name: str, tmp_path: Path
+) -> None:
+    for source in (DEBIAN, Source("http://m.example/any", "stable", (), Path("/k/ours.gpg"))):
+        lists = told(tmp_path, source, origin, label, name)
+        assert aptsources.evidence(source, lists) == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        ("https://user:word@m.example:8080/my_debian~1", "m.example:8080_my%5fdebian%7e1"),
+        ("mirror+file:/etc/apt/mirrors/debian.list", "_etc_apt_mirrors_debian.list"),
+        ("file:///srv/debian", "_srv_debian"),
+    ],
+)
+def test_release_files_are_found_under_the_names_that_apt_gives_them(
+    uri: str, file: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{file}_dists_sid_InRelease").write_text("Origin: Debian\nLabel: Debian\n")
+    assert aptsources.evidence(Source(uri, "sid", ("main",)), tmp_path) == Evidence.RELEASE
+
+
+def test_somebody_elses_stable_main_is_no_mirror(tmp_path: Path) -> None:
+    assert aptsources.best([EDITOR], tmp_path) is None
+    assert aptsources.lines([EDITOR], "trixie", tmp_path) == []
+    assert aptsources.best([EDITOR, DEBIAN], tmp_path) == DEBIAN
+
+
+def test_an_archive_mirror_is_preferred_to_everything_else(tmp_path: Path) -> None:
+    snapshot = Source("http://snapshot.example/archive/debian/20250520T000000Z", "sid", ("main",))
     others = [
         Source("http://m.example/debian-security", "bookworm-security", ("main",)),
         Source("http://m.example/debian", "bookworm-updates", ("main",)),
         Source("http://other.example/apt", "nodistro", ("main",)),
-        Source("cdrom:[disc]/", "bookworm", ("main",)),
+        Source("cdrom:[disc]/", "bookworm", ("main",), DEBIAN_KEYS),
         Source("http://m.example/debian", "bookworm", ("contrib",)),
     ]
-    assert aptsources.best([*others, snapshot, archive]) == archive
-    assert aptsources.best([*others, snapshot]) == snapshot
-    assert aptsources.best(others) is None
+    assert aptsources.best([*others, snapshot, DEBIAN], tmp_path) == DEBIAN
+    assert aptsources.best([*others, snapshot], tmp_path) == snapshot
+    assert aptsources.best(others, tmp_path) is None
+
+
+def test_better_evidence_wins_over_an_earlier_place(tmp_path: Path) -> None:
+    keyed = Source("http://k.example/any", "stable", ("main",), DEBIAN_KEYS)
+    said = Source("http://r.example/any", "stable", ("main",), Path("/k/ours.gpg"))
+    assert aptsources.best([DEBIAN, keyed], tmp_path) == keyed
+    lists = told(tmp_path, said, "Debian", "Debian")
+    assert aptsources.best([DEBIAN, keyed, said], lists) == said
+
+
+def test_lines_for_a_release_come_from_the_machines_own_mirrors(tmp_path: Path) -> None:
+    security = Source("http://s.example/debian-security", "bookworm-security", ("main",))
+    updates = Source("http://m.example/debian", "bookworm-updates", ("main", "contrib"))
+    assert aptsources.lines([EDITOR, security, updates, DEBIAN], "trixie", tmp_path) == [
+        "deb http://m.example/debian trixie main",
+        "deb http://m.example/debian trixie-updates main",
+        "deb http://s.example/debian-security trixie-security main",
+    ]
+    assert aptsources.lines([DEBIAN], "trixie", tmp_path) == [
+        "deb http://m.example/debian trixie main"
+    ]
+    assert aptsources.lines([security, updates], "trixie", tmp_path) == []
+    assert aptsources.lines([], "trixie", tmp_path) == []
 
 
 def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> None:
@@ -97,6 +197,10 @@ def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> N
     assert hosts[-1] == "http://c.example/debian"
     assert "http://mirror.example/debian" in hosts
     assert "http://d.example/debian" not in hosts
+
+
+def test_a_machine_without_apt_has_no_sources(tmp_path: Path) -> None:
+    assert aptsources.read(tmp_path / "absent") == []
 
 
 def test_a_mirror_list_kept_in_a_file_gives_its_first_address(tmp_path: Path) -> None:
