@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import docker
 import pytest
 
 from build.images import CAN_TOOLS, load_can_tools
 from build.install import install
 from build.plugin import build
-from lab.plugin_process import PluginProcess
+from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
 from tests.e2e.bus import Bus
 
@@ -22,6 +23,16 @@ from tests.e2e.bus import Bus
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 _numbers = count(10)
+
+HEALTH_INTERVAL = 5.0
+"""EVERCAN_HEALTH_INTERVAL in these tests, seconds; the default is 30."""
+
+
+def set_up_plugin(client: docker.DockerClient, *settings: str) -> None:
+    """Change the plugin's settings, which the engine allows only while it is disabled."""
+    client.api.disable_plugin(NAME, force=True)
+    client.api.configure_plugin(NAME, list(settings))  # type: ignore[no-untyped-call] # no types
+    client.api.enable_plugin(NAME, timeout=0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +49,7 @@ def testbed() -> Iterator[Testbed]:
         build(fallback=chosen.docker_host)
         client = chosen.client()
         install(client)
+        set_up_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
         load_can_tools(client, chosen.docker_host)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", chosen.docker_host)
@@ -60,6 +72,18 @@ def lab(testbed: Testbed) -> Testbed:
     if not testbed.cuts_power:
         pytest.skip("this engine's host is not ours to reboot; the lab runs this test")
     return testbed
+
+
+@pytest.fixture(scope="module")
+def trio(testbed: Testbed) -> Iterator[Bus]:
+    """A bus with three containers, for tests that leave it whole."""
+    shared = Bus(testbed, f"vcan{next(_numbers)}")
+    try:
+        shared.start(3)
+        yield shared
+    finally:
+        shared.remove()
+    assert shared.left_behind() == []
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from build import engine
+from build import engine, plugin
 
 
 @pytest.fixture
@@ -34,3 +37,37 @@ def test_alone_it_needs_none(calls: Path, tmp_path: Path, monkeypatch: pytest.Mo
     with engine._bridge() as bridge:
         assert bridge == "none"
     assert calls.read_text() == ""
+
+
+@pytest.fixture
+def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's engine is here, and we may not start one."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(engine, "LOCAL_SOCKET", tmp_path / "absent")
+    monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_without_an_engine_the_error_says_what_to_do() -> None:
+    with pytest.raises(engine.NoEngineError, match="set DOCKER_HOST"), engine.build_engine():
+        pass
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_without_an_engine_the_plugin_is_built_on_the_labs(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = plugin.Built("key", "content", 1, "amd64")
+
+    def build(fallback: str | None = None) -> plugin.Built:
+        if fallback is None:
+            with engine.build_engine():
+                pass
+        assert fallback == "tcp://lab"
+        return built
+
+    @contextmanager
+    def lab() -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(docker_host="tcp://lab")
+
+    monkeypatch.setattr(plugin, "build", build)
+    monkeypatch.setattr(plugin, "lab_testbed", lab)
+    assert plugin._build_anywhere(None) == built

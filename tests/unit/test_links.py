@@ -173,3 +173,16 @@ def test_this_hosts_links_are_read_as_pyroute2_reads_them() -> None:
         assert link.group == decoded.get_attr("IFLA_GROUP")
         assert link.is_can == (decoded["ifi_type"] == ARPHRD_CAN)
         assert link.kind == ((info and info.get_attr("IFLA_INFO_KIND")) or "")
+
+
+def test_an_attribute_that_pyroute2_would_leave_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="IFLA_NO_SUCH_THING"):
+        links._encode([("IFLA_NO_SUCH_THING", 1)])
+
+
+def test_a_namespace_is_named_in_what_concerns_one() -> None:
+    number = struct.pack("=HHi", 8, 46, 77)
+    assert number in links.get_inside(5, 77).payload
+    assert number in links.move_inside(5, 77, "can0").payload
+    assert number in links.make_pair("vxcana", "vxcanb", first_in=77).payload
+    assert number not in links.make_pair("vxcana", "vxcanb").payload

@@ -32,6 +32,9 @@ _TYPE_MASK = 0x3FFF
 _IFNAME, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 5, 18, 27, 29
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
 _INFO_KIND = 1
+
+_TARGET_NETNSID = "IFLA_IF_NETNSID"
+"""pyroute2 knows ``IFLA_TARGET_NETNSID`` by its former name."""
 _SKIP_STATS = 1 << 3
 
 
@@ -51,7 +54,12 @@ def _ifinfmsg() -> Any:
 
 
 def _encode(attributes: list[tuple[str, object]], *, index: int = 0, flags: int = 0) -> bytes:
-    message = _ifinfmsg()()
+    ifinfmsg = _ifinfmsg()
+    # pyroute2 leaves out what it does not know, without a word.
+    unknown = {name for name, _ in attributes} - {each[0] for each in ifinfmsg.nla_map}
+    if unknown:
+        raise ValueError(f"pyroute2 does not know {', '.join(sorted(unknown))}")
+    message = ifinfmsg()
     message["index"] = index
     message["flags"] = flags
     message["change"] = flags
@@ -96,7 +104,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None) -> Messag
         ("IFLA_LINKINFO", {"attrs": info}),
     ]
     if first_in is not None:
-        attributes.append(("IFLA_TARGET_NETNSID", first_in))
+        attributes.append((_TARGET_NETNSID, first_in))
     return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attributes))
 
 
@@ -109,7 +117,7 @@ def move_inside(index: int, nsid: int, name: str) -> Message:
     return Message(
         RTM_SETLINK,
         0,
-        _encode([("IFLA_TARGET_NETNSID", nsid), ("IFLA_IFNAME", name)], index=index, flags=IFF_UP),
+        _encode([(_TARGET_NETNSID, nsid), ("IFLA_IFNAME", name)], index=index, flags=IFF_UP),
     )
 
 
@@ -120,7 +128,7 @@ def get_by_name(name: str) -> Message:
 
 def get_inside(index: int, nsid: int) -> Message:
     """Encode the request for one interface of another namespace."""
-    return Message(RTM_GETLINK, 0, _encode([("IFLA_TARGET_NETNSID", nsid)], index=index))
+    return Message(RTM_GETLINK, 0, _encode([(_TARGET_NETNSID, nsid)], index=index))
 
 
 def set_up(name: str) -> Message:
