@@ -31,7 +31,8 @@ types: $(VENV) ## mypy, strict
 unit: $(VENV) ## pure functions, and the daemon on the fake kernel
 	$(PYTHON) -m pytest tests/unit tests/daemon
 
-e2e: $(VENV) plugin ## a real engine and kernel: one at hand, else the lab
+# The tests build the plugin by themselves, on the engine that they have then.
+e2e: $(VENV) ## a real engine and kernel: one at hand, else the lab
 	$(PYTHON) -m pytest tests/e2e
 
 plugin: $(VENV) ## dist/plugin, ready for `docker plugin create evercan:latest dist/plugin`

@@ -33,6 +33,10 @@ STOP_SECONDS = 30.0
 CALL_SECONDS = 900
 
 
+class NoEngineError(BuildError):
+    """There is no engine to build on, and none may be started here."""
+
+
 @dataclass(frozen=True)
 class BuildEngine:
     """An engine to build on.
@@ -92,7 +96,8 @@ def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
         fallback: a DOCKER_HOST value to use when nothing else is there.
 
     Raises:
-        BuildError: DOCKER_HOST names an engine that does not answer, or there is no engine.
+        NoEngineError: there is none of these.
+        BuildError: DOCKER_HOST names an engine that does not answer, or the private one fails.
     """
     if os.environ.get("DOCKER_HOST"):
         yield BuildEngine(connect(), private=False)
@@ -104,7 +109,7 @@ def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
     elif fallback:
         yield BuildEngine(connect(fallback), private=False)
     else:
-        raise BuildError(
+        raise NoEngineError(
             "there is no Docker engine to build on",
             "set DOCKER_HOST, or install Debian's docker.io and run this as root",
         )

@@ -51,7 +51,7 @@ def _run() -> int:
         show.say(f"built: {built}")
         client = testbed.client()
         install(client)
-        load_can_tools(client)
+        load_can_tools(client, testbed.docker_host)
         project = Project(testbed, EXAMPLE, "evercan-demo")
         try:
             return _demonstrate(testbed, project)

@@ -26,7 +26,7 @@ from lab.progress import note
 VARIABLE: Final = "EVERCAN_TESTBED"
 """Environment variable that forces `lab` or `engine`."""
 
-__all__ = ["EngineTestbed", "LabTestbed", "Testbed", "TestbedError", "choose"]
+__all__ = ["EngineTestbed", "LabTestbed", "Testbed", "TestbedError", "choose", "lab_testbed"]
 
 
 class Testbed(Protocol):
@@ -125,12 +125,17 @@ def choose(*, image_name: str | None = None) -> Iterator[Testbed]:
         finally:
             engine.close()
         return
-    with _lab() as testbed:
+    with lab_testbed() as testbed:
         yield testbed
 
 
 @contextmanager
-def _lab() -> Iterator[LabTestbed]:
+def lab_testbed() -> Iterator[LabTestbed]:
+    """The lab: the detached one if nobody uses it, else one that is stopped at the end.
+
+    Raises:
+        LabError: None can be had; says what to do.
+    """
     running = detached.current()
     if running is not None:
         # Two users would cut each other's power.
