@@ -7,11 +7,16 @@ container.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from build.install import install
+from build.plugin import PLUGIN
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
@@ -93,6 +98,22 @@ def test_traffic_goes_on_while_the_plugin_is_disabled(bus: Bus, testbed: Testbed
         bus.assert_whole()
     finally:
         client.api.enable_plugin(NAME, timeout=0)
+    bus.assert_whole()
+
+
+def test_an_upgrade_in_place_keeps_the_record_and_the_traffic(
+    bus: Bus, testbed: Testbed, plugin: PluginProcess, tmp_path: Path
+) -> None:
+    bus.start(2)
+    next_build = tmp_path / "plugin"
+    shutil.copytree(PLUGIN, next_build, symlinks=True)
+    config = json.loads((next_build / "config.json").read_text())
+    config["documentation"] += " The next build."
+    (next_build / "config.json").write_text(json.dumps(config))
+    before = plugin.pid()
+    install(testbed.client(), next_build)
+    assert plugin.pid() != before
+    bus.start(1)
     bus.assert_whole()
 
 
