@@ -22,6 +22,18 @@ from lab.shell import JOURNAL, checked, leashed
 MODULES: Final = ("vcan", "vxcan", "can-gw")
 """Kernel modules that the engine's host must have."""
 
+PROGRAMS: Final = {
+    "candump": "can-utils",
+    "cangen": "can-utils",
+    "cangw": "can-utils",
+    "cansend": "can-utils",
+    "ip": "iproute2",
+    "modprobe": "kmod",
+    "pgrep": "procps",
+    "python3": "python3",
+}
+"""What is run on the engine's host, and the package of each, at Debian's as at Ubuntu's."""
+
 _LOCAL: Final = "unix:///var/run/docker.sock"
 # The full path matters: a busybox that is asked for `date` runs its own, not the
 # host's, even in the host's namespaces.
@@ -63,13 +75,17 @@ class EngineTestbed:
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command on the engine's host, as root."""
-        done = subprocess.run(
-            self._on_host(argv),
-            input=stdin or b"",
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self._on_host(argv),
+                input=stdin or b"",
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            # As a shell on the host has it.
+            done = subprocess.CompletedProcess(argv, 127, b"", str(error).encode())
         return checked(argv, done, check=check)
 
     def host_process(self, *argv: str) -> subprocess.Popen[bytes]:
@@ -136,7 +152,8 @@ def engine_testbed(image_name: str | None = None) -> EngineTestbed:
         image_name: An image for the container that leads to the engine's host.
 
     Raises:
-        TestbedError: There is no engine, no way to its host, or a module is missing.
+        TestbedError: There is no engine, no way to its host, or a program or a module is
+            missing there.
     """
     docker_host = os.environ.get("DOCKER_HOST") or _LOCAL
     if docker_host.startswith("unix://") and not Path(docker_host.removeprefix("unix://")).exists():
@@ -152,6 +169,7 @@ def engine_testbed(image_name: str | None = None) -> EngineTestbed:
         raise TestbedError(f"no engine answers at {docker_host}: {error}") from error
     testbed = EngineTestbed(docker_host, helper)
     try:
+        _require_programs(testbed)
         _require_modules(testbed, str(about.get("KernelVersion", "")))
     except BaseException:
         testbed.close()
@@ -180,6 +198,14 @@ def _start_helper(client: docker.DockerClient, image_name: str | None) -> str:
             "the engine's host can be reached only by root on it or through a container, "
             "and no image for one was named"
         )
+    try:
+        # To run an image that is not there is to pull it, and the name may be anybody's.
+        client.images.get(image_name)
+    except docker.errors.ImageNotFound as error:
+        raise TestbedError(
+            f"the engine lacks the image {image_name}, the way to its host",
+            "python -m build.images --host ADDRESS builds and loads it",
+        ) from error
     name = f"evercan-testbed-{uuid.uuid4().hex[:8]}"
     try:
         client.containers.run(
@@ -196,6 +222,17 @@ def _start_helper(client: docker.DockerClient, image_name: str | None) -> str:
     except _FAULTS as error:
         raise TestbedError(f"no privileged container of {image_name}: {error}") from error
     return name
+
+
+def _require_programs(testbed: EngineTestbed) -> None:
+    look = 'for each; do command -v "$each" >/dev/null || echo "$each"; done'
+    missing = testbed.host("sh", "-c", look, "sh", *PROGRAMS).stdout.decode().split()
+    if missing:
+        packages = sorted({PROGRAMS[each] for each in missing})
+        raise TestbedError(
+            f"the host of {testbed.name} lacks {shlex.join(missing)}",
+            f"apt-get install {shlex.join(packages)} there; or EVERCAN_TESTBED=lab",
+        )
 
 
 def _require_modules(testbed: EngineTestbed, kernel: str) -> None:

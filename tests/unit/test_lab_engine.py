@@ -1,0 +1,69 @@
+"""What an engine's host must have, tried on a host whose programs a test chooses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import docker
+import docker.errors
+import pytest
+
+from lab import on_engine
+from lab.errors import TestbedError
+from lab.on_engine import EngineTestbed
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on the host's path; all that is needed is in it."""
+    for name in on_engine.PROGRAMS:
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    (tmp_path / "sh").symlink_to(str(shutil.which("sh")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def testbed() -> EngineTestbed:
+    return EngineTestbed("unix:///nowhere", helper=None)
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_host_with_every_program_will_do(testbed: EngineTestbed) -> None:
+    on_engine._require_programs(testbed)
+    on_engine._require_modules(testbed, "6.12")
+
+
+def test_missing_programs_are_named_with_their_packages(
+    programs: Path, testbed: EngineTestbed
+) -> None:
+    for name in ("cangw", "candump", "pgrep"):
+        (programs / name).unlink()
+    with pytest.raises(TestbedError, match="lacks candump cangw pgrep") as caught:
+        on_engine._require_programs(testbed)
+    assert "apt-get install can-utils procps" in caught.value.remedy
+
+
+def test_missing_modules_are_named(programs: Path, testbed: EngineTestbed) -> None:
+    (programs / "modprobe").write_text('#!/bin/sh\n[ "$1" != can-gw ]\n')
+    with pytest.raises(TestbedError, match=r"the kernel 6\.12 of .* lacks can-gw"):
+        on_engine._require_modules(testbed, "6.12")
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_program_that_is_not_there_is_a_failed_command(testbed: EngineTestbed) -> None:
+    assert testbed.host("docker", "compose", "version", check=False).returncode == 127
+    with pytest.raises(TestbedError, match="docker compose version: status 127"):
+        testbed.host("docker", "compose", "version")
+
+
+def test_the_way_to_the_host_is_never_pulled() -> None:
+    client = create_autospec(docker.DockerClient, instance=True)
+    client.images.get.side_effect = docker.errors.ImageNotFound("no such image")
+    with pytest.raises(TestbedError, match="lacks the image evercan/can-tools"):
+        on_engine._start_helper(client, "evercan/can-tools:latest")
+    client.containers.run.assert_not_called()
