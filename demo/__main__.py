@@ -9,12 +9,14 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from build.common import BuildError
 from build.images import load_can_tools
-from build.install import install
+from build.install import NAME, install
 from build.plugin import build
 from demo import show
 from lab.compose import Project
@@ -46,6 +48,11 @@ def _run() -> int:
     show.heading("A machine with a Docker engine and CAN modules")
     with choose() as testbed:
         show.say(f"testbed: [bold]{testbed.name}[/]")
+        if not testbed.cuts_power:
+            show.say(
+                f"[yellow]somebody's engine: {NAME} there becomes this checkout's and is killed "
+                "once; its networks and its record stay. EVERCAN_TESTBED=lab keeps clear of it[/]"
+            )
         show.heading("The plugin")
         built = build(fallback=testbed.docker_host)
         show.say(f"built: {built}")
@@ -76,7 +83,7 @@ def _demonstrate(testbed: Testbed, project: Project) -> int:
 
     show.heading("The power is cut" if testbed.cuts_power else "The plugin is killed")
     moment = time.monotonic()
-    _strike(testbed)
+    _strike(testbed, project)
     answered = time.monotonic() - moment
     project.wait_running()
     after = _measure(testbed, project, since=moment)
@@ -98,15 +105,31 @@ def _demonstrate(testbed: Testbed, project: Project) -> int:
     return 0 if whole else 1
 
 
-def _strike(testbed: Testbed) -> None:
-    """Cut the power; on an engine that is not ours, kill the plugin and delete its interfaces."""
+def _strike(testbed: Testbed, project: Project) -> None:
+    """Cut the power; on an engine that is not ours, kill the plugin and delete the demo's pairs."""
     if testbed.cuts_power:
         show.waiting("the machine boots again", testbed.power_cut)
         return
-    links = testbed.host("sh", "-c", "ls /sys/class/net | grep -E '^vxcan[0-9a-f]{8}$' || true")
-    for name in links.stdout.decode().split():
+    plugin = PluginProcess(testbed)
+    for name in host_ends(plugin.ask("/status")[1], [str(each.id) for each in project.networks()]):
         testbed.host("ip", "link", "del", name, check=False)
-    show.waiting("the engine starts the plugin again", PluginProcess(testbed).kill)
+    show.waiting("the engine starts the plugin again", plugin.kill)
+
+
+def host_ends(status: dict[str, Any], networks: Collection[str]) -> list[str]:
+    """Return the host ends of some networks' pairs, as the plugin's status has them.
+
+    Args:
+        status: what the plugin answers on ``/status``.
+        networks: the engine's ids of the networks.
+    """
+    return [
+        endpoint["host_end"]
+        for network in status["networks"]
+        if network["network"] in networks
+        for endpoint in network["endpoints"]
+        if endpoint["present"]
+    ]
 
 
 def _measure(testbed: Testbed, project: Project, since: float | None = None) -> Verdict:

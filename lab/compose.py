@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from docker.errors import NotFound
 from docker.types import IPAMConfig
 
 from lab.errors import LabError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+    from docker.models.networks import Network
 
     from lab.testbed import Testbed
 
@@ -56,6 +56,14 @@ class Project:
             all=True, filters={"label": f"com.docker.compose.project={self._name}"}
         )
         return sorted(found, key=lambda each: str(each.name))
+
+    def networks(self) -> list[Network]:
+        """Return its networks."""
+        return [
+            each
+            for each in self._testbed.client().networks.list()
+            if each.name in self._network_names().values()
+        ]
 
     def container(self, service: str) -> Container:
         """Return the first container of a service.
@@ -101,9 +109,10 @@ class Project:
     def _up_by_api(self, scale: dict[str, int]) -> None:
         client = self._testbed.client()
         document: dict[str, Any] = yaml.safe_load(self._text)
-        for key, network in document["networks"].items():
-            name = f"{self._name}_{key}"
-            if not client.networks.list(names=[name]):
+        there = {each.name for each in self.networks()}
+        for key, name in self._network_names().items():
+            network = document["networks"][key]
+            if name not in there:
                 ipam = network.get("ipam", {}).get("driver")
                 client.networks.create(
                     name,
@@ -127,11 +136,11 @@ class Project:
                 )
 
     def _down_by_api(self) -> None:
-        client = self._testbed.client()
         for container in self.containers():
             container.remove(force=True)
-        for key in yaml.safe_load(self._text)["networks"]:
-            try:
-                client.networks.get(f"{self._name}_{key}").remove()
-            except NotFound:
-                continue
+        for network in self.networks():
+            network.remove()
+
+    def _network_names(self) -> dict[str, str]:
+        """Each network's name on the engine, by its name in the file."""
+        return {key: f"{self._name}_{key}" for key in yaml.safe_load(self._text)["networks"]}
