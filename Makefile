@@ -21,6 +21,11 @@ run: $(VENV) ## the main job, to be watched: frames, a power cut, frames again
 
 test: lint types unit e2e ## everything that CI asks for
 
+# What is exported for a target is exported for all that it needs.
+test-long: export EVERCAN_HYPOTHESIS := long
+test-long: export EVERCAN_LONG := 1
+test-long: unit e2e ## the same tests, trying harder: property tests and e2e for many minutes
+
 lint: $(VENV) ## ruff: rules and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
