@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -59,10 +60,15 @@ def install(
     try:
         _bring_up(client, plugin_dir, name)
         wait_until_ready(client, name)
-    except (APIError, DockerException) as error:
-        words = getattr(error, "explanation", None) or error
+    except APIError as error:
         raise BuildError(
-            f"the engine refuses plugin {name}: {words}", "see the engine's log for the reason"
+            f"the engine refuses plugin {name}: {error.explanation or error}",
+            f"see the engine's log for the reason, then run this again; {_hint(name)}",
+        ) from error
+    except (DockerException, OSError) as error:
+        raise BuildError(
+            f"the engine went away while plugin {name} was brought up: {error}",
+            f"see that it runs, then run this again; {_hint(name)}",
         ) from error
     finally:
         client.api.timeout = patience
@@ -75,21 +81,44 @@ def _bring_up(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:
         say(f"creating plugin {name}")
         create(client, plugin_dir, name)
     elif not same_build(there, plugin_dir):
-        if there["Enabled"]:
-            # Networks count as use, and an upgrade is not a removal: the force is safe.
-            say(f"disabling {name} for the upgrade; interfaces of containers stay")
-            client.api.disable_plugin(name, force=True)
-        try:
-            upgrade(client, plugin_dir, name)
-        except BuildError:
-            if there["Enabled"]:
-                client.api.enable_plugin(name, timeout=0)
-            raise
+        say(f"plugin {name} is there from another build: it is upgraded in place")
+        say("its settings, its networks and its record stay, and so do containers' interfaces")
+        _exchange(client, plugin_dir, name, enabled=there["Enabled"])
     elif there["Enabled"]:
         say(f"plugin {name} is this build already")
         return
     say(f"enabling {name}")
     client.api.enable_plugin(name, timeout=0)
+
+
+def _exchange(client: docker.DockerClient, plugin_dir: Path, name: str, *, enabled: bool) -> None:
+    """Upgrades a plugin and leaves it disabled; if that fails or is interrupted, as it was."""
+    try:
+        if enabled:
+            say(f"disabling {name}; {_hint(name)}")
+            # Networks count as use, and an upgrade is not a removal: the force is safe.
+            client.api.disable_plugin(name, force=True)
+        upgrade(client, plugin_dir, name)
+    except BaseException:
+        if enabled:
+            _enable_again(client, name)
+        raise
+
+
+def _enable_again(client: docker.DockerClient, name: str) -> None:
+    """Enables a plugin after a failure, or says how to: the failure itself must not be hidden."""
+    try:
+        if (inspect(client, name) or {}).get("Enabled"):
+            return
+        client.api.enable_plugin(name, timeout=0)
+        say(f"{name} is enabled again")
+    except (DockerException, OSError) as error:
+        say(f"{name} cannot be enabled again ({error}); {_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """Returns what to do about an upgrade that did not come to its end."""
+    return f"if it stays disabled, containers do not start:  docker plugin enable {name}"
 
 
 def inspect(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
@@ -157,11 +186,16 @@ def main() -> None:
     parser.add_argument("--host", metavar="DOCKER_HOST", help="engine; default: DOCKER_HOST")
     parser.add_argument("--name", default=NAME, help=f"plugin's name and tag; default: {NAME}")
     options = parser.parse_args()
+    # A plain kill unwinds like Ctrl-C: an upgrade puts the plugin back into service.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         client = connect(options.host)
         install(client, PLUGIN, options.name)
     except BuildError as error:
         sys.exit(f"evercan: {error}")
+    except KeyboardInterrupt:
+        say("interrupted; run this again to bring the plugin up to this build")
+        sys.exit(130)
     there = inspect(client, options.name) or {}
     print(f"{options.name}  enabled  id {there.get('Id', '')[:12]}")
     for setting in there.get("Settings", {}).get("Env", []):

@@ -29,6 +29,7 @@ from build import archive, loopback_registry
 from build.common import BuildError, say
 
 HELPER = "evercan/upgrade-helper"
+LABEL, PURPOSE = "evercan.purpose", "upgrade"
 CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 # Seconds for the helper to name its port; an interpreter starts slowly under emulation.
@@ -120,6 +121,8 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
     """
     image: str | None = None
     container: Container | None = None
+    for leftover in client.containers.list(all=True, filters={"label": f"{LABEL}={PURPOSE}"}):
+        leftover.remove(force=True)  # of an upgrade that was killed
     try:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch, "registry")
@@ -135,7 +138,7 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
                 ["/usr/bin/python3", "-I", "/registry/serve.py"],
                 network_mode="host",
                 cap_drop=["ALL"],
-                labels={"evercan.purpose": "upgrade"},
+                labels={LABEL: PURPOSE},
             )
             (folder / "serve.py").write_bytes(Path(loopback_registry.__file__).read_bytes())
             _put(container, folder)
