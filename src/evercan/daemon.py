@@ -17,6 +17,7 @@ from evercan.errors import EvercanError
 from evercan.kernel.events import LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
+from evercan.metrics import Metrics
 from evercan.protocol.server import Server
 from evercan.reconciler import Reconciler
 from evercan.settings import Settings, read_settings
@@ -60,12 +61,19 @@ async def serve(
     store = Store(Path(settings.state_folder))
     turns = Turns(Reconciler(kernel, store))
     driver = Driver(turns)
+    metrics = Metrics()
+
+    async def scrape() -> bytes:
+        return metrics.render(await turns.snapshot())
+
     server = Server(
         driver,
         {
             "health": lambda: status.health(turns.state),
             "status": lambda: status.status(turns.state),
         },
+        scrape,
+        metrics.called,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,6 +81,8 @@ async def serve(
         loop.add_signal_handler(number, stopped.set)
     await turns.start()
     await server.start(bound)
+    if settings.metrics is not None:
+        await server.publish_metrics(*settings.metrics)
     _log.info("evercan serves; %d networks on record", len(turns.state.declared.networks))
     watching = asyncio.create_task(Watch(turns, events, settings.health_interval).run())
     await stopped.wait()

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evercan import narration
@@ -18,7 +19,7 @@ from evercan.errors import EvercanError, ModuleMissing
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
 from evercan.log import about
-from evercan.model import Declared, Observed
+from evercan.model import Declared, Observed, Rule, RuleCount
 from evercan.plan import Plan, Problem, Trouble, make_plan
 from evercan.sandboxes import Sandboxes
 from evercan.steps import (
@@ -36,12 +37,20 @@ from evercan.store import Store
 Edit = Callable[[Declared, Observed], Declared]
 """A change of the intent; refuses by raising ``EvercanError``."""
 
+Planner = Callable[[Declared, Declared, Observed], Plan]
+"""Plans from what was wanted before the turn, what is wanted now, and what is there."""
+
 _PASSES = 6
 """Plans applied in one turn at the most: links, rules, and room for things that move."""
 
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
 _log = logging.getLogger(__name__)
+
+
+def mend_everything(_: Declared, declared: Declared, observed: Observed) -> Plan:
+    """Plan all that is wanted, whoever asked for it and whenever."""
+    return make_plan(declared, observed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +68,42 @@ class State:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that can be counted, at one moment.
+
+    Attributes:
+        state: what the last turn left behind.
+        counts: every rule of the host with its counters.
+        steps: how often each kind of step was taken, by kind and outcome.
+        writes: how often the state file was written.
+    """
+
+    state: State
+    counts: Iterable[tuple[Rule, RuleCount]]
+    steps: Mapping[tuple[str, str], int]
+    writes: int
+
+
 class Reconciler:
     """Owns the intent; the only caller of ``kernel`` for change.
 
     Not thread safe: one turn at a time, in whatever thread.
+
+    Attributes:
+        state: what the last turn left behind.
+        steps_taken: how often each kind of step was taken, by kind and outcome.
     """
 
-    def __init__(self, kernel: Kernel, store: Store) -> None:
-        """Take the two things that outlive it."""
+    def __init__(self, kernel: Kernel, store: Store, planner: Planner = mend_everything) -> None:
+        """Take the two things that outlive it, and how much a turn may do."""
         self._kernel = kernel
         self._store = store
+        self._planner = planner
         self.state = State()
         self._saved = Declared()
         self._sandboxes = Sandboxes()
+        self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
         """Take up the record where it was left, and make it true.
@@ -101,7 +133,7 @@ class Reconciler:
         """
         before = self.state.declared
         observed = self._look(before)
-        declared = settle(before, observed)
+        settled = declared = settle(before, observed)
         refusals: list[EvercanError | None] = []
         for edit in edits:
             try:
@@ -111,8 +143,21 @@ class Reconciler:
             else:
                 refusals.append(None)
         self._save(declared)
-        self._converge(before, declared, observed)
+        self._converge(settled, declared, observed)
         return refusals
+
+    def snapshot(self) -> Snapshot:
+        """Read the kernel's counters beside what is known.
+
+        Raises:
+            KernelError: the kernel cannot be looked at.
+        """
+        return Snapshot(
+            state=self.state,
+            counts=self._kernel.rule_counts(),
+            steps=dict(self.steps_taken),
+            writes=self._store.writes,
+        )
 
     def _look(self, declared: Declared) -> Observed:
         """Observe, and learn where the container ends are."""
@@ -134,7 +179,7 @@ class Reconciler:
     def _converge(self, before: Declared, declared: Declared, observed: Observed) -> None:
         """Apply plans until one is empty, or nothing more can be done."""
         refused: dict[Step, Failure] = {}
-        plan = make_plan(declared, observed)
+        plan = self._planner(before, declared, observed)
         for _ in range(_PASSES):
             steps = [step for step in plan.steps if step not in refused]
             if not steps:
@@ -145,7 +190,7 @@ class Reconciler:
             if settled != declared:
                 self._save(settled)
                 declared = settled
-            plan = make_plan(declared, observed)
+            plan = self._planner(before, declared, observed)
         problems = plan.problems + _unmended(plan, refused)
         narration.tell(problems, self.state.problems)
         self.state = State(declared=declared, observed=observed, problems=problems)
@@ -158,6 +203,8 @@ class Reconciler:
             narration.announce(before, declared, step)
         failures = {failure.step: failure for failure in self._kernel.apply(steps)}
         for step in steps:
+            outcome = "refused" if step in failures else "done"
+            self.steps_taken[type(step).__name__, outcome] += 1
             if step not in failures:
                 narration.report(before, declared, step)
         return {step: failure for step, failure in failures.items() if not self._passing(failure)}

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from evercan.errors import EvercanError
-from evercan.reconciler import Edit, Reconciler, State
+from evercan.reconciler import Edit, Reconciler, Snapshot, State
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -58,6 +58,10 @@ class Turns:
     async def check(self) -> None:
         """Take a turn that nobody asked for: mend what has drifted."""
         await self.change(lambda declared, _: declared)
+
+    async def snapshot(self) -> Snapshot:
+        """Look at the counters between two turns."""
+        return await self._in_thread(self._reconciler.snapshot)
 
     async def close(self) -> None:
         """Let the turn that is under way end; nothing is undone."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lab.testbed import Testbed
 
-_HOST_END = re.compile(r"vxcan[0-9a-f]{8}")
+_PAIR_END = re.compile(r"vxcan[0-9a-f]{8}")
 
 
 class Bus:
@@ -43,6 +43,7 @@ class Bus:
         self.interface = interface
         self.containers: list[Container] = []
         self._testbed = testbed
+        self._before = set(self.links())
         self._network = Network(
             docker_network_kw={
                 "driver": NAME,
@@ -154,8 +155,10 @@ class Bus:
         return mesh_faults(parse_cangw(table), self.interface, self.host_ends())
 
     def host_ends(self) -> list[str]:
-        """Name the host ends on the host; those of every network, so run one at a time."""
-        return [name for name in self.links() if _HOST_END.fullmatch(name)]
+        """Name the host ends on the host of the containers that the engine has on this network."""
+        attached = self._testbed.client().networks.get(self.name).attrs["Containers"]
+        expected = {f"vxcan{each['EndpointID'][:8]}" for each in attached.values()}
+        return [name for name in self.links() if name in expected]
 
     def links(self) -> dict[str, dict[str, Any]]:
         """Return the host's interfaces by name, as ``ip -details -json link`` shows them."""
@@ -163,8 +166,9 @@ class Bus:
         return {each["ifname"]: each for each in json.loads(shown)}
 
     def left_behind(self) -> list[str]:
-        """Name what is still on the host of what the plugin made for this bus."""
-        return [name for name in self.links() if name in (self.interface, *self.host_ends())]
+        """Name what is on the host that was not there before this bus, of what the plugin makes."""
+        now = {name for name in self.links() if _PAIR_END.match(name) or name == self.interface}
+        return sorted(now - self._before)
 
     def wait(self, true: Callable[[], bool], what: str, patience: float = 30) -> float:
         """Wait until something is true; return the seconds it took."""

@@ -7,17 +7,11 @@ container.
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from build.install import install
-from build.plugin import PLUGIN
-from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.conftest import HEALTH_INTERVAL
@@ -71,69 +65,6 @@ def test_the_bus_heals(
     strike(testbed, trio, fault.script)
     record_property("healed after seconds", round(trio.wait_whole(fault.patience), 1))
     trio.assert_whole()
-
-
-def test_a_container_that_ends_while_the_plugin_is_away_leaves_nothing(
-    bus: Bus, testbed: Testbed
-) -> None:
-    first, second, _ = bus.start(3)
-    client = testbed.client()
-    client.api.disable_plugin(NAME, force=True)
-    try:
-        bus.discard(first)  # its Leave and DeleteEndpoint reach nobody
-        second.kill()
-        bus.containers.remove(second)
-    finally:
-        client.api.enable_plugin(NAME, timeout=0)
-    bus.wait_whole(30)
-    bus.assert_whole()
-    second.remove(force=True)
-
-
-def test_traffic_goes_on_while_the_plugin_is_disabled(bus: Bus, testbed: Testbed) -> None:
-    bus.start(2)
-    client = testbed.client()
-    client.api.disable_plugin(NAME, force=True)
-    try:
-        bus.assert_whole()
-    finally:
-        client.api.enable_plugin(NAME, timeout=0)
-    bus.assert_whole()
-
-
-def test_an_upgrade_in_place_keeps_the_record_and_the_traffic(
-    bus: Bus, testbed: Testbed, plugin: PluginProcess, tmp_path: Path
-) -> None:
-    bus.start(2)
-    next_build = tmp_path / "plugin"
-    shutil.copytree(PLUGIN, next_build, symlinks=True)
-    config = json.loads((next_build / "config.json").read_text())
-    config["documentation"] += " The next build."
-    (next_build / "config.json").write_text(json.dumps(config))
-    before = plugin.pid()
-    install(testbed.client(), next_build)
-    assert plugin.pid() != before
-    bus.start(1)
-    bus.assert_whole()
-
-
-@pytest.mark.parametrize("signal", ["restart", "kill"])
-def test_an_engine_that_restarts_brings_its_containers_back(
-    bus: Bus, testbed: Testbed, plugin: PluginProcess, signal: str
-) -> None:
-    bus.start(2, restart="always")
-    bus.assert_whole()
-    if signal == "restart":
-        testbed.host("systemctl", "restart", "docker", timeout=180)
-    else:
-        # systemd starts it again by itself.
-        testbed.host("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "docker")
-        testbed.host("sh", "-c", "sleep 3; systemctl start docker", timeout=180)
-    testbed.wait_engine()
-    bus.reconnect()
-    bus.wait(lambda: plugin.pid() is not None, "the plugin to run")
-    bus.wait_whole(90)
-    bus.assert_whole()
 
 
 def test_an_admin_rule_between_others_is_left_alone(testbed: Testbed, trio: Bus) -> None:

@@ -76,7 +76,7 @@ def test_a_join_of_an_endpoint_that_is_not_on_record_recreates_it(
     status, answer = plugin.ask("/NetworkDriver.Join", body)
     assert status == 200, answer
     assert answer["InterfaceName"] == {"SrcName": "vxcanc0ffee42p", "DstPrefix": "can"}
-    assert "vxcanc0ffee42" in bus.host_ends()
+    assert "vxcanc0ffee42" in bus.links()
     journal = testbed.journal(since)
     for words in (
         "not found in memory (likely post-reboot), recreating",

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule
+from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule, RuleCount
 from evercan.steps import (
     AddRules,
     DeleteLink,
@@ -63,6 +63,9 @@ class FakeKernel:
             rules=Counter(self._rules),
             can_gw="can-gw" in self.modules,
         )
+
+    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
+        return [(rule, RuleCount()) for rule in self._rules.elements()]
 
     def ended_namespaces(self) -> frozenset[int] | None:
         ended, self._ended = frozenset(self._ended), set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from evercan.model import Link, Observed
+from evercan.model import Link, Observed, Rule, RuleCount
 from evercan.steps import Failure, Step
 
 
@@ -21,6 +21,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: the look itself failed.
+        """
+        ...
+
+    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
+        """Return every rule of the host with its counters; empty without can-gw.
+
+        Raises:
+            KernelError: the look failed.
         """
         ...
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
-from evercan.model import Link, Observed, Rule
+from evercan.model import Link, Observed, Rule, RuleCount
 from evercan.steps import (
     AddRules,
     DeleteLink,
@@ -24,6 +25,8 @@ from evercan.steps import (
     SetUp,
     Step,
 )
+
+_T = TypeVar("_T")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -65,10 +68,17 @@ class RtnetlinkKernel:
             can_gw=rules is not None,
         )
 
+    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
+        """Dump the rules with their counters."""
+        return self._dump_rules(lambda dump: list(can_gw.decode_counts(dump))) or []
+
     def _rules(self) -> Counter[Rule] | None:
+        return self._dump_rules(can_gw.decode_rules)
+
+    def _dump_rules(self, decode: Callable[[list[bytes]], _T]) -> _T | None:
         """Dump the rules; None when the kernel has no can-gw to ask."""
         try:
-            return can_gw.decode_rules(self._netlink.dump(can_gw.list_all()))
+            return decode(self._netlink.dump(can_gw.list_all()))
         except can_gw.NotCanGw:
             return None
         except KernelError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -13,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from evercan.driver import Driver
-from evercan.errors import EvercanError, RequestError
+from evercan.errors import EvercanError, RequestError, SettingsError
 from evercan.log import about, call_id
 from evercan.protocol.routes import Routes, Verb
 
@@ -21,12 +22,19 @@ BOUND = 9.0
 """Seconds within which every call is answered: after a restart the engine itself waits for ever."""
 
 _MAX_BODY = 1 << 20
+CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
 
 _log = logging.getLogger(__name__)
 
 View = Callable[[], tuple[int, Mapping[str, Any]]]
 """Something to look at with GET: the HTTP status and a JSON object."""
+
+Scrape = Callable[[], Awaitable[bytes]]
+"""All metrics, in Prometheus' text format."""
+
+Count = Callable[[str, str, float], None]
+"""Told of each call: its verb, its outcome, the seconds it took."""
 
 
 def _answer(status: int, document: Mapping[str, Any]) -> web.Response:
@@ -42,29 +50,66 @@ def _error(status: int, error: object) -> web.Response:
 class Server:
     """An aiohttp server of one driver."""
 
-    def __init__(self, driver: Driver, views: Mapping[str, View]) -> None:
-        """Lay the routes: every verb by POST, every view by GET."""
+    def __init__(
+        self, driver: Driver, views: Mapping[str, View], scrape: Scrape, called: Count
+    ) -> None:
+        """Lay the routes: every verb by POST, every view and the metrics by GET."""
         self._calls = count(1)
+        self._called = called
+        self._scrape = scrape
         application = web.Application(client_max_size=_MAX_BODY)
         for name, verb in Routes(driver).by_path().items():
             application.router.add_post(f"/{name}", self._call_handler(name, verb))
         for path, view in views.items():
             application.router.add_get(f"/{path}", self._view_handler(view))
+        application.router.add_get("/metrics", self._metrics)
         application.router.add_route("*", "/{path:.*}", _unknown)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        public = web.Application()
+        public.router.add_get("/metrics", self._metrics)
+        self._public = web.AppRunner(public, access_log=None, handle_signals=False)
 
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
         await self._runner.setup()
         await web.SockSite(self._runner, bound).start()
 
+    async def publish_metrics(self, host: str, port: int) -> None:
+        """Serve the metrics, and nothing else, on a TCP address.
+
+        Raises:
+            SettingsError: the address cannot be bound.
+        """
+        await self._public.setup()
+        try:
+            await web.TCPSite(self._public, host, port).start()
+        except OSError as error:
+            raise SettingsError(
+                [f"EVERCAN_METRICS={host}:{port} cannot be bound ({error.strerror}); give another"]
+            ) from error
+
     async def close(self) -> None:
         """Answer what is under way and stop."""
+        await self._public.cleanup()
         await self._runner.cleanup()
 
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
+        )
+
     def _call_handler(self, name: str, verb: Verb) -> Callable[[web.Request], Any]:
+        short = name.rpartition(".")[2]
+
         async def handle(request: web.Request) -> web.Response:
-            call_id.set(f"{name.rpartition('.')[2]}-{next(self._calls)}")
+            call_id.set(f"{short}-{next(self._calls)}")
+            begun = time.monotonic()
+            answer = await answered(request)
+            outcome = {200: "ok", 400: "refused"}.get(answer.status, "failed")
+            self._called(short, outcome, time.monotonic() - begun)
+            return answer
+
+        async def answered(request: web.Request) -> web.Response:
             try:
                 async with asyncio.timeout(BOUND):
                     return _answer(200, await verb(await request.read()))
