@@ -19,8 +19,9 @@ from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.metrics import Metrics
 from evercan.protocol.server import Server
-from evercan.reconciler import Reconciler
-from evercan.settings import Settings, read_settings
+from evercan.reconciler import Reconciler, mend_everything
+from evercan.restraint import restrained_plan
+from evercan.settings import Recovery, Settings, read_settings
 from evercan.store import Store
 from evercan.turns import Turns
 from evercan.watch import LinkEventSource, Watch
@@ -59,8 +60,9 @@ async def serve(
     """
     settings.state_folder.mkdir(parents=True, exist_ok=True)
     store = Store(Path(settings.state_folder))
-    turns = Turns(Reconciler(kernel, store))
-    driver = Driver(turns)
+    fail_fast = settings.recovery is Recovery.FAIL_FAST
+    turns = Turns(Reconciler(kernel, store, restrained_plan if fail_fast else mend_everything))
+    driver = Driver(turns, patient=not fail_fast)
     metrics = Metrics()
 
     async def scrape() -> bytes:

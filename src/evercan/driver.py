@@ -54,9 +54,15 @@ class JoinAnswer:
 class Driver:
     """The verbs of ``NetworkDriver``, by the names that the engine gives them."""
 
-    def __init__(self, turns: Turns) -> None:
-        """Take the way to the reconciler."""
+    def __init__(self, turns: Turns, *, patient: bool = True) -> None:
+        """Take the way to the reconciler.
+
+        Args:
+            turns: carries edits there.
+            patient: containers may start on a bus that waits for its hardware.
+        """
         self._turns = turns
+        self._waitable = _WAITABLE if patient else frozenset[Trouble]()
         self._undoing: set[asyncio.Task[None]] = set()
 
     async def create_network(self, network_id: str, options: Mapping[str, object]) -> None:
@@ -203,7 +209,7 @@ class Driver:
     def _demand(self, bus: str, endpoint_id: str | None = None) -> None:
         """Raise ``Unserved`` unless what was asked is there, or only waits for hardware."""
         troubles = self._turns.state.troubles(bus, endpoint_id)
-        blocking = [each for each in troubles if each.kind not in _WAITABLE]
+        blocking = [each for each in troubles if each.kind not in self._waitable]
         if blocking:
             raise Unserved(blocking)
 

@@ -32,7 +32,7 @@ ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 
 
 class Trouble(StrEnum):
-    """What keeps a bus or an endpoint from being whole and no step can mend."""
+    """What keeps a bus or an endpoint from being whole and no step can, or may, mend."""
 
     MODULE_MISSING = "module-missing"
     BUS_ABSENT = "bus-absent"
@@ -40,6 +40,7 @@ class Trouble(StrEnum):
     BUS_FOREIGN = "bus-foreign"
     PAIR_MISSING = "pair-missing"
     PAIR_FOREIGN = "pair-foreign"
+    DRIFT = "drift"
     REFUSED = "refused"
 
 

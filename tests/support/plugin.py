@@ -10,7 +10,7 @@ from pathlib import Path
 from evercan.__main__ import bind
 from evercan.daemon import serve
 from evercan.model import Declared
-from evercan.settings import Settings
+from evercan.settings import Recovery, Settings
 from evercan.store import decode
 from tests.support.link_bell import LinkBell
 from tests.support.shared_kernel import SharedKernel
@@ -25,10 +25,15 @@ class Plugin:
         self.kernel = kernel
         self.bell = LinkBell()
         self.health_interval = 0.0
+        self.recovery = Recovery.AUTO
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        settings = Settings(state_folder=self.state_folder, health_interval=self.health_interval)
+        settings = Settings(
+            state_folder=self.state_folder,
+            health_interval=self.health_interval,
+            recovery=self.recovery,
+        )
         self._running = asyncio.create_task(
             serve(bind(str(self.socket)), settings, self.kernel, self.bell)
         )
