@@ -73,3 +73,28 @@ def test_an_engine_that_restarts_brings_its_containers_back(
     bus.wait(lambda: plugin.pid() is not None, "the plugin to run")
     bus.wait_whole(90)
     bus.assert_whole()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "foreign"])
+def test_a_damaged_record_is_set_aside_and_the_last_good_copy_used(
+    bus: Bus, testbed: Testbed, plugin: PluginProcess, damage: str
+) -> None:
+    bus.start(1)  # several writes, so there is a former copy
+    root = testbed.client().info()["DockerRootDir"]
+    file = testbed.host("sh", "-c", f"ls {root}/plugins/*/propagated-mount/state.json")
+    path = file.stdout.decode().strip()
+    script = {
+        "truncated": f"truncate -s 40 {path}",
+        "empty": f": > {path}",
+        "foreign": f"echo '{{}}' > {path}",
+    }[damage]
+    since = testbed.now()
+    testbed.host("sh", "-c", script)
+    plugin.kill()
+    journal = testbed.journal(since)
+    assert "is damaged" in journal
+    assert "set aside as state.json.damaged-" in journal
+    assert "restored from the last good copy" in journal
+    bus.start(1)
+    bus.assert_whole()
+    testbed.host("sh", "-c", f"rm {path}.damaged-*")

@@ -155,3 +155,19 @@ def test_a_bus_interface_that_was_there_before_is_used_and_kept(testbed: Testbed
     finally:
         bus.remove()
         testbed.host("ip", "link", "del", "vcan800", check=False)
+
+
+def test_two_networks_on_one_interface_are_one_bus(testbed: Testbed, bus: Bus) -> None:
+    other = Bus(testbed, bus.interface)
+    try:
+        bus.start(1)
+        other.start(1)
+        bus.containers += other.containers  # one bus: the judge asks for all of them
+        verdict = bus.judge()
+        assert verdict.exactly_once, str(verdict)
+        bus.containers = bus.containers[:1]
+        other.remove()
+        assert bus.interface in bus.links()
+        bus.assert_whole()
+    finally:
+        other.remove()
