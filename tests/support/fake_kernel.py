@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule, RuleCount
@@ -29,6 +30,9 @@ from evercan.steps import (
 HOST = None
 """The network namespace of the host; a sandbox's is its nsid."""
 
+Message = Callable[[], int]
+"""One request of a batch: does it and returns an errno or 0."""
+
 
 class FakeKernel:
     """Implements ``evercan.kernel.port.Kernel`` in memory.
@@ -37,12 +41,15 @@ class FakeKernel:
         modules: loaded kernel modules; remove one to see what its lack does.
         calls: how many times ``observe`` and ``apply`` were called.
         taken: every step that was ever taken, in order.
+        on_message: called before and after every single request; may raise, and
+            then the rest of the batch is never heard.
     """
 
     def __init__(self, *, boot: str = "boot-1") -> None:
         self.modules = {"vcan", "vxcan", "can-gw"}
         self.calls = Counter[str]()
         self.taken: list[Step] = []
+        self.on_message: Callable[[], None] = lambda: None
         self._boot = boot
         self._index = count(2)
         self._links: dict[int, Link] = {}
@@ -91,29 +98,42 @@ class FakeKernel:
     # --- what the kernel does ------------------------------------------------
 
     def _take(self, step: Step) -> int:
+        if isinstance(step, MendPair):
+            return self._mend(step)
+        return self._first_error(self._batch(self._messages(step)))
+
+    def _messages(self, step: Step) -> Iterator[Message]:
+        """Cut a step into the requests that ``kernel.rtnetlink`` makes of it."""
         match step:
             case MakeBus(name):
-                return self.make(name, "vcan", group=LINK_GROUP, up=True)
+                yield partial(self.make, name, "vcan", group=LINK_GROUP)
+                yield partial(self.set_flag, name, up=True)
             case MakePair(_, _, host_end, container_end):
-                return self._make_pair(host_end, container_end)
+                yield partial(self._make_pair, host_end, container_end)
+                yield partial(self.set_flag, host_end, up=True)
             case MendPair():
-                return self._mend(step)
+                raise AssertionError("a pair is mended by several batches")
             case SetUp(_, _, name):
-                return self.set_flag(name, up=True)
+                yield partial(self.set_flag, name, up=True)
             case DeleteLink(index, _):
-                if index not in self._links or self._where[index] is not HOST:
-                    return errno.ENODEV
-                self._delete(index)
-                return 0
+                yield partial(self._delete_on_host, index)
             case AddRules(_, rules):
-                return self._first_error(map(self._add_rule, rules))
+                yield from (partial(self._add_rule, rule) for rule in rules)
             case DropRules(_, rules):
-                return self._first_error(map(self._drop_rule, rules))
+                yield from (partial(self._drop_rule, rule) for rule in rules)
+
+    def _batch(self, messages: Iterable[Message]) -> list[int]:
+        """Try all of them, as netlink does."""
+        codes = []
+        for message in messages:
+            self.on_message()
+            codes.append(message())
+            self.on_message()
+        return codes
 
     @staticmethod
-    def _first_error(codes: Iterator[int]) -> int:
-        # All of a batch is tried, as netlink does; the first error is told.
-        return next((code for code in list(codes) if code), 0)
+    def _first_error(codes: Iterable[int]) -> int:
+        return next((code for code in codes if code), 0)
 
     def _host_links(self) -> Iterator[Link]:
         for index, link in sorted(self._links.items()):
@@ -129,46 +149,79 @@ class FakeKernel:
                 return index
         return None
 
-    def _refusal_of_name(self, name: str) -> int:
+    def _refusal_of_name(self, name: str, where: int | None = HOST) -> int:
         if not name or len(name.encode()) > MAX_NAME:
             return errno.ERANGE if name else errno.EINVAL
         if name in (".", "..") or any(each in "/:" or each.isspace() for each in name):
             return errno.EINVAL
-        return errno.EEXIST if self._find(name) is not None else 0
+        taken = {self._find(name), self._find(name, where)} - {None}
+        return errno.EEXIST if taken else 0
 
-    def _make_pair(self, host_end: str, container_end: str) -> int:
+    def _make_pair(self, first: str, second: str, *, first_in: int | None = HOST) -> int:
         if "vxcan" not in self.modules:
             return errno.EOPNOTSUPP
-        code = self._refusal_of_name(host_end) or self._refusal_of_name(container_end)
-        if code or host_end == container_end:
+        code = self._refusal_of_name(first, first_in) or self._refusal_of_name(second)
+        if code or first == second:
             return code or errno.EEXIST
-        # vxcan_newlink registers the peer first.
-        container, host = next(self._index), next(self._index)
-        for index, name, peer in (
-            (container, container_end, host),
-            (host, host_end, container),
+        # vxcan_newlink registers the peer, which is the second, first.
+        other, one = next(self._index), next(self._index)
+        for index, name, peer, where in (
+            (other, second, one, HOST),
+            (one, first, other, first_in),
         ):
             self._links[index] = Link(
-                index=index,
-                name=name,
-                kind="vxcan",
-                group=LINK_GROUP,
-                peer_index=peer,
-                up=index == host,
+                index=index, name=name, kind="vxcan", group=LINK_GROUP, peer_index=peer
             )
-            self._where[index] = HOST
+            self._where[index] = where
         return 0
 
     def _mend(self, step: MendPair) -> int:
-        nsid, inside = step.sandbox
+        """Do as ``RtnetlinkKernel`` does, request by request."""
+        nsid = step.sandbox.nsid
         if nsid in self._ended:
             return errno.ESTALE
         assert nsid in self._sandboxes, f"there is no namespace {nsid} to mend in"
-        if self._find(inside, nsid) is not None:
-            return errno.EEXIST
-        if code := self._make_pair(step.host_end, step.container_end):
-            return code
-        self.take(step.container_end, nsid, inside)
+        clashing, placeholder = f"{step.host_end}q", f"{step.host_end}r"
+        codes = self._batch(
+            [
+                partial(self._make_pair, clashing, placeholder, first_in=nsid),
+                partial(self._make_pair, step.host_end, clashing),
+            ]
+        )
+        refusal = self._first_error(codes)
+        host_end = self._find(step.host_end)
+        if not refusal and host_end is not None:
+            end = self._links[host_end].peer_index or 0
+            codes = self._batch(
+                [
+                    partial(self._move_inside, end, *step.sandbox),
+                    partial(self.set_flag, step.host_end, up=True),
+                ]
+            )
+            refusal = self._first_error(codes)
+        leftovers = [self._find(placeholder)]
+        if refusal and not codes[-1]:
+            leftovers.append(host_end)
+        self._batch(
+            partial(self._delete_on_host, index) for index in leftovers if index is not None
+        )
+        return refusal
+
+    def _move_inside(self, index: int, nsid: int, name: str) -> int:
+        """Move an interface; it is renamed only if its own name is taken there."""
+        link = self._links[index]
+        if self._find(link.name, nsid) is not None:
+            if self._find(name, nsid) is not None:
+                return errno.EEXIST
+            link = replace(link, name=name)
+        self._links[index] = replace(link, up=True)
+        self._where[index] = nsid
+        return 0
+
+    def _delete_on_host(self, index: int) -> int:
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        self._delete(index)
         return 0
 
     def _delete(self, index: int) -> None:
@@ -275,6 +328,11 @@ class FakeKernel:
         for index in [each for each, where in self._where.items() if where == nsid]:
             if index in self._links:
                 self._delete(index)
+
+    def inside(self, nsid: int) -> dict[str, Link]:
+        """Look into a sandbox, by name."""
+        there = [index for index, where in self._where.items() if where == nsid]
+        return {self._links[index].name: self._links[index] for index in there}
 
     def reboot(self, boot: str) -> None:
         """Forget everything but the modules, as a power cut does."""
