@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evercan.errors import OptionError, RequestError, UnknownNetwork
-from evercan.model import BusKind, Declared, Endpoint, Network, Observed, Phase
+from evercan.model import (
+    BusKind,
+    Declared,
+    Endpoint,
+    Network,
+    Observed,
+    Phase,
+    placeholder_name,
+)
 from evercan.names import pair_names
 from evercan.options import DEV, EndpointOptions, NetworkOptions
 
@@ -135,10 +143,10 @@ def wake(declared: Declared, boot: str) -> Declared:
 
     Another boot id means that no namespace of the old one lives: its endpoints
     fall dormant, and those that already were dormant are forgotten, since the
-    engine has had a whole boot to speak of them. In the same boot a call that
-    was under way when the process died will not be finished: an endpoint that
-    was created and never joined falls dormant too (its options are kept in case
-    the engine does come back), one that was offered counts as taken.
+    engine has had a whole boot to speak of them. In the same boot an endpoint that
+    was created and never joined falls dormant too, its options kept: Join makes
+    its pair anew. One that was offered stays so: the engine may have the answer
+    and be about to take the end; if it has not, it deletes the endpoint.
     """
     same_boot = declared.boot == boot
     awake = replace(declared, boot=boot)
@@ -147,8 +155,6 @@ def wake(declared: Declared, boot: str) -> Declared:
             awake = awake.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             awake = move(awake, endpoint.id, Phase.DORMANT)
-        elif endpoint.phase is Phase.OFFERED:
-            awake = move(awake, endpoint.id, Phase.JOINED)
     return awake
 
 
@@ -156,11 +162,13 @@ def settle(declared: Declared, observed: Observed) -> Declared:
     """Take into the record what the kernel shows to have happened.
 
     An offered pair whose other end is in a namespace was taken. A joined pair
-    whose other end is back on the host was handed back by the engine, or never
-    taken, and the call that should have said so got lost: it falls dormant, and
-    so does one that is gone with its namespace. A virtual bus that is gone will
-    be made by evercan, whoever made the former one. A retired name that is gone
-    needs no remembering.
+    whose other end is back on the host was handed back by the engine, and the call
+    that should have said so got lost: it falls dormant, and so does one that is
+    gone with its namespace. One that left falls dormant when the engine has handed
+    its end back: nobody needs the pair any more, and the call that deletes it may
+    have got lost. A pair that is being mended was not handed back. A virtual bus
+    that is gone will be made by evercan, whoever made the former one. A retired
+    name that is gone needs no remembering.
     """
     settled = declared
     for network in declared.networks.values():
@@ -175,7 +183,14 @@ def settle(declared: Declared, observed: Observed) -> Declared:
             continue
         if endpoint.phase is Phase.OFFERED and link.peer_nsid is not None:
             settled = move(settled, endpoint.id, Phase.JOINED)
-        elif endpoint.phase is Phase.JOINED and link.peer_nsid is None:
+        elif link.peer_nsid is None and (
+            endpoint.phase is Phase.LEFT
+            or (endpoint.phase is Phase.JOINED and not observed.is_half_mended(link))
+        ):
             settled = move(settled, endpoint.id, Phase.DORMANT)
-    gone = frozenset(name for name in settled.retired if name not in observed.links)
+    gone = frozenset(
+        name
+        for name in settled.retired
+        if name not in observed.links and placeholder_name(name) not in observed.links
+    )
     return replace(settled, retired=settled.retired - gone) if gone else settled

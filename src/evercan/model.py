@@ -22,6 +22,20 @@ MAX_NAME = 15
 """Bytes in an interface name: ``IFNAMSIZ`` without the closing NUL."""
 
 
+def clashing_name(host_end: str) -> str:
+    """Name the end that the kernel has to rename on its way into a container.
+
+    Borne only while a pair is being mended: by the container end on the host, and
+    by one end of the placeholder pair in the container.
+    """
+    return f"{host_end}q"
+
+
+def placeholder_name(host_end: str) -> str:
+    """Name the placeholder pair's end on the host, there only while a pair is being mended."""
+    return f"{host_end}r"
+
+
 class BusKind(StrEnum):
     """What a bus interface is; recorded at creation and never guessed again."""
 
@@ -259,6 +273,11 @@ class Observed:
         if link is not None:
             return link
         return next((each for each in self.links.values() if name in each.altnames), None)
+
+    def is_half_mended(self, host_end: Link) -> bool:
+        """Whether a pair was to be put back into a container and its end never got there."""
+        end = self.links.get(clashing_name(host_end.name))
+        return end is not None and end.peer_index == host_end.index
 
     def names(self) -> set[str]:
         """Return every name that a new interface could collide with."""

@@ -24,7 +24,16 @@ from enum import StrEnum
 from itertools import permutations
 
 from evercan.errors import ModuleMissing
-from evercan.model import BusKind, Declared, Endpoint, Link, Observed, Phase, Rule
+from evercan.model import (
+    BusKind,
+    Declared,
+    Endpoint,
+    Link,
+    Observed,
+    Phase,
+    Rule,
+    placeholder_name,
+)
 from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
@@ -168,14 +177,11 @@ def _plan_pairs(
             continue
         link = observed.links.get(endpoint.host_end)
         if link is None:
-            sandbox = observed.sandboxes.get(endpoint.id)
-            ends = (bus, endpoint.id, endpoint.host_end, endpoint.container_end)
-            if endpoint.phase is not Phase.JOINED:
-                steps.append(MakePair(*ends))
-            elif sandbox is not None:
-                steps.append(MendPair(*ends, sandbox))
+            remedy = _plan_missing_pair(observed, bus, endpoint)
+            if isinstance(remedy, Problem):
+                problems.append(remedy)
             else:
-                problems.append(_lost(bus, endpoint))
+                steps.append(remedy)
         elif not link.is_ours:
             problems.append(
                 Problem(
@@ -186,6 +192,8 @@ def _plan_pairs(
                     "and is not evercan's; rename or remove it",
                 )
             )
+        elif observed.is_half_mended(link):
+            steps.append(DeleteLink(link.index, link.name))
         else:
             if not link.up:
                 steps.append(SetUp(bus, endpoint.id, link.name))
@@ -194,7 +202,13 @@ def _plan_pairs(
     return members
 
 
-def _lost(bus: str, endpoint: Endpoint) -> Problem:
+def _plan_missing_pair(observed: Observed, bus: str, endpoint: Endpoint) -> Step | Problem:
+    sandbox = observed.sandboxes.get(endpoint.id)
+    ends = (bus, endpoint.id, endpoint.host_end, endpoint.container_end)
+    if endpoint.phase is not Phase.JOINED:
+        return MakePair(*ends)
+    if sandbox is not None:
+        return MendPair(*ends, sandbox)
     return Problem(
         kind=Trouble.PAIR_MISSING,
         bus=bus,
@@ -238,8 +252,12 @@ def _plan_rules(
 
 
 def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
-    """Plan to delete what evercan made (by its record and by the tag) and wants no more."""
-    for name in sorted(declared.retired):
+    """Plan to delete what evercan made (by its record and by the tag) and wants no more.
+
+    A placeholder that is seen is left over: mending that ends takes its own away.
+    """
+    pairs = {each.host_end for each in declared.endpoints.values()} | declared.retired
+    for name in sorted(declared.retired | set(map(placeholder_name, pairs))):
         link = observed.links.get(name)
         if link is not None and link.is_ours:
             yield DeleteLink(link.index, link.name)

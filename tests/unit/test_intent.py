@@ -12,7 +12,8 @@ from evercan import intent
 from evercan.errors import OptionError, RequestError, UnknownNetwork
 from evercan.model import LINK_GROUP, BusKind, Declared, Link, Observed, Phase
 from evercan.options import EndpointOptions, NetworkOptions
-from evercan.steps import MakePair
+from evercan.plan import make_plan
+from evercan.steps import DeleteLink, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, physical, record
 from tests.support.worlds import World, records, worlds
@@ -191,7 +192,7 @@ def test_after_a_restart_members_stay_members() -> None:
     declared = record([network()], [endpoint(each.value, phase=each) for each in Phase])
     assert phases(intent.wake(declared, "boot-1")) == {
         "created": Phase.DORMANT,
-        "offered": Phase.JOINED,
+        "offered": Phase.OFFERED,
         "joined": Phase.JOINED,
         "left": Phase.LEFT,
     }
@@ -213,6 +214,44 @@ def test_a_joined_pair_that_is_back_on_the_host_was_handed_back() -> None:
     settled = intent.settle(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
     assert settled.retired == {"vxcanaa"}
+
+
+def test_a_pair_that_left_is_wanted_until_it_was_handed_back() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
+    kernel.take("vxcanaap", 1)
+    declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
+    assert intent.settle(declared, kernel.observe()) == declared
+    kernel.give_back(1, "vcanp0", "vxcanaap")
+    settled = intent.settle(declared, kernel.observe())
+    assert phases(settled) == {"aa": Phase.DORMANT}
+    assert settled.retired == {"vxcanaa"}
+
+
+def test_a_pair_that_was_being_mended_was_not_handed_back() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
+    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
+    assert intent.settle(declared, kernel.observe()) == declared
+    assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        record([network()], [endpoint("aa", phase=Phase.JOINED)]),
+        record([network()], [endpoint("aa", phase=Phase.LEFT)]),
+        record([network()], retired=["vxcanaa"]),
+    ],
+    ids=["joined", "left", "retired"],
+)
+def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
+    kernel.take("vxcanaaq", 1)
+    observed = kernel.observe()
+    steps = make_plan(intent.settle(declared, observed), observed).steps
+    assert DeleteLink(2, "vxcanaar") in steps
 
 
 def test_an_interface_of_somebody_else_tells_nothing_of_an_endpoint() -> None:

@@ -13,7 +13,7 @@ from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
-from evercan.model import Link, Observed, Rule, RuleCount
+from evercan.model import Link, Observed, Rule, RuleCount, clashing_name, placeholder_name
 from evercan.steps import (
     AddRules,
     DeleteLink,
@@ -141,7 +141,7 @@ class RtnetlinkKernel:
         self._hear()
         if self._announcements_lost or step.sandbox.nsid in self._ended:
             return Refusal(errno.ESTALE, "its network namespace has just ended")
-        clashing, placeholder = f"{step.host_end}q", f"{step.host_end}r"
+        clashing, placeholder = clashing_name(step.host_end), placeholder_name(step.host_end)
         answers = self._netlink.batch(
             [
                 links.make_pair(clashing, placeholder, first_in=step.sandbox.nsid),
