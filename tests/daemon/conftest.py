@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,24 @@ from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
 
 profiles.load()
+
+KILL_POINTS = pytest.StashKey[Counter[str]]()
+"""How many moments the process was killed at, by what came of it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[KILL_POINTS] = Counter()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    tally = config.stash[KILL_POINTS]
+    if tally["tried"]:
+        terminalreporter.write_line(
+            f"kill points: {tally['tried']} tried, {tally['lost']} lost; after "
+            f"{tally['in doubt']} a network is on record that only the engine's list tells is gone"
+        )
 
 
 @pytest.fixture
