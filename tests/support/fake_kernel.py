@@ -189,6 +189,7 @@ class FakeKernel:
             ]
         )
         refusal = self._first_error(codes)
+        made = [] if codes[0] else [placeholder]
         host_end = self._find(step.host_end)
         if not refusal and host_end is not None:
             end = self._links[host_end].peer_index or 0
@@ -199,7 +200,7 @@ class FakeKernel:
                 ]
             )
             refusal = self._first_error(codes)
-        leftovers = [self._find(placeholder)]
+        leftovers = list(map(self._find, made))
         if refusal and not codes[-1]:
             leftovers.append(host_end)
         self._batch(

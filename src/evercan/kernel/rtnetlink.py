@@ -149,13 +149,15 @@ class RtnetlinkKernel:
             ]
         )
         refusal = next((each for each in answers if each.code), None)
+        # Not made here means somebody else's, or left over: then it is the plan's to delete.
+        made = [] if answers[0].code else [placeholder]
         host_end = self._get(links.get_by_name(step.host_end))
         if refusal is None and host_end is not None and host_end.peer_index is not None:
             move = links.move_inside(host_end.peer_index, *step.sandbox)
             up = links.set_up(step.host_end)
             answers = self._netlink.batch([move, up])
             refusal = next((each for each in answers if each.code), None)
-        leftovers = [self._get(links.get_by_name(placeholder))]
+        leftovers = [self._get(links.get_by_name(each)) for each in made]
         if refusal is not None and not answers[-1].code:
             leftovers.append(host_end)
         self._netlink.batch([links.delete(each.index) for each in leftovers if each is not None])
