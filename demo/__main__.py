@@ -46,7 +46,7 @@ def main() -> int:
 
 def _run() -> int:
     show.heading("A machine with a Docker engine and CAN modules")
-    with choose() as testbed:
+    with choose(helper_image=load_can_tools) as testbed:
         show.say(f"testbed: [bold]{testbed.name}[/]")
         if not testbed.cuts_power:
             show.say(

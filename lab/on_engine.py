@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -145,11 +146,16 @@ class EngineTestbed:
         return [tool("docker"), *docker_exec, *_ENTER, *argv]
 
 
-def engine_testbed(image_name: str | None = None) -> EngineTestbed:
+HelperImage = Callable[[docker.DockerClient], str]
+"""Sees to it that an engine has an image with `nsenter` and `sleep`; returns its name."""
+
+
+def engine_testbed(helper_image: HelperImage | None = None) -> EngineTestbed:
     """The engine at hand: DOCKER_HOST's, else this machine's own.
 
     Args:
-        image_name: An image for the container that leads to the engine's host.
+        helper_image: Provides the image for the container that leads to the engine's
+            host; asked only if there is no other way to it.
 
     Raises:
         TestbedError: There is no engine, no way to its host, or a program or a module is
@@ -164,7 +170,7 @@ def engine_testbed(image_name: str | None = None) -> EngineTestbed:
         with closing(_client(docker_host, timeout=60)) as client:
             about: dict[str, Any] = client.info()
             direct = os.geteuid() == 0 and _is_this_machine(docker_host, about)
-            helper = None if direct else _start_helper(client, image_name)
+            helper = None if direct else _start_helper(client, helper_image)
     except _FAULTS as error:
         raise TestbedError(f"no engine answers at {docker_host}: {error}") from error
     testbed = EngineTestbed(docker_host, helper)
@@ -192,20 +198,13 @@ def _is_this_machine(docker_host: str, about: dict[str, Any]) -> bool:
     )
 
 
-def _start_helper(client: docker.DockerClient, image_name: str | None) -> str:
-    if image_name is None:
+def _start_helper(client: docker.DockerClient, helper_image: HelperImage | None) -> str:
+    if helper_image is None:
         raise TestbedError(
             "the engine's host can be reached only by root on it or through a container, "
-            "and no image for one was named"
+            "and there is no image for one"
         )
-    try:
-        # To run an image that is not there is to pull it, and the name may be anybody's.
-        client.images.get(image_name)
-    except docker.errors.ImageNotFound as error:
-        raise TestbedError(
-            f"the engine lacks the image {image_name}, the way to its host",
-            "python -m build.images --host ADDRESS builds and loads it",
-        ) from error
+    image_name = helper_image(client)
     name = f"evercan-testbed-{uuid.uuid4().hex[:8]}"
     try:
         client.containers.run(

@@ -19,7 +19,7 @@ import docker
 from lab import detached, image
 from lab.errors import LabError, TestbedError
 from lab.machine import Machine
-from lab.on_engine import EngineTestbed, engine_testbed
+from lab.on_engine import EngineTestbed, HelperImage, engine_testbed
 from lab.on_lab import LabTestbed
 from lab.progress import note
 
@@ -94,16 +94,16 @@ class Testbed(Protocol):
 
 
 @contextmanager
-def choose(*, image_name: str | None = None) -> Iterator[Testbed]:
+def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
     """The machine to test on; what was started for it is stopped at the end.
 
     A detached lab (``python -m lab up``) is used as it is and left running; if
     another process is using it, a second one is booted.
 
     Args:
-        image_name: An image with `nsenter` and `sleep` that the engine has. It is
-            the way to the host of an engine that is not this machine's own; not
-            needed for the lab, nor by root on the engine's own machine.
+        helper_image: Sees to it that an engine has an image with `nsenter` and `sleep`,
+            and returns its name. It is the way to the host of an engine that is not this
+            machine's own; not needed for the lab, nor by root on the engine's machine.
 
     Raises:
         LabError: No testbed can be had; says what to do.
@@ -114,7 +114,7 @@ def choose(*, image_name: str | None = None) -> Iterator[Testbed]:
     engine: EngineTestbed | None = None
     if wish != "lab":
         try:
-            engine = engine_testbed(image_name)
+            engine = engine_testbed(helper_image)
         except LabError as error:
             if wish == "engine":
                 raise

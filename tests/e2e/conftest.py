@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from build.images import CAN_TOOLS, load_can_tools
+from build.images import load_can_tools
 from build.install import install
 from build.plugin import build
 from lab.plugin_process import NAME, PluginProcess
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[Testbed]:
     """Choose a testbed, and put this checkout's plugin and the containers' image there."""
-    with choose(image_name=CAN_TOOLS) as chosen:
+    with choose(helper_image=load_can_tools) as chosen:
         build(fallback=chosen.docker_host)
         client = chosen.client()
         install(client)
