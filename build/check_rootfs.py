@@ -22,7 +22,7 @@ LATE = (
     "socket", "ssl", "statistics", "struct", "subprocess", "tempfile", "traceback",
     "typing", "urllib.parse", "uuid", "zlib",
 )  # fmt: skip
-LEFT_OUT = ("pip", "dbm", "tkinter")
+LEFT_OUT = ("pip", "dbm", "tkinter", "evercan.cli")
 TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/apt")
 
 

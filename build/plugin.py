@@ -33,6 +33,8 @@ CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
 SCRIPTS = (ROOT / "build/lay_rootfs.py", ROOT / "build/check_rootfs.py")
 SOURCE = ROOT / "src/evercan"
+# The command-line tools are for people on the host; the daemon does not import them.
+NOT_SHIPPED = ("__pycache__", "cli")
 IMAGE = "evercan/rootfs"
 # The budget for the unpacked root file system, in bytes.
 LIMIT = 70_000_000
@@ -63,7 +65,11 @@ def source_key() -> str:
             ("dockerfile", DOCKERFILE),
             ("requirements", wheels.REQUIREMENTS),
             *((script.name, script) for script in SCRIPTS),
-            ("evercan", SOURCE),
+            *(
+                (f"evercan/{part.name}", part)
+                for part in sorted(SOURCE.iterdir())
+                if part.name not in NOT_SHIPPED
+            ),
         ]
     )
 
@@ -150,8 +156,7 @@ def _fill(context: Path, wheel_folder: Path) -> None:
     for script in SCRIPTS:
         shutil.copy(script, context)
     shutil.copytree(wheel_folder, context / "wheels")
-    # The command-line tools are for people on the host; the daemon does not import them.
-    unwanted = shutil.ignore_patterns("__pycache__", "cli")
+    unwanted = shutil.ignore_patterns(*NOT_SHIPPED)
     shutil.copytree(SOURCE, context / "src/evercan", ignore=unwanted)
 
 

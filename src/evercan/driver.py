@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evercan import intent
+from evercan.adoption import Adoption, NetworkClaim, adopt
 from evercan.errors import EvercanError, RequestError, UnknownNetwork
 from evercan.log import about
 from evercan.model import Declared, Observed, Phase
@@ -199,6 +200,47 @@ class Driver:
     async def delete_endpoint(self, endpoint_id: str) -> None:
         """Forget an endpoint and delete its pair; the unknown is no error."""
         await self._turns.change(lambda declared, _: declared.without_endpoint(endpoint_id))
+
+    async def adopt(
+        self, claims: Sequence[NetworkClaim], *, prune: bool
+    ) -> tuple[Adoption, Mapping[str, list[str]]]:
+        """Take into the record what the engine lists of networks and running containers.
+
+        Returns:
+            What was done, and by network or endpoint id what is not well with it.
+        """
+        done = Adoption()
+
+        def record(declared: Declared, observed: Observed) -> Declared:
+            nonlocal done
+            after, done = adopt(declared, observed, claims, prune=prune)
+            return after
+
+        await self._turns.change(record)
+        state = self._turns.state
+        troubles: dict[str, list[str]] = {}
+        for network, members in done.networks:
+            shared = [each.text for each in state.troubles(network.interface) if each.bus]
+            troubles[network.id] = list(dict.fromkeys(shared))
+            for each in members:
+                own = [one.text for one in state.problems if one.endpoint == each.id]
+                troubles[each.id] = list(dict.fromkeys(own))
+            _log.info(
+                "Network %s %s on %s with %d endpoints",
+                network.id[:12],
+                network.outcome,
+                network.interface or "no bus",
+                len(members),
+                extra=about(network=network.id, interface=network.interface),
+            )
+        for stray in done.strays:
+            _log.info(
+                "Network %s is not the engine's: %s",
+                stray.id[:12],
+                stray.outcome,
+                extra=about(network=stray.id, interface=stray.interface),
+            )
+        return done, troubles
 
     def _bus(self, network_id: str) -> str:
         network = self._turns.state.declared.networks.get(network_id)

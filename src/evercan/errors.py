@@ -57,8 +57,9 @@ class UnknownNetwork(RequestError):  # noqa: N818 - reads as the fact that it st
         """Take the engine's network id (64 hex digits)."""
         super().__init__(
             f"network {network_id!r} is not on record: its state was lost or it was made by "
-            "another driver; remove it and create it again (docker network rm, docker network "
-            "create, or docker compose down && docker compose up)"
+            "another driver; on the host run 'evercan adopt' as root, which gives the engine's "
+            "networks back to the plugin, or remove it and create it again (docker network rm, "
+            "docker network create, or docker compose down && docker compose up)"
         )
 
 

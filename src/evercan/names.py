@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from evercan.model import MAX_NAME
 
-PAIR_PREFIX = "vxcan"
+PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
 """Host ends are ``vxcan`` and eight hex digits; the container end adds a ``p``."""
 
 _DIGITS = 8
@@ -45,6 +45,11 @@ def _candidates(endpoint_id: str) -> Iterator[str]:
         yield hashlib.sha256(f"{salt}:{endpoint_id}".encode()).hexdigest()[:_DIGITS]
 
 
+def host_ends(endpoint_id: str) -> Iterator[str]:
+    """Yield the names that an endpoint's host end may have, the most likely first."""
+    return (f"{PAIR_PREFIX}{key}" for key in _candidates(endpoint_id))
+
+
 def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
     """Choose the names of an endpoint's pair: host end, container end.
 
@@ -56,9 +61,8 @@ def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
         endpoint_id: the engine's endpoint id.
         taken: names that are in use on the host or on record.
     """
-    for key in _candidates(endpoint_id):
-        host_end = f"{PAIR_PREFIX}{key}"
-        container_end = f"{host_end}p"
+    for host_end in host_ends(endpoint_id):
+        container_end = f"{host_end}{PAIR_SUFFIX}"
         if host_end not in taken and container_end not in taken:
             return host_end, container_end
     raise AssertionError("65,536 digests of one id are all taken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import evercan
 ROOT = Path(evercan.__file__).parent
 
 VALUES = {"model", "errors", "steps"}
-PURE = VALUES | {"names", "options", "plan", "intent", "restraint"}
+PURE = VALUES | {"names", "options", "plan", "intent", "restraint", "adoption"}
 CORE = PURE | {"settings", "log", "metrics", "store", "kernel.port", "reconciler", "turns"}
 
 # What each part may import of evercan. A part that is not named here is held to
@@ -27,7 +28,9 @@ MAY_IMPORT = {
     "plan": VALUES,
     "restraint": VALUES | {"plan"},
     "intent": VALUES | {"names", "options", "plan"},
+    "adoption": VALUES | {"names", "options", "intent"},
     "sandboxes": VALUES,
+    "cli": {"cli"},
     "narration": VALUES | {"plan", "log"},
     "store": VALUES,
     "settings": {"errors"},
@@ -122,8 +125,14 @@ def test_the_package_itself_imports_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["plan", "restraint", "intent", "model", "options", "names", "steps"]
+    "module", ["plan", "restraint", "intent", "adoption", "model", "options", "names", "steps"]
 )
 def test_what_decides_does_no_io(module: str) -> None:
     tops = {name.partition(".")[0] for name in imports(tree(module))}
     assert not tops & {"os", "socket", "asyncio", "pathlib", "subprocess", "time", "logging"}
+
+
+@pytest.mark.parametrize("module", [each for each in modules() if part(each) == "cli"])
+def test_the_command_for_the_host_needs_nothing_but_the_standard_library(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imports(tree(module))} - {"evercan", "__future__"}
+    assert tops <= sys.stdlib_module_names

@@ -6,12 +6,14 @@ A field that is missing or of the wrong type is refused by its name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from evercan.adoption import EndpointClaim, NetworkClaim
 from evercan.errors import RequestError, shown
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -44,25 +46,42 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _id(fields: Mapping[str, Any], name: str) -> str:
+def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
     value = fields.get(name)
     if value is None:
-        raise RequestError(f"field {name} is missing; give the engine's id")
+        raise RequestError(f"field {where}{name} is missing; give the engine's id")
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise RequestError(
-            f"field {name}={shown(value)} is no id; give 1 to 128 letters, digits, '_', '.', '-'"
+            f"field {where}{name}={shown(value)} is no id; "
+            "give 1 to 128 letters, digits, '_', '.', '-'"
         )
     return value
 
 
-def _map(fields: Mapping[str, Any], name: str) -> Mapping[str, object]:
+def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, object]:
     """Read an object that may be absent or null."""
     value = fields.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RequestError(f"field {name}={shown(value)} is no JSON object; give one, or null")
+        raise RequestError(
+            f"field {where}{name}={shown(value)} is no JSON object; give one, or null"
+        )
     return value
+
+
+def _objects(
+    fields: Mapping[str, Any], name: str, where: str = ""
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Read a list of objects; yield each with the words for where it is."""
+    value = fields[name]
+    if not isinstance(value, list):
+        raise RequestError(f"field {where}{name}={shown(value)} is no list; give a JSON array")
+    for number, each in enumerate(value):
+        place = f"{where}{name}[{number}]"
+        if not isinstance(each, dict):
+            raise RequestError(f"field {place}={shown(each)} is no JSON object; give one")
+        yield each, f"{place}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +151,56 @@ class CreateEndpointRequest:
                 "remove --mac-address or mac_address"
             )
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptRequest:
+    """``POST /adopt``: what the engine lists, read by a person's command on the host.
+
+    Attributes:
+        claims: every network that the engine has of this driver.
+        prune: forget networks on record that are not among them.
+    """
+
+    claims: tuple[NetworkClaim, ...]
+    prune: bool
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> AdoptRequest:
+        """Raise RequestError naming the field that is wrong."""
+        # A list that was forgotten must not pass for an engine without networks.
+        if fields.get("Networks") is None:
+            raise RequestError("field Networks is missing; give the engine's networks as a list")
+        prune = fields.get("Prune")
+        if not isinstance(prune, bool | None):
+            raise RequestError(f"field Prune={shown(prune)} is no boolean; give true or false")
+        claims = [
+            NetworkClaim(
+                id=_id(network, "NetworkID", where),
+                options=_map(network, "Options", where),
+                endpoints=tuple(
+                    EndpointClaim(
+                        id=_id(endpoint, "EndpointID", inside),
+                        options=_map(endpoint, "Options", inside),
+                    )
+                    for endpoint, inside in _objects(
+                        {"Endpoints": [], **_given(network)}, "Endpoints", where
+                    )
+                ),
+            )
+            for network, where in _objects(fields, "Networks")
+        ]
+        _refuse_twins("NetworkID", [each.id for each in claims])
+        _refuse_twins("EndpointID", [each.id for claim in claims for each in claim.endpoints])
+        return cls(tuple(claims), bool(prune))
+
+
+def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out what is null."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _refuse_twins(name: str, ids: list[str]) -> None:
+    for each, times in Counter(ids).items():
+        if times > 1:
+            raise RequestError(f"field {name}={shown(each)} is given {times} times; give it once")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from evercan.adoption import Finding
 from evercan.driver import Driver
 from evercan.protocol.requests import (
+    AdoptRequest,
     CreateEndpointRequest,
     CreateNetworkRequest,
     EndpointRequest,
@@ -53,6 +55,7 @@ class Routes:
         }
         return {
             "Plugin.Activate": self._activate,
+            "adopt": self._adopt,
             **{f"NetworkDriver.{name}": verb for name, verb in verbs.items()},
         }
 
@@ -107,6 +110,30 @@ class Routes:
     async def _delete_endpoint(self, body: bytes) -> Answer:
         await self._driver.delete_endpoint(EndpointRequest.parse(parse_body(body)).endpoint)
         return _DONE
+
+    async def _adopt(self, body: bytes) -> Answer:
+        request = AdoptRequest.parse(parse_body(body))
+        done, troubles = await self._driver.adopt(request.claims, prune=request.prune)
+
+        def shown(name: str, interface: str, finding: Finding) -> dict[str, Any]:
+            return {
+                name: finding.id,
+                interface: finding.interface,
+                "Outcome": finding.outcome,
+                "Text": finding.text,
+                "Troubles": troubles.get(finding.id, []),
+            }
+
+        return {
+            "Networks": [
+                {
+                    **shown("NetworkID", "Bus", network),
+                    "Endpoints": [shown("EndpointID", "HostEnd", each) for each in endpoints],
+                }
+                for network, endpoints in done.networks
+            ],
+            "Strays": [shown("NetworkID", "Bus", each) for each in done.strays],
+        }
 
     @staticmethod
     async def _not_ours(body: bytes) -> Answer:

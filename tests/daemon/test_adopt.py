@@ -1,0 +1,236 @@
+"""POST /adopt: what the engine still lists is put on a record that was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from evercan.cli import main
+from evercan.settings import Recovery
+from tests.support.engine import Container, Engine, EngineError, engine_id
+from tests.support.http import Answer, exchange, request
+from tests.support.invariants import assert_exactly_once
+from tests.support.json_server import engine_answers, network_entry, plugin_entry, serving
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import eventually
+
+NETWORK = engine_id("powertrain")
+DASHBOARD, GATEWAY, LOGGER = map(engine_id, ("dashboard", "gateway", "logger"))
+
+
+async def lose_the_record(plugin: Plugin) -> None:
+    """``docker plugin rm -f``, ``docker plugin create``, ``docker plugin enable``."""
+    await plugin.stop()
+    shutil.rmtree(plugin.state_folder)
+    await plugin.start()
+
+
+async def two(engine: Engine) -> list[Container]:
+    await engine.create_network(NETWORK)
+    return [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
+
+
+def listed(*containers: Container, **options: str) -> dict[str, Any]:
+    return {
+        "NetworkID": NETWORK,
+        "Options": {f"vxcan.{key}": value for key, value in options.items()},
+        "Endpoints": [{"EndpointID": each.endpoint} for each in containers],
+    }
+
+
+async def post(engine: Engine, document: object) -> Answer:
+    answer = await exchange(engine.path, request("adopt", orjson.dumps(document)))
+    assert answer is not None
+    return answer
+
+
+async def adopt(engine: Engine, *networks: dict[str, Any], prune: bool = False) -> dict[str, Any]:
+    answer = await post(engine, {"Networks": networks, "Prune": prune})
+    assert answer.ok, answer.err
+    return answer.document
+
+
+async def test_an_unknown_network_is_told_with_the_command_that_brings_it_back(
+    engine: Engine, plugin: Plugin
+) -> None:
+    await two(engine)
+    await lose_the_record(plugin)
+    with pytest.raises(EngineError, match="evercan adopt"):
+        await engine.start(NETWORK, LOGGER)
+
+
+async def test_what_was_lost_is_whole_again_and_heals_and_grows_and_goes(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    one, other = await two(engine)
+    await lose_the_record(plugin)
+    kernel.flush_rules()
+    done = await adopt(engine, listed(one, other))
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    (network,) = done["Networks"]
+    assert (network["NetworkID"], network["Bus"], network["Outcome"]) == (
+        NETWORK,
+        "vcan0",
+        "adopted",
+    )
+    assert [(each["HostEnd"], each["Outcome"]) for each in network["Endpoints"]] == [
+        (one.host_end, "adopted"),
+        (other.host_end, "adopted"),
+    ]
+    assert done["Strays"] == []
+    new = await engine.start(NETWORK, LOGGER)
+    kernel.delete(one.host_end)
+    plugin.bell.ring()
+    await eventually(lambda: len(kernel.look().rules) == 24)
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end, new.host_end)
+    for each in (one, other, new):
+        await engine.stop(each)
+    await engine.delete_network(NETWORK)
+    assert not kernel.look().links
+
+
+async def test_a_second_time_changes_nothing(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    containers = await two(engine)
+    await lose_the_record(plugin)
+    await adopt(engine, listed(*containers))
+    before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
+    (network,) = (await adopt(engine, listed(*containers), prune=True))["Networks"]
+    assert {network["Outcome"], *(each["Outcome"] for each in network["Endpoints"])} == {"known"}
+    assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
+
+
+async def test_a_container_without_its_pair_is_to_be_restarted_and_then_is_whole(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    one, other = await two(engine)
+    await plugin.stop()
+    kernel.delete(one.host_end)
+    shutil.rmtree(plugin.state_folder)
+    await plugin.start()
+    (network,) = (await adopt(engine, listed(one, other)))["Networks"]
+    assert [each["Outcome"] for each in network["Endpoints"]] == ["restart", "adopted"]
+    assert "restart the container" in network["Endpoints"][0]["Text"]
+    back = await engine.start(NETWORK, engine_id("dashboard again"))
+    assert_exactly_once(kernel.look(), "vcan0", other.host_end, back.host_end)
+
+
+async def test_a_bus_that_went_too_is_made_again(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    one, other = await two(engine)
+    await plugin.stop()
+    kernel.delete("vcan0")
+    shutil.rmtree(plugin.state_folder)
+    plugin.recovery = Recovery.FAIL_FAST
+    await plugin.start()
+    await adopt(engine, listed(one, other))
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert (await engine.look("health")).status == 200
+
+
+async def test_what_is_not_well_is_told_beside_what_was_adopted(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await lose_the_record(plugin)
+    kernel.modules.discard("can-gw")
+    (network,) = (await adopt(engine, listed()))["Networks"]
+    assert network["Outcome"] == "adopted"
+    assert any("modprobe can-gw" in each for each in network["Troubles"])
+    assert set(plugin.record.networks) == {NETWORK}
+
+
+async def test_one_network_that_cannot_be_adopted_does_not_keep_the_others_from_it(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    bad = {"NetworkID": engine_id("odd"), "Options": {"vxcan.bitrate": "500000"}}
+    done = await adopt(engine, bad, listed())
+    assert [each["Outcome"] for each in done["Networks"]] == ["refused", "adopted"]
+    assert "vxcan.bitrate='500000'" in done["Networks"][0]["Text"]
+    assert set(plugin.record.networks) == {NETWORK}
+    assert set(kernel.look().links) == {"vcan0"}
+
+
+async def test_strays_are_forgotten_if_asked(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    (stray,) = (await adopt(engine))["Strays"]
+    assert (stray["NetworkID"], stray["Bus"], stray["Outcome"]) == (NETWORK, "vcan0", "reported")
+    assert set(plugin.record.networks) == {NETWORK}
+    (stray,) = (await adopt(engine, prune=True))["Strays"]
+    assert stray["Outcome"] == "forgotten"
+    assert not plugin.record.networks
+    assert not kernel.look().links
+
+
+GOOD = {"NetworkID": NETWORK}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, "Networks is missing; give"),
+        ({"Networks": None}, "Networks is missing"),
+        ({"Networks": {}}, "Networks={} is no list; give"),
+        ({"Networks": [7]}, r"Networks\[0\]=7 is no JSON object; give"),
+        ({"Networks": [GOOD, {}]}, r"Networks\[1\].NetworkID is missing; give"),
+        ({"Networks": [{"NetworkID": "../x"}]}, r"Networks\[0\].NetworkID='../x' is no id; give"),
+        ({"Networks": [{**GOOD, "Options": []}]}, r"Networks\[0\].Options=\[\] is no JSON object"),
+        ({"Networks": [{**GOOD, "Endpoints": "x"}]}, r"Networks\[0\].Endpoints='x' is no list"),
+        (
+            {"Networks": [{**GOOD, "Endpoints": [{"EndpointID": 1}]}]},
+            r"Networks\[0\].Endpoints\[0\].EndpointID=1 is no id",
+        ),
+        ({"Networks": [GOOD, GOOD]}, "is given 2 times; give it once"),
+        ({"Networks": [], "Prune": "yes"}, "Prune='yes' is no boolean; give"),
+    ],
+)
+async def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
+    engine: Engine, plugin: Plugin, document: object, words: str
+) -> None:
+    await engine.enable()
+    before = plugin.record_bytes
+    answer = await post(engine, document)
+    assert answer.status == 400
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(answer.err)
+    assert plugin.record_bytes == before
+
+
+async def test_nulls_are_nothing(engine: Engine, plugin: Plugin) -> None:
+    nulls = {"NetworkID": NETWORK, "Options": None, "Endpoints": None}
+    assert (await post(engine, {"Networks": [nulls], "Prune": None})).ok
+    assert set(plugin.record.networks) == {NETWORK}
+
+
+async def test_the_command_gives_back_what_the_engine_lists(
+    engine: Engine,
+    kernel: SharedKernel,
+    plugin: Plugin,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, other = await two(engine)
+    await lose_the_record(plugin)
+    kernel.flush_rules()
+    members = {"dashboard": one.endpoint, "gateway": other.endpoint}
+    answers = engine_answers(
+        [network_entry(NETWORK, "powertrain", members)], [plugin_entry("evercan:latest")]
+    )
+    (tmp_path / "sockets/evercan").mkdir(parents=True)
+    (tmp_path / "sockets/evercan/evercan.sock").symlink_to(plugin.socket)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    with serving(tmp_path / "docker.sock", answers):
+        arguments = ["adopt", "--sockets", str(tmp_path / "sockets")]
+        assert await asyncio.to_thread(main, arguments) == 0
+    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert f"container dashboard: adopted ({one.host_end})" in capsys.readouterr().out

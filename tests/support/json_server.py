@@ -1,0 +1,128 @@
+"""Somebody who answers JSON on a unix socket or a TCP port, from a table."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+Answers = Mapping[str, tuple[int, Any]]
+"""By path without its query: the status and the document, or the raw bytes, to answer with."""
+
+
+@dataclass
+class Asked:
+    """What a server was asked.
+
+    Attributes:
+        paths: every path with its query, in order.
+        bodies: what was posted.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+
+
+@contextmanager
+def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]:
+    """Serve on a unix socket, or without a path on a free port of 127.0.0.1, which is yielded."""
+    asked = Asked()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its parent's name
+            pass
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            asked.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._answer()
+
+        def _answer(self) -> None:
+            asked.paths.append(self.path)
+            status, document = answers.get(
+                self.path.partition("?")[0], (404, {"message": "page not found"})
+            )
+            if callable(document):
+                document = document(self.path)
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server: socketserver.BaseServer
+    port = 0
+    if where is None:
+        tcp = socketserver.TCPServer(("127.0.0.1", 0), Handler)
+        server, port = tcp, int(tcp.server_address[1])
+    else:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        server = socketserver.UnixStreamServer(str(where), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield asked, port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def engine_answers(
+    networks: list[dict[str, Any]],
+    plugins: list[dict[str, Any]],
+    containers: Mapping[str, Any] | None = None,
+) -> dict[str, tuple[int, Any]]:
+    """What an engine answers that has these; networks as ``docker network inspect`` shows them."""
+
+    def listed(_: str) -> list[dict[str, Any]]:
+        # The engine's filter also finds names of which the wanted one is a part.
+        return [{**each, "Containers": {}} for each in networks]
+
+    return {
+        "/plugins": (200, plugins),
+        "/networks": (200, listed),
+        **{f"/networks/{each['Id']}": (200, each) for each in networks},
+        **{f"/containers/{key}/json": (200, each) for key, each in (containers or {}).items()},
+    }
+
+
+def plugin_entry(
+    name: str, *, enabled: bool = True, socket: str = "evercan.sock"
+) -> dict[str, Any]:
+    """A plugin as ``GET /plugins`` lists it; its id is its name without the tag."""
+    return {
+        "Id": name.partition(":")[0].replace("/", "-"),
+        "Name": name,
+        "Enabled": enabled,
+        "Config": {"Interface": {"Socket": socket, "Types": []}},
+    }
+
+
+def network_entry(
+    network: str,
+    name: str,
+    members: Mapping[str, str],
+    *,
+    driver: str = "evercan:latest",
+    options: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A network as the engine inspects it; members are endpoint ids by container name."""
+    return {
+        "Id": network,
+        "Name": name,
+        "Driver": driver,
+        "Options": options,
+        "Containers": {
+            f"id-of-{container}": {"Name": container, "EndpointID": endpoint}
+            for container, endpoint in members.items()
+        },
+    }
