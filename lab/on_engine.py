@@ -38,9 +38,11 @@ PROGRAMS: Final = {
 _LOCAL: Final = "unix:///var/run/docker.sock"
 # The full path matters: a busybox that is asked for `date` runs its own, not the
 # host's, even in the host's namespaces.
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER: Final = (
     *("nsenter", "-t", "1", "-m", "-u", "-n", "-i", "-p", "--"),
-    *("/bin/sh", "-c", 'exec "$@"', "sh"),
+    # The container's PATH would come along, and the image's is a short one.
+    *("/bin/sh", "-c", f'PATH={_PATH}; export PATH; exec "$@"', "sh"),
 )
 _FAULTS: Final = (docker.errors.DockerException, requests.RequestException, OSError)
 
