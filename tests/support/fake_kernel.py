@@ -282,6 +282,8 @@ class FakeKernel:
 
     def set_flag(self, name: str, *, up: bool) -> int:
         """Set an interface of the host up or down; return an errno or 0."""
+        if len(name.encode()) > MAX_NAME:
+            return errno.ERANGE
         index = self._find(name)
         if index is None:
             return errno.ENODEV
