@@ -115,8 +115,10 @@ def test_networks_made_under_another_drivers_name_are_taken_over(
     testbed: Testbed, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = testbed.client()
-    install(client, name=OLD_NAME)
+    # An engine does not take the same build twice, under whatever names.
+    client.api.remove_plugin(NAME, force=True)
     try:
+        install(client, name=OLD_NAME)
         monkeypatch.setattr("tests.e2e.bus.NAME", OLD_NAME)
         bus = Bus(testbed, "vcan600")
         try:
@@ -132,3 +134,5 @@ def test_networks_made_under_another_drivers_name_are_taken_over(
         assert bus.left_behind() == []
     finally:
         client.api.remove_plugin(OLD_NAME, force=True)
+        install(client)
+        set_up_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
