@@ -106,11 +106,9 @@ class FakeKernel:
         """Cut a step into the requests that ``kernel.rtnetlink`` makes of it."""
         match step:
             case MakeBus(name):
-                yield partial(self.make, name, "vcan", group=LINK_GROUP)
-                yield partial(self.set_flag, name, up=True)
+                yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True)
             case MakePair(_, _, host_end, container_end):
-                yield partial(self._make_pair, host_end, container_end)
-                yield partial(self.set_flag, host_end, up=True)
+                yield partial(self._make_pair, host_end, container_end, up=True)
             case MendPair():
                 raise AssertionError("a pair is mended by several batches")
             case SetUp(_, _, name):
@@ -157,7 +155,9 @@ class FakeKernel:
         taken = {self._find(name), self._find(name, where)} - {None}
         return errno.EEXIST if taken else 0
 
-    def _make_pair(self, first: str, second: str, *, first_in: int | None = HOST) -> int:
+    def _make_pair(
+        self, first: str, second: str, *, first_in: int | None = HOST, up: bool = False
+    ) -> int:
         if "vxcan" not in self.modules:
             return errno.EOPNOTSUPP
         code = self._refusal_of_name(first, first_in) or self._refusal_of_name(second)
@@ -170,7 +170,12 @@ class FakeKernel:
             (one, first, other, first_in),
         ):
             self._links[index] = Link(
-                index=index, name=name, kind="vxcan", group=LINK_GROUP, peer_index=peer
+                index=index,
+                name=name,
+                kind="vxcan",
+                group=LINK_GROUP,
+                peer_index=peer,
+                up=up and index == one,
             )
             self._where[index] = where
         return 0

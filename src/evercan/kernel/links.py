@@ -69,7 +69,7 @@ def _encode(attributes: list[tuple[str, object]], *, index: int = 0, flags: int 
 
 
 def make_vcan(name: str) -> Message:
-    """Encode the request for a tagged vcan; EEXIST if the name is taken."""
+    """Encode the request for a tagged vcan that is up; EEXIST if the name is taken."""
     return Message(
         RTM_NEWLINK,
         _CREATE_EXCL,
@@ -78,13 +78,14 @@ def make_vcan(name: str) -> Message:
                 ("IFLA_IFNAME", name),
                 ("IFLA_GROUP", LINK_GROUP),
                 ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vcan")]}),
-            ]
+            ],
+            flags=IFF_UP,
         ),
     )
 
 
-def make_pair(first: str, second: str, *, first_in: int | None = None) -> Message:
-    """Encode the request for a tagged vxcan pair, both ends down.
+def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool = False) -> Message:
+    """Encode the request for a tagged vxcan pair, the second end down.
 
     Args:
         first: name of one end.
@@ -92,6 +93,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None) -> Messag
         first_in: number of the namespace to make the first end in; None is the host.
             Up to kernel 6.12 its name must be free on the host too
             (``rtnl_newlink`` looks it up in the caller's namespace).
+        up: set the first end up.
     """
     peer = {"attrs": [("IFLA_IFNAME", second), ("IFLA_GROUP", LINK_GROUP)]}
     info = [
@@ -105,7 +107,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None) -> Messag
     ]
     if first_in is not None:
         attributes.append((_TARGET_NETNSID, first_in))
-    return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attributes))
+    return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attributes, flags=IFF_UP if up else 0))
 
 
 def move_inside(index: int, nsid: int, name: str) -> Message:

@@ -167,11 +167,10 @@ class RtnetlinkKernel:
 def _messages(step: Step) -> Iterator[Message]:
     match step:
         case MakeBus(name):
+            # Made up at once: a name that somebody took meanwhile is not set up for him.
             yield links.make_vcan(name)
-            yield links.set_up(name)
         case MakePair(_, _, host_end, container_end):
-            yield links.make_pair(host_end, container_end)
-            yield links.set_up(host_end)
+            yield links.make_pair(host_end, container_end, up=True)
         case MendPair():
             raise AssertionError("a pair is mended by several calls, not by one message")
         case SetUp(_, _, name):
