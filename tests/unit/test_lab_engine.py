@@ -61,9 +61,19 @@ def test_a_program_that_is_not_there_is_a_failed_command(testbed: EngineTestbed)
         testbed.host("docker", "compose", "version")
 
 
-def test_the_way_to_the_host_is_never_pulled() -> None:
+def test_the_way_to_the_host_is_asked_for_before_it_is_run() -> None:
+    """To run an image that is not there is to pull it, and the name may be anybody's."""
     client = create_autospec(docker.DockerClient, instance=True)
-    client.images.get.side_effect = docker.errors.ImageNotFound("no such image")
-    with pytest.raises(TestbedError, match="lacks the image evercan/can-tools"):
-        on_engine._start_helper(client, "evercan/can-tools:latest")
+
+    def nowhere(_: docker.DockerClient) -> str:
+        raise TestbedError("the image cannot be had")
+
+    with pytest.raises(TestbedError, match="cannot be had"):
+        on_engine._start_helper(client, nowhere)
     client.containers.run.assert_not_called()
+
+
+def test_without_an_image_there_is_no_way_to_the_host() -> None:
+    client = create_autospec(docker.DockerClient, instance=True)
+    with pytest.raises(TestbedError, match="there is no image"):
+        on_engine._start_helper(client, None)
