@@ -21,6 +21,9 @@ from evercan.protocol.routes import Routes, Verb
 BOUND = 9.0
 """Seconds within which every call is answered: after a restart the engine itself waits for ever."""
 
+_FAREWELL = 5.0
+"""Seconds that connections have to end in: the engine kills a plugin 10 s after SIGTERM."""
+
 _MAX_BODY = 1 << 20
 CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
@@ -64,10 +67,14 @@ class Server:
             application.router.add_get(f"/{path}", self._view_handler(view))
         application.router.add_get("/metrics", self._metrics)
         application.router.add_route("*", "/{path:.*}", _unknown)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=_FAREWELL
+        )
         public = web.Application()
         public.router.add_get("/metrics", self._metrics)
-        self._public = web.AppRunner(public, access_log=None, handle_signals=False)
+        self._public = web.AppRunner(
+            public, access_log=None, handle_signals=False, shutdown_timeout=_FAREWELL
+        )
 
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
