@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evercan import intent
@@ -86,12 +86,7 @@ class Driver:
         def undo(declared: Declared, _: Observed) -> Declared:
             return declared.without_network(network_id) if made else declared
 
-        try:
-            await self._turns.change(record)
-            self._demand(wanted.bus)
-        except BaseException:
-            await self._take_back(undo)
-            raise
+        await self._carry_out(record, undo, lambda: wanted.bus)
         bus = self._turns.state.declared.networks.get(network_id)
         if bus is None:
             raise RequestError(
@@ -132,12 +127,7 @@ class Driver:
         def undo(declared: Declared, _: Observed) -> Declared:
             return declared.without_endpoint(endpoint_id) if made else declared
 
-        try:
-            await self._turns.change(record)
-            self._demand(self._bus(network_id), endpoint_id)
-        except BaseException:
-            await self._take_back(undo)
-            raise
+        await self._carry_out(record, undo, lambda: self._bus(network_id), endpoint_id)
 
     async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
         """Make an endpoint a member of its bus, recovering whatever is missing for it.
@@ -174,12 +164,7 @@ class Driver:
             # A repeated Join that fails must not end the membership of a running container.
             return intent.leave(declared, endpoint_id) if made else declared
 
-        try:
-            await self._turns.change(record)
-            self._demand(self._bus(network_id), endpoint_id)
-        except BaseException:
-            await self._take_back(undo)
-            raise
+        await self._carry_out(record, undo, lambda: self._bus(network_id), endpoint_id)
         endpoint = self._turns.state.declared.endpoints.get(endpoint_id)
         if endpoint is None:
             raise RequestError(
@@ -241,6 +226,24 @@ class Driver:
                 extra=about(network=stray.id, interface=stray.interface),
             )
         return done, troubles
+
+    async def _carry_out(
+        self, record: Edit, undo: Edit, bus: Callable[[], str], endpoint_id: str | None = None
+    ) -> None:
+        """Record what was asked, let it be made true, and take it back if that fails.
+
+        Args:
+            record: puts it into the intent.
+            undo: takes out of the intent what ``record`` has put there, and no more.
+            bus: names the bus interface that it concerns, once it is on record.
+            endpoint_id: the endpoint, if it concerns one.
+        """
+        try:
+            await self._turns.change(record)
+            self._demand(bus(), endpoint_id)
+        except BaseException:
+            await self._take_back(undo)
+            raise
 
     def _bus(self, network_id: str) -> str:
         network = self._turns.state.declared.networks.get(network_id)
