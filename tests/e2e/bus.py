@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lab.testbed import Testbed
 
+_LABEL = "evercan.bus-under-test"
 _PAIR_END = re.compile(r"vxcan[0-9a-f]{8}")
 
 
@@ -89,7 +90,7 @@ class Bus:
             DockerContainer(CAN_TOOLS)
             .with_command("candump -L any")
             .with_network(self._network)
-            .with_kwargs(restart_policy={"Name": restart})
+            .with_kwargs(restart_policy={"Name": restart}, labels={_LABEL: self.name})
         )
 
     def reconnect(self) -> None:
@@ -103,8 +104,10 @@ class Bus:
         self.containers = [each for each in self.containers if each.id != container.id]
 
     def remove(self) -> None:
-        """Remove every container, then the network."""
-        self.reconnect()
+        """Remove every container, also those that failed to start, then the network."""
+        self.containers = self._testbed.client().containers.list(
+            all=True, filters={"label": f"{_LABEL}={self.name}"}
+        )
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self._remove_container, self.containers))
         self.containers = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import statistics
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -24,8 +25,31 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 _numbers = count(10)
 
+HEALED = "healed after seconds"
+"""Name of the property in which a test records how long healing took."""
+
 HEALTH_INTERVAL = 5.0
 """EVERCAN_HEALTH_INTERVAL in these tests, seconds; the default is 30."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long each fault took to heal, and the median and the worst of them."""
+    healed = sorted(
+        (float(seconds), report.nodeid.partition("[")[2].rstrip("]"))
+        for report in terminalreporter.stats.get("passed", [])
+        for name, seconds in report.user_properties
+        if name == HEALED
+    )
+    if not healed:
+        return
+    terminalreporter.section("from fault to healed, seconds")
+    for seconds, fault in healed:
+        terminalreporter.line(f"{seconds:6.1f}  {fault}")
+    median = statistics.median(seconds for seconds, _ in healed)
+    terminalreporter.line(
+        f"{len(healed)} faults, median {median:.1f}, worst {healed[-1][0]:.1f}; the rule table is "
+        f"compared every {HEALTH_INTERVAL:g}"
+    )
 
 
 def set_up_plugin(client: docker.DockerClient, *settings: str) -> None:

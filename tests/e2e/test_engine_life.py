@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
 
 from build.install import install
 from build.plugin import PLUGIN
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tests.e2e.conftest import set_up_plugin
 
 
 def test_a_container_that_ends_while_the_plugin_is_away_leaves_nothing(
@@ -98,3 +100,47 @@ def test_a_damaged_record_is_set_aside_and_the_last_good_copy_used(
     bus.start(1)
     bus.assert_whole()
     testbed.host("sh", "-c", f"rm {path}.damaged-*")
+
+
+def test_under_live_restore_traffic_goes_on_while_the_engine_restarts(
+    bus: Bus, lab: Testbed
+) -> None:
+    lab.host(
+        "sh",
+        "-c",
+        "echo '{\"live-restore\": true}' > /etc/docker/daemon.json && systemctl reload docker",
+    )
+    try:
+        bus.start(2)
+        before = {name: link["ifindex"] for name, link in bus.links().items()}
+        lab.host("systemctl", "restart", "docker", timeout=180)
+        lab.wait_engine()
+        bus.reconnect()
+        assert {each.status for each in bus.containers} == {"running"}
+        assert {name: link["ifindex"] for name, link in bus.links().items()} == before
+        bus.assert_whole()
+        bus.start(1)
+        bus.assert_whole()
+    finally:
+        lab.host("sh", "-c", "rm -f /etc/docker/daemon.json; systemctl reload docker")
+
+
+def test_fail_fast_mends_nothing_and_says_what_is_broken(
+    bus: Bus, testbed: Testbed, plugin: PluginProcess
+) -> None:
+    bus.start(2)
+    set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=fail-fast")
+    try:
+        bus.assert_whole()
+        testbed.host("ip", "link", "del", bus.interface)
+        bus.wait(lambda: plugin.ask("/health")[0] == 503, "health to say so")
+        reasons = plugin.ask("/health")[1]["reasons"]
+        assert bus.interface in {reason["bus"] for reason in reasons}
+        assert bus.interface not in bus.links()
+        with pytest.raises(APIError, match=bus.interface):
+            bus.start(1)
+        assert bus.interface not in bus.links()
+    finally:
+        set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=auto")
+    bus.wait_whole()
+    bus.assert_whole()

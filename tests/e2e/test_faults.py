@@ -14,7 +14,7 @@ import pytest
 
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
-from tests.e2e.conftest import HEALTH_INTERVAL
+from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def test_the_bus_heals(
 ) -> None:
     trio.assert_whole()
     strike(testbed, trio, fault.script)
-    record_property("healed after seconds", round(trio.wait_whole(fault.patience), 1))
+    record_property(HEALED, round(trio.wait_whole(fault.patience), 1))
     trio.assert_whole()
 
 
