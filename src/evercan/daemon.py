@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-from pathlib import Path
 
 import uvloop
 
@@ -59,7 +58,7 @@ async def serve(
         KernelError: the kernel cannot be looked at.
     """
     settings.state_folder.mkdir(parents=True, exist_ok=True)
-    store = Store(Path(settings.state_folder))
+    store = Store(settings.state_folder)
     fail_fast = settings.recovery is Recovery.FAIL_FAST
     turns = Turns(Reconciler(kernel, store, restrained_plan if fail_fast else mend_everything))
     driver = Driver(turns, patient=not fail_fast)

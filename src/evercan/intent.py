@@ -43,8 +43,7 @@ def create_network(
     if link is None:
         kind, owns = BusKind.VIRTUAL, True
     else:
-        pairs = {each.host_end for each in declared.endpoints.values()}
-        pairs |= {each.container_end for each in declared.endpoints.values()}
+        pairs = declared.pair_names()
         if not link.is_can or link.name in pairs:
             what = "a container's CAN interface" if link.name in pairs else "no CAN interface"
             raise OptionError(
@@ -95,9 +94,8 @@ def create_endpoint(
                 f"not {network_id}; remove it there first"
             )
         return declared
-    taken = observed.names() | declared.retired | set(declared.networks_by_bus())
-    for each in declared.endpoints.values():
-        taken |= {each.host_end, each.container_end}
+    buses = set(declared.networks_by_bus())
+    taken = observed.names() | declared.retired | declared.pair_names() | buses
     host_end, container_end = pair_names(endpoint_id, taken)
     return declared.with_endpoint(
         Endpoint(

@@ -166,6 +166,11 @@ class Declared:
         """Yield the endpoints of one network, in the order of their creation."""
         return (each for each in self.endpoints.values() if each.network == network_id)
 
+    def pair_names(self) -> set[str]:
+        """Return the names of all pairs' ends, as they are on the host."""
+        endpoints = self.endpoints.values()
+        return {name for each in endpoints for name in (each.host_end, each.container_end)}
+
     def networks_by_bus(self) -> dict[str, list[Network]]:
         """Group the networks by bus interface: all on one interface are one bus."""
         buses: dict[str, list[Network]] = {}

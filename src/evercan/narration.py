@@ -75,6 +75,15 @@ def report(before: Declared, declared: Declared, step: Step) -> None:
             _log.info("Done: %s", step)
 
 
+def overtaken(step: MakeBus) -> None:
+    """Say that somebody else made a bus interface in the same moment."""
+    _log.info(
+        "Interface %s was created concurrently, continuing",
+        step.bus,
+        extra=about(interface=step.bus),
+    )
+
+
 def tell(problems: Sequence[Problem], known: Sequence[Problem]) -> None:
     """Say what is wrong, once."""
     for problem in problems:

@@ -18,7 +18,7 @@ frame only once (``max_hops``), so a full mesh is needed. Why these flags:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import permutations
@@ -29,6 +29,7 @@ from evercan.model import (
     Declared,
     Endpoint,
     Link,
+    Network,
     Observed,
     Phase,
     Rule,
@@ -78,9 +79,13 @@ class Plan:
     problems: tuple[Problem, ...] = ()
 
 
-def mesh(bus_index: int, member_indexes: Iterable[int]) -> Iterator[Rule]:
-    """Yield every rule that a bus wants, given the ifindexes of its members."""
-    for source, target in permutations((bus_index, *member_indexes), 2):
+def mesh(bus_index: int | None, member_indexes: Iterable[int]) -> Iterator[Rule]:
+    """Yield every rule that a bus wants, given the ifindexes of its members.
+
+    Without a bus interface (None) the members still hear each other.
+    """
+    ends = [] if bus_index is None else [bus_index]
+    for source, target in permutations((*ends, *member_indexes), 2):
         flags = IIF_TX_OK | ECHO if target == bus_index else IIF_TX_OK
         yield Rule(source, target, flags)
         yield Rule(source, target, flags | FD)
@@ -96,24 +101,15 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
     problems: list[Problem] = []
     wanted: dict[str, Counter[Rule]] = {}
 
-    for bus in declared.networks_by_bus():
+    for bus, networks in declared.networks_by_bus().items():
         members = _plan_pairs(declared, observed, bus, steps, problems)
-        bus_link = _plan_bus(declared, observed, bus, steps, problems)
+        bus_link = _plan_bus(networks, observed, steps, problems)
         if not observed.can_gw:
             problems.append(
                 Problem(kind=Trouble.MODULE_MISSING, bus=bus, text=str(ModuleMissing("can-gw")))
             )
-        # Without a bus interface the members still hear each other.
-        indexes = [link.index for link in members]
-        if bus_link is not None:
-            rules = mesh(bus_link.index, indexes)
-        else:
-            rules = (
-                Rule(source, target, flags)
-                for source, target in permutations(indexes, 2)
-                for flags in (IIF_TX_OK, IIF_TX_OK | FD)
-            )
-        wanted[bus] = Counter(rules)
+        bus_index = None if bus_link is None else bus_link.index
+        wanted[bus] = Counter(mesh(bus_index, [link.index for link in members]))
 
     if observed.can_gw:
         steps += _plan_rules(declared, observed, wanted)
@@ -122,11 +118,10 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
 
 
 def _plan_bus(
-    declared: Declared, observed: Observed, bus: str, steps: list[Step], problems: list[Problem]
+    networks: Sequence[Network], observed: Observed, steps: list[Step], problems: list[Problem]
 ) -> Link | None:
-    """Plan for one bus interface; return it when rules can be laid to it."""
-    networks = [each for each in declared.networks.values() if each.bus == bus]
-    kind = networks[0].kind
+    """Plan for the bus interface of some networks; return it when rules can be laid to it."""
+    bus, kind = networks[0].bus, networks[0].kind
     link = observed.find(bus)
     if link is None:
         if kind is BusKind.VIRTUAL:

@@ -18,7 +18,6 @@ from evercan import narration
 from evercan.errors import EvercanError, ModuleMissing
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
-from evercan.log import about
 from evercan.model import Declared, Observed, Rule, RuleCount
 from evercan.plan import Plan, Problem, Trouble, make_plan
 from evercan.sandboxes import Sandboxes
@@ -214,11 +213,7 @@ class Reconciler:
         """Whether a failure only says that somebody else was faster."""
         step = failure.step
         if isinstance(step, MakeBus) and failure.code == errno.EEXIST:
-            _log.info(
-                "Interface %s was created concurrently, continuing",
-                step.bus,
-                extra=about(interface=step.bus),
-            )
+            narration.overtaken(step)
             return True
         if isinstance(step, DropRules) and failure.code == errno.EINVAL:
             return True  # cgw_remove_job's word for a rule that is not there
