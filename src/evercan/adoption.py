@@ -11,16 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import islice
 
 from evercan import intent
 from evercan.errors import EvercanError
 from evercan.model import Declared, Endpoint, Network, Observed, Phase
-from evercan.names import PAIR_SUFFIX, host_ends
+from evercan.names import PAIR_SUFFIX, is_host_end
 from evercan.options import EndpointOptions, NetworkOptions, endpoint_options, network_options
-
-_CANDIDATES = 16
-"""Names that an endpoint's host end is looked for under: all windows of a 64-digit id, and more."""
 
 
 class Outcome(StrEnum):
@@ -89,10 +85,12 @@ class Adoption:
     Attributes:
         networks: each with its endpoints, in the order of the claims.
         strays: networks on record that were not claimed.
+        pairs: interface pairs of evercan's on no record, by their host ends.
     """
 
     networks: tuple[tuple[Finding, tuple[Finding, ...]], ...] = ()
     strays: tuple[Finding, ...] = ()
+    pairs: tuple[Finding, ...] = ()
 
 
 def adopt(
@@ -104,7 +102,8 @@ def adopt(
         declared: the record.
         observed: the kernel.
         claims: every network that the engine has of this driver.
-        prune: forget networks on record that were not claimed.
+        prune: forget networks on record that were not claimed, and delete pairs that
+            are on no record and in no container.
     """
     endpoint_ids = [each.id for claim in claims for each in claim.endpoints]
     pairs = _find_pairs(endpoint_ids, declared, observed)
@@ -122,7 +121,8 @@ def adopt(
     for network in [each for each in declared.networks.values() if each.id not in claimed]:
         declared, stray = _stray(declared, observed, network, prune=prune)
         strays.append(stray)
-    return declared, Adoption(networks=tuple(networks), strays=tuple(strays))
+    declared, idle = _stray_pairs(declared, observed, prune=prune)
+    return declared, Adoption(networks=tuple(networks), strays=tuple(strays), pairs=idle)
 
 
 def _adopt_network(
@@ -190,10 +190,31 @@ def _stray(
     return declared.without_network(network.id), Finding(outcome=Outcome.FORGOTTEN, **about)
 
 
+def _stray_pairs(
+    declared: Declared, observed: Observed, *, prune: bool
+) -> tuple[Declared, tuple[Finding, ...]]:
+    """Find pairs of evercan's that are on no record and that no container has."""
+    known = declared.pair_names() | declared.retired
+    names = [
+        name
+        for name, link in sorted(observed.links.items())
+        if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
+    ]
+    if not prune:
+        text = "an interface pair that no container has and no record names; --prune deletes it"
+        outcome = Outcome.REPORTED
+    else:
+        text, outcome = "", Outcome.FORGOTTEN
+        declared = replace(declared, retired=declared.retired | set(names))
+    return declared, tuple(
+        Finding(id=name, outcome=outcome, interface=name, text=text) for name in names
+    )
+
+
 def _is_taken(observed: Observed, host_end: str) -> bool:
-    """Whether an interface is the host end of a pair of ours whose other end is in a namespace."""
+    """Whether an interface is the host end of a pair that a container has."""
     link = observed.links.get(host_end)
-    return link is not None and link.is_ours and link.kind == "vxcan" and link.peer_nsid is not None
+    return link is not None and link.is_pair and link.is_in_container
 
 
 def _find_pairs(
@@ -204,12 +225,11 @@ def _find_pairs(
     Ids that share their first digits share candidates; who has fewer to choose
     from chooses first.
     """
-    recorded = {each.host_end for each in declared.endpoints.values()}
     choices = {
         endpoint_id: [
-            name
-            for name in islice(host_ends(endpoint_id), _CANDIDATES)
-            if name not in recorded and _is_taken(observed, name)
+            link.name
+            for link in intent.pairs_by_name(declared, observed, endpoint_id)
+            if link.is_in_container
         ]
         for endpoint_id in endpoint_ids
     }

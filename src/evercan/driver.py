@@ -184,7 +184,9 @@ class Driver:
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         """Forget an endpoint and delete its pair; the unknown is no error."""
-        await self._turns.change(lambda declared, _: declared.without_endpoint(endpoint_id))
+        await self._turns.change(
+            lambda declared, observed: intent.delete_endpoint(declared, observed, endpoint_id)
+        )
 
     async def adopt(
         self, claims: Sequence[NetworkClaim], *, prune: bool

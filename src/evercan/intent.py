@@ -6,20 +6,26 @@ then nothing has changed; they are idempotent, since the engine repeats itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from evercan.errors import OptionError, RequestError, UnknownNetwork
 from evercan.model import (
     BusKind,
     Declared,
     Endpoint,
+    Link,
     Network,
     Observed,
     Phase,
     placeholder_name,
 )
-from evercan.names import pair_names
+from evercan.names import host_ends, pair_names
 from evercan.options import DEV, EndpointOptions, NetworkOptions
+
+_CANDIDATES = 16
+"""Names that an endpoint's host end is looked for under: all windows of a 64-digit id, and more."""
 
 
 def create_network(
@@ -134,6 +140,31 @@ def leave(declared: Declared, endpoint_id: str) -> Declared:
     if endpoint is None or not endpoint.is_member:
         return declared
     return move(declared, endpoint_id, Phase.LEFT)
+
+
+def delete_endpoint(declared: Declared, observed: Observed, endpoint_id: str) -> Declared:
+    """Forget an endpoint and retire its pair; the unknown is no error.
+
+    One that is not on record may have a pair all the same, if the record was lost
+    while its container ran. The engine names it, and has handed its end back by
+    now: that, and the tag, is the evidence by which it is collected.
+    """
+    if endpoint_id in declared.endpoints:
+        return declared.without_endpoint(endpoint_id)
+    pairs = pairs_by_name(declared, observed, endpoint_id)
+    stray = next((link for link in pairs if not link.is_in_container), None)
+    if stray is None:
+        return declared
+    return replace(declared, retired=declared.retired | {stray.name})
+
+
+def pairs_by_name(declared: Declared, observed: Observed, endpoint_id: str) -> Iterator[Link]:
+    """Yield the host ends, on no record, that may be an endpoint's by name and tag."""
+    recorded = declared.pair_names()
+    for name in islice(host_ends(endpoint_id), _CANDIDATES):
+        link = observed.links.get(name)
+        if link is not None and link.is_pair and name not in recorded:
+            yield link
 
 
 def wake(declared: Declared, boot: str) -> Declared:

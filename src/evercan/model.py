@@ -213,6 +213,16 @@ class Link:
         """Whether it carries evercan's tag on a kind that evercan makes."""
         return self.group == LINK_GROUP and self.kind in ("vcan", "vxcan")
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is an end of a pair that evercan made."""
+        return self.is_ours and self.kind == "vxcan"
+
+    @property
+    def is_in_container(self) -> bool:
+        """Whether its other end is in a namespace of its own."""
+        return self.peer_nsid is not None
+
 
 class Rule(NamedTuple):
     """A can-gw job, compared as the kernel compares it (``net/can/gw.c``, cgw_remove_job).

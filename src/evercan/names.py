@@ -50,6 +50,11 @@ def host_ends(endpoint_id: str) -> Iterator[str]:
     return (f"{PAIR_PREFIX}{key}" for key in _candidates(endpoint_id))
 
 
+def is_host_end(name: str) -> bool:
+    """Whether a name is one that a host end may have."""
+    return re.fullmatch(rf"{PAIR_PREFIX}[0-9a-f]{{{_DIGITS}}}", name) is not None
+
+
 def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
     """Choose the names of an endpoint's pair: host end, container end.
 

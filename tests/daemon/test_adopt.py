@@ -12,6 +12,7 @@ import pytest
 
 from evercan.cli import main
 from evercan.settings import Recovery
+from evercan.steps import MakePair
 from tests.support.engine import Container, Engine, EngineError, engine_id
 from tests.support.http import Answer, exchange, request
 from tests.support.invariants import assert_exactly_once
@@ -156,6 +157,50 @@ async def test_one_network_that_cannot_be_adopted_does_not_keep_the_others_from_
     assert "vxcan.bitrate='500000'" in done["Networks"][0]["Text"]
     assert set(plugin.record.networks) == {NETWORK}
     assert set(kernel.look().links) == {"vcan0"}
+
+
+async def test_a_pair_on_no_record_goes_when_the_engine_deletes_its_endpoint(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    one, other = await two(engine)
+    await lose_the_record(plugin)
+    await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=one.endpoint)
+    assert one.host_end in kernel.look().links, "a container still has the other end"
+    await engine.stop(one)
+    assert one.host_end not in kernel.look().links
+    assert other.host_end in kernel.look().links
+
+
+async def test_a_pair_that_no_container_has_is_told_and_goes_if_asked(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    one, other = await two(engine)
+    await plugin.stop()
+    shutil.rmtree(plugin.state_folder)
+    kernel.give_back(one.nsid, one.inside, one.source)  # its container ended, and nobody heard
+    await plugin.start()
+    told = await adopt(engine, listed(other))
+    assert [(each["HostEnd"], each["Outcome"]) for each in told["Pairs"]] == [
+        (one.host_end, "reported")
+    ]
+    assert one.host_end in kernel.look().links
+    done = await adopt(engine, listed(other), prune=True)
+    assert [(each["HostEnd"], each["Outcome"]) for each in done["Pairs"]] == [
+        (one.host_end, "forgotten")
+    ]
+    assert one.host_end not in kernel.look().links
+    assert_exactly_once(kernel.look(), "vcan0", other.host_end)
+    assert (await adopt(engine, listed(other), prune=True))["Pairs"] == []
+
+
+async def test_a_tagged_interface_of_another_name_is_no_stray_pair(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    _, other = await two(engine)
+    assert kernel.apply([MakePair("", "", "vxcanlab", "vxcanlabp")]) == []
+    done = await adopt(engine, listed(other), prune=True)
+    assert done["Pairs"] == []
+    assert "vxcanlab" in kernel.look().links
 
 
 async def test_strays_are_forgotten_if_asked(

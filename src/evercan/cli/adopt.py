@@ -40,7 +40,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="let the plugin forget networks that the engine does not have",
+        help="let the plugin forget networks that the engine does not have, and delete interface "
+        "pairs of its own that no container has",
     )
     parser.add_argument(
         "--sockets",
@@ -147,6 +148,10 @@ def report(networks: Sequence[Network], answer: dict[str, Any]) -> tuple[list[st
         f"  stray {each['NetworkID'][:12]}: {_words(each, each['Bus'])}"
         for each in answer["Strays"]
     ]
+    lines += [
+        f"  stray pair {each['HostEnd']}: {_PAIR_OUTCOMES.get(each['Outcome'], each['Outcome'])}"
+        for each in answer.get("Pairs", [])
+    ]
     return lines, to_do
 
 
@@ -158,6 +163,11 @@ _OUTCOMES = {
     "reported": "on record, unknown to the engine; --prune forgets it",
     "in-use": "unknown to the engine and kept: a container has an interface of it",
     "forgotten": "forgotten",
+}
+
+_PAIR_OUTCOMES = {
+    "reported": "in no container and on no record; --prune deletes it",
+    "forgotten": "deleted",
 }
 
 

@@ -133,6 +133,10 @@ class Routes:
                 for network, endpoints in done.networks
             ],
             "Strays": [shown("NetworkID", "Bus", each) for each in done.strays],
+            "Pairs": [
+                {"HostEnd": each.interface, "Outcome": each.outcome, "Text": each.text}
+                for each in done.pairs
+            ],
         }
 
     @staticmethod
