@@ -57,9 +57,11 @@ def namespaces() -> Iterator[NamespaceEvents]:
         ([link(NEWLINK, ETHERNET) + link(NEWLINK, CAN)], True),
         ([link(NEWLINK, CAN), link(NEWLINK, ETHERNET)], True),
         ([message(20, struct.pack("=BxHiII", 0, CAN, 7, 0, 0))], False),
+        ([namespace(DELNSID, 3)], True),
+        ([namespace(NEWNSID, 3)], False),
     ],
 )
-def test_only_can_interfaces_concern_evercan(
+def test_only_can_interfaces_and_ends_of_namespaces_ask_for_a_look(
     links: LinkEvents, datagrams: list[bytes], concerned: bool
 ) -> None:
     kernel = Kernel(links)

@@ -1,7 +1,7 @@
 """What the kernel says unasked: links that change, namespaces that end.
 
 Two sockets with two readers. ``LinkEvents`` wakes the event loop when a CAN
-interface appears, changes or goes. ``NamespaceEvents`` is read by the kernel
+interface appears, changes or goes, or a namespace ends. ``NamespaceEvents`` is read by the kernel
 thread at each look, so that a look never trusts the number of a namespace that
 has ended: numbers are reused (``net/core/net_namespace.c``).
 """
@@ -24,9 +24,9 @@ _CHUNK = 1 << 16
 
 
 class _Listening:
-    """A non-blocking netlink socket in one multicast group."""
+    """A non-blocking netlink socket in some multicast groups."""
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, *groups: int) -> None:
         self._socket = socket.socket(
             socket.AF_NETLINK,
             socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
@@ -34,7 +34,8 @@ class _Listening:
         )
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        for group in groups:
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
 
     def fileno(self) -> int:
         """Return the descriptor, for an event loop to watch."""
@@ -60,22 +61,25 @@ class _Listening:
 
 
 class LinkEvents(_Listening):
-    """Says when CAN interfaces of the host change."""
+    """Says when CAN interfaces of the host change, and when namespaces end.
+
+    A container whose pair was gone already ends without a word about a link.
+    """
 
     def __init__(self) -> None:
-        """Join ``RTNLGRP_LINK``."""
-        super().__init__(_RTNLGRP_LINK)
+        """Join ``RTNLGRP_LINK`` and ``RTNLGRP_NSID``."""
+        super().__init__(_RTNLGRP_LINK, _RTNLGRP_NSID)
 
     def drain(self) -> bool:
-        """Read what is there; return whether any of it was about a CAN interface."""
+        """Read what is there; return whether any of it asks for a look."""
         datagrams, concerned = self._datagrams()
         for data in datagrams:
             offset = 0
             while offset + HEADER.size + 4 <= len(data):
                 length, kind, _, _, _ = HEADER.unpack_from(data, offset)
                 (hardware,) = struct.unpack_from("=H", data, offset + HEADER.size + 2)
-                if kind in (RTM_NEWLINK, RTM_DELLINK) and hardware == ARPHRD_CAN:
-                    concerned = True
+                of_can = kind in (RTM_NEWLINK, RTM_DELLINK) and hardware == ARPHRD_CAN
+                concerned |= of_can or kind == _RTM_DELNSID
                 offset += align(length)
         return concerned
 
