@@ -169,6 +169,7 @@ def _adopt_endpoint(
         host_end=host_end,
         container_end=f"{host_end}{PAIR_SUFFIX}",
         peer_prefix=wanted.peer_prefix or declared.networks[network_id].peer_prefix,
+        altname=wanted.altname,
         phase=Phase.JOINED,
     )
     return (

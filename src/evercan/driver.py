@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from evercan import intent
 from evercan.adoption import Adoption, NetworkClaim, adopt
-from evercan.errors import EvercanError, RequestError, UnknownNetwork
+from evercan.bus_choice import looks_like_hardware
+from evercan.errors import EvercanError, OptionError, RequestError, UnknownNetwork
 from evercan.log import about
 from evercan.model import Declared, Observed, Phase
-from evercan.options import endpoint_options, network_options
-from evercan.plan import Problem, Trouble
+from evercan.options import KIND, NAME, endpoint_options, network_options
+from evercan.plan import Problem, Trouble, name_holder
 from evercan.reconciler import Edit
 from evercan.turns import Turns
 
-_WAITABLE = frozenset({Trouble.BUS_ABSENT, Trouble.BUS_DOWN})
-"""Troubles that a container may start in: the bus is wired when they end."""
+_WAITABLE = frozenset({Trouble.BUS_ABSENT, Trouble.BUS_DOWN, Trouble.BUS_OFF})
+"""Troubles that a network may be made in: the bus is wired when they end."""
+
+_STARTABLE = _WAITABLE | {Trouble.BUS_SETTINGS}
+"""Troubles that a container may start in: those, and a controller that was set otherwise since."""
+
+_NAME_PATIENCE = 5.0
+"""Seconds that a Join waits until the engine has taken another interface of the same name."""
+
+_NAME_INTERVAL = 0.05
 
 _UNDO_PATIENCE = 1.0
 """Seconds that a failed call waits for its undoing."""
@@ -63,7 +73,7 @@ class Driver:
             patient: containers may start on a bus that waits for its hardware.
         """
         self._turns = turns
-        self._waitable = _WAITABLE if patient else frozenset[Trouble]()
+        self._patient = patient
         self._undoing: set[asyncio.Task[None]] = set()
 
     async def create_network(self, network_id: str, options: Mapping[str, object]) -> None:
@@ -86,7 +96,7 @@ class Driver:
         def undo(declared: Declared, _: Observed) -> Declared:
             return declared.without_network(network_id) if made else declared
 
-        await self._carry_out(record, undo, lambda: wanted.bus)
+        await self._carry_out(record, undo, lambda: self._demand(wanted.bus, _WAITABLE))
         bus = self._turns.state.declared.networks.get(network_id)
         if bus is None:
             raise RequestError(
@@ -100,6 +110,14 @@ class Driver:
             "made by evercan" if bus.owns_bus else "found on the host",
             extra=about(network=network_id, interface=bus.bus),
         )
+        if wanted.kind is None and bus.owns_bus and looks_like_hardware(bus.bus):
+            _log.warning(
+                "%s was absent and is a virtual bus now. If it is a controller's name: remove the "
+                "network, plug the controller in, or create it with %s=physical, which waits",
+                bus.bus,
+                KIND,
+                extra=about(network=network_id, interface=bus.bus),
+            )
 
     async def delete_network(self, network_id: str) -> None:
         """Forget a network and remove what was made for it; the unknown is no error."""
@@ -127,13 +145,17 @@ class Driver:
         def undo(declared: Declared, _: Observed) -> Declared:
             return declared.without_endpoint(endpoint_id) if made else declared
 
-        await self._carry_out(record, undo, lambda: self._bus(network_id), endpoint_id)
+        def demand() -> None:
+            self._demand(self._bus(network_id), _STARTABLE, endpoint_id)
+
+        await self._carry_out(record, undo, demand)
 
     async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
         """Make an endpoint a member of its bus, recovering whatever is missing for it.
 
         Raises:
             UnknownNetwork: the network is not on record.
+            OptionError: something on the host keeps the name that it is to have.
             Unserved: the kernel cannot serve it.
         """
         declared = self._turns.state.declared
@@ -164,7 +186,10 @@ class Driver:
             # A repeated Join that fails must not end the membership of a running container.
             return intent.leave(declared, endpoint_id) if made else declared
 
-        await self._carry_out(record, undo, lambda: self._bus(network_id), endpoint_id)
+        def demand() -> None:
+            self._demand(self._bus(network_id), _STARTABLE, endpoint_id)
+
+        await self._carry_out(record, undo, demand, lambda: self._wait_for_name(endpoint_id))
         endpoint = self._turns.state.declared.endpoints.get(endpoint_id)
         if endpoint is None:
             raise RequestError(
@@ -230,19 +255,25 @@ class Driver:
         return done, troubles
 
     async def _carry_out(
-        self, record: Edit, undo: Edit, bus: Callable[[], str], endpoint_id: str | None = None
+        self,
+        record: Edit,
+        undo: Edit,
+        demand: Callable[[], None],
+        wait: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Record what was asked, let it be made true, and take it back if that fails.
 
         Args:
             record: puts it into the intent.
             undo: takes out of the intent what ``record`` has put there, and no more.
-            bus: names the bus interface that it concerns, once it is on record.
-            endpoint_id: the endpoint, if it concerns one.
+            demand: raises if it is not there.
+            wait: for what is in its way and will go.
         """
         try:
             await self._turns.change(record)
-            self._demand(bus(), endpoint_id)
+            if wait is not None:
+                await wait()
+            demand()
         except BaseException:
             await self._take_back(undo)
             raise
@@ -253,10 +284,35 @@ class Driver:
             raise UnknownNetwork(network_id)
         return network.bus
 
-    def _demand(self, bus: str, endpoint_id: str | None = None) -> None:
-        """Raise ``Unserved`` unless what was asked is there, or only waits for hardware."""
+    async def _wait_for_name(self, endpoint_id: str) -> None:
+        """Wait while another interface on the host has the name that this one is to have.
+
+        Containers that start at once may have the same ``vxcan.name``; their interfaces
+        pass through the host one after another, since the kernel gives a name only there.
+        """
+        until = time.monotonic() + _NAME_PATIENCE
+        while True:
+            state = self._turns.state
+            endpoint = state.declared.endpoints.get(endpoint_id)
+            holder = None if endpoint is None else name_holder(state.observed, endpoint)
+            if endpoint is None or endpoint.altname is None or holder is None:
+                return
+            if time.monotonic() > until:
+                raise OptionError(
+                    NAME,
+                    endpoint.altname,
+                    f"the host's interface {holder.name} has that name",
+                    "choose another, or start the container again when that one is gone",
+                )
+            await asyncio.sleep(_NAME_INTERVAL)
+            await self._turns.check()
+
+    def _demand(
+        self, bus: str, waitable: Collection[Trouble], endpoint_id: str | None = None
+    ) -> None:
+        """Raise ``Unserved`` unless what was asked is there, or may be waited for."""
         troubles = self._turns.state.troubles(bus, endpoint_id)
-        blocking = [each for each in troubles if each.kind not in self._waitable]
+        blocking = [each for each in troubles if not self._patient or each.kind not in waitable]
         if blocking:
             raise Unserved(blocking)
 

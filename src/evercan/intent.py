@@ -6,10 +6,13 @@ then nothing has changed; they are idempotent, since the engine repeats itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
+from evercan.bus_choice import choose_bus
+from evercan.controller import may_be_granted
 from evercan.errors import OptionError, RequestError, UnknownNetwork
 from evercan.model import (
     BusKind,
@@ -22,7 +25,7 @@ from evercan.model import (
     placeholder_name,
 )
 from evercan.names import host_ends, pair_names
-from evercan.options import DEV, EndpointOptions, NetworkOptions
+from evercan.options import NAME, EndpointOptions, NetworkOptions
 
 _CANDIDATES = 16
 """Names that an endpoint's host end is looked for under: all windows of a 64-digit id, and more."""
@@ -34,37 +37,14 @@ def create_network(
     """Record a network, and what its bus interface turns out to be.
 
     Raises:
-        OptionError: the interface of that name exists and is no CAN bus.
+        OptionError: as of ``choose_bus``.
         RequestError: the id is on record with other options.
     """
     known = declared.networks.get(network_id)
     if known is not None:
-        if (known.bus, known.peer_prefix) == (options.bus, options.peer_prefix):
-            return declared
-        raise RequestError(
-            f"network {network_id} is on record with bus {known.bus} and peer prefix "
-            f"{known.peer_prefix!r}, not {options.bus} and {options.peer_prefix!r}; remove it first"
-        )
-    link = observed.find(options.bus)
-    if link is None:
-        kind, owns = BusKind.VIRTUAL, True
-    else:
-        pairs = declared.pair_names()
-        if not link.is_can or link.name in pairs:
-            what = "a container's CAN interface" if link.name in pairs else "no CAN interface"
-            raise OptionError(
-                DEV,
-                options.bus,
-                f"the host's interface {options.bus} is {what}",
-                "choose another vxcan.dev or vxcan.id",
-            )
-        kind = BusKind.VIRTUAL if link.kind in ("vcan", "vxcan") else BusKind.PHYSICAL
-        # An interface that evercan made for another network, or made and was
-        # about to remove, stays evercan's to remove.
-        owns = link.is_ours and (
-            options.bus in declared.retired
-            or any(each.owns_bus for each in declared.networks.values() if each.bus == options.bus)
-        )
+        _require_same(known, options)
+        return declared
+    kind, owns = choose_bus(declared, observed, options)
     return declared.with_network(
         Network(
             id=network_id,
@@ -72,8 +52,24 @@ def create_network(
             kind=kind,
             owns_bus=owns,
             peer_prefix=options.peer_prefix,
+            settings=options.settings,
         )
     )
+
+
+def _require_same(known: Network, options: NetworkOptions) -> None:
+    """Refuse a network id that comes again with other options."""
+    facts = (
+        ("bus", known.bus, options.bus),
+        ("peer prefix", repr(known.peer_prefix), repr(options.peer_prefix)),
+        ("kind", known.kind, options.kind or known.kind),
+        ("settings", known.settings.words() or "none", options.settings.words() or "none"),
+    )
+    differing = [f"{what} {had}, not {has}" for what, had, has in facts if had != has]
+    if differing:
+        raise RequestError(
+            f"network {known.id} is on record with {', '.join(differing)}; remove it first"
+        )
 
 
 def create_endpoint(
@@ -87,6 +83,7 @@ def create_endpoint(
 
     Raises:
         UnknownNetwork: the network is not on record.
+        OptionError: the name for people is not to be had.
         RequestError: the endpoint is on record with another network.
     """
     network = declared.networks.get(network_id)
@@ -100,6 +97,9 @@ def create_endpoint(
                 f"not {network_id}; remove it there first"
             )
         return declared
+    prefix = options.peer_prefix or network.peer_prefix
+    if options.altname is not None:
+        _require_free(declared, observed, options.altname, prefix)
     buses = set(declared.networks_by_bus())
     taken = observed.names() | declared.retired | declared.pair_names() | buses
     host_end, container_end = pair_names(endpoint_id, taken)
@@ -109,9 +109,39 @@ def create_endpoint(
             network=network_id,
             host_end=host_end,
             container_end=container_end,
-            peer_prefix=options.peer_prefix or network.peer_prefix,
+            peer_prefix=prefix,
+            altname=options.altname,
         )
     )
+
+
+def _require_free(declared: Declared, observed: Observed, altname: str, prefix: str) -> None:
+    """Refuse a name that something else has, or may get, beside the interface.
+
+    In the container, that is what the engine may call an interface: a network's prefix
+    and a number. On the host, through which the interface comes and goes, it is every
+    name but those of other container ends, which are about to leave.
+    """
+    prefixes = {prefix, "eth", *(each.peer_prefix for each in declared.networks.values())}
+    prefixes |= {each.peer_prefix for each in declared.endpoints.values()}
+    for each in sorted(prefixes):
+        if re.fullmatch(rf"{re.escape(each)}[0-9]+", altname):
+            raise OptionError(
+                NAME,
+                altname,
+                f"the engine may call an interface in the container so, {each} and a number",
+                "choose a name of another form, such as 'powertrain'",
+            )
+    ends = {each.container_end for each in declared.endpoints.values()}
+    link = observed.find(altname)
+    on_host = link is not None and link.name not in ends
+    if altname == "lo" or on_host or altname in declared.networks_by_bus():
+        raise OptionError(
+            NAME,
+            altname,
+            "the host has an interface of that name, and the container's comes from there",
+            "choose another name",
+        )
 
 
 def join(declared: Declared, observed: Observed, network_id: str, endpoint_id: str) -> Declared:
@@ -197,13 +227,15 @@ def settle(declared: Declared, observed: Observed) -> Declared:
     its end back: nobody needs the pair any more, and the call that deletes it may
     have got lost. A pair that is being mended was not handed back. A virtual bus
     that is gone will be made by evercan, whoever made the former one. A retired
-    name that is gone needs no remembering.
+    name that is gone needs no remembering. What the kernel made of a controller's
+    settings is remembered for as long as it is up.
     """
     settled = declared
     for network in declared.networks.values():
         virtual = network.kind is BusKind.VIRTUAL
         if virtual and not network.owns_bus and observed.find(network.bus) is None:
             settled = settled.with_network(replace(network, owns_bus=True))
+        settled = _settle_grant(settled, settled.networks[network.id], observed)
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
         if link is None and endpoint.id in observed.ended and endpoint.phase is Phase.JOINED:
@@ -223,3 +255,22 @@ def settle(declared: Declared, observed: Observed) -> Declared:
         if name not in observed.links and placeholder_name(name) not in observed.links
     )
     return replace(settled, retired=settled.retired - gone) if gone else settled
+
+
+def _settle_grant(declared: Declared, network: Network, observed: Observed) -> Declared:
+    """Remember what the kernel made of a network's settings, or that it is no longer so.
+
+    Without that, a bitrate that a clock cannot be divided into would look wrong for ever,
+    and one that somebody changed a little would look right.
+    """
+    if not network.settings:
+        return declared
+    link = observed.find(network.bus)
+    granted = network.granted
+    if link is None or not link.up or not link.is_set_up_by_us or link.controller is None:
+        granted = None
+    elif granted is None and may_be_granted(network.settings, link.controller.timing):
+        granted = link.controller.timing
+    if granted == network.granted:
+        return declared
+    return declared.with_network(replace(network, granted=granted))

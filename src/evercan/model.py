@@ -15,8 +15,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from evercan.controller import NO_SETTINGS, Controller, ControllerSettings, Timing
+
 LINK_GROUP = 0x0CA0_E7E2
-"""``IFLA_GROUP`` of every interface that evercan makes: the tag that says "ours"."""
+"""``IFLA_GROUP`` of every interface that evercan makes: the tag that says "ours".
+
+On a controller it says that evercan has set it up, and no more than that.
+"""
 
 MAX_NAME = 15
 """Bytes in an interface name: ``IFNAMSIZ`` without the closing NUL."""
@@ -71,6 +76,9 @@ class Network:
         kind: what the bus interface was when the network was created.
         owns_bus: evercan made the bus interface, so it may remove it.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
+        settings: what the controller is to be set to, if the bus is one.
+        granted: what the kernel made of the bitrates in ``settings``, as long as the
+            controller is up that evercan has set so.
     """
 
     id: str
@@ -78,6 +86,8 @@ class Network:
     kind: BusKind = BusKind.VIRTUAL
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
+    settings: ControllerSettings = NO_SETTINGS
+    granted: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,7 @@ class Endpoint:
         container_end: the other end's name while it is on the host.
         peer_prefix: prefix of the container end's name inside the container.
         phase: where it is in its life.
+        altname: the container end's second name, if it has one (``vxcan.name``).
     """
 
     id: str
@@ -99,6 +110,7 @@ class Endpoint:
     container_end: str
     peer_prefix: str
     phase: Phase = Phase.CREATED
+    altname: str | None = None
 
     @property
     def is_member(self) -> bool:
@@ -178,6 +190,10 @@ class Declared:
             buses.setdefault(network.bus, []).append(network)
         return buses
 
+    def network_that_sets(self, bus: str) -> Network | None:
+        """Find the network whose settings hold for a bus; others have the same or none."""
+        return next((n for n in self.networks.values() if n.bus == bus and n.settings), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -195,6 +211,7 @@ class Link:
         peer_nsid: ``IFLA_LINK_NETNSID``: the id of the other end's network
             namespace, None while it is on the host.
         altnames: ``IFLA_ALT_IFNAME``.
+        controller: what it shows as a CAN controller (kind ``can``), else None.
     """
 
     index: int
@@ -207,11 +224,22 @@ class Link:
     peer_index: int | None = None
     peer_nsid: int | None = None
     altnames: frozenset[str] = frozenset()
+    controller: Controller | None = None
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it is of a kind that is made, not plugged in."""
+        return self.kind in ("vcan", "vxcan")
 
     @property
     def is_ours(self) -> bool:
         """Whether it carries evercan's tag on a kind that evercan makes."""
-        return self.group == LINK_GROUP and self.kind in ("vcan", "vxcan")
+        return self.group == LINK_GROUP and self.is_virtual
+
+    @property
+    def is_set_up_by_us(self) -> bool:
+        """Whether it is a controller that evercan has set up since it appeared."""
+        return self.group == LINK_GROUP and self.controller is not None
 
     @property
     def is_pair(self) -> bool:

@@ -10,12 +10,19 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from evercan.controller import NO_SETTINGS, ControllerSettings, written
+from evercan.controller_options import CONTROLLER_OPTIONS, controller_settings
 from evercan.errors import OptionError, shown
+from evercan.model import BusKind
 from evercan.names import complaint
 
 DEV, ID, PEER = "vxcan.dev", "vxcan.id", "vxcan.peer"
-NETWORK_OPTIONS = (DEV, ID, PEER)
-ENDPOINT_OPTIONS = (PEER,)
+KIND, NAME = "vxcan.kind", "vxcan.name"
+NETWORK_OPTIONS = (DEV, ID, PEER, KIND, *CONTROLLER_OPTIONS)
+ENDPOINT_OPTIONS = (PEER, NAME)
+
+AUTO = "auto"
+"""The ``vxcan.kind`` that leaves it to what is there."""
 
 IFNAME = "com.docker.network.endpoint.ifname"
 
@@ -27,10 +34,14 @@ class NetworkOptions:
     Attributes:
         bus: ``vxcan.dev`` and ``vxcan.id``, the bus interface on the host.
         peer_prefix: ``vxcan.peer``.
+        kind: ``vxcan.kind``; None is ``auto``.
+        settings: what the controller is to be set to.
     """
 
     bus: str = "vcan0"
     peer_prefix: str = "vcanp"
+    kind: BusKind | None = None
+    settings: ControllerSettings = NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +50,11 @@ class EndpointOptions:
 
     Attributes:
         peer_prefix: ``vxcan.peer``; None leaves the network's.
+        altname: ``vxcan.name``, a second name of the interface inside the container.
     """
 
     peer_prefix: str | None = None
+    altname: str | None = None
 
 
 def _own(options: Mapping[str, object], known: Collection[str]) -> dict[str, str]:
@@ -87,7 +100,38 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
             f"the bus interface {shown(bus)} {why}",
             f"change {DEV} or {ID} (now {shown(number)})",
         )
-    return NetworkOptions(bus=bus, peer_prefix=_prefix(own.get(PEER, default.peer_prefix)))
+    settings = controller_settings(own)
+    kind = _kind(own.get(KIND, AUTO))
+    if kind is BusKind.VIRTUAL:
+        refuse_on_virtual(settings, f"{KIND}=virtual asks for a bus without a controller")
+    return NetworkOptions(
+        bus=bus,
+        peer_prefix=_prefix(own.get(PEER, default.peer_prefix)),
+        kind=kind,
+        settings=settings,
+    )
+
+
+def _kind(value: str) -> BusKind | None:
+    kinds = [AUTO, *BusKind]
+    if value not in kinds:
+        raise OptionError(KIND, value, "is no kind of bus", f"known here: {', '.join(kinds)}")
+    return None if value == AUTO else BusKind(value)
+
+
+def refuse_on_virtual(settings: ControllerSettings, why: str) -> None:
+    """Refuse settings that a bus without a controller cannot have.
+
+    Raises:
+        OptionError: names the first that is given.
+    """
+    for name, value in settings.given():
+        raise OptionError(
+            f"vxcan.{name}",
+            written(name, value),
+            f"{why}, and only a controller can be set",
+            f"remove it, or name a controller and set {KIND}=physical, which waits for it",
+        )
 
 
 def endpoint_options(options: Mapping[str, object]) -> EndpointOptions:
@@ -105,4 +149,7 @@ def endpoint_options(options: Mapping[str, object]) -> EndpointOptions:
             f"remove it, and set the prefix of the name with {PEER}",
         )
     own = _own(options, ENDPOINT_OPTIONS)
-    return EndpointOptions(peer_prefix=_prefix(own[PEER]) if PEER in own else None)
+    prefix = _prefix(own[PEER]) if PEER in own else None
+    if (name := own.get(NAME)) is not None and (why := complaint(name)) is not None:
+        raise OptionError(NAME, name, f"the name {why}", "choose one such as 'powertrain'")
+    return EndpointOptions(peer_prefix=prefix, altname=name)

@@ -18,57 +18,37 @@ frame only once (``max_hops``), so a full mesh is needed. Why these flags:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import permutations
 
+from evercan.bus_plan import plan_bus
 from evercan.errors import ModuleMissing
 from evercan.model import (
-    BusKind,
     Declared,
     Endpoint,
     Link,
-    Network,
     Observed,
     Phase,
     Rule,
     placeholder_name,
 )
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
+from evercan.steps import (
+    AddRules,
+    DeleteLink,
+    DropRules,
+    MakePair,
+    MendPair,
+    NameEnd,
+    SetUp,
+    Step,
+)
+from evercan.troubles import Problem, Trouble
+
+__all__ = ["Plan", "Problem", "Trouble", "make_plan", "mesh", "name_holder"]
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 """``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""
-
-
-class Trouble(StrEnum):
-    """What keeps a bus or an endpoint from being whole and no step can, or may, mend."""
-
-    MODULE_MISSING = "module-missing"
-    BUS_ABSENT = "bus-absent"
-    BUS_DOWN = "bus-down"
-    BUS_FOREIGN = "bus-foreign"
-    PAIR_MISSING = "pair-missing"
-    PAIR_FOREIGN = "pair-foreign"
-    DRIFT = "drift"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A trouble, whom it concerns, and what a person can do.
-
-    Attributes:
-        kind: what it is, for machines.
-        bus: the bus interface concerned.
-        endpoint: the endpoint id, when it concerns one alone.
-        text: what is wrong, and the remedy.
-    """
-
-    kind: Trouble
-    bus: str
-    endpoint: str | None = None
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +83,7 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
 
     for bus, networks in declared.networks_by_bus().items():
         members = _plan_pairs(declared, observed, bus, steps, problems)
-        bus_link = _plan_bus(networks, observed, steps, problems)
+        bus_link = plan_bus(declared, networks, observed, steps, problems)
         if not observed.can_gw:
             problems.append(
                 Problem(kind=Trouble.MODULE_MISSING, bus=bus, text=str(ModuleMissing("can-gw")))
@@ -115,49 +95,6 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
         steps += _plan_rules(declared, observed, wanted)
     steps += _plan_removals(declared, observed)
     return Plan(steps=tuple(steps), problems=tuple(problems))
-
-
-def _plan_bus(
-    networks: Sequence[Network], observed: Observed, steps: list[Step], problems: list[Problem]
-) -> Link | None:
-    """Plan for the bus interface of some networks; return it when rules can be laid to it."""
-    bus, kind = networks[0].bus, networks[0].kind
-    link = observed.find(bus)
-    if link is None:
-        if kind is BusKind.VIRTUAL:
-            steps.append(MakeBus(bus))
-        else:
-            problems.append(
-                Problem(
-                    kind=Trouble.BUS_ABSENT,
-                    bus=bus,
-                    text=f"the CAN controller {bus} is absent; plug it in or load its driver, "
-                    "the bus is wired the moment it appears",
-                )
-            )
-        return None
-    if not link.is_can:
-        problems.append(
-            Problem(
-                kind=Trouble.BUS_FOREIGN,
-                bus=bus,
-                text=f"the host's interface {bus} is no CAN interface any more; rename it",
-            )
-        )
-        return None
-    if not link.up:
-        if link.is_ours and any(each.owns_bus for each in networks):
-            steps.append(SetUp(bus, None, link.name))
-        else:
-            problems.append(
-                Problem(
-                    kind=Trouble.BUS_DOWN,
-                    bus=bus,
-                    text=f"the bus interface {bus} is down and not evercan's to set up; "
-                    f"on the host run 'ip link set {bus} up'",
-                )
-            )
-    return link
 
 
 def _plan_pairs(
@@ -192,6 +129,7 @@ def _plan_pairs(
         else:
             if not link.up:
                 steps.append(SetUp(bus, endpoint.id, link.name))
+            steps += _plan_name(observed, bus, endpoint)
             if endpoint.is_member:
                 members.append(link)
     return members
@@ -203,7 +141,7 @@ def _plan_missing_pair(observed: Observed, bus: str, endpoint: Endpoint) -> Step
     if endpoint.phase is not Phase.JOINED:
         return MakePair(*ends)
     if sandbox is not None:
-        return MendPair(*ends, sandbox)
+        return MendPair(*ends, sandbox, endpoint.altname)
     return Problem(
         kind=Trouble.PAIR_MISSING,
         bus=bus,
@@ -211,6 +149,28 @@ def _plan_missing_pair(observed: Observed, bus: str, endpoint: Endpoint) -> Step
         text=f"the interface pair {endpoint.host_end} of endpoint {endpoint.id[:12]} is gone from "
         "under a running container; restart the container",
     )
+
+
+def name_holder(observed: Observed, endpoint: Endpoint) -> Link | None:
+    """Find what on the host keeps a container end from getting its name, if anything does.
+
+    The kernel gives names on the host only, before the engine takes the end, and two
+    ends of one name cannot be there at once: the second waits for the first to be taken.
+    """
+    end = observed.links.get(endpoint.container_end)
+    if endpoint.altname is None or end is None or endpoint.phase is not Phase.OFFERED:
+        return None
+    holder = observed.find(endpoint.altname)
+    return None if holder == end else holder
+
+
+def _plan_name(observed: Observed, bus: str, endpoint: Endpoint) -> Iterator[Step]:
+    """Plan to name a container end, as soon as the name is free."""
+    end = observed.links.get(endpoint.container_end)
+    if end is None or endpoint.altname is None or endpoint.phase is not Phase.OFFERED:
+        return
+    if observed.find(endpoint.altname) is None:
+        yield NameEnd(bus, endpoint.id, end.index, endpoint.altname)
 
 
 def _plan_rules(

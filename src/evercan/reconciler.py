@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evercan import narration
-from evercan.errors import EvercanError, ModuleMissing
+from evercan.controller import Controller
+from evercan.errors import EvercanError
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
 from evercan.model import Declared, Observed, Rule, RuleCount
-from evercan.plan import Plan, Problem, Trouble, make_plan
+from evercan.plan import Plan, Problem, make_plan
+from evercan.refusals import Declined, explain
 from evercan.sandboxes import Sandboxes
 from evercan.steps import (
     AddRules,
+    ConfigureBus,
     DeleteLink,
     DropRules,
     Failure,
     MakeBus,
-    MakePair,
+    NameEnd,
     SetUp,
     Step,
 )
@@ -43,6 +47,9 @@ _PASSES = 6
 """Plans applied in one turn at the most: links, rules, and room for things that move."""
 
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
+
+_MAY_BE_GONE = (DropRules, DeleteLink, AddRules, SetUp, ConfigureBus, NameEnd)
+"""Steps whose interface may have gone meanwhile: the next plan has it or not."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,12 +81,14 @@ class Snapshot:
     Attributes:
         state: what the last turn left behind.
         counts: every rule of the host with its counters.
+        controllers: each controller that is a bus, with its statistics, by bus interface.
         steps: how often each kind of step was taken, by kind and outcome.
         writes: how often the state file was written.
     """
 
     state: State
     counts: Iterable[tuple[Rule, RuleCount]]
+    controllers: Mapping[str, Controller]
     steps: Mapping[tuple[str, str], int]
     writes: int
 
@@ -102,6 +111,7 @@ class Reconciler:
         self.state = State()
         self._saved = Declared()
         self._sandboxes = Sandboxes()
+        self._declined = Declined()
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
@@ -154,9 +164,21 @@ class Reconciler:
         return Snapshot(
             state=self.state,
             counts=self._kernel.rule_counts(),
+            controllers=self._controllers(),
             steps=dict(self.steps_taken),
             writes=self._store.writes,
         )
+
+    def _controllers(self) -> dict[str, Controller]:
+        """Look at each bus that is a controller, closely."""
+        found: dict[str, Controller] = {}
+        for bus in self.state.declared.networks_by_bus():
+            link = self.state.observed.find(bus)
+            if link is not None and link.controller is not None:
+                controller = self._kernel.controller(link.index)
+                if controller is not None:
+                    found[bus] = controller
+        return found
 
     def _look(self, declared: Declared) -> Observed:
         """Observe, and learn where the container ends are."""
@@ -177,7 +199,7 @@ class Reconciler:
 
     def _converge(self, before: Declared, declared: Declared, observed: Observed) -> None:
         """Apply plans until one is empty, or nothing more can be done."""
-        refused: dict[Step, Failure] = {}
+        refused = self._declined.standing(time.monotonic())
         plan = self._planner(before, declared, observed)
         for _ in range(_PASSES):
             steps = [step for step in plan.steps if step not in refused]
@@ -190,7 +212,8 @@ class Reconciler:
                 self._save(settled)
                 declared = settled
             plan = self._planner(before, declared, observed)
-        problems = plan.problems + _unmended(plan, refused)
+        self._declined = self._declined.after(refused, plan.steps, time.monotonic())
+        problems = plan.problems + explain(plan, refused, observed)
         narration.tell(problems, self.state.problems)
         self.state = State(declared=declared, observed=observed, problems=problems)
 
@@ -217,23 +240,6 @@ class Reconciler:
             return True
         if isinstance(step, DropRules) and failure.code == errno.EINVAL:
             return True  # cgw_remove_job's word for a rule that is not there
-        return failure.code in _GONE and isinstance(step, DropRules | DeleteLink | AddRules | SetUp)
-
-
-def _unmended(plan: Plan, refused: dict[Step, Failure]) -> tuple[Problem, ...]:
-    """Turn the steps that are still wanted and were refused into problems."""
-    problems: list[Problem] = []
-    for step in plan.steps:
-        failure = refused.get(step)
-        text = f"could not {step} although the kernel accepted it"
-        kind = Trouble.REFUSED
-        if failure is not None:
-            reason = failure.words or errno.errorcode.get(failure.code, str(failure.code))
-            text = f"could not {step}: {reason} ({errno.errorcode.get(failure.code, '?')})"
-            if failure.code == errno.EOPNOTSUPP and isinstance(step, MakeBus | MakePair):
-                kind = Trouble.MODULE_MISSING
-                text = str(ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan"))
-            elif failure.code == errno.EPERM:
-                text += "; grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
-        problems.append(Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=text))
-    return tuple(problems)
+        if isinstance(step, NameEnd) and failure.code == errno.EEXIST:
+            return True  # another end of that name came first: the next plan tells of it
+        return failure.code in _GONE and isinstance(step, _MAY_BE_GONE)

@@ -13,7 +13,18 @@ from collections.abc import Collection, Iterable
 
 from evercan.model import Declared, Observed, Phase, Rule
 from evercan.plan import Plan, Problem, Trouble, make_plan
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
+from evercan.steps import (
+    AddRules,
+    ConfigureBus,
+    DeleteLink,
+    DropRules,
+    MakeBus,
+    MakePair,
+    MendPair,
+    NameEnd,
+    SetUp,
+    Step,
+)
 
 _KEPT = "and EVERCAN_RECOVERY=fail-fast leaves it so"
 _AUTO = "or set EVERCAN_RECOVERY=auto"
@@ -44,11 +55,12 @@ def restrained_plan(before: Declared, declared: Declared, observed: Observed) ->
                 withheld[type(step)] += Counter(rules) - asked
                 if asked:
                     steps.append(type(step)(bus, tuple(asked.elements())))
-            case DeleteLink():
+            case DeleteLink() | NameEnd():
+                # A Join that waits for its name still asks for it in a later turn.
                 steps.append(step)
             case _ if step not in standing:
                 steps.append(step)
-            case MakeBus() | MakePair() | MendPair() | SetUp():
+            case MakeBus() | MakePair() | MendPair() | SetUp() | ConfigureBus():
                 problems.append(_drift(step))
     problems += _drifted_rules(declared, observed, withheld[AddRules], withheld[DropRules])
     return Plan(steps=tuple(steps), problems=plan.problems + tuple(problems))
@@ -83,7 +95,7 @@ def _surviving(before: Declared, declared: Declared) -> Declared:
     return result
 
 
-def _drift(step: MakeBus | MakePair | MendPair | SetUp) -> Problem:
+def _drift(step: MakeBus | MakePair | MendPair | SetUp | ConfigureBus) -> Problem:
     """Say of a link that is not as it was wanted what is wrong, and what would mend it."""
     match step:
         case MakeBus(bus):
@@ -94,6 +106,11 @@ def _drift(step: MakeBus | MakePair | MendPair | SetUp) -> Problem:
         case SetUp(_, endpoint, name):
             whose = f"host end {name}" if endpoint else f"bus interface {name}"
             text = f"the {whose} is down {_KEPT}; on the host run 'ip link set {name} up', {_AUTO}"
+        case ConfigureBus(bus, _, name, settings):
+            text = (
+                f"the controller {bus} is not up as its network asks {_KEPT}; on the host run "
+                f"'{settings.command(name)}', {_AUTO}"
+            )
         case MakePair(_, endpoint, host_end, _) | MendPair(_, endpoint, host_end, _, _):
             text = (
                 f"the interface pair {host_end} of endpoint {endpoint[:12]} is gone {_KEPT}; "

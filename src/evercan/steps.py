@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from evercan.controller import ControllerSettings
 from evercan.model import Rule, Sandbox
 
 
@@ -47,6 +48,7 @@ class MendPair:
     host_end: str
     container_end: str
     sandbox: Sandbox
+    altname: str | None = None
 
     def __str__(self) -> str:
         return f"put interface pair {self.host_end} <-> {self.sandbox.name} back into its container"
@@ -62,6 +64,45 @@ class SetUp:
 
     def __str__(self) -> str:
         return f"set {self.name} up"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureBus:
+    """Set a controller, down if need be, tag it and set it up.
+
+    Attributes:
+        bus: the bus interface, as it is called on record.
+        index: the controller's ifindex.
+        name: its name.
+        settings: what it is to be set to.
+        former: how it was set, to be put back if the kernel refuses.
+        was_up: it has to be set down first.
+    """
+
+    bus: str
+    index: int
+    name: str
+    settings: ControllerSettings
+    former: ControllerSettings
+    was_up: bool
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"set {self.name} up with {self.settings.words()}"
+
+
+@dataclass(frozen=True, slots=True)
+class NameEnd:
+    """Give a container end, while it is on the host, the name that people know it by."""
+
+    bus: str
+    endpoint: str
+    index: int
+    altname: str
+
+    def __str__(self) -> str:
+        return f"give the interface of endpoint {self.endpoint[:12]} the name {self.altname}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +145,17 @@ class DropRules:
         return f"remove {len(self.rules)} rules from {self.bus}"
 
 
-Step = MakeBus | MakePair | MendPair | SetUp | DeleteLink | AddRules | DropRules
+Step = (
+    MakeBus
+    | MakePair
+    | MendPair
+    | SetUp
+    | ConfigureBus
+    | NameEnd
+    | DeleteLink
+    | AddRules
+    | DropRules
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,16 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import orjson
 
+from evercan.controller import ControllerSettings, Timing
 from evercan.errors import StateError
 from evercan.model import BusKind, Declared, Endpoint, Network, Phase
 
-VERSION = 1
+VERSION = 2
+"""2 added settings and granted of a network, altname of an endpoint; 1 is still read."""
 
 _T = TypeVar("_T")
 
@@ -186,7 +188,28 @@ def _network(fields: Mapping[str, Any]) -> Network:
         kind=BusKind(fields["kind"]),
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
+        settings=_settings(fields.get("settings", {})),
+        granted=_timing(fields.get("granted")),
     )
+
+
+def _settings(given: Any) -> ControllerSettings:
+    if not isinstance(given, dict):
+        raise TypeError(f"settings are no object but {type(given).__name__}")
+    types = get_type_hints(ControllerSettings)
+    for name, value in given.items():
+        # bool is an int to isinstance, and neither is the other here.
+        if value is not None and type(value) not in get_args(types[name]):
+            raise TypeError(f"setting {name} is {value!r}")
+    return ControllerSettings(**given)
+
+
+def _timing(given: Any) -> Timing | None:
+    if given is None:
+        return None
+    if not all(type(each) is int for each in given.values()):
+        raise TypeError(f"granted is {given!r}")
+    return Timing(**given)
 
 
 def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
@@ -197,4 +220,5 @@ def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
         container_end=_text(fields["container_end"]),
         peer_prefix=_text(fields["peer_prefix"]),
         phase=Phase(fields["phase"]),
+        altname=_text(name) if (name := fields.get("altname")) is not None else None,
     )

@@ -13,19 +13,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Any
 
+from evercan.controller import Controller, ControllerSettings, restoring
 from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule, RuleCount
 from evercan.steps import (
     AddRules,
+    ConfigureBus,
     DeleteLink,
     DropRules,
     Failure,
     MakeBus,
     MakePair,
     MendPair,
+    NameEnd,
     SetUp,
     Step,
 )
+from tests.support import fake_controllers
+from tests.support.fake_controllers import SJA1000
 
 HOST = None
 """The network namespace of the host; a sandbox's is its nsid."""
@@ -74,6 +80,10 @@ class FakeKernel:
     def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
         return [(rule, RuleCount()) for rule in self._rules.elements()]
 
+    def controller(self, index: int) -> Controller | None:
+        link = self._links.get(index)
+        return None if link is None else link.controller
+
     def ended_namespaces(self) -> frozenset[int] | None:
         ended, self._ended = frozenset(self._ended), set()
         return ended
@@ -100,6 +110,8 @@ class FakeKernel:
     def _take(self, step: Step) -> int:
         if isinstance(step, MendPair):
             return self._mend(step)
+        if isinstance(step, ConfigureBus):
+            return self._configure(step)
         return self._first_error(self._batch(self._messages(step)))
 
     def _messages(self, step: Step) -> Iterator[Message]:
@@ -109,8 +121,10 @@ class FakeKernel:
                 yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True)
             case MakePair(_, _, host_end, container_end):
                 yield partial(self._make_pair, host_end, container_end, up=True)
-            case MendPair():
-                raise AssertionError("a pair is mended by several batches")
+            case MendPair() | ConfigureBus():
+                raise AssertionError(f"to {step} takes several batches")
+            case NameEnd(_, _, index, altname):
+                yield partial(self._add_altname, index, altname)
             case SetUp(_, _, name):
                 yield partial(self.set_flag, name, up=True)
             case DeleteLink(index, _):
@@ -198,8 +212,10 @@ class FakeKernel:
         host_end = self._find(step.host_end)
         if not refusal and host_end is not None:
             end = self._links[host_end].peer_index or 0
+            named = [] if step.altname is None else [step.altname]
             codes = self._batch(
                 [
+                    *(partial(self._add_altname, end, each) for each in named),
                     partial(self._move_inside, end, *step.sandbox),
                     partial(self.set_flag, step.host_end, up=True),
                 ]
@@ -212,6 +228,45 @@ class FakeKernel:
             partial(self._delete_on_host, index) for index in leftovers if index is not None
         )
         return refusal
+
+    def _configure(self, step: ConfigureBus) -> int:
+        """Do as ``RtnetlinkKernel`` does, request by request."""
+        if step.was_up:
+            self._batch([partial(self._set_flag, step.index, up=False)])
+        (code,) = self._batch([partial(self._set_controller, step.index, step.settings, True)])
+        if code:
+            back = restoring(step.settings, step.former)
+            self._batch([partial(self._set_controller, step.index, back, step.was_up, tag=False)])
+        return code
+
+    def _set_controller(
+        self, index: int, settings: ControllerSettings, up: bool, *, tag: bool = True
+    ) -> int:
+        link = self._links.get(index)
+        if link is None or self._where[index] is not HOST:
+            return errno.ENODEV
+        if link.controller is None:
+            return errno.EOPNOTSUPP
+        controller, code = fake_controllers.change(link.controller, settings, up=link.up)
+        self._links[index] = replace(link, controller=controller)
+        if code:
+            return code
+        if tag:
+            self._links[index] = replace(self._links[index], group=LINK_GROUP)
+        if up and (code := self._set_flag(index, up=True)):
+            return code
+        if settings.txqueuelen is not None:
+            self.alter(index, txqueuelen=settings.txqueuelen)
+        return 0
+
+    def _add_altname(self, index: int, name: str) -> int:
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        if self._find(name) is not None:
+            return errno.EEXIST
+        link = self._links[index]
+        self._links[index] = replace(link, altnames=link.altnames | {name})
+        return 0
 
     def _move_inside(self, index: int, nsid: int, name: str) -> int:
         """Move an interface; it is renamed only if its own name is taken there."""
@@ -292,8 +347,43 @@ class FakeKernel:
         index = self._find(name)
         if index is None:
             return errno.ENODEV
-        self._links[index] = replace(self._links[index], up=up)
+        return self._set_flag(index, up=up)
+
+    def _set_flag(self, index: int, *, up: bool) -> int:
+        link = self._links.get(index)
+        if link is None:
+            return errno.ENODEV
+        if link.controller is not None and up and not link.up:
+            controller, code = fake_controllers.opened(link.controller)
+            if code:
+                return code
+            link = replace(link, controller=controller)
+        elif link.controller is not None and not up:
+            link = replace(link, controller=fake_controllers.closed(link.controller))
+        self._links[index] = replace(link, up=up)
         return 0
+
+    def plug(self, name: str, controller: Controller = SJA1000) -> int:
+        """Plug a controller in: it appears down, as it came from the factory."""
+        if code := self._refusal_of_name(name):
+            return code
+        index = next(self._index)
+        self._links[index] = Link(index=index, name=name, kind="can", controller=controller)
+        self._where[index] = HOST
+        return 0
+
+    def set_up_controller(self, name: str, settings: ControllerSettings) -> int:
+        """Set a controller and set it up, as ``ip link set NAME up type can`` does."""
+        index = self._find(name)
+        assert index is not None, f"there is no {name}"
+        return self._set_controller(index, settings, True, tag=False)
+
+    def alter(self, index: int, **fields: Any) -> None:
+        """Change what a controller shows."""
+        link = self._links[index]
+        assert link.controller is not None
+        controller = replace(link.controller, **fields)
+        self._links[index] = replace(link, controller=controller)
 
     def delete(self, name: str) -> None:
         """Delete an interface of the host, as ``ip link del`` does."""
@@ -318,6 +408,9 @@ class FakeKernel:
         index = self._find(name)
         assert index is not None, f"the engine cannot find {name}"
         assert self._find(inside, nsid) is None, f"the sandbox has an {inside}"
+        names = self._links[index].altnames
+        clash = [each for each in names if self._find(each, nsid) is not None]
+        assert not clash, f"the sandbox has a {clash}"
         self._where[index] = nsid
         self._sandboxes.add(nsid)
         self._links[index] = replace(self._links[index], name=inside, up=True)

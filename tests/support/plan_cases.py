@@ -2,7 +2,8 @@
 
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
 ``vxcanNAME`` and ``vxcanNAMEp``), ``retired``. ``observed.toml``: ``[links.NAME]``,
-``rules``, ``can_gw``. ``plan.toml``: ``steps`` in order, ``problems``.
+``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``.
+``plan.toml``: ``steps`` in order, ``problems``.
 
 A rule is written ``"SOURCE > TARGET"`` and the words that apply: ``fd``, ``echo``,
 ``drops-own`` (without CAN_IIF_TX_OK), ``unlimited`` (without a hop limit),
@@ -14,10 +15,12 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
+from evercan.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model import (
     LINK_GROUP,
     BusKind,
@@ -30,7 +33,19 @@ from evercan.model import (
     Rule,
 )
 from evercan.plan import Plan
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
+from evercan.steps import (
+    AddRules,
+    ConfigureBus,
+    DeleteLink,
+    DropRules,
+    MakeBus,
+    MakePair,
+    MendPair,
+    NameEnd,
+    SetUp,
+    Step,
+)
+from tests.support.fake_controllers import MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
@@ -70,6 +85,8 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 bus=each["bus"],
                 kind=BusKind(each.get("kind", "virtual")),
                 owns_bus=each.get("owns_bus", False),
+                settings=ControllerSettings(**each.get("settings", {})),
+                granted=Timing(**each["granted"]) if "granted" in each else None,
             )
             for name, each in document.get("networks", {}).items()
         },
@@ -81,6 +98,7 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 container_end=f"vxcan{name}p",
                 peer_prefix="vcanp",
                 phase=Phase(each["phase"]),
+                altname=each.get("altname"),
             )
             for name, each in document.get("endpoints", {}).items()
         },
@@ -101,6 +119,7 @@ def _observed(document: Mapping[str, Any]) -> Observed:
             peer_index=1000 + index if each.get("kind") == "vxcan" else None,
             peer_nsid=each.get("nsid"),
             altnames=frozenset(each.get("altnames", [])),
+            controller=_controller(each["can"], each.get("up", True)) if "can" in each else None,
         )
         for index, (name, each) in enumerate(document.get("links", {}).items(), start=11)
     }
@@ -108,6 +127,19 @@ def _observed(document: Mapping[str, Any]) -> Observed:
         links=links,
         rules=Counter(read_rule(each, links) for each in document.get("rules", [])),
         can_gw=document.get("can_gw", True),
+    )
+
+
+def _controller(fields: Mapping[str, Any], up: bool) -> Controller:
+    """Read ``can = {…}``: the model of the controller, ``sja1000`` or ``mcp251xfd``, and more."""
+    model = {"sja1000": SJA1000, "mcp251xfd": MCP251XFD}[fields["model"]]
+    state = ControllerState(fields.get("state", "error-active" if up else "stopped"))
+    rates = {each.name for each in dataclass_fields(Timing)}
+    return replace(
+        model,
+        state=state,
+        timing=Timing(**{name: fields[name] for name in rates & fields.keys()}),
+        **{name: fields[name] for name in fields.keys() - rates - {"model", "state"}},
     )
 
 
@@ -148,10 +180,13 @@ def _write_step(step: Step, observed: Observed) -> object:
             return f"make bus {bus}"
         case MakePair(bus, endpoint, host_end, container_end):
             return f"make pair {host_end} {container_end} for {endpoint} on {bus}"
-        case MendPair(bus, endpoint, host_end, _, (nsid, inside)):
-            return f"mend pair {host_end} {inside} in {nsid} for {endpoint} on {bus}"
+        case MendPair(bus, endpoint, host_end, _, (nsid, inside), altname):
+            named = f" as {altname}" if altname else ""
+            return f"mend pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
         case SetUp(_, _, name):
             return f"set {name} up"
+        case ConfigureBus() | NameEnd():
+            return _write_setting(step, observed)
         case DeleteLink(index, name):
             assert observed.links[name].index == index
             return f"delete {name}"
@@ -159,6 +194,14 @@ def _write_step(step: Step, observed: Observed) -> object:
             return {"lay_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
         case DropRules(bus, rules):
             return {"drop_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
+
+
+def _write_setting(step: ConfigureBus | NameEnd, observed: Observed) -> str:
+    (name,) = [link.name for link in observed.links.values() if link.index == step.index]
+    if isinstance(step, NameEnd):
+        return f"name {name} {step.altname} for {step.endpoint} on {step.bus}"
+    assert name == step.name
+    return f"set {name} {'down and ' if step.was_up else ''}up with {step.settings.words()}"
 
 
 def _sorted(step: Any) -> object:

@@ -61,7 +61,7 @@ all_links = st.builds(
     Link,
     index=st.integers(1, 2**31 - 1),
     name=names,
-    kind=st.sampled_from(["", "vcan", "vxcan", "can", "veth"]),
+    kind=st.sampled_from(["", "vcan", "vxcan", "slcan", "veth"]),
     is_can=st.booleans(),
     up=st.booleans(),
     running=st.booleans(),

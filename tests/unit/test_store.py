@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evercan.controller import ControllerSettings, Timing
 from evercan.errors import StateError
 from evercan.model import BusKind, Declared, Endpoint, Network, Phase
 from evercan.store import Store, decode, encode
@@ -45,7 +46,7 @@ def test_what_was_saved_is_loaded_by_the_next_process(store: Store, tmp_path: Pa
 def test_a_person_can_read_it(store: Store) -> None:
     store.save(NEW)
     document = orjson.loads(store.path.read_bytes())
-    assert (document["format"], document["version"]) == ("evercan-state", 1)
+    assert (document["format"], document["version"]) == ("evercan-state", 2)
     assert document["endpoints"][0]["phase"] == "joined"
     assert store.path.read_bytes().count(b"\n") > 10
 
@@ -58,6 +59,15 @@ networks = st.builds(
     kind=st.sampled_from(BusKind),
     owns_bus=st.booleans(),
     peer_prefix=texts,
+    settings=st.builds(
+        ControllerSettings,
+        bitrate=st.none() | st.integers(1, 2**31),
+        sample_point=st.none() | st.integers(1, 999),
+        fd=st.none() | st.booleans(),
+        restart_ms=st.none() | st.integers(0, 2**31),
+        listen_only=st.none() | st.booleans(),
+    ),
+    granted=st.none() | st.builds(Timing, *4 * [st.integers(0, 2**31)]),
 )
 
 
@@ -296,12 +306,48 @@ def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
 def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(OLD)
-    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 2})
+    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 3})
     store.path.write_bytes(written)
     before = files(tmp_path)
-    with pytest.raises(StateError, match=r"version 2.*knows 1.*install the release"):
+    with pytest.raises(StateError, match=r"version 3.*knows 2.*install the release"):
         store.load()
     assert files(tmp_path) == before
+
+
+VERSION_1 = b"""{
+  "format": "evercan-state", "version": 1, "boot": "boot-1", "retired": ["vxcanbb"],
+  "networks": [{"id": "new", "bus": "vcan0", "kind": "virtual", "owns_bus": true,
+                "peer_prefix": "vcanp"}],
+  "endpoints": [{"id": "aa", "network": "new", "host_end": "vxcanaa", "container_end": "vxcanaap",
+                 "peer_prefix": "vcanp", "phase": "joined"}]}
+"""
+
+
+def test_a_file_of_version_1_is_read_and_what_is_new_is_not_set() -> None:
+    assert decode(VERSION_1) == NEW
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"settings": {"bitrate": "500000"}},
+        {"settings": {"bitrate": True}},
+        {"settings": {"fd": 1}},
+        {"settings": {"speed": 1}},
+        {"settings": None},
+        {"settings": []},
+        {"granted": [1, 2, 3, 4]},
+        {"granted": {"bitrate": "1"}},
+        {"granted": {"speed": 1}},
+    ],
+)
+def test_settings_that_cannot_be_are_a_damaged_file(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    store = Store(tmp_path)
+    document = orjson.loads(encode(NEW))
+    document["networks"][0] |= wrong
+    store.path.write_bytes(orjson.dumps(document))
+    assert store.load() == Declared()
+    assert list(tmp_path.glob("*damaged*"))
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_not_an_empty_record(tmp_path: Path) -> None:

@@ -13,21 +13,23 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+from evercan.controller import Controller, ControllerSettings
+from evercan.kernel.attributes import attributes, text
+from evercan.kernel.controllers import decode_controller, link_info
 from evercan.kernel.netlink import HEADER, Message, align
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model import LINK_GROUP, Link
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWLINKPROP = 108
 _CREATE_EXCL = 0x400 | 0x200
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x1_0000
 ARPHRD_CAN = 280
 
 _IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, change
-_ATTRIBUTE = struct.Struct("=HH")
 _I32 = struct.Struct("=i")
 _U32 = struct.Struct("=I")
-_TYPE_MASK = 0x3FFF
 
 _IFNAME, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 5, 18, 27, 29
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
@@ -53,17 +55,19 @@ def _ifinfmsg() -> Any:
     return ifinfmsg
 
 
-def _encode(attributes: list[tuple[str, object]], *, index: int = 0, flags: int = 0) -> bytes:
+def _encode(
+    attrs: list[tuple[str, object]], *, index: int = 0, flags: int = 0, change: int | None = None
+) -> bytes:
     ifinfmsg = _ifinfmsg()
     # pyroute2 leaves out what it does not know, without a word.
-    unknown = {name for name, _ in attributes} - {each[0] for each in ifinfmsg.nla_map}
+    unknown = {name for name, _ in attrs} - {each[0] for each in ifinfmsg.nla_map}
     if unknown:
         raise ValueError(f"pyroute2 does not know {', '.join(sorted(unknown))}")
     message = ifinfmsg()
     message["index"] = index
     message["flags"] = flags
-    message["change"] = flags
-    message["attrs"] = attributes
+    message["change"] = flags if change is None else change
+    message["attrs"] = attrs
     message.encode()
     return bytes(message.data[HEADER.size :])
 
@@ -100,14 +104,14 @@ def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool 
         ("IFLA_INFO_KIND", "vxcan"),
         ("IFLA_INFO_DATA", {"attrs": [("VXCAN_INFO_PEER", peer)]}),
     ]
-    attributes: list[tuple[str, object]] = [
+    attrs: list[tuple[str, object]] = [
         ("IFLA_IFNAME", first),
         ("IFLA_GROUP", LINK_GROUP),
         ("IFLA_LINKINFO", {"attrs": info}),
     ]
     if first_in is not None:
-        attributes.append((_TARGET_NETNSID, first_in))
-    return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attributes, flags=IFF_UP if up else 0))
+        attrs.append((_TARGET_NETNSID, first_in))
+    return Message(RTM_NEWLINK, _CREATE_EXCL, _encode(attrs, flags=IFF_UP if up else 0))
 
 
 def move_inside(index: int, nsid: int, name: str) -> Message:
@@ -138,6 +142,46 @@ def set_up(name: str) -> Message:
     return Message(RTM_SETLINK, 0, _encode([("IFLA_IFNAME", name)], flags=IFF_UP))
 
 
+def set_down(index: int) -> Message:
+    """Encode the request that sets an interface down."""
+    return Message(RTM_SETLINK, 0, _encode([], index=index, flags=0, change=IFF_UP))
+
+
+def configure(
+    index: int, settings: ControllerSettings, *, tag: bool = True, up: bool = True
+) -> Message:
+    """Encode the request that sets a controller, which must be down, and sets it up.
+
+    One message: a controller bears the tag only if it took the settings
+    (``rtnl_newlink`` does what ``IFLA_LINKINFO`` asks first).
+
+    Args:
+        index: its ifindex.
+        settings: those given.
+        tag: say that evercan has set it up.
+        up: set it up.
+    """
+    attrs = link_info(settings)
+    if tag:
+        attrs.append(("IFLA_GROUP", LINK_GROUP))
+    return Message(RTM_NEWLINK, 0, _encode(attrs, index=index, flags=IFF_UP if up else 0))
+
+
+def add_altname(index: int, name: str) -> Message:
+    """Encode the request that gives an interface of the host another name.
+
+    There is none for an interface of another namespace: ``rtnl_linkprop`` looks in the
+    caller's, whatever namespace the request names.
+    """
+    names = {"attrs": [("IFLA_ALT_IFNAME", name)]}
+    return Message(RTM_NEWLINKPROP, _CREATE_EXCL, _encode([("IFLA_PROP_LIST", names)], index=index))
+
+
+def get_closely(index: int) -> Message:
+    """Encode the request for one interface of the host with its statistics."""
+    return Message(RTM_GETLINK, 0, _encode([], index=index))
+
+
 def delete(index: int) -> Message:
     """Encode the request that deletes an interface.
 
@@ -166,16 +210,19 @@ def decode_links(chunks: Iterable[bytes]) -> Iterator[Link]:
             offset += align(length)
 
 
-def _attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield type, first and last byte of each attribute."""
-    while at + _ATTRIBUTE.size <= end:
-        size, kind = _ATTRIBUTE.unpack_from(data, at)
-        yield kind & _TYPE_MASK, at + _ATTRIBUTE.size, at + size
-        at += max(align(size), _ATTRIBUTE.size)
+def _altnames(data: bytes, at: int, end: int) -> frozenset[str]:
+    return frozenset(
+        text(data, first, last)
+        for kind, first, last in attributes(data, at, end)
+        if kind == _ALT_IFNAME
+    )
 
 
-def _text(data: bytes, start: int, stop: int) -> str:
-    return data[start:stop].rstrip(b"\0").decode(errors="surrogateescape")
+def _info_kind(data: bytes, at: int, end: int) -> str:
+    for kind, first, last in attributes(data, at, end):
+        if kind == _INFO_KIND:
+            return text(data, first, last)
+    return ""
 
 
 def _decode(data: bytes, at: int, end: int) -> Link:
@@ -184,10 +231,11 @@ def _decode(data: bytes, at: int, end: int) -> Link:
     group = 0
     peer_index: int | None = None
     peer_nsid: int | None = None
-    altnames: list[str] = []
-    for attribute, start, stop in _attributes(data, at + _IFINFOMSG.size, end):
+    altnames: frozenset[str] = frozenset()
+    controller: Controller | None = None
+    for attribute, start, stop in attributes(data, at + _IFINFOMSG.size, end):
         if attribute == _IFNAME:
-            name = _text(data, start, stop)
+            name = text(data, start, stop)
         elif attribute == _LINK:
             (peer_index,) = _I32.unpack_from(data, start)
         elif attribute == _GROUP:
@@ -195,15 +243,11 @@ def _decode(data: bytes, at: int, end: int) -> Link:
         elif attribute == _LINK_NETNSID:
             (peer_nsid,) = _I32.unpack_from(data, start)
         elif attribute == _LINKINFO:
-            for inner, first, last in _attributes(data, start, stop):
-                if inner == _INFO_KIND:
-                    kind = _text(data, first, last)
+            kind = _info_kind(data, start, stop)
         elif attribute == _PROP_LIST:
-            altnames += [
-                _text(data, first, last)
-                for inner, first, last in _attributes(data, start, stop)
-                if inner == _ALT_IFNAME
-            ]
+            altnames = _altnames(data, start, stop)
+    if kind == "can":
+        controller = decode_controller(data, at + _IFINFOMSG.size, end)
     return Link(
         index=index,
         name=name,
@@ -214,5 +258,6 @@ def _decode(data: bytes, at: int, end: int) -> Link:
         group=group,
         peer_index=peer_index,
         peer_nsid=peer_nsid,
-        altnames=frozenset(altnames),
+        altnames=altnames,
+        controller=controller,
     )

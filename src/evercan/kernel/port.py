@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from evercan.controller import Controller
 from evercan.model import Link, Observed, Rule, RuleCount
 from evercan.steps import Failure, Step
 
@@ -26,6 +27,14 @@ class Kernel(Protocol):
 
     def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
         """Return every rule of the host with its counters; empty without can-gw.
+
+        Raises:
+            KernelError: the look failed.
+        """
+        ...
+
+    def controller(self, index: int) -> Controller | None:
+        """Look at a controller with its statistics; None if it is gone, or none.
 
         Raises:
             KernelError: the look failed.

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from evercan.controller import Controller, restoring
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
@@ -16,12 +17,14 @@ from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
 from evercan.model import Link, Observed, Rule, RuleCount, clashing_name, placeholder_name
 from evercan.steps import (
     AddRules,
+    ConfigureBus,
     DeleteLink,
     DropRules,
     Failure,
     MakeBus,
     MakePair,
     MendPair,
+    NameEnd,
     SetUp,
     Step,
 )
@@ -88,6 +91,11 @@ class RtnetlinkKernel:
                 return None
             raise
 
+    def controller(self, index: int) -> Controller | None:
+        """Ask for one link with its statistics."""
+        found = self._get(links.get_closely(index))
+        return None if found is None else found.controller
+
     def ended_namespaces(self) -> frozenset[int] | None:
         """Read the announcements since the last call."""
         self._hear()
@@ -114,21 +122,43 @@ class RtnetlinkKernel:
         return None if answer is None else next(links.decode_links([answer]), None)
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
-        """Send runs of plain steps as one batch each; mend pairs one by one between them."""
+        """Send runs of plain steps as one batch each; take those of several calls between them."""
         failures: list[Failure] = []
-        for _, run in groupby(steps, lambda step: isinstance(step, MendPair)):
+        for _, run in groupby(steps, lambda step: isinstance(step, MendPair | ConfigureBus)):
             for step, answer in self._take(list(run)):
                 if answer.code and not (failures and failures[-1].step is step):
                     failures.append(Failure(step, answer.code, answer.words))
         return failures
 
     def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Refusal]]:
-        """Take a run of steps that are all mendings, or all are none."""
-        if isinstance(steps[0], MendPair):
-            return [(step, self._mend(step)) for step in steps if isinstance(step, MendPair)]
+        """Take a run of steps that all are one message each or more, or all several calls."""
+        if isinstance(steps[0], MendPair | ConfigureBus):
+            return [(step, self._take_one(step)) for step in steps]
         sent = [(step, message) for step in steps for message in _messages(step)]
         answers = self._netlink.batch([message for _, message in sent])
         return [(step, answer) for (step, _), answer in zip(sent, answers, strict=True)]
+
+    def _take_one(self, step: Step) -> Refusal:
+        match step:
+            case MendPair():
+                return self._mend(step)
+            case ConfigureBus():
+                return self._configure(step)
+        raise AssertionError(f"to {step} is one message")
+
+    def _configure(self, step: ConfigureBus) -> Refusal:
+        """Set a controller and set it up; if it refuses, leave it as it was.
+
+        It takes modes before it refuses a bitrate (``can_changelink``), so that a
+        refusal alone does not leave it so.
+        """
+        if step.was_up:
+            self._netlink.batch([links.set_down(step.index)])
+        (answer,) = self._netlink.batch([links.configure(step.index, step.settings)])
+        if answer.code:
+            back = restoring(step.settings, step.former)
+            self._netlink.batch([links.configure(step.index, back, tag=False, up=step.was_up)])
+        return answer
 
     def _mend(self, step: MendPair) -> Refusal:
         """Put a pair back into a namespace, under the name that it had there.
@@ -153,9 +183,10 @@ class RtnetlinkKernel:
         made = [] if answers[0].code else [placeholder]
         host_end = self._get(links.get_by_name(step.host_end))
         if refusal is None and host_end is not None and host_end.peer_index is not None:
-            move = links.move_inside(host_end.peer_index, *step.sandbox)
-            up = links.set_up(step.host_end)
-            answers = self._netlink.batch([move, up])
+            end = host_end.peer_index
+            name = [] if step.altname is None else [links.add_altname(end, step.altname)]
+            move = links.move_inside(end, *step.sandbox)
+            answers = self._netlink.batch([*name, move, links.set_up(step.host_end)])
             refusal = next((each for each in answers if each.code), None)
         leftovers = [self._get(links.get_by_name(each)) for each in made]
         if refusal is not None and not answers[-1].code:
@@ -171,8 +202,10 @@ def _messages(step: Step) -> Iterator[Message]:
             yield links.make_vcan(name)
         case MakePair(_, _, host_end, container_end):
             yield links.make_pair(host_end, container_end, up=True)
-        case MendPair():
-            raise AssertionError("a pair is mended by several calls, not by one message")
+        case MendPair() | ConfigureBus():
+            raise AssertionError(f"to {step} takes several calls, not one message")
+        case NameEnd(_, _, index, altname):
+            yield links.add_altname(index, altname)
         case SetUp(_, _, name):
             yield links.set_up(name)
         case DeleteLink(index, _):
