@@ -109,3 +109,19 @@ if [ ! -e "$target/.complete" ]; then
 fi
 
 ln -sfn "$target" "$venv_link"
+
+# The environment is shared by all checkouts with the same requirements, so the command in it runs
+# the source beside the link by which it was called; by its own path, that of this checkout.
+cat >"$target/bin/evercan.new" <<EOF
+#!$target/bin/python
+import os, sys
+called = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
+for root in (called, "$root"):
+    if os.path.isdir(os.path.join(root, "src", "evercan", "cli")):
+        sys.path.insert(0, os.path.join(root, "src"))
+        break
+from evercan.cli import main
+sys.exit(main())
+EOF
+chmod 755 "$target/bin/evercan.new"
+mv "$target/bin/evercan.new" "$target/bin/evercan"

@@ -5,7 +5,7 @@
 set -eu
 out=$1
 
-programs="/usr/bin/busybox $(command -v ip)"
+programs="/usr/bin/busybox $(command -v ip) $(command -v nc.openbsd)"
 for program in $(dpkg -L can-utils | grep '^/usr/bin/.'); do
     # Its web servers and scripts of other languages stay out: ELF files only.
     if [ "$(head -c 4 "$program" | tail -c 3)" = ELF ]; then

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import evercan
 from build.install import install
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tests.e2e.command import Command
 from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
 
 OLD_NAME = "wsovalle/vxcan:latest"
 """What compose files for an older plugin call theirs."""
 
 
-class Command:
-    """``evercan`` on the testbed's host, run by the host's own Python."""
-
-    def __init__(self, testbed: Testbed) -> None:
-        self._testbed = testbed
-        self._folder = testbed.host("mktemp", "-d").stdout.decode().strip()
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.add(Path(evercan.__file__).parent, "evercan", filter=_source_alone)
-        testbed.host("tar", "-x", "-C", self._folder, stdin=packed.getvalue())
-
-    def adopt(self, *arguments: str) -> tuple[int, str]:
-        """Run it; return the exit status and what it said."""
-        ended = self._testbed.host(
-            "env",
-            f"PYTHONPATH={self._folder}",
-            "python3",
-            "-m",
-            "evercan.cli",
-            "adopt",
-            *arguments,
-            check=False,
-        )
-        told = (ended.stdout + ended.stderr).decode()
-        assert "Traceback" not in told
-        return ended.returncode, told
-
-    def remove(self) -> None:
-        self._testbed.host("rm", "-r", self._folder)
-
-
-def _source_alone(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if "__pycache__" in entry.name else entry
-
-
 @pytest.fixture
-def command(testbed: Testbed) -> Iterator[Command]:
-    shipped = Command(testbed)
-    yield shipped
-    shipped.remove()
+def command(testbed: Testbed) -> Command:
+    return Command(testbed)
 
 
 def lose_the_record(testbed: Testbed) -> None:
@@ -77,7 +35,7 @@ def test_a_plugin_removed_and_created_again_gets_everything_back(
     ends = bus.host_ends()
     lose_the_record(testbed)
     testbed.host("cangw", "-F")
-    status, told = command.adopt()
+    status, told = command.run("adopt")
     assert status == 0, told
     for each in (bus.name, *ends, *(str(each.name) for each in bus.containers)):
         assert each in told
@@ -85,7 +43,7 @@ def test_a_plugin_removed_and_created_again_gets_everything_back(
     bus.start(1)
     bus.assert_whole()
     assert bus.host_ends() != ends
-    assert command.adopt()[0] == 0
+    assert command.run("adopt")[0] == 0
 
 
 def test_a_container_that_lost_its_pair_meanwhile_is_named_and_a_restart_brings_it_back(
@@ -97,13 +55,13 @@ def test_a_container_that_lost_its_pair_meanwhile_is_named_and_a_restart_brings_
     testbed.host("ip", "link", "del", _host_end(testbed, bus, str(first.name)))
     install(client)
     set_up_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
-    status, told = command.adopt()
+    status, told = command.run("adopt")
     assert status == 1, told
     assert f"docker restart {first.name}" in told
     first.restart(timeout=1)
     bus.wait_whole()
     bus.assert_whole()
-    assert command.adopt()[0] == 0
+    assert command.run("adopt")[0] == 0
 
 
 def _host_end(testbed: Testbed, bus: Bus, container: str) -> str:
@@ -125,7 +83,7 @@ def test_networks_made_under_another_drivers_name_are_taken_over(
             bus.start(2)
             client.api.remove_plugin(OLD_NAME, force=True)
             install(client, name=OLD_NAME)
-            status, told = command.adopt("--driver", OLD_NAME)
+            status, told = command.run("adopt", "--driver", OLD_NAME)
             assert status == 0, told
             bus.start(1)
             bus.assert_whole()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import re
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator, Mapping
@@ -47,9 +50,9 @@ def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]
 
         def _answer(self) -> None:
             asked.paths.append(self.path)
-            status, document = answers.get(
-                self.path.partition("?")[0], (404, {"message": "page not found"})
-            )
+            # An engine's client writes the version that it speaks before each path.
+            page = re.sub(r"^/v\d+\.\d+/", "/", self.path.partition("?")[0])
+            status, document = answers.get(page, (404, {"message": "page not found"}))
             if callable(document):
                 document = document(self.path)
             body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -76,6 +79,21 @@ def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]
         server.server_close()
 
 
+ENGINE: Answers = {
+    "/version": (200, {"ApiVersion": "1.45", "MinAPIVersion": "1.24"}),
+    "/info": (
+        200,
+        {
+            "Name": socket.gethostname(),
+            "KernelVersion": platform.release(),
+            "ServerVersion": "28.5.2",
+            "DockerRootDir": "/nowhere/docker",
+        },
+    ),
+}
+"""What every engine says of itself: it is this machine's."""
+
+
 def engine_answers(
     networks: list[dict[str, Any]],
     plugins: list[dict[str, Any]],
@@ -88,6 +106,7 @@ def engine_answers(
         return [{**each, "Containers": {}} for each in networks]
 
     return {
+        **ENGINE,
         "/plugins": (200, plugins),
         "/networks": (200, listed),
         **{f"/networks/{each['Id']}": (200, each) for each in networks},
@@ -96,14 +115,14 @@ def engine_answers(
 
 
 def plugin_entry(
-    name: str, *, enabled: bool = True, socket: str = "evercan.sock"
+    name: str, *, enabled: bool = True, socket_name: str = "evercan.sock"
 ) -> dict[str, Any]:
     """A plugin as ``GET /plugins`` lists it; its id is its name without the tag."""
     return {
         "Id": name.partition(":")[0].replace("/", "-"),
         "Name": name,
         "Enabled": enabled,
-        "Config": {"Interface": {"Socket": socket, "Types": []}},
+        "Config": {"Interface": {"Socket": socket_name, "Types": []}},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,8 @@ SCRIPT = Path(__file__).parents[2] / "build/bootstrap.sh"
 
 # What the script may use of the machine that the tests run on.
 REAL = (
-    *("cat", "cut", "dirname", "env", "flock", "grep", "ln", "mkdir", "mktemp", "rm", "sh"),
-    *("sha256sum", "tail", "touch"),
+    *("cat", "chmod", "cut", "dirname", "env", "flock", "grep", "ln", "mkdir", "mktemp", "mv"),
+    *("rm", "sh", "sha256sum", "tail", "touch"),
 )
 # `present` looks in /usr/sbin too, where the real machine's engine may be.
 NO_ENGINE = (":/usr/sbin:/sbin", "")
@@ -103,6 +104,27 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_the_programs_searched_for_in_sbin_are_left_out_of_these_tests() -> None:
     assert NO_ENGINE[0] in SCRIPT.read_text()
+
+
+def test_the_command_in_the_environment_runs_the_source_beside_the_link(
+    machine: Machine, tmp_path: Path
+) -> None:
+    assert machine.run().returncode == 0
+    other = tmp_path / "other checkout"
+    for root in (machine.folder, other):
+        package = root / "src/evercan/cli"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(f"def main(): print({root.name!r})")
+        (package.parent / "__init__.py").touch()
+    (other / ".venv").symlink_to(machine.link.readlink())
+    for link, root in (
+        (machine.link, machine.folder),
+        (other / ".venv", other),
+        (machine.link.readlink(), machine.folder),
+    ):
+        called = [sys.executable, str(link / "bin/evercan")]
+        done = subprocess.run(called, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{root.name}\n"
 
 
 def test_root_on_a_bare_machine_needs_no_sudo(machine: Machine) -> None:

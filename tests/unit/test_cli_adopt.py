@@ -2,73 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import evercan
-from evercan.cli import main
-from tests.support.json_server import (
-    Asked,
-    engine_answers,
-    network_entry,
-    plugin_entry,
-    serving,
-)
-
-SOURCE = Path(evercan.__file__).parents[1]
-
-
-@dataclass
-class Ended:
-    """How the command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Host:
-    """A host with an engine, and with plugins that answer what they are told to."""
-
-    def __init__(self, folder: Path, stack: ExitStack, capsys: pytest.CaptureFixture[str]) -> None:
-        self._folder, self._stack, self._capsys = folder, stack, capsys
-        self.engine_socket = folder / "docker.sock"
-
-    def engine(self, *arguments: Any) -> Asked:
-        return self.engine_that(engine_answers(*arguments))
-
-    def engine_that(self, answers: dict[str, tuple[int, Any]]) -> Asked:
-        return self._stack.enter_context(serving(self.engine_socket, answers))[0]
-
-    def engine_on_tcp(self, *arguments: Any) -> int:
-        return self._stack.enter_context(serving(None, engine_answers(*arguments)))[1]
-
-    def plugin(self, answer: Any, *, status: int = 200, folder: str = "evercan") -> Asked:
-        socket = self._folder / folder / "evercan.sock"
-        return self._stack.enter_context(serving(socket, {"/adopt": (status, answer)}))[0]
-
-    def run(self, *arguments: str) -> Ended:
-        status = main(["adopt", "--sockets", str(self._folder), *arguments])
-        shown = self._capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return Ended(status, shown.out, shown.err)
-
-
-@pytest.fixture
-def host(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    with ExitStack() as stack:
-        made = Host(tmp_path, stack, capsys)
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{made.engine_socket}")
-        yield made
+from tests.support.evercan_host import Host
+from tests.support.json_server import ENGINE, Asked, engine_answers, network_entry, plugin_entry
 
 
 def finding(key: str, name: str, outcome: str, **more: Any) -> dict[str, Any]:
@@ -100,8 +39,9 @@ def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Hos
         "Containers": {**POWERTRAIN["Containers"], "ep-7": {"Name": "x", "EndpointID": "7"}},
     }
     host.engine([orphaned], [EVERCAN], {"id-of-dashboard": container})
-    told = host.plugin(answered(finding("EndpointID", "ep1", "adopted", HostEnd="vxcan1")))
-    ended = host.run()
+    answer = answered(finding("EndpointID", "ep1", "adopted", HostEnd="vxcan1"))
+    told = host.plugin(answer, page="/adopt")
+    ended = host.run("adopt")
     assert told.bodies == [
         {
             "Networks": [
@@ -125,8 +65,8 @@ def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Hos
 
 def test_a_container_that_must_be_restarted_is_named_with_the_command(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    host.plugin(answered(finding("EndpointID", "ep1", "restart")))
-    ended = host.run()
+    host.plugin(answered(finding("EndpointID", "ep1", "restart")), page="/adopt")
+    ended = host.run("adopt")
     assert ended.status == 1
     assert "container dashboard: its interface is not there" in ended.out
     assert ended.out.endswith("left to do:\n  docker restart dashboard\n")
@@ -142,8 +82,8 @@ def test_a_container_that_must_be_restarted_is_named_with_the_command(host: Host
 )
 def test_what_is_not_well_is_left_to_do(host: Host, answer: dict[str, Any]) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    host.plugin(answer)
-    ended = host.run()
+    host.plugin(answer, page="/adopt")
+    ended = host.run("adopt")
     assert ended.status == 1
     assert "load the module" in ended.out
 
@@ -151,12 +91,13 @@ def test_what_is_not_well_is_left_to_do(host: Host, answer: dict[str, Any]) -> N
 def test_strays_are_named_and_pruned_only_if_asked(host: Host) -> None:
     host.engine([], [EVERCAN])
     told = host.plugin(
-        {"Networks": [], "Strays": [finding("NetworkID", "gone", "reported", Bus="vcan3")]}
+        {"Networks": [], "Strays": [finding("NetworkID", "gone", "reported", Bus="vcan3")]},
+        page="/adopt",
     )
-    ended = host.run()
+    ended = host.run("adopt")
     assert ended.status == 0
     assert "stray gone: on record, unknown to the engine; --prune forgets it (vcan3)" in ended.out
-    host.run("--prune")
+    host.run("adopt", "--prune")
     assert [each["Prune"] for each in told.bodies] == [False, True]
 
 
@@ -164,13 +105,13 @@ def test_every_enabled_evercan_is_given_its_own_networks(host: Host) -> None:
     alias = plugin_entry("wsovalle/vxcan:latest")
     old = network_entry("net2", "old", {}, driver="wsovalle/vxcan:latest")
     others = [
-        plugin_entry("other:latest", socket="other.sock"),
+        plugin_entry("other:latest", socket_name="other.sock"),
         plugin_entry("off:1", enabled=False),
     ]
     host.engine([POWERTRAIN, old], [EVERCAN, alias, *others])
-    one = host.plugin(NOTHING)
-    two = host.plugin(NOTHING, folder="wsovalle-vxcan")
-    assert host.run().status == 0
+    one = host.plugin(NOTHING, page="/adopt")
+    two = host.plugin(NOTHING, folder="wsovalle-vxcan", page="/adopt")
+    assert host.run("adopt").status == 0
 
     def sent(asked: Asked) -> list[str]:
         return [each["NetworkID"] for body in asked.bodies for each in body["Networks"]]
@@ -181,46 +122,45 @@ def test_every_enabled_evercan_is_given_its_own_networks(host: Host) -> None:
 def test_a_driver_can_be_named_with_and_without_its_tag(host: Host) -> None:
     alias = plugin_entry("wsovalle/vxcan:latest")
     host.engine([POWERTRAIN], [EVERCAN, alias])
-    told = host.plugin(NOTHING, folder="wsovalle-vxcan")
+    told = host.plugin(NOTHING, folder="wsovalle-vxcan", page="/adopt")
     for name in ("wsovalle/vxcan:latest", "wsovalle/vxcan"):
-        assert host.run("--driver", name).status == 0
+        assert host.run("adopt", "--driver", name).status == 0
     assert len(told.bodies) == 2
 
 
 def test_networks_whose_driver_has_no_tag_are_to_be_created_again(host: Host) -> None:
     bare = network_entry("net3", "body", {}, driver="rustyvxcan")
     host.engine([bare], [plugin_entry("rustyvxcan:latest")])
-    host.plugin(NOTHING, folder="rustyvxcan")
-    ended = host.run("--driver", "rustyvxcan")
+    host.plugin(NOTHING, folder="rustyvxcan", page="/adopt")
+    ended = host.run("adopt", "--driver", "rustyvxcan")
     assert ended.status == 1
     assert "create network body again with driver rustyvxcan:latest" in ended.out
 
 
 def test_an_engine_on_tcp_is_read_too(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     port = host.engine_on_tcp([POWERTRAIN], [EVERCAN])
-    host.plugin(answered())
+    host.plugin(answered(), page="/adopt")
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-    assert host.run().status == 0
+    assert host.run("adopt").status == 0
 
 
 # --- what cannot be done --------------------------------------------------------
 
 
 def test_no_engine(host: Host) -> None:
-    ended = host.run()
+    ended = host.run("adopt")
     assert ended.status == 2
     assert "no Docker engine answers" in ended.err
     assert "systemctl start docker" in ended.err
 
 
-@pytest.mark.parametrize(
-    "address", ["ssh://host", "npipe:////./pipe/docker", "unix://", "tcp://h:x"]
-)
+@pytest.mark.parametrize("address", ["npipe:////./pipe/docker", "unix://", "tcp://h:x", "x://y"])
 def test_an_address_that_is_none(host: Host, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
-    ended = host.run()
+    ended = host.run("adopt")
     assert ended.status == 2
-    assert f"DOCKER_HOST={address} is neither" in ended.err
+    assert address in ended.err
+    assert "DOCKER_HOST" in ended.err
 
 
 def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +168,7 @@ def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError
 
     monkeypatch.setattr("socket.socket.connect", refused)
-    ended = host.run()
+    ended = host.run("adopt")
     assert ended.status == 2
     assert "as root (sudo)" in ended.err
 
@@ -237,7 +177,7 @@ def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     ("plugins", "arguments", "words"),
     [
         ([], [], "docker plugin create evercan:latest"),
-        ([plugin_entry("other:latest", socket="other.sock")], [], "no evercan named"),
+        ([plugin_entry("other:latest", socket_name="other.sock")], [], "no evercan named"),
         ([EVERCAN], ["--driver", "x/y:1"], "no evercan named x/y:1 (it has evercan:latest)"),
         (
             [plugin_entry("evercan:latest", enabled=False)],
@@ -250,7 +190,7 @@ def test_no_plugin_or_a_disabled_one(
     host: Host, plugins: list[Any], arguments: list[str], words: str
 ) -> None:
     host.engine([], plugins)
-    ended = host.run(*arguments)
+    ended = host.run("adopt", *arguments)
     assert ended.status == 2
     assert words in ended.err
     assert ended.err.count("\n") == 1
@@ -258,9 +198,10 @@ def test_no_plugin_or_a_disabled_one(
 
 def test_a_plugin_that_is_not_on_this_host(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    ended = host.run()
+    ended = host.run("adopt")
     assert ended.status == 2
-    assert "run this on the engine's host" in ended.err
+    assert "is enabled and does not answer" in ended.err
+    assert "journalctl" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -273,8 +214,8 @@ def test_a_plugin_that_is_not_on_this_host(host: Host) -> None:
 )
 def test_a_plugin_that_does_not_adopt(host: Host, status: int, answer: Any, words: str) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    host.plugin(answer, status=status)
-    ended = host.run()
+    host.plugin(answer, status=status, page="/adopt")
+    ended = host.run("adopt")
     assert ended.status == 2
     assert words in ended.err
 
@@ -282,15 +223,15 @@ def test_a_plugin_that_does_not_adopt(host: Host, status: int, answer: Any, word
 @pytest.mark.parametrize(
     ("status", "answer", "words"),
     [
-        (500, {"message": "out of order"}, "out of order (500)"),
-        (200, b"\x15\x03\x01 TLS", "is no Docker engine without TLS"),
+        (500, {"message": "out of order"}, "refuses: out of order"),
+        (200, b"\x15\x03\x01 TLS", "DOCKER_TLS_VERIFY"),
     ],
 )
 def test_an_engine_that_does_not_answer_well(
     host: Host, status: int, answer: Any, words: str
 ) -> None:
-    host.engine_that({"/plugins": (status, answer)})
-    ended = host.run()
+    host.engine_that({**ENGINE, "/plugins": (status, answer)})
+    ended = host.run("adopt")
     assert ended.status == 2
     assert words in ended.err
 
@@ -299,28 +240,6 @@ def test_a_network_that_is_removed_meanwhile_is_left_out(host: Host) -> None:
     answers = engine_answers([POWERTRAIN], [EVERCAN])
     del answers["/networks/net1"]
     host.engine_that(answers)
-    told = host.plugin(NOTHING)
-    assert host.run().status == 0
+    told = host.plugin(NOTHING, page="/adopt")
+    assert host.run("adopt").status == 0
     assert told.bodies[0]["Networks"] == []
-
-
-def test_it_runs_on_a_bare_host_with_the_standard_library_alone(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-S", "-m", "evercan.cli", "adopt"],
-        env={
-            "PYTHONPATH": str(SOURCE),
-            "DOCKER_HOST": f"unix://{tmp_path}/none",
-            "PATH": os.defpath,
-        },
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("evercan: no Docker engine answers")
-
-
-def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["adopt", "--help"])
-    assert "sudo evercan adopt --driver" in capsys.readouterr().out

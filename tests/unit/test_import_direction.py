@@ -147,7 +147,38 @@ def test_what_decides_does_no_io(module: str) -> None:
     assert not tops & {"os", "socket", "asyncio", "pathlib", "subprocess", "time", "logging"}
 
 
-@pytest.mark.parametrize("module", [each for each in modules() if part(each) == "cli"])
-def test_the_command_for_the_host_needs_nothing_but_the_standard_library(module: str) -> None:
+CLI = [each for each in modules() if part(each) == "cli"]
+CLI_PACKAGES = {"click", "docker", "requests", "rich", "rich_click", "textual"}
+"""What ``pip install 'evercan[cli]'`` brings: requirements/cli.in and what belongs to it."""
+
+
+@pytest.mark.parametrize("module", CLI)
+def test_the_command_for_the_host_needs_nothing_but_its_extra(module: str) -> None:
     tops = {name.partition(".")[0] for name in imports(tree(module))} - {"evercan", "__future__"}
-    assert tops <= sys.stdlib_module_names
+    assert tops - sys.stdlib_module_names <= CLI_PACKAGES
+
+
+@pytest.mark.parametrize("module", [each for each in modules() if part(each) != "cli"])
+def test_the_plugin_needs_nothing_of_the_command(module: str) -> None:
+    assert "cli" not in {part(each) for each in own(module)}
+    tops = {name.partition(".")[0] for name in imports(tree(module))}
+    assert not tops & CLI_PACKAGES
+
+
+PURE_CLI = (
+    "overview",
+    "checks",
+    "rates",
+    "screen",
+    "status",
+    "svg",
+    "topology",
+    "traffic",
+    "words",
+)
+
+
+@pytest.mark.parametrize("module", [f"cli.{each}" for each in PURE_CLI])
+def test_what_decides_what_is_shown_does_no_io(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imports(tree(module))}
+    assert not tops & {"os", "socket", "pathlib", "subprocess", "time", "threading", "docker"}

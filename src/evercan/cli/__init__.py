@@ -1,36 +1,30 @@
-"""``evercan``: the command for people, on the engine's host.
+"""``evercan``: the command for people, on the engine's host or anywhere that reaches the engine.
 
-Standard library alone, and nothing of the daemon: it runs on a bare host with
-``PYTHONPATH=src python3 -m evercan.cli``. A subcommand is a module with
-``add_to``, which registers it, and a function that returns the exit status.
+It comes with ``pip install 'evercan[cli]'``; nothing of the daemon is imported
+here, and nothing of this is in the plugin. Pure modules decide what is shown
+(`overview`, `checks`, `traffic`, `drawing`, …); `engine`, `host` and `helper`
+are the ways to whatever is looked at.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from evercan.cli import adopt
-from evercan.cli.errors import CliError
-
-_SUBCOMMANDS = (adopt,)
+_NEEDED = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status, 2 for an error told in one sentence."""
-    parser = argparse.ArgumentParser(
-        prog="evercan", description="CAN buses as Docker networks: the command for the host."
-    )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for each in _SUBCOMMANDS:
-        each.add_to(commands)
-    given = parser.parse_args(arguments)
     try:
-        status: int = given.run(given)
-    except CliError as error:
-        print(f"evercan: {error}", file=sys.stderr)
+        from evercan.cli.app import run  # noqa: PLC0415 - only here its absence can be told
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _NEEDED:
+            raise
+        print(
+            f"evercan: the Python package {error.name} is missing; install the command with what "
+            "it needs: pip install 'evercan[cli]'",
+            file=sys.stderr,
+        )
         return 2
-    except KeyboardInterrupt:
-        return 130
-    return status
+    return run(arguments)

@@ -2,110 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
-from evercan.cli import plugin as plugin_socket
-from evercan.cli.engine import Engine, Network, Plugin
-from evercan.cli.errors import CliError
-
-_EPILOG = """\
-exit status: 0 all is on record and well; 1 something is left to do, the report says what;
-2 nothing could be done.
-
-  sudo evercan adopt
-  sudo evercan adopt --driver wsovalle/vxcan:latest
-"""
+from evercan.cli.engine import Engine, Network
+from evercan.cli.reach import Wish, choose, host_of, socket_of
 
 
-def add_to(commands: Any) -> None:
-    """Register the subcommand."""
-    parser = commands.add_parser(
-        "adopt",
-        help="give the engine's networks back to the plugin",
-        description="Read the engine's networks and running containers and put them on the "
-        "plugin's record, for a plugin that was removed and created again.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--driver",
-        metavar="NAME",
-        help="the plugin of this name, with networks made by whichever plugin had the name "
-        "before; default: every enabled evercan",
-    )
-    parser.add_argument(
-        "--prune",
-        action="store_true",
-        help="let the plugin forget networks that the engine does not have, and delete interface "
-        "pairs of its own that no container has",
-    )
-    parser.add_argument(
-        "--sockets",
-        metavar="FOLDER",
-        type=Path,
-        default=plugin_socket.FOLDER,
-        help="where the engine keeps its plugins' sockets; default: %(default)s",
-    )
-    parser.set_defaults(run=run)
-
-
-def run(given: argparse.Namespace) -> int:
+def adopt(wish: Wish, *, prune: bool) -> int:
     """Adopt; print the report; return the exit status.
 
     Raises:
         CliError: the engine or a plugin cannot be asked.
     """
-    engine = Engine(os.environ.get("DOCKER_HOST", ""))
     to_do: list[str] = []
-    for plugin in choose(engine.plugins(), given.driver):
-        networks = engine.networks(plugin.name)
-        answer = plugin_socket.ask(
-            plugin, given.sockets, "/adopt", {"Networks": claims(networks), "Prune": given.prune}
-        )
-        lines, left = report(networks, answer)
-        to_do += left
-        print(f"plugin {plugin.name}")
-        print("\n".join(lines) or "  the engine has no network of it")
-        bare, _, tag = plugin.name.rpartition(":")
-        if given.driver == bare and tag == "latest":
-            to_do += [
-                f"create network {each.name} again with driver {plugin.name}: the engine finds no "
-                f"plugin by the name {bare}, without its tag"
-                for each in engine.networks(bare)
-            ]
+    with closing(Engine(wish.engine)) as engine, host_of(engine, wish) as host:
+        for plugin in choose(engine.plugins(), wish.plugin):
+            networks = engine.networks(plugin.name, options=True)
+            answer = socket_of(plugin, host, wish).post(
+                "/adopt", {"Networks": claims(networks), "Prune": prune}
+            )
+            lines, left = report(networks, answer)
+            to_do += left
+            print(f"plugin {plugin.name}")
+            print("\n".join(lines) or "  the engine has no network of it")
+            bare, _, tag = plugin.name.rpartition(":")
+            if wish.plugin == bare and tag == "latest":
+                to_do += [
+                    f"create network {each.name} again with driver {plugin.name}: the engine finds "
+                    f"no plugin by the name {bare}, without its tag"
+                    for each in engine.networks(bare)
+                ]
     if to_do:
         print("left to do:")
         print("\n".join(f"  {each}" for each in dict.fromkeys(to_do)))
         return 1
     print("all is on record")
     return 0
-
-
-def choose(plugins: Sequence[Plugin], driver: str | None) -> list[Plugin]:
-    """Pick the plugins to give networks to.
-
-    Raises:
-        CliError: there is none, or it is disabled.
-    """
-    wanted = [
-        each for each in plugins if driver in (None, each.name, each.name.removesuffix(":latest"))
-    ]
-    if not wanted:
-        others = f" (it has {', '.join(each.name for each in plugins)})" if plugins else ""
-        name = driver or "evercan:latest"
-        raise CliError(
-            f"the engine has no evercan named {name}{others}; create it under that name: "
-            f"docker plugin create {name} dist/plugin && docker plugin enable {name}"
-        )
-    enabled = [each for each in wanted if each.enabled]
-    if not enabled:
-        name = wanted[0].name
-        raise CliError(f"plugin {name} is disabled; run 'docker plugin enable {name}' first")
-    return enabled
 
 
 def claims(networks: Sequence[Network]) -> list[dict[str, Any]]:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import os
+import platform
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from evercan.cli.errors import CliError
-from evercan.cli.http import Api
+import docker
+import requests
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, NotFound
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
+from evercan.cli.errors import CliError, NoEngine
+from evercan.cli.unreachable import unreachable
+
 SOCKET = "evercan.sock"
 """The socket's name in the plugin's ``config.json``: how evercan is told from other plugins."""
 
-_NOT_FOUND = 404
+_DEFAULT = "unix:///var/run/docker.sock"
+
+PATIENCE = 30
+"""Seconds that one answer of the engine may take."""
+
+FAULTS = (DockerException, requests.RequestException, OSError)
+"""What the SDK raises when the engine cannot be asked, or refuses."""
+
 _ORPHAN = "ep-"
 """How the engine names an endpoint that is in no container."""
 
@@ -43,11 +55,13 @@ class Member:
         container: the container's name.
         endpoint: the engine's endpoint id.
         options: driver options of the endpoint.
+        container_id: the engine's container id.
     """
 
     container: str
     endpoint: str
     options: Mapping[str, str] = field(default_factory=dict)
+    container_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,37 +73,67 @@ class Network:
         name: as people know it.
         options: the ``-o`` map that it was created with.
         members: running containers on it.
+        subnets: what the engine's IPAM gave it; none with ``--ipam-driver null``.
     """
 
     id: str
     name: str
     options: Mapping[str, str]
     members: tuple[Member, ...]
+    subnets: tuple[str, ...] = ()
 
 
 class Engine:
-    """An engine, by the value of DOCKER_HOST."""
+    """An engine: DOCKER_HOST's, else the one of the current docker context, else this host's."""
 
-    def __init__(self, docker_host: str) -> None:
-        """Take an address ``unix://…`` or ``tcp://…``; empty is the default one.
+    def __init__(self, address: str = "") -> None:
+        """Connect.
+
+        Args:
+            address: a DOCKER_HOST value (unix, tcp or ssh) in place of the environment's.
 
         Raises:
-            CliError: it is neither.
+            NoEngine: none answers.
         """
-        url = urlsplit(docker_host or DEFAULT_HOST)
-        if url.scheme == "unix" and url.path:
-            self._api = Api(path=url.path)
-            return
+        environment = dict(os.environ)
+        if address:
+            environment["DOCKER_HOST"] = address
+        self.where = environment.get("DOCKER_HOST") or _DEFAULT
         try:
-            port = url.port or 2375
-        except ValueError:
-            port = 0
-        if url.scheme not in ("tcp", "http") or not url.hostname or not port:
-            raise CliError(
-                f"DOCKER_HOST={docker_host} is neither unix:///PATH nor tcp://HOST:PORT; run this "
-                "on the engine's host without DOCKER_HOST"
+            if not environment.get("DOCKER_HOST"):
+                self.where = ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT
+            # The ssh client knows the user's keys and configuration; a library would not.
+            self._client = docker.from_env(
+                version="auto", timeout=PATIENCE, environment=environment, use_ssh_client=True
             )
-        self._api = Api(host=url.hostname, port=port)
+        except (*FAULTS, ValueError) as error:
+            raise NoEngine(unreachable(error, self.where)) from error
+
+    @property
+    def api(self) -> docker.APIClient:
+        """The SDK's client, whose answers are the engine's documents."""
+        return self._client.api
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def is_this_machine(self) -> bool:
+        """Whether the engine's host is where this process runs; a socket may lead elsewhere."""
+        about = self.info()
+        return (
+            self.where.startswith(("unix:", "http+unix:"))
+            and about.get("Name") == socket.gethostname()
+            and about.get("KernelVersion") == platform.release()
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return what ``docker info`` shows.
+
+        Raises:
+            CliError: the engine cannot be asked.
+        """
+        return dict(self.ask(self.api.info))
 
     def plugins(self) -> list[Plugin]:
         """List the plugins that are evercan.
@@ -99,71 +143,70 @@ class Engine:
         """
         return [
             Plugin(each["Id"], each["Name"], each["Enabled"])
-            for each in self._get("/plugins") or []
+            for each in self.ask(self.api.plugins) or []
             if each["Config"]["Interface"].get("Socket") == SOCKET
         ]
 
-    def networks(self, driver: str) -> list[Network]:
+    def networks(self, driver: str, *, options: bool = False) -> list[Network]:
         """List the networks of a driver, with the containers that run on them.
+
+        Args:
+            driver: the plugin's name, with its tag.
+            options: ask for the endpoints' options too, one request for each container.
 
         Raises:
             CliError: the engine cannot be asked.
         """
-        wanted = quote(json.dumps({"driver": [driver]}))
         found = []
-        for listed in self._get(f"/networks?filters={wanted}") or []:
-            shown = self._get(f"/networks/{listed['Id']}")
+        for listed in self.ask(self.api.networks, filters={"driver": driver}) or []:
+            shown = self.ask(self.api.inspect_network, listed["Id"])
             if shown is None or shown["Driver"] != driver:
                 continue  # removed meanwhile; or the filter took the name for a part of one
+            ipam = shown.get("IPAM") or {}
+            pools = [] if ipam.get("Driver") == "null" else ipam.get("Config") or []
             found.append(
                 Network(
                     shown["Id"],
                     shown["Name"],
                     shown.get("Options") or {},
-                    tuple(self._members(shown.get("Containers") or {})),
+                    tuple(self._members(shown.get("Containers") or {}, options=options)),
+                    tuple(each["Subnet"] for each in pools if each.get("Subnet")),
                 )
             )
-        return found
+        return sorted(found, key=lambda each: each.name)
 
-    def _members(self, attached: Mapping[str, Any]) -> Iterator[Member]:
+    def _members(self, attached: Mapping[str, Any], *, options: bool) -> Iterator[Member]:
         for container, place in attached.items():
             endpoint = place["EndpointID"]
             if container.startswith(_ORPHAN) or not endpoint:
                 continue
-            shown = self._get(f"/containers/{container}/json") or {}
-            places = (shown.get("NetworkSettings") or {}).get("Networks") or {}
-            options = next(
-                (
-                    each.get("DriverOpts")
-                    for each in places.values()
-                    if each["EndpointID"] == endpoint
-                ),
-                None,
-            )
-            yield Member(place.get("Name") or container[:12], endpoint, options or {})
+            given = self._endpoint_options(container, endpoint) if options else {}
+            yield Member(place.get("Name") or container[:12], endpoint, given, container)
 
-    def _get(self, path: str) -> Any:
-        """Ask the engine; None for what it does not know."""
-        where = self._api.address
+    def _endpoint_options(self, container: str, endpoint: str) -> Mapping[str, str]:
+        shown = self.ask(self.api.inspect_container, container) or {}
+        places = (shown.get("NetworkSettings") or {}).get("Networks") or {}
+        return next(
+            (
+                each.get("DriverOpts") or {}
+                for each in places.values()
+                if each["EndpointID"] == endpoint
+            ),
+            {},
+        )
+
+    def ask(self, call: Any, *arguments: Any, **named: Any) -> Any:
+        """Call the SDK; None for what the engine does not know.
+
+        Raises:
+            NoEngine: it cannot be asked.
+            CliError: it refuses.
+        """
         try:
-            status, document = self._api.ask("GET", path)
-        except PermissionError as error:
-            raise CliError(f"no permission on {where}; run this as root (sudo)") from error
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise CliError(
-                f"no Docker engine answers at {where}; start it (systemctl start docker), or set "
-                "DOCKER_HOST"
-            ) from error
-        except OSError as error:
-            raise CliError(f"the engine at {where} cannot be asked ({error}); try again") from error
-        except ValueError as error:
-            raise CliError(
-                f"what answers at {where} is no Docker engine without TLS ({error}); run this on "
-                "the engine's host without DOCKER_HOST"
-            ) from error
-        if status == _NOT_FOUND:
+            return call(*arguments, **named)
+        except NotFound:
             return None
-        if status != 200:
-            words = document.get("message") if isinstance(document, dict) else document
-            raise CliError(f"the engine at {where} refuses {path}: {words} ({status})")
-        return document
+        except APIError as error:
+            raise CliError(f"the engine at {self.where} refuses: {error.explanation}") from error
+        except (*FAULTS, ValueError) as error:
+            raise NoEngine(unreachable(error, self.where)) from error

@@ -3,3 +3,19 @@
 
 class CliError(Exception):
     """Its text is shown as it is; nobody sees a traceback."""
+
+
+class NoEngine(CliError):  # noqa: N818 - reads as the fact that it states
+    """No engine can be asked: none answers, or it does not let us in."""
+
+
+class NoAccess(CliError):  # noqa: N818 - the same
+    """What was asked for is there and needs more privilege than this process has."""
+
+
+class NoPlugin(CliError):  # noqa: N818 - the same
+    """The engine has no evercan that could be asked."""
+
+
+class Silent(CliError):  # noqa: N818 - the same
+    """The plugin is enabled and does not answer."""

@@ -1,43 +1,95 @@
-"""The plugin's own socket, on the engine's host."""
+"""The plugin's own socket: JSON over HTTP, wherever the socket is."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import http.client
+import io
+import json
 from typing import Any
 
 from evercan.cli.engine import SOCKET, Plugin
-from evercan.cli.errors import CliError
-from evercan.cli.http import Api
-
-FOLDER = Path("/run/docker/plugins")
-"""Where an engine keeps the sockets of its managed plugins, by plugin id."""
+from evercan.cli.errors import CliError, Silent
+from evercan.cli.helper import SOCKETS
+from evercan.cli.host import Host
 
 _NOT_FOUND = 404
 
 
-def ask(plugin: Plugin, folder: Path, path: str, document: object) -> dict[str, Any]:
-    """Post to a plugin; return its answer.
+class PluginSocket:
+    """Somebody at a plugin's socket."""
+
+    def __init__(self, plugin: Plugin, host: Host, folder: str = SOCKETS) -> None:
+        """Take the folder in which the engine keeps its plugins' sockets, by plugin id."""
+        self.plugin = plugin
+        self._host = host
+        self._path = f"{folder}/{plugin.id}/{SOCKET}"
+
+    def get(self, page: str) -> dict[str, Any]:
+        """Look at ``/status`` or another page; health may be bad.
+
+        Raises:
+            Silent: nobody answers.
+            CliError: there is no way to it, or the answer is none.
+        """
+        status, answer = self._ask("GET", page, b"")
+        if status not in (200, 503) or not isinstance(answer, dict):
+            raise CliError(self._refusal(status, answer))
+        return answer
+
+    def post(self, page: str, document: object) -> dict[str, Any]:
+        """Post a document; return the answer.
+
+        Raises:
+            Silent: nobody answers.
+            CliError: there is no way to it, or it refuses.
+        """
+        status, answer = self._ask("POST", page, json.dumps(document).encode())
+        if status != 200 or not isinstance(answer, dict):
+            raise CliError(self._refusal(status, answer))
+        return answer
+
+    def _refusal(self, status: int, answer: Any) -> str:
+        if status == _NOT_FOUND:
+            return f"plugin {self.plugin.name} is older than this command; upgrade it"
+        words = answer.get("Err") if isinstance(answer, dict) else answer
+        return f"plugin {self.plugin.name} refuses: {words}"
+
+    def _ask(self, method: str, page: str, body: bytes) -> tuple[int, Any]:
+        head = f"{method} {page} HTTP/1.1\r\nHost: evercan\r\nConnection: close\r\n"
+        if body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        try:
+            raw = self._host.exchange(self._path, f"{head}\r\n".encode() + body)
+            return _parse(raw)
+        except Silent as error:
+            raise Silent(
+                f"plugin {self.plugin.name} is enabled and does not answer: {error}; see the "
+                "engine's log (journalctl -u docker), and enable it anew: docker plugin disable -f "
+                f"{self.plugin.name} && docker plugin enable {self.plugin.name}"
+            ) from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise CliError(
+                f"plugin {self.plugin.name} gives an answer that is none ({error}); upgrade it, or "
+                "see the engine's log (journalctl -u docker)"
+            ) from error
+
+
+class _Bytes:
+    """Bytes in the place of a connection, as ``http.client`` wants one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+def _parse(raw: bytes) -> tuple[int, Any]:
+    """Read an HTTP answer whose body is JSON.
 
     Raises:
-        CliError: it cannot be reached, or refuses.
+        http.client.HTTPException, ValueError: it is none.
     """
-    socket = folder / plugin.id / SOCKET
-    try:
-        status, answer = Api(path=str(socket)).ask("POST", path, document)
-    except PermissionError as error:
-        raise CliError(f"no permission on {socket}; run this as root (sudo)") from error
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise CliError(
-            f"plugin {plugin.name} does not listen on {socket}; run this on the engine's host, "
-            "and see that the plugin is enabled (docker plugin ls)"
-        ) from error
-    except OSError as error:
-        raise CliError(f"plugin {plugin.name} cannot be asked ({error}); try again") from error
-    except ValueError as error:
-        raise CliError(f"plugin {plugin.name} gives an answer that is none ({error})") from error
-    if status == _NOT_FOUND:
-        raise CliError(f"plugin {plugin.name} is older than this command; upgrade it")
-    if status != 200 or not isinstance(answer, dict):
-        words = answer.get("Err") if isinstance(answer, dict) else answer
-        raise CliError(f"plugin {plugin.name} refuses: {words}")
-    return answer
+    answer = http.client.HTTPResponse(_Bytes(raw))  # type: ignore[arg-type] # has what is used
+    answer.begin()
+    return answer.status, json.loads(answer.read() or b"null")

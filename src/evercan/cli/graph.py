@@ -1,0 +1,53 @@
+"""``evercan graph``: the topology as a picture, or as text that draws one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evercan.cli.errors import CliError
+from evercan.cli.overview import NetworkView
+from evercan.cli.reach import Wish
+from evercan.cli.source import look
+from evercan.cli.svg import svg
+from evercan.cli.topology import Bus, buses, dot, mermaid
+
+_BY_ENDING = {".svg": "svg", ".mmd": "mermaid", ".md": "mermaid", ".dot": "dot", ".gv": "dot"}
+_WRITERS = {"svg": svg, "mermaid": mermaid, "dot": dot}
+
+
+def graph(wish: Wish, networks: Sequence[str], format_: str | None, output: str) -> int:
+    """Draw all networks, or those that are named.
+
+    Raises:
+        CliError: one is not there, or the file cannot be written.
+    """
+    chosen = pick([net for each in look(wish) for net in each.networks], networks)
+    picture = draw(buses(chosen), format_ or _BY_ENDING.get(Path(output).suffix.lower(), "svg"))
+    if output == "-":
+        sys.stdout.write(picture)
+        return 0
+    try:
+        Path(output).write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{output} cannot be written ({error.strerror}); name another") from error
+    return 0
+
+
+def draw(shown: Sequence[Bus], format_: str) -> str:
+    """Write a picture; ``format_`` is one of svg, mermaid and dot."""
+    return _WRITERS[format_](shown)
+
+
+def pick(views: Sequence[NetworkView], wanted: Sequence[str]) -> list[NetworkView]:
+    """Choose networks by name; all if none is named.
+
+    Raises:
+        CliError: one of the names is unknown.
+    """
+    names = {each.name for each in views}
+    if missing := [each for each in wanted if each not in names]:
+        known = ", ".join(sorted(names)) or "none"
+        raise CliError(f"evercan has no network {missing[0]}; it has {known}")
+    return [each for each in views if not wanted or each.name in wanted]

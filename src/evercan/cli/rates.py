@@ -1,0 +1,110 @@
+"""Frames a second, from one look to the next; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evercan.cli.overview import MemberView, NetworkView, Overview
+
+KEPT = 240
+"""Looks that a history goes back."""
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Frames a second.
+
+    Attributes:
+        sent: by each endpoint; None if that is not known (yet).
+        received: likewise.
+        bus: on each network's bus, by network id.
+    """
+
+    sent: Mapping[str, float | None] = field(default_factory=dict)
+    received: Mapping[str, float | None] = field(default_factory=dict)
+    bus: Mapping[str, float | None] = field(default_factory=dict)
+
+    def __or__(self, other: Rates) -> Rates:
+        """Put the rates of two plugins together."""
+        return Rates(
+            {**self.sent, **other.sent},
+            {**self.received, **other.received},
+            {**self.bus, **other.bus},
+        )
+
+
+def rates(before: Overview | None, now: Overview, seconds: float) -> Rates:
+    """Compare two looks that lie some seconds apart.
+
+    A counter that went back began anew, with its rule: it counts from nothing.
+    """
+    former = {each.id: each for each in before.networks} if before else {}
+    earlier = {each.endpoint: each for net in former.values() for each in net.members}
+    sent: dict[str, float | None] = {}
+    received: dict[str, float | None] = {}
+    bus: dict[str, float | None] = {}
+    for network in now.networks:
+        for each in network.members:
+            was = earlier.get(each.endpoint)
+            sent[each.endpoint] = _rate(was.sent if was else None, each.sent, seconds)
+            received[each.endpoint] = _rate(was.received if was else None, each.received, seconds)
+        before_it = former.get(network.id)
+        from_bus = _rate(before_it.from_bus if before_it else None, network.from_bus, seconds)
+        parts = [sent[each.endpoint] for each in network.members]
+        known = [each for each in parts if each is not None]
+        total = sum(known) if known else None
+        if from_bus is not None and network.members:
+            # Counted once for each member that it was handed to.
+            total = (total or 0) + from_bus / max(1, _listeners(network))
+        bus[network.id] = total
+    return Rates(sent, received, bus)
+
+
+def _listeners(network: NetworkView) -> int:
+    return sum(_listens(each) for each in network.members)
+
+
+def _listens(member: MemberView) -> bool:
+    return member.state not in ("gone", "dormant", "left")
+
+
+def _rate(was: int | None, now: int | None, seconds: float) -> float | None:
+    if was is None or now is None or seconds <= 0:
+        return None
+    return (now - was if now >= was else now) / seconds
+
+
+class History:
+    """How busy each network was, look by look."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._past: dict[str, deque[float]] = {}
+
+    def add(self, found: Rates) -> None:
+        """Remember one look; networks that are gone are forgotten."""
+        self._past = {key: self._past.get(key, deque(maxlen=KEPT)) for key in found.bus}
+        for key, value in found.bus.items():
+            if value is not None:
+                self._past[key].append(value)
+
+    def curve(self, network: str, width: int) -> str:
+        """Draw the last looks as bars, the newest at the right, up to the highest of them."""
+        past = list(self._past.get(network, ()))[-width:]
+        return bars(past, max(past, default=0.0))
+
+    def peak(self, network: str) -> float | None:
+        """The highest rate that is remembered."""
+        return max(self._past.get(network, ()), default=None)
+
+
+def bars(values: list[float], top: float) -> str:
+    """Draw values from 0 to ``top`` as bars of eight heights; a blank for nothing at all."""
+    if top <= 0:
+        return _BARS[0] * len(values)
+    last = len(_BARS) - 1
+    return "".join(_BARS[min(last, round(each / top * last))] for each in values)

@@ -1,0 +1,157 @@
+"""What ``evercan watch`` shows: a pure function from what was seen to what is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from evercan.cli import words
+from evercan.cli.overview import MemberView, NetworkView, Overview, Verdict
+from evercan.cli.rates import History, Rates
+from evercan.cli.show import SIGN, STYLE
+from evercan.cli.status import all_troubles, heading, recovery, title
+
+_NARROW = 70
+"""Columns below which a member's interface is left out, so that its name has room."""
+
+_BAR = 8
+"""Columns of the bar beside a member's rate."""
+
+
+def state_line(
+    overviews: Sequence[Overview], *, away: str, for_seconds: float, paused: bool
+) -> RenderableType:
+    """Write the line at the top: how all is, or who is away since when."""
+    if away:
+        what, _, why = away.partition(": ")
+        line = Text(f"{SIGN[Verdict.FAIL]} {what}", style="bold red")
+        line.append(f"  {words.span(for_seconds)}", style="red")
+        if why:
+            line.append(f"\n{why}", style="dim")
+        return line
+    lines = [title(each) for each in overviews] or [Text("looking …", style="dim")]
+    if paused:
+        lines[0].append("  ‖ paused", style="bold yellow")
+    return Group(*lines)
+
+
+def page(
+    overviews: Sequence[Overview],
+    rates: Rates,
+    history: History,
+    *,
+    width: int,
+    by_rate: bool = False,
+    stale: bool = False,
+) -> RenderableType:
+    """Draw every network in a frame of its own.
+
+    Args:
+        overviews: what was seen last.
+        rates: frames a second since the look before.
+        history: how busy the networks were before.
+        width: columns.
+        by_rate: the busiest members first, instead of by name.
+        stale: what was seen last may be so no more.
+    """
+    networks = [net for each in overviews for net in each.networks]
+    if not networks:
+        hint = "No networks yet.  docker network create -d evercan:latest --ipam-driver null NAME"
+        return Text(hint if overviews else "", style="dim")
+    return Group(
+        *(_network(each, overviews, rates, history, width, by_rate, stale) for each in networks)
+    )
+
+
+def _network(  # noqa: PLR0913, PLR0917 - what `page` takes, for one of them
+    network: NetworkView,
+    overviews: Sequence[Overview],
+    rates: Rates,
+    history: History,
+    width: int,
+    by_rate: bool,
+    stale: bool,
+) -> RenderableType:
+    now = next((each.now for each in overviews if network in each.networks), None)
+    parts: list[RenderableType] = [_curve(network, rates, history, width - 4)]
+    if network.members:
+        parts.append(_members(network, rates, width - 4, by_rate=by_rate))
+    else:
+        parts.append(Text("no container has joined yet", style="dim"))
+    parts += [
+        Text(f"{SIGN[Verdict.FAIL]} {each.text}", style="red") for each in all_troubles(network)
+    ]
+    if network.recovered_at is not None:
+        parts.append(Text(recovery(network, now), style="dim"))
+    return Panel(
+        Group(*parts),
+        title=heading(network),
+        title_align="left",
+        border_style="dim" if stale else STYLE[network.verdict].removeprefix("bold "),
+        box=box.ROUNDED,
+        width=width,
+        style="dim" if stale else "",
+    )
+
+
+def _curve(network: NetworkView, rates: Rates, history: History, width: int) -> Text:
+    """The bus's frames a second, as a figure and as bars over time."""
+    line = Text()
+    line.append(f"{words.rate(rates.bus.get(network.id)):>5}", style="bold")
+    line.append(" frames/s  ", style="dim")
+    peak = history.peak(network.id)
+    tail = f"  peak {words.rate(peak)}" if peak else ""
+    room = max(8, width - len(line) - len(tail))
+    line.append(history.curve(network.id, room).rjust(room), style="cyan")
+    line.append(tail, style="dim")
+    return line
+
+
+def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=True, padding=(0, 1, 0, 0))
+    wide = width >= _NARROW
+    table.add_column("container", ratio=1, no_wrap=True, overflow="ellipsis", min_width=12)
+    if wide:
+        table.add_column("on the host", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("sent/s", justify="right", no_wrap=True, min_width=6)
+    if wide:
+        table.add_column("", no_wrap=True, width=_BAR)
+    table.add_column("recv/s", justify="right", no_wrap=True, min_width=6)
+    table.add_column("sent", justify="right", no_wrap=True)
+    table.add_column("dropped", justify="right", no_wrap=True)
+    members = list(network.members)
+    if by_rate:
+        members.sort(key=lambda each: -(rates.sent.get(each.endpoint) or 0.0))
+    top = max((rates.sent.get(each.endpoint) or 0.0 for each in members), default=0.0)
+    for each in members:
+        table.add_row(*_row(each, rates, top, wide=wide))
+    return table
+
+
+def _row(member: MemberView, rates: Rates, top: float, *, wide: bool) -> Iterator[Text]:
+    sent, received = rates.sent.get(member.endpoint), rates.received.get(member.endpoint)
+    yield Text(member.container)
+    if wide:
+        yield Text(member.host_end or words.NOTHING, style="dim")
+    yield Text(f"{SIGN[member.verdict]} {member.state}", style=STYLE[member.verdict])
+    yield Text(words.rate(sent), style="bold" if sent else "dim")
+    if wide:
+        yield Text(_bar(sent or 0.0, top), style="green")
+    yield Text(words.rate(received), style="" if received else "dim")
+    yield Text(words.count(member.sent), style="dim")
+    yield Text(words.count(member.dropped), style="yellow" if member.dropped else "dim")
+
+
+def _bar(value: float, top: float) -> str:
+    """A bar from the left, in eighths of a column."""
+    if top <= 0 or value <= 0:
+        return ""
+    eighths = max(1, round(value / top * _BAR * 8))
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")

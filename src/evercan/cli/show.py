@@ -1,0 +1,42 @@
+"""The terminal: one console, one set of signs and colours, for every command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from evercan.cli.overview import Verdict
+
+_UNBOUNDED = 500
+"""Columns where nobody looks: a line that is piped into a file or into grep is not broken."""
+
+SIGN = {Verdict.OK: "●", Verdict.WARN: "▲", Verdict.FAIL: "✖"}
+STYLE = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Make a console: colours on a terminal without NO_COLOR only, 80 columns will do."""
+    stream = sys.stderr if stderr else sys.stdout
+    bounded = stream.isatty() or "COLUMNS" in os.environ
+    return Console(
+        file=stream,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        width=None if bounded else _UNBOUNDED,
+    )
+
+
+def as_json(document: Any) -> None:
+    """Print a document for machines."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def verdict_text(verdict: Verdict, words: str) -> Text:
+    """Write words with their sign, in their colour."""
+    return Text(f"{SIGN[verdict]} {words}", style=STYLE[verdict])

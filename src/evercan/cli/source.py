@@ -1,0 +1,70 @@
+"""Where overviews come from: an engine, its evercan, and the way to its host."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from evercan.cli.engine import Engine, Plugin
+from evercan.cli.host import Host
+from evercan.cli.overview import Overview, overview
+from evercan.cli.reach import Wish, choose, host_of, socket_of
+
+
+class Source:
+    """Asks again and again. What breaks is for the caller to close and to open anew."""
+
+    def __init__(self, wish: Wish) -> None:
+        """Connect.
+
+        Raises:
+            CliError: there is no engine, no enabled evercan, or no way to its host.
+        """
+        with ExitStack() as stack:
+            self._wish = wish
+            self.engine = Engine(wish.engine)
+            stack.callback(self.engine.close)
+            self._plugins = choose(self.engine.plugins(), wish.plugin)
+            self.host: Host = stack.enter_context(host_of(self.engine, wish))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """Nothing is left to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Clear away what led to the host."""
+        self._stack.close()
+
+    def look(self) -> list[Overview]:
+        """Ask the engine and each evercan on it.
+
+        Raises:
+            CliError: one of them cannot be asked.
+        """
+        self._plugins = choose(self.engine.plugins(), self._wish.plugin)
+        return [self._one(each) for each in self._plugins]
+
+    def _one(self, plugin: Plugin) -> Overview:
+        status = socket_of(plugin, self.host, self._wish).get("/status")
+        return overview(plugin.name, self.engine.networks(plugin.name), status)
+
+
+def look(wish: Wish) -> list[Overview]:
+    """Look once.
+
+    Raises:
+        CliError: the engine or a plugin cannot be asked.
+    """
+    with Source(wish) as source:
+        return source.look()

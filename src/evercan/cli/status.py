@@ -1,0 +1,167 @@
+"""``evercan status``: networks, buses and members as a page of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from evercan.cli import words
+from evercan.cli.overview import MemberView, NetworkView, Overview, Trouble, Verdict, worst
+from evercan.cli.show import SIGN, STYLE, verdict_text
+
+HEALTHY, UNHEALTHY = 0, 1
+"""Exit statuses of ``evercan status``."""
+
+_KINDS = {"virtual": "virtual", "physical": "CAN controller"}
+
+
+def exit_status(overviews: Sequence[Overview]) -> int:
+    """Unhealthy is whatever fails; what only deserves a look is not."""
+    fails = worst([each.verdict for each in overviews]) is Verdict.FAIL
+    return UNHEALTHY if fails else HEALTHY
+
+
+def document(overviews: Sequence[Overview]) -> dict[str, Any]:
+    """Write overviews for machines."""
+    return {
+        "schema": 1,
+        "plugins": [{**asdict(each), "verdict": each.verdict} for each in overviews],
+    }
+
+
+def page(overviews: Sequence[Overview]) -> RenderableType:
+    """Write overviews for people."""
+    parts: list[RenderableType] = []
+    for each in overviews:
+        parts += [Text(), *_plugin(each)]
+    return Group(*parts[1:])
+
+
+def _plugin(seen: Overview) -> Iterator[RenderableType]:
+    yield title(seen)
+    if not seen.networks:
+        yield Text()
+        yield Text(
+            f"  No networks yet: docker network create -d {seen.plugin} --ipam-driver null "
+            "-o vxcan.peer=can NAME"
+        )
+    for each in seen.networks:
+        yield Text()
+        yield heading(each)
+        if each.members:
+            yield Padding(_members(each), (0, 0, 0, 2), expand=False)
+        if frames := ", ".join(_frames(each)):
+            yield Padding(Text(f"frames: {frames}", style="dim"), (0, 0, 0, 2), expand=False)
+        yield from (
+            Padding(_trouble(one), (0, 0, 0, 2), expand=False) for one in all_troubles(each)
+        )
+        if each.recovered_at is not None:
+            yield Padding(Text(recovery(each, seen.now), style="dim"), (0, 0, 0, 2), expand=False)
+    named = {one for each in seen.networks for one in all_troubles(each)}
+    left = [each for each in seen.troubles if each not in named]
+    if left:
+        yield Text()
+        yield from map(_trouble, left)
+
+
+def title(seen: Overview) -> Text:
+    """The plugin in one line."""
+    members = sum(len(each.members) for each in seen.networks)
+    state = "healthy" if seen.verdict is Verdict.OK else "unhealthy"
+    if seen.verdict is Verdict.WARN:
+        state = "needs a look"
+    line = Text(seen.plugin, style="bold")
+    if seen.version:
+        line.append(f" {seen.version}", style="dim")
+    line.append("  ")
+    line.append_text(verdict_text(seen.verdict, state))
+    facts = [
+        words.number_of(len(seen.networks), "network"),
+        words.number_of(members, "member"),
+    ]
+    if seen.recovery:
+        facts.append(f"recovery {seen.recovery}")
+    if seen.started is not None and seen.now is not None:
+        facts.append(f"up {words.span(seen.now - seen.started)}")
+    line.append(f"  {', '.join(facts)}", style="dim")
+    return line
+
+
+def heading(network: NetworkView) -> Text:
+    """A network and its bus in one line."""
+    line = Text()
+    line.append(network.name, style="bold cyan")
+    if network.bus:
+        line.append(f"  {network.bus}", style="bold")
+        line.append(f" ({_KINDS.get(network.kind, network.kind)})", style="dim")
+    line.append("  ")
+    line.append_text(verdict_text(network.bus_verdict, network.state))
+    facts = [words.number_of(len(network.members), "member")]
+    bitrate = network.controller.get("bitrate")
+    if bitrate:
+        facts.append(f"{bitrate / 1000:g} kbit/s")
+    line.append(f"  {', '.join(facts)}", style="dim")
+    return line
+
+
+def _frames(network: NetworkView) -> Iterator[str]:
+    if network.to_bus is not None:
+        yield f"{words.count(network.to_bus)} to {network.bus}"
+    if network.from_bus is not None:
+        yield f"{words.count(network.from_bus)} from it to members"
+    if network.dropped:
+        yield f"{words.count(network.dropped)} dropped"
+
+
+def recovery(network: NetworkView, now: float | None) -> str:
+    """When a network was last mended, and what was."""
+    if network.recovered_at is None:
+        return ""
+    ago = "" if now is None else f" {words.span(now - network.recovered_at)} ago"
+    return f"mended{ago}: {network.recovery or 'the plugin does not say what'}"
+
+
+def all_troubles(network: NetworkView) -> Iterator[Trouble]:
+    """Yield what is wrong with a bus, then with its members."""
+    yield from network.troubles
+    for each in network.members:
+        yield from each.troubles
+
+
+def _trouble(trouble: Trouble) -> RenderableType:
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_row(
+        Text(SIGN[Verdict.FAIL], style=STYLE[Verdict.FAIL]), Text(trouble.text, style="red")
+    )
+    return row
+
+
+def _members(network: NetworkView) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("container", overflow="fold", min_width=14)
+    table.add_column("on the host", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for name in ("sent", "received", "dropped"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in network.members:
+        table.add_row(*_row(each))
+    return table
+
+
+def _row(member: MemberView) -> Iterator[Text]:
+    yield Text(member.container)
+    yield Text(member.host_end or words.NOTHING, style="dim")
+    yield verdict_text(member.verdict, member.state)
+    yield Text(words.count(member.sent))
+    yield Text(words.count(member.received))
+    dropped = Text(words.count(member.dropped))
+    if member.dropped:
+        dropped.stylize("yellow")
+    yield dropped

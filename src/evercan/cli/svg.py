@@ -1,0 +1,211 @@
+"""The topology as an SVG picture; pure.
+
+A bus is a line, as on the bench: its interface at the head, members hanging off
+it above and below, an end at each end. A long line goes on in the next row, in
+the other direction. Six columns are read on paper as on a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from evercan.cli import words
+from evercan.cli.overview import MemberView, Verdict
+from evercan.cli.topology import Bus
+
+_COLUMNS = 6
+_BOX_W, _BOX_H, _GAP = 170, 60, 14
+_HEAD_W, _HEAD_H = 186, 78
+_STUB = 22
+_MARGIN = 28
+_TITLE = 34
+_PITCH = 2 * (_BOX_H + _STUB) + 22
+_LEFT = _MARGIN + _HEAD_W + 40
+_TURN = 20
+_FIT = 18
+"""Characters of a name that fit into a box; the whole name is the box's tooltip."""
+
+_STYLE = """
+text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif; }
+.title { font-size: 17px; font-weight: 600; } .name { font-size: 13px; font-weight: 600; }
+.mono { font-family: 'JetBrains Mono', 'DejaVu Sans Mono', Consolas, monospace; font-size: 11px; }
+.paper { fill: #ffffff; } .ink { fill: #1f2933; } .soft { fill: #64748b; }
+.card { fill: #f8fafc; stroke: #cbd5e1; } .head { fill: #eef2f7; }
+.wire { stroke: #475569; stroke-width: 4; fill: none; stroke-linecap: round; }
+.knot { fill: #475569; }
+.ok { stroke: #2f9e44; } .warn { stroke: #d9820b; } .fail { stroke: #dc2f2f; }
+.ok-fill { fill: #2f9e44; } .warn-fill { fill: #b86e00; } .fail-fill { fill: #dc2f2f; }
+@media (prefers-color-scheme: dark) {
+.paper { fill: #14181f; } .ink { fill: #e5e9f0; } .soft { fill: #94a3b8; }
+.card { fill: #1e2530; stroke: #3b4656; } .head { fill: #273142; }
+.wire { stroke: #94a3b8; } .knot { fill: #94a3b8; } }
+"""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One stretch of a bus: its height on the paper, and who hangs on it."""
+
+    y: int
+    members: Sequence[MemberView]
+    backwards: bool
+
+    @property
+    def columns(self) -> int:
+        return (len(self.members) + 1) // 2
+
+
+def svg(shown: Sequence[Bus]) -> str:
+    """Draw buses below each other."""
+    layouts = []
+    y = _MARGIN
+    for bus in shown:
+        rows = _rows(bus, y + _TITLE)
+        layouts.append((bus, y, rows))
+        y = rows[-1].y + _half(rows[-1]) + _MARGIN + 8
+    columns = max((row.columns for *_, rows in layouts for row in rows), default=0)
+    width = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
+    height = max(y, 120)
+    picture = ET.Element(
+        "svg",
+        xmlns="http://www.w3.org/2000/svg",
+        width=str(width),
+        height=str(height),
+        viewBox=f"0 0 {width} {height}",
+        role="img",
+    )
+    ET.SubElement(picture, "title").text = "CAN buses and their members"
+    ET.SubElement(picture, "style").text = _STYLE
+    _shape(picture, "rect", "paper", width=width, height=height)
+    for bus, top, rows in layouts:
+        _draw_bus(picture, bus, top, rows, max(row.columns for row in rows))
+    if not shown:
+        _text(picture, _MARGIN, 64, "No CAN network yet", "title ink")
+    ET.indent(picture)
+    return ET.tostring(picture, encoding="unicode") + "\n"
+
+
+def _half(row: _Row) -> int:
+    """Height of a row below its line."""
+    return _STUB + _BOX_H if len(row.members) > 1 else _HEAD_H // 2
+
+
+def _rows(bus: Bus, top: int) -> list[_Row]:
+    """Spread a bus's members evenly over as many rows as they need."""
+    members = [member for _, member in bus.members]
+    number = max(1, -(-len(members) // (2 * _COLUMNS)))
+    each = -(-len(members) // number)
+    above = _STUB + _BOX_H if members else _HEAD_H // 2
+    return [
+        _Row(
+            top + above + row * _PITCH,
+            members[row * each : (row + 1) * each],
+            backwards=row % 2 == 1,
+        )
+        for row in range(number)
+    ]
+
+
+def _draw_bus(picture: ET.Element, bus: Bus, top: int, rows: Sequence[_Row], columns: int) -> None:
+    title = _text(picture, _MARGIN, top + 14, " + ".join(bus.networks), "title ink")
+    counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10"})
+    counted.set("style", "font-size: 12px; font-weight: 400")
+    counted.text = words.number_of(len(bus.members), "member")
+    right = _LEFT + max(columns, 1) * (_BOX_W + _GAP)
+    path, end = _line(rows, right)
+    _shape(picture, "path", "wire", d=path)
+    _shape(picture, "circle", "knot", cx=end[0], cy=end[1], r=6)
+    for row in rows:
+        for place, member in enumerate(row.members):
+            column = place // 2
+            if row.backwards:
+                column = columns - 1 - column
+            _draw_member(picture, member, _LEFT + column * (_BOX_W + _GAP), row.y, place % 2 == 0)
+    if not bus.members:
+        _text(picture, _LEFT + 16, rows[0].y - 14, "no container has joined yet", "soft")
+    _draw_head(picture, bus, rows[0].y)
+
+
+def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
+    """Lay the wire through all rows; return its path and where it ends."""
+    left, turned = _LEFT - _TURN, right + _TURN - _GAP
+    x, y = _MARGIN + _HEAD_W, rows[0].y
+    path = f"M {x} {y}"
+    for number, row in enumerate(rows):
+        last = number == len(rows) - 1
+        if last:
+            across = max(1, row.columns) * (_BOX_W + _GAP)
+            x = right - _GAP - across if row.backwards else _LEFT + across
+            path += f" H {x}"
+        else:
+            x = left if row.backwards else turned
+            bend = 10 if not row.backwards else -10
+            path += (
+                f" H {x - bend} q {bend} 0 {bend} 10 V {rows[number + 1].y - 10} q 0 10 {-bend} 10"
+            )
+        y = row.y
+    return path, (x, y)
+
+
+def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
+    group = ET.SubElement(picture, "g")
+    ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {bus.state}"
+    top = y - _HEAD_H // 2
+    box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": _HEAD_H, "rx": 12}
+    _shape(group, "rect", f"head {bus.verdict}", **box, stroke_width=2)
+    _text(group, _MARGIN + 14, top + 27, bus.interface, "name ink mono").set(
+        "style", "font-size: 15px"
+    )
+    _text(group, _MARGIN + 14, top + 47, _cut(bus.caption, 26), "soft")
+    _text(group, _MARGIN + 14, top + 64, _cut(bus.state, 26), f"{bus.verdict}-fill")
+
+
+def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, above: bool) -> None:
+    group = ET.SubElement(picture, "g")
+    told = [member.container, member.host_end, member.state, *(t.text for t in member.troubles)]
+    ET.SubElement(group, "title").text = "\n".join(filter(None, told))
+    top = line - _STUB - _BOX_H if above else line + _STUB
+    middle = x + _BOX_W // 2
+    near = top + _BOX_H if above else top
+    whole = member.verdict is Verdict.OK and member.host_end
+    dashes = {} if whole else {"stroke_dasharray": "4 5"}
+    _shape(
+        group,
+        "path",
+        str(member.verdict),
+        d=f"M {middle} {line} V {near}",
+        stroke_width=2.5,
+        **dashes,
+    )
+    _shape(group, "circle", "knot", cx=middle, cy=line, r=4.5)
+    _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8)
+    _shape(
+        group, "rect", f"{member.verdict}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2
+    )
+    _text(group, x + 14, top + 20, _cut(member.container), "name ink")
+    if member.verdict is Verdict.OK:
+        _text(group, x + 14, top + 36, member.host_end or member.state, "mono soft")
+    else:
+        _text(group, x + 14, top + 36, member.state, f"{member.verdict}-fill")
+    if member.sent is not None and member.received is not None:
+        figures = f"↑ {words.rate(member.sent)}  ↓ {words.rate(member.received)}"
+        if member.sent < 10_000 and member.received < 10_000:
+            figures = f"↑ {words.count(member.sent)}  ↓ {words.count(member.received)}"
+        _text(group, x + 14, top + 51, figures, "soft").set("style", "font-size: 11px")
+
+
+def _cut(text: str, most: int = _FIT) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _shape(parent: ET.Element, tag: str, style: str, **attributes: object) -> ET.Element:
+    named = {key.replace("_", "-"): str(value) for key, value in attributes.items()}
+    return ET.SubElement(parent, tag, {"class": style, **named})
+
+
+def _text(parent: ET.Element, x: int, y: int, text: str, style: str) -> ET.Element:
+    element = ET.SubElement(parent, "text", {"class": style, "x": str(x), "y": str(y)})
+    element.text = text
+    return element

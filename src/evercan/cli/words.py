@@ -1,0 +1,47 @@
+"""Figures and times as people read them; pure."""
+
+from __future__ import annotations
+
+NOTHING = "-"
+"""What is not known."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def count(number: int | None) -> str:
+    """Write a number of frames, with a comma at each thousand."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def rate(a_second: float | None) -> str:
+    """Write frames a second, in at most 5 characters up to 9.9 million."""
+    if a_second is None:
+        return NOTHING
+    if a_second < 0.05:
+        return "0"
+    if a_second < 9.95:
+        return f"{a_second:.1f}"
+    if a_second < 999.5:
+        return f"{a_second:.0f}"
+    if a_second < 9_950:
+        return f"{a_second / 1e3:.1f}k"
+    if a_second < 999_500:
+        return f"{a_second / 1e3:.0f}k"
+    return f"{a_second / 1e6:.1f}M"
+
+
+def span(seconds: float) -> str:
+    """Write a length of time in its largest fitting unit."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < 2 * _DAY:
+        return f"{whole // _HOUR} h"
+    return f"{whole // _DAY} days"
+
+
+def number_of(number: int, thing: str) -> str:
+    """Write ``1 member``, ``3 members``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

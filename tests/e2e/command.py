@@ -1,0 +1,58 @@
+"""``evercan`` as a person on this machine would run it against the testbed's engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import evercan
+
+if TYPE_CHECKING:
+    from lab.testbed import Testbed
+
+_PATIENCE = 90
+"""Seconds; the container that leads to the lab's host starts in 5 under emulation."""
+
+
+class Command:
+    """The command, with DOCKER_HOST for the testbed."""
+
+    def __init__(self, testbed: Testbed) -> None:
+        self.environment = {
+            **os.environ,
+            "DOCKER_HOST": testbed.docker_host,
+            "PYTHONPATH": str(Path(evercan.__file__).parents[1]),
+            "COLUMNS": "80",
+        }
+
+    @staticmethod
+    def line(*arguments: str) -> list[str]:
+        """Return the words that run it."""
+        return [sys.executable, "-m", "evercan.cli", *arguments]
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run it; return the exit status and what it said."""
+        ended = subprocess.run(
+            self.line(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+        told = ended.stdout + ended.stderr
+        assert "Traceback" not in told, told
+        return ended.returncode, told
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it; its output comes through pipes."""
+        return subprocess.Popen(
+            self.line(*arguments),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )

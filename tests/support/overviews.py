@@ -1,0 +1,109 @@
+"""Status documents and what the engine lists beside them, as both would have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evercan.cli.engine import Member, Network
+from evercan.cli.overview import Overview, overview
+from tests.support.engine import engine_id
+
+NOW = 1_790_000_100.0
+
+NAMES = (
+    "dashboard",
+    "gateway",
+    "logger",
+    "abs-controller",
+    "engine-control-unit",
+    "body-computer",
+    "airbag",
+    "steering-angle-sensor",
+    "climate",
+    "telematics-unit-with-a-very-long-name",
+    "battery",
+    "charger",
+)
+
+
+def container_name(number: int) -> str:
+    """Return the name of the n-th container; there is no end of them."""
+    turn, place = divmod(number, len(NAMES))
+    return NAMES[place] if not turn else f"{NAMES[place]}-{turn + 1}"
+
+
+def endpoint_document(name: str, number: int = 0, **more: Any) -> dict[str, Any]:
+    """An endpoint in ``GET /status``; all is well with it unless told otherwise."""
+    endpoint = engine_id(name)
+    return {
+        "endpoint": endpoint,
+        "phase": "joined",
+        "host_end": f"vxcan{endpoint[:8]}",
+        "present": True,
+        "up": True,
+        "altname": None,
+        "frames": {"sent": 120 * number, "received": 4000 + number, "dropped": 0, "deleted": 0},
+        **more,
+    }
+
+
+def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any) -> dict[str, Any]:
+    """A network in ``GET /status``; all is well with it unless told otherwise."""
+    nothing = {"handled": 0, "dropped": 0, "deleted": 0}
+    return {
+        "network": engine_id(name),
+        "bus": bus,
+        "kind": "virtual",
+        "owns_bus": True,
+        "present": True,
+        "up": True,
+        "peer_prefix": "can",
+        "frames": {
+            "from_bus": {**nothing, "handled": 1200},
+            "to_bus": {**nothing, "handled": 34567},
+            "between_members": {**nothing, "handled": 456},
+        },
+        "last_recovery": None,
+        "controller": None,
+        "endpoints": [endpoint_document(container_name(each), each) for each in range(members)],
+        **more,
+    }
+
+
+def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The whole of ``GET /status``."""
+    reasons = more.get("reasons", [])
+    return {
+        "schema": 1,
+        "version": "0.1.0",
+        "healthy": not reasons,
+        "health_status": 503 if reasons else 200,
+        "reasons": reasons,
+        "boot": "b",
+        "started": NOW - 7200,
+        "now": NOW,
+        "recovery": "auto",
+        "health_interval": 30.0,
+        "networks": list(networks),
+        **more,
+    }
+
+
+def listed(name: str, members: int, **options: str) -> Network:
+    """The same network as the engine lists it."""
+    names = map(container_name, range(members))
+    return Network(
+        engine_id(name),
+        name,
+        options,
+        tuple(Member(each, engine_id(each), {}, f"id-of-{each}") for each in names),
+    )
+
+
+def seen(members: int, name: str = "powertrain", **more: Any) -> Overview:
+    """An overview of one network; ``more`` goes into the status document."""
+    return overview(
+        "evercan:latest",
+        [listed(name, members)],
+        status_document(network_document(name, members), **more),
+    )
