@@ -11,7 +11,7 @@ import re
 from evercan.controller import written
 from evercan.errors import OptionError
 from evercan.model import BusKind, Declared, Link, Network, Observed
-from evercan.options import DEV, KIND, NetworkOptions, refuse_on_virtual
+from evercan.options import AUTO, DEV, KIND, NetworkOptions, refuse_on_virtual
 
 _LIKE_HARDWARE = re.compile(r"(can|slcan)[0-9]+")
 
@@ -78,21 +78,21 @@ def _kind(options: NetworkOptions, link: Link | None, others: list[Network]) -> 
             remedy += f", or leave {KIND} out"
         raise OptionError(
             KIND,
-            asked or recorded,
+            str(asked or AUTO),
             f"the host's interface {bus} is a {kind}, no controller",
             f"{remedy}; evercan waits for a controller that is absent",
         )
     if asked is BusKind.VIRTUAL and BusKind.PHYSICAL in (found, recorded):
         raise OptionError(
             KIND,
-            asked,
+            str(asked),
             f"{bus} is a CAN controller",
             f"choose another vxcan.dev or vxcan.id, or set {KIND}=physical",
         )
     if asked is BusKind.PHYSICAL and recorded is BusKind.VIRTUAL:
         raise OptionError(
             KIND,
-            asked,
+            str(asked),
             f"network {others[0].id[:12]} has {bus} as a virtual bus",
             "remove that network first",
         )

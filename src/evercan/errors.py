@@ -32,6 +32,17 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+def symbol(code: int) -> str:
+    """Name an errno as ``errno.h`` does."""
+    # Two names have one number, and the other is not the kernel's.
+    return "EOPNOTSUPP" if code == errno_names.EOPNOTSUPP else errno_names.errorcode.get(code, "?")
+
+
+def spelled(code: int) -> str:
+    """Write what an errno means."""
+    return os.strerror(code)
+
+
 class EvercanError(Exception):
     """The root: its text is fit for the person who typed the command."""
 
@@ -85,8 +96,7 @@ class KernelError(EvercanError):
 
     def __init__(self, doing: str, code: int, remedy: str) -> None:
         """Say what was being done, with the interface's name in it."""
-        symbol = errno_names.errorcode.get(code, str(code))
-        super().__init__(f"{doing}: {os.strerror(code)} ({symbol}); {remedy}")
+        super().__init__(f"{doing}: {spelled(code)} ({symbol(code)}); {remedy}")
         self.code = code
 
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from evercan.controller_view import families
 from evercan.model import RuleCount
 from evercan.reconciler import Snapshot
 
@@ -76,6 +77,7 @@ class _Moment(Collector):
             "evercan_state_writes", "Times the state file was written.", value=self._snapshot.writes
         )
         yield self._frames()
+        yield from families(self._snapshot.controllers)
 
     def _members(self) -> Iterator[Metric]:
         declared = self._snapshot.state.declared

@@ -20,6 +20,7 @@ from evercan.controller import Controller
 from evercan.errors import EvercanError
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
+from evercan.losses import Losses, buses
 from evercan.model import Declared, Observed, Rule, RuleCount
 from evercan.plan import Plan, Problem, make_plan
 from evercan.refusals import Declined, explain
@@ -112,6 +113,7 @@ class Reconciler:
         self._saved = Declared()
         self._sandboxes = Sandboxes()
         self._declined = Declined()
+        self._losses = Losses()
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
@@ -168,6 +170,16 @@ class Reconciler:
             steps=dict(self.steps_taken),
             writes=self._store.writes,
         )
+
+    def look_for_losses(self) -> None:
+        """Tell of frames that controllers could not take, if any bus is one.
+
+        Raises:
+            KernelError: the kernel cannot be looked at.
+        """
+        declared, observed = self.state.declared, self.state.observed
+        if buses(declared, observed):
+            self._losses.look(declared, observed, self._kernel.rule_counts())
 
     def _controllers(self) -> dict[str, Controller]:
         """Look at each bus that is a controller, closely."""

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from evercan.errors import ModuleMissing
+from evercan.errors import ModuleMissing, spelled, symbol
 from evercan.model import Observed
 from evercan.plan import Plan
 from evercan.steps import ConfigureBus, Failure, MakeBus, MakePair, Step
@@ -28,9 +28,8 @@ def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem
     text = f"could not {step} although the kernel accepted it"
     kind = Trouble.BUS_SETTINGS if isinstance(step, ConfigureBus) else Trouble.REFUSED
     if failure is not None:
-        symbol = errno.errorcode.get(failure.code, "?")
-        reason = failure.words or errno.errorcode.get(failure.code, str(failure.code))
-        text = f"could not {step}: {reason.rstrip('.')} ({symbol})"
+        reason = failure.words.rstrip(".") or spelled(failure.code)
+        text = f"could not {step}: {reason} ({symbol(failure.code)})"
         if failure.code == errno.EOPNOTSUPP and isinstance(step, MakeBus | MakePair):
             kind = Trouble.MODULE_MISSING
             text = str(ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan"))

@@ -59,6 +59,10 @@ class Turns:
         """Take a turn that nobody asked for: mend what has drifted."""
         await self.change(lambda declared, _: declared)
 
+    async def look_for_losses(self) -> None:
+        """Tell of frames that controllers could not take."""
+        await self._in_thread(self._reconciler.look_for_losses)
+
     async def snapshot(self) -> Snapshot:
         """Look at the counters between two turns."""
         return await self._in_thread(self._reconciler.snapshot)

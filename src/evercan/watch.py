@@ -68,6 +68,7 @@ class Watch:
     async def _look(self) -> None:
         try:
             await self._turns.check()
+            await self._turns.look_for_losses()
         except EvercanError as error:
             _log.error("Health check FAILED: %s", error)
             self._healthy = False

@@ -124,7 +124,7 @@ class FakeKernel:
             case MendPair() | ConfigureBus():
                 raise AssertionError(f"to {step} takes several batches")
             case NameEnd(_, _, index, altname):
-                yield partial(self._add_altname, index, altname)
+                yield partial(self.add_altname, index, altname)
             case SetUp(_, _, name):
                 yield partial(self.set_flag, name, up=True)
             case DeleteLink(index, _):
@@ -215,7 +215,7 @@ class FakeKernel:
             named = [] if step.altname is None else [step.altname]
             codes = self._batch(
                 [
-                    *(partial(self._add_altname, end, each) for each in named),
+                    *(partial(self.add_altname, end, each) for each in named),
                     partial(self._move_inside, end, *step.sandbox),
                     partial(self.set_flag, step.host_end, up=True),
                 ]
@@ -259,7 +259,7 @@ class FakeKernel:
             self.alter(index, txqueuelen=settings.txqueuelen)
         return 0
 
-    def _add_altname(self, index: int, name: str) -> int:
+    def add_altname(self, index: int, name: str) -> int:
         if self._where.get(index, -1) is not HOST:
             return errno.ENODEV
         if self._find(name) is not None:
@@ -419,6 +419,8 @@ class FakeKernel:
         """Move an interface back to the host, down, as the engine does after Leave."""
         index = self._find(inside, nsid)
         assert index is not None, f"there is no {inside} in namespace {nsid}"
+        if any(self._find(each) is not None for each in self._links[index].altnames):
+            return  # the kernel refuses (EEXIST), the engine says so in its log and goes on
         self._where[index] = HOST
         self._links[index] = replace(self._links[index], name=name, up=False)
 

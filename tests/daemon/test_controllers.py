@@ -1,0 +1,343 @@
+"""Networks on CAN controllers, through the whole daemon, on a kernel that has some."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from evercan.controller import ControllerSettings, ControllerState
+from evercan.model import LINK_GROUP, BusKind
+from evercan.settings import Recovery
+from evercan.steps import ConfigureBus
+from tests.support.engine import Engine, EngineError, engine_id
+from tests.support.fake_controllers import MCP251XFD
+from tests.support.invariants import assert_exactly_once
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import eventually
+
+NETWORK, OTHER = map(engine_id, ("powertrain", "diagnosis"))
+DASHBOARD, LOGGER = map(engine_id, ("dashboard", "logger"))
+PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000", "restart-ms": "100"}
+SLOW = ControllerSettings(bitrate=250_000)
+
+
+async def reasons(engine: Engine) -> list[tuple[str, str]]:
+    answer = await engine.look("health")
+    return [(each["kind"], each["text"]) for each in answer.document["reasons"]]
+
+
+def bitrate(kernel: SharedKernel, name: str = "can0") -> int:
+    controller = kernel.look().links[name].controller
+    assert controller is not None
+    return controller.timing.bitrate
+
+
+async def settle(plugin: Plugin) -> None:
+    """Ring, and wait until the daemon has looked."""
+    before = plugin.kernel.calls["observe"]
+    plugin.bell.ring()
+    await eventually(lambda: plugin.kernel.calls["observe"] > before)
+    await asyncio.sleep(0.1)
+
+
+async def test_a_controller_is_set_up_and_shared(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    first = await engine.start(NETWORK, DASHBOARD)
+    second = await engine.start(NETWORK, LOGGER)
+    link = kernel.look().links["can0"]
+    assert (link.up, link.group, bitrate(kernel)) == (True, LINK_GROUP, 500_000)
+    assert_exactly_once(kernel.look(), "can0", first.host_end, second.host_end)
+    assert plugin.record.networks[NETWORK].kind is BusKind.PHYSICAL
+    assert await reasons(engine) == []
+    taken = len(kernel.taken)
+    await settle(plugin)
+    await plugin.restart()
+    await settle(plugin)
+    assert len(kernel.taken) == taken  # a second plan is empty, also for the next process
+
+
+async def test_it_is_left_up_when_its_network_goes(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await engine.delete_network(NETWORK)
+    await settle(plugin)
+    assert kernel.look().links["can0"].up
+    # And what evercan set up, evercan may set otherwise.
+    await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "125000"})
+    assert bitrate(kernel) == 125_000
+
+
+async def test_one_that_is_absent_is_waited_for(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK, **PHYSICAL)
+    first = await engine.start(NETWORK, DASHBOARD)
+    second = await engine.start(NETWORK, LOGGER)
+    assert "can0" not in kernel.look().links
+    assert kernel.deliveries(first.host_end) == {second.host_end: 1}
+    ((kind, text),) = await reasons(engine)
+    assert (kind, "the CAN controller can0 is absent" in text) == ("bus-absent", True)
+    await plugin.reboot("boot-2")
+    assert "can0" not in kernel.look().links
+    await engine.sweep_stale_endpoints([first, second])
+    first = await engine.start(NETWORK, engine_id("dashboard again"))
+    kernel.plug("can0")
+    await settle(plugin)
+    assert_exactly_once(kernel.look(), "can0", first.host_end)
+    assert bitrate(kernel) == 500_000
+    assert await reasons(engine) == []
+
+
+async def test_plugged_in_anew_it_is_set_and_wired_anew(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    member = await engine.start(NETWORK, DASHBOARD)
+    for _ in range(3):
+        kernel.delete("can0")
+        await settle(plugin)
+        kernel.plug("can0")
+        await settle(plugin)
+        assert_exactly_once(kernel.look(), "can0", member.host_end)
+        assert bitrate(kernel) == 500_000
+
+
+async def test_what_is_set_is_kept(engine: Engine, kernel: SharedKernel, plugin: Plugin) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    kernel.set_flag("can0", up=False)
+    kernel.set_up_controller("can0", SLOW)
+    await settle(plugin)
+    assert bitrate(kernel) == 500_000
+
+
+async def test_what_the_kernel_makes_of_a_bitrate_is_not_set_again_and_again(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **{**PHYSICAL, "bitrate": "83000"})
+    granted = plugin.record.networks[NETWORK].granted
+    assert granted is not None
+    assert granted.bitrate == bitrate(kernel) != 83_000
+    await settle(plugin)
+    await plugin.restart()
+    await settle(plugin)
+    assert sum(isinstance(each, ConfigureBus) for each in kernel.taken) == 1
+
+
+async def test_somebody_elses_settings_are_left_alone(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    kernel.set_up_controller("can0", SLOW)
+    before = kernel.look()
+    with pytest.raises(EngineError, match=r"bitrate 250000 instead of 500000.*ip link set can0"):
+        await engine.create_network(NETWORK, **PHYSICAL)
+    await settle(plugin)
+    assert kernel.look() == before
+    assert plugin.record.networks == {}
+
+
+async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_has_set(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await plugin.stop()
+    kernel.reboot("boot-2")
+    kernel.plug("can0")
+    kernel.set_up_controller("can0", SLOW)
+    await plugin.start()
+    member = await engine.start(NETWORK, DASHBOARD)
+    assert [kind for kind, _ in await reasons(engine)] == ["bus-settings"]
+    assert kernel.deliveries("can0") == {}
+    kernel.set_flag("can0", up=False)  # the way out that it names
+    await settle(plugin)
+    assert await reasons(engine) == []
+    assert_exactly_once(kernel.look(), "can0", member.host_end)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"bitrate": "3000000", "listen-only": "on"}, r"EINVAL.*5000 to 2666666 bit/s \(sja1000"),
+        ({"fd": "on", "dbitrate": "2000000"}, "EOPNOTSUPP.*no CAN FD"),
+    ],
+)
+async def test_what_a_controller_refuses_comes_back_with_its_limits(
+    engine: Engine,
+    kernel: SharedKernel,
+    plugin: Plugin,
+    more: dict[str, str],
+    words: str,
+) -> None:
+    kernel.plug("can0")
+    before = kernel.look()
+    with pytest.raises(EngineError, match=words):
+        await engine.create_network(NETWORK, **{**PHYSICAL, **more})
+    await settle(plugin)
+    assert kernel.look() == before
+    assert plugin.record.networks == {}
+
+
+async def test_one_of_ours_that_refuses_goes_on_as_it_was(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await engine.delete_network(NETWORK)
+    before = kernel.look().links["can0"]
+    with pytest.raises(EngineError, match="EINVAL"):
+        await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "3000000"})
+    assert kernel.look().links["can0"] == before
+
+
+async def test_an_fd_controller(engine: Engine, kernel: SharedKernel) -> None:
+    kernel.plug("can0", MCP251XFD)
+    fd = {**PHYSICAL, "fd": "on", "dbitrate": "2000000", "dsample-point": "0.8"}
+    await engine.create_network(NETWORK, **fd)
+    controller = kernel.look().links["can0"].controller
+    assert controller is not None
+    assert controller.fd
+    assert (controller.timing.dbitrate, controller.timing.dsample_point) == (2_000_000, 800)
+
+
+async def test_settings_that_were_refused_are_not_tried_at_every_event(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **{**PHYSICAL, "fd": "off"})
+    await plugin.stop()
+    kernel.delete("can0")
+    # Another card under the same name, whose clock makes no such bitrate.
+    kernel.plug("can0")
+    index = kernel.look().links["can0"].index
+    kernel.alter(index, clock=16_000)
+    await plugin.start()
+    for _ in range(3):
+        await settle(plugin)
+    tries = [each for each in kernel.taken if isinstance(each, ConfigureBus)]
+    assert [each.index == index for each in tries] == [False, True]
+    ((kind, text),) = await reasons(engine)
+    assert (kind, "EINVAL" in text) == ("bus-settings", True)
+
+
+async def test_fail_fast_refuses_what_auto_would_wait_for(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(OTHER, **{**PHYSICAL, "id": "1"})
+    await plugin.stop()
+    plugin.recovery = Recovery.FAIL_FAST
+    await plugin.start()
+    with pytest.raises(EngineError, match="can0 is absent"):
+        await engine.create_network(NETWORK, **PHYSICAL)
+    with pytest.raises(EngineError, match="can1 is absent"):
+        await engine.start(OTHER, DASHBOARD)
+    kernel.plug("can1")
+    await settle(plugin)
+    assert not kernel.look().links["can1"].up
+    ((kind, text),) = await reasons(engine)
+    assert kind == "drift"
+    assert "ip link set can1 up type can bitrate 500000 restart-ms 100" in text
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)  # asked for at this moment
+    assert kernel.look().links["can0"].up
+
+
+async def test_a_virtual_bus_with_the_name_of_hardware_is_warned_of(
+    engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    await engine.create_network(NETWORK, dev="can", id="0")
+    assert kernel.look().links["can0"].kind == "vcan"
+    assert "vxcan.kind=physical" in caplog.text
+    caplog.clear()
+    await engine.create_network(OTHER, dev="can", id="1", kind="virtual")
+    assert caplog.text == ""
+
+
+async def test_a_bus_that_is_off_for_good_is_told(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **{**PHYSICAL, "restart-ms": "0"})
+    kernel.alter(kernel.look().links["can0"].index, state=ControllerState.BUS_OFF)
+    await settle(plugin)
+    assert [kind for kind, _ in await reasons(engine)] == ["bus-off"]
+    await engine.start(NETWORK, DASHBOARD)
+
+
+# --- names for people -------------------------------------------------------------------
+
+NAMED = {"vxcan.name": "engine"}
+
+
+async def test_a_name_goes_into_the_container(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    member = await engine.start(NETWORK, DASHBOARD, **NAMED)
+    assert kernel.inside(member.nsid)["vcanp0"].altnames == {"engine"}
+    await settle(plugin)
+    kernel.delete(member.host_end)
+    await settle(plugin)
+    assert kernel.inside(member.nsid)["vcanp0"].altnames == {"engine"}
+    await engine.stop(member)
+
+
+async def test_containers_that_start_at_once_may_have_the_same_name(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+
+    async def start(name: str) -> int:
+        return (await engine.start(NETWORK, engine_id(name), **NAMED)).nsid
+
+    nsids = await asyncio.gather(*(start(f"container {each}") for each in range(5)))
+    for nsid in nsids:
+        assert kernel.inside(nsid)["vcanp0"].altnames == {"engine"}
+
+
+async def test_a_name_that_another_end_keeps_is_refused_in_words(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evercan.driver._NAME_PATIENCE", 0.2)
+    await engine.create_network(NETWORK)
+    await engine.create_endpoint(NETWORK, DASHBOARD, **NAMED)
+    await engine.join(NETWORK, DASHBOARD)  # and the engine never takes it
+    await engine.create_endpoint(NETWORK, LOGGER, **NAMED)
+    with pytest.raises(EngineError, match=r"vxcan\.name='engine'.*vxcan\w{8}p has that name"):
+        await engine.join(NETWORK, LOGGER)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("can7", "the engine may call an interface in the container so, can and a number"),
+        ("eth0", "eth and a number"),
+        ("lo", "the host has an interface"),
+        ("wlan0", "the host has an interface"),
+        ("wifi", "the host has an interface"),
+        ("vcan0", "the host has an interface"),
+    ],
+)
+async def test_a_name_that_clashes_is_refused(
+    engine: Engine, kernel: SharedKernel, name: str, words: str
+) -> None:
+    kernel.make("wlan0", "", is_can=False)
+    assert kernel.add_altname(kernel.look().links["wlan0"].index, "wifi") == 0
+    await engine.create_network(NETWORK)
+    await engine.create_network(OTHER, id="9", peer="can")
+    before = kernel.look()
+    with pytest.raises(EngineError, match=words):
+        await engine.create_endpoint(NETWORK, DASHBOARD, **{"vxcan.name": name})
+    assert kernel.look() == before
