@@ -12,11 +12,11 @@ import uvloop
 
 from evercan import log, status
 from evercan.driver import Driver
+from evercan.durations import Durations
 from evercan.errors import EvercanError
 from evercan.kernel.events import LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
-from evercan.metrics import Metrics
 from evercan.protocol.server import Server
 from evercan.reconciler import Reconciler, mend_everything
 from evercan.restraint import restrained_plan
@@ -28,8 +28,8 @@ from evercan.watch import LinkEventSource, Watch
 _log = logging.getLogger(__name__)
 
 
-def main(bound: socket.socket) -> int:
-    """Serve on a listening unix socket until SIGTERM; return the exit status."""
+def main(bound: int) -> int:
+    """Serve on a listening unix socket, given its descriptor, until SIGTERM; return the status."""
     try:
         settings = read_settings(os.environ)
     except EvercanError as error:
@@ -39,7 +39,7 @@ def main(bound: socket.socket) -> int:
         return 2
     log.set_up(settings.log_level, settings.log_format)
     try:
-        uvloop.run(serve(bound, settings, RtnetlinkKernel(), LinkEvents()))
+        uvloop.run(serve(socket.socket(fileno=bound), settings, RtnetlinkKernel(), LinkEvents()))
     except EvercanError as error:
         _log.error("Cannot start: %s", error)
         return 1
@@ -62,10 +62,12 @@ async def serve(
     fail_fast = settings.recovery is Recovery.FAIL_FAST
     turns = Turns(Reconciler(kernel, store, restrained_plan if fail_fast else mend_everything))
     driver = Driver(turns, patient=not fail_fast)
-    metrics = Metrics()
+    durations = Durations()
 
     async def scrape() -> bytes:
-        return metrics.render(await turns.snapshot())
+        from evercan import metrics  # noqa: PLC0415 - prometheus_client is a tenth of the start
+
+        return metrics.render(await turns.snapshot(), durations)
 
     server = Server(
         driver,
@@ -74,7 +76,7 @@ async def serve(
             "status": lambda: status.status(turns.state),
         },
         scrape,
-        metrics.called,
+        durations.called,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

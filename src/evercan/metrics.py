@@ -9,51 +9,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-from evercan.controller_view import families
+from evercan.controller_metrics import families
+from evercan.durations import BOUNDS, Durations
 from evercan.model import RuleCount
 from evercan.reconciler import Snapshot
 
-_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the latency histogram, seconds."""
 
-
-class Metrics:
-    """The numbers of one daemon."""
-
-    def __init__(self) -> None:
-        """Start all at nothing."""
-        self._calls = CollectorRegistry()
-        self._latency = Histogram(
-            "evercan_call_duration_seconds",
-            "Time to answer the engine's calls, by verb and outcome (ok, refused, failed).",
-            ("verb", "outcome"),
-            buckets=_LATENCIES,
-            registry=self._calls,
-        )
-
-    def called(self, verb: str, outcome: str, seconds: float) -> None:
-        """Count one call of the engine."""
-        self._latency.labels(verb, outcome).observe(seconds)
-
-    def render(self, snapshot: Snapshot) -> bytes:
-        """Write everything in Prometheus' text format."""
-        moment = CollectorRegistry()
-        moment.register(_Moment(snapshot))
-        return generate_latest(self._calls) + generate_latest(moment)
+def render(snapshot: Snapshot, durations: Durations) -> bytes:
+    """Write everything in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Moment(snapshot, durations))
+    return generate_latest(registry)
 
 
 class _Moment(Collector):
     """A snapshot as metric families."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, durations: Durations) -> None:
         self._snapshot = snapshot
+        self._durations = durations
 
     def collect(self) -> Iterator[Metric]:
+        yield self._calls()
         state = self._snapshot.state
         yield GaugeMetricFamily(
             "evercan_healthy", "1 when every bus is whole.", value=float(not state.problems)
@@ -78,6 +66,18 @@ class _Moment(Collector):
         )
         yield self._frames()
         yield from families(self._snapshot.controllers)
+
+    def _calls(self) -> Metric:
+        family = HistogramMetricFamily(
+            "evercan_call_duration_seconds",
+            "Time to answer the engine's calls, by verb and outcome (ok, refused, failed).",
+            labels=("verb", "outcome"),
+        )
+        bounds = [*map(str, BOUNDS), "+Inf"]
+        for labels, histogram in self._durations.by_call.items():
+            totals = accumulate(histogram.counts)
+            family.add_metric(labels, list(zip(bounds, totals, strict=True)), histogram.seconds)
+        return family
 
     def _members(self) -> Iterator[Metric]:
         declared = self._snapshot.state.declared

@@ -120,8 +120,11 @@ def test_bad_settings_end_it_with_status_2_and_are_all_told(tmp_path: Path) -> N
 
 
 async def test_it_listens_before_it_has_loaded_anything_heavy(tmp_path: Path) -> None:
-    sentinel = tmp_path / "aiohttp.py"
-    sentinel.write_text("import time\ntime.sleep(60)\n")
+    heavy = tmp_path / "aiohttp"
+    heavy.mkdir()
+    (heavy / "__init__.py").touch()
+    for each in ("web_exceptions", "web_request", "web_response", "web_server"):
+        (heavy / f"{each}.py").write_text("import time\ntime.sleep(60)\n")
     with running(tmp_path, PYTHONPATH=f"{tmp_path}:{SOURCE}") as process:
         for _ in range(400):
             with suppress(FileNotFoundError, ConnectionRefusedError):

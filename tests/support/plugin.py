@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 from evercan.__main__ import bind
@@ -35,7 +36,7 @@ class Plugin:
             recovery=self.recovery,
         )
         self._running = asyncio.create_task(
-            serve(bind(str(self.socket)), settings, self.kernel, self.bell)
+            serve(socket.socket(fileno=bind(str(self.socket))), settings, self.kernel, self.bell)
         )
         await asyncio.sleep(0)
 

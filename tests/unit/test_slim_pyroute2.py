@@ -67,9 +67,20 @@ def test_the_stand_in_is_the_package_without_its_contents() -> None:
     seen = run(
         "from evercan.kernel.slim_pyroute2 import load_ifinfmsg\n"
         "load_ifinfmsg()\n"
-        "print(hasattr(sys.modules['pyroute2'], 'IPRoute'))\n"
+        "print('IPRoute' in vars(sys.modules['pyroute2']))\n"
     )
     assert seen == "False\n"
+
+
+def test_it_becomes_the_whole_package_for_whoever_asks_for_more() -> None:
+    seen = run(
+        "from evercan.kernel.slim_pyroute2 import load_ifinfmsg\n"
+        "codec = load_ifinfmsg()\n"
+        "from pyroute2 import IPRoute\n"
+        "from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg\n"
+        "print(IPRoute.__name__, ifinfmsg is codec)\n"
+    )
+    assert seen == "IPRoute True\n"
 
 
 def test_a_pyroute2_that_is_loaded_already_is_used_as_it_is() -> None:

@@ -11,11 +11,11 @@ from itertools import count
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from evercan.driver import Driver
 from evercan.errors import EvercanError, RequestError, SettingsError
 from evercan.log import about, call_id
+from evercan.protocol import web
 from evercan.protocol.routes import Routes, Verb
 
 BOUND = 9.0
@@ -24,7 +24,6 @@ BOUND = 9.0
 _FAREWELL = 5.0
 """Seconds that connections have to end in: the engine kills a plugin 10 s after SIGTERM."""
 
-_MAX_BODY = 1 << 20
 CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
 
@@ -60,26 +59,17 @@ class Server:
         self._calls = count(1)
         self._called = called
         self._scrape = scrape
-        application = web.Application(client_max_size=_MAX_BODY)
+        pages: dict[tuple[str, str], web.Handler] = {("GET", "/metrics"): self._metrics}
         for name, verb in Routes(driver).by_path().items():
-            application.router.add_post(f"/{name}", self._call_handler(name, verb))
+            pages["POST", f"/{name}"] = self._call_handler(name, verb)
         for path, view in views.items():
-            application.router.add_get(f"/{path}", self._view_handler(view))
-        application.router.add_get("/metrics", self._metrics)
-        application.router.add_route("*", "/{path:.*}", _unknown)
-        self._runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=_FAREWELL
-        )
-        public = web.Application()
-        public.router.add_get("/metrics", self._metrics)
-        self._public = web.AppRunner(
-            public, access_log=None, handle_signals=False, shutdown_timeout=_FAREWELL
-        )
+            pages["GET", f"/{path}"] = self._view_handler(view)
+        self._pages = web.Pages(pages, _unknown)
+        self._public = web.Pages({("GET", "/metrics"): self._metrics}, _unknown)
 
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
-        await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        await self._pages.start(bound)
 
     async def publish_metrics(self, host: str, port: int) -> None:
         """Serve the metrics, and nothing else, on a TCP address.
@@ -87,9 +77,8 @@ class Server:
         Raises:
             SettingsError: the address cannot be bound.
         """
-        await self._public.setup()
         try:
-            await web.TCPSite(self._public, host, port).start()
+            await self._public.publish(host, port)
         except OSError as error:
             raise SettingsError(
                 [f"EVERCAN_METRICS={host}:{port} cannot be bound ({error.strerror}); give another"]
@@ -97,15 +86,15 @@ class Server:
 
     async def close(self) -> None:
         """Answer what is under way and stop."""
-        await self._public.cleanup()
-        await self._runner.cleanup()
+        await self._public.close(_FAREWELL)
+        await self._pages.close(_FAREWELL)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(
             body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
         )
 
-    def _call_handler(self, name: str, verb: Verb) -> Callable[[web.Request], Any]:
+    def _call_handler(self, name: str, verb: Verb) -> web.Handler:
         short = name.rpartition(".")[2]
 
         async def handle(request: web.Request) -> web.Response:
@@ -142,7 +131,7 @@ class Server:
         return handle
 
     @staticmethod
-    def _view_handler(view: View) -> Callable[[web.Request], Any]:
+    def _view_handler(view: View) -> web.Handler:
         async def handle(_: web.Request) -> web.Response:
             status, document = view()
             return _answer(status, document)

@@ -1,0 +1,102 @@
+"""What is loaded before the first answer: the start is as fast as that list is short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+# What a server on a unix socket never needs, or not before it has answered; and which of
+# our requirements would have loaded it.
+NOT_AT_START = {
+    "aiohttp.client": "aiohttp's __init__",
+    "aiohttp.connector": "aiohttp's __init__",
+    "aiohttp.resolver": "aiohttp's __init__",
+    "aiohttp.tracing": "aiohttp's __init__",
+    "aiohttp.web": "aiohttp.web",
+    "aiohttp.web_urldispatcher": "aiohttp.web",
+    "aiosignal": "aiohttp's __init__",
+    "http.server": "prometheus_client",
+    "prometheus_client": "evercan.metrics",
+    "pyroute2": "evercan.kernel.links",
+    "pyroute2.netlink": "pyroute2's __init__",
+    "wsgiref": "prometheus_client",
+}
+MODULES = 310
+"""Modules of others that Python 3.11 to 3.13 load, the standard library's among them."""
+
+
+def run(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def loaded() -> list[str]:
+    return run("import evercan.daemon; print(*sys.modules)")
+
+
+@pytest.mark.parametrize("module", NOT_AT_START)
+def test_what_can_wait_is_not_loaded(loaded: list[str], module: str) -> None:
+    assert module not in loaded, f"it comes with {NOT_AT_START[module]}"
+
+
+def test_the_list_is_short(loaded: list[str]) -> None:
+    assert "aiohttp.web_server" in loaded
+    assert len([each for each in loaded if not each.startswith("evercan")]) <= MODULES
+
+
+def test_binding_takes_no_module_that_the_interpreter_has_not_loaded_itself() -> None:
+    seen = run(
+        "before = set(sys.modules); import evercan.__main__; print(*set(sys.modules) - before)"
+    )
+    assert set(seen) <= {"evercan", "evercan.__main__", "_socket", "gc"}
+
+
+def test_aiohttp_becomes_whole_for_whoever_asks_for_more() -> None:
+    seen = run(
+        "from evercan.protocol import web\n"
+        "import aiohttp\n"
+        "print('ClientSession' in vars(aiohttp), aiohttp.ClientSession.__name__)\n"
+        "from aiohttp import web as whole\n"
+        "print(whole.Response is web.Response, aiohttp.__version__ > '3')\n"
+    )
+    assert seen == ["False", "ClientSession", "True", "True"]
+
+
+def test_an_aiohttp_that_is_loaded_already_is_used_as_it_is() -> None:
+    seen = run(
+        "import aiohttp\n"
+        "from evercan.protocol import web\n"
+        "print(sys.modules['aiohttp'] is aiohttp, hasattr(aiohttp, 'ClientSession'))\n"
+    )
+    assert seen == ["True", "True"]
+
+
+def test_a_module_that_is_not_there_is_still_not_there() -> None:
+    seen = run(
+        "from evercan.protocol import web\n"
+        "import aiohttp\n"
+        "print(hasattr(aiohttp, 'nothing_of_the_kind'))\n"
+    )
+    assert seen == ["False"]
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    seen = run(
+        "from evercan import side_door\n"
+        "try:\n    side_door.enter('not_installed')\n"
+        "except ModuleNotFoundError as error:\n    print(error.name)\n"
+    )
+    assert seen == ["not_installed"]
