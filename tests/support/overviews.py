@@ -89,9 +89,9 @@ def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def listed(name: str, members: int, **options: str) -> Network:
-    """The same network as the engine lists it."""
-    names = map(container_name, range(members))
+def listed(name: str, members: int, *, first: int = 0, **options: str) -> Network:
+    """The same network as the engine lists it; its containers from the ``first`` name on."""
+    names = map(container_name, range(first, first + members))
     return Network(
         engine_id(name),
         name,

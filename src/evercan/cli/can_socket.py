@@ -33,7 +33,7 @@ def frames() -> Iterator[str]:
             "there is no SocketCAN on this system; name the engine's host in DOCKER_HOST"
         )
     try:
-        listener = socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
+        listener = open_listener()
     except OSError as error:
         raise CliError(
             f"this kernel gives no raw CAN socket ({error.strerror}); on the host run "
@@ -63,6 +63,11 @@ def frames() -> Iterator[str]:
             yield (
                 f"({seconds:010d}.{nanoseconds // 1000:06d}) {address[0]} {text_of(data)} {mark}"
             )
+
+
+def open_listener() -> socket.socket:
+    """Open a raw CAN socket; an OSError means that the kernel has none."""
+    return socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
 
 
 def text_of(data: bytes) -> str:

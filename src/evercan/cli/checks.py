@@ -325,4 +325,10 @@ def gateway_check(networks: Sequence[Network], on_gateway: Mapping[str, object])
 def refusal_checks(refused: Mapping[str, str]) -> Iterator[Check]:
     """Tell of containers that did not start, by name, with the engine's words."""
     for name, text in sorted(refused.items()):
-        yield Check("networks.refused", f"container {name}", Result.FAIL, f"did not start: {text}")
+        yield Check(
+            "networks.refused",
+            f"container {name}",
+            Result.FAIL,
+            f"did not start: {text}",
+            f"docker start {name}, once that is mended",
+        )

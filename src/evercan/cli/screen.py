@@ -16,8 +16,8 @@ from evercan.cli.rates import History, Rates
 from evercan.cli.show import SIGN, STYLE
 from evercan.cli.status import all_troubles, heading, recovery, title
 
-_NARROW = 70
-"""Columns below which a member's interface is left out, so that its name has room."""
+_WITH_BAR, _WITH_INTERFACE = 60, 100
+"""Columns from which a member has a bar, and its interface: its name comes first."""
 
 _BAR = 8
 """Columns of the bar beside a member's rate."""
@@ -114,13 +114,12 @@ def _curve(network: NetworkView, rates: Rates, history: History, width: int) -> 
 
 def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True, padding=(0, 1, 0, 0))
-    wide = width >= _NARROW
     table.add_column("container", ratio=1, no_wrap=True, overflow="ellipsis", min_width=12)
-    if wide:
+    if width >= _WITH_INTERFACE:
         table.add_column("on the host", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("sent/s", justify="right", no_wrap=True, min_width=6)
-    if wide:
+    if width >= _WITH_BAR:
         table.add_column("", no_wrap=True, width=_BAR)
     table.add_column("recv/s", justify="right", no_wrap=True, min_width=6)
     table.add_column("sent", justify="right", no_wrap=True)
@@ -130,18 +129,18 @@ def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -
         members.sort(key=lambda each: -(rates.sent.get(each.endpoint) or 0.0))
     top = max((rates.sent.get(each.endpoint) or 0.0 for each in members), default=0.0)
     for each in members:
-        table.add_row(*_row(each, rates, top, wide=wide))
+        table.add_row(*_row(each, rates, top, width))
     return table
 
 
-def _row(member: MemberView, rates: Rates, top: float, *, wide: bool) -> Iterator[Text]:
+def _row(member: MemberView, rates: Rates, top: float, width: int) -> Iterator[Text]:
     sent, received = rates.sent.get(member.endpoint), rates.received.get(member.endpoint)
     yield Text(member.container)
-    if wide:
+    if width >= _WITH_INTERFACE:
         yield Text(member.host_end or words.NOTHING, style="dim")
     yield Text(f"{SIGN[member.verdict]} {member.state}", style=STYLE[member.verdict])
     yield Text(words.rate(sent), style="bold" if sent else "dim")
-    if wide:
+    if width >= _WITH_BAR:
         yield Text(_bar(sent or 0.0, top), style="green")
     yield Text(words.rate(received), style="" if received else "dim")
     yield Text(words.count(member.sent), style="dim")

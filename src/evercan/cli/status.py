@@ -48,10 +48,8 @@ def _plugin(seen: Overview) -> Iterator[RenderableType]:
     yield title(seen)
     if not seen.networks:
         yield Text()
-        yield Text(
-            f"  No networks yet: docker network create -d {seen.plugin} --ipam-driver null "
-            "-o vxcan.peer=can NAME"
-        )
+        yield Text("  No networks yet; this makes one:")
+        yield Text(f"  docker network create -d {seen.plugin} --ipam-driver null NAME")
     for each in seen.networks:
         yield Text()
         yield heading(each)

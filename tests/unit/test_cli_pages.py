@@ -1,0 +1,329 @@
+"""What is shown of 0, 1, 3 and 30 members: pages at 80 columns, pictures, and their texts.
+
+The pages are in the folder ``cli_pages``; EVERCAN_WRITE_PAGES=1 writes them anew, to be looked
+at before they are committed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console, RenderableType
+
+from evercan.cli import screen, status
+from evercan.cli.errors import CliError
+from evercan.cli.graph import draw, pick
+from evercan.cli.overview import Overview, Verdict, overview
+from evercan.cli.rates import History, rates
+from evercan.cli.topology import buses
+from tests.support.engine import engine_id
+from tests.support.overviews import (
+    NOW,
+    container_name,
+    endpoint_document,
+    listed,
+    network_document,
+    seen,
+    status_document,
+)
+
+PAGES = Path(__file__).parent / "cli_pages"
+WIDTH = 80
+
+
+def drawn(page: RenderableType, width: int = WIDTH) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False, markup=False).print(page)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def compare(name: str, text: str) -> None:
+    kept = PAGES / name
+    if os.environ.get("EVERCAN_WRITE_PAGES"):
+        PAGES.mkdir(exist_ok=True)
+        kept.write_text(text)
+    assert text == kept.read_text()
+
+
+def troubled() -> Overview:
+    """One of everything that can be wrong."""
+    gone = endpoint_document("gateway", 1, present=False)
+    dormant = endpoint_document("logger", 2, phase="dormant", present=False, up=False)
+    frames = {"sent": 11_999_880, "received": 103_999, "dropped": 12, "deleted": 0}
+    busy = endpoint_document("dashboard", frames=frames)
+    recovery = {"at": NOW - 190, "what": "2 rules were missing and were laid"}
+    return overview(
+        "evercan:latest",
+        [
+            listed("powertrain", 2),
+            listed("body", 1, first=5),
+            listed("empty", 0),
+            listed("lost", 1),
+        ],
+        status_document(
+            network_document("powertrain", 3, endpoints=[busy, gone, dormant]),
+            network_document(
+                "body",
+                1,
+                bus="can0",
+                kind="physical",
+                owns_bus=False,
+                endpoints=[endpoint_document(container_name(5), 3)],
+                controller={"state": "error-passive", "bitrate": 500_000},
+                last_recovery=recovery,
+            ),
+            network_document("empty", 0, bus="vcan7", present=False, up=False),
+            network_document("stranger", 0, bus="vcan8", up=False),
+            reasons=[
+                {
+                    "bus": "vcan0",
+                    "endpoint": gone["endpoint"],
+                    "kind": "pair-missing",
+                    "text": "the interface pair is gone from under a running container; restart "
+                    "the container",
+                },
+                {"bus": "vcan7", "endpoint": None, "kind": "bus-absent", "text": "it is absent"},
+            ],
+        ),
+    )
+
+
+SHOWN: dict[str, Callable[[], Overview]] = {
+    "nothing": lambda: overview("evercan:latest", [], status_document()),
+    "0": lambda: seen(0),
+    "1": lambda: seen(1),
+    "3": lambda: seen(3),
+    "30": lambda: seen(30),
+    "troubled": troubled,
+    # A plugin of before this command: no frames, no version, no clock.
+    "older": lambda: overview(
+        "evercan:latest",
+        [listed("powertrain", 1)],
+        {
+            "networks": [
+                {
+                    key: value
+                    for key, value in network_document(
+                        "powertrain",
+                        1,
+                        endpoints=[
+                            {
+                                key: endpoint_document("dashboard")[key]
+                                for key in ("endpoint", "phase", "host_end", "present")
+                            }
+                        ],
+                    ).items()
+                    if key in ("network", "bus", "kind", "present", "up", "endpoints")
+                }
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_status(name: str) -> None:
+    text = drawn(status.page([SHOWN[name]()]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    compare(f"status-{name}.txt", text)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_watch(name: str) -> None:
+    now = SHOWN[name]()
+    history = History()
+    for seconds in (3.0, 9.0, 1.0, 2.0):
+        found = rates(half_of(now), now, seconds)
+        history.add(found)
+    compare(f"watch-{name}.txt", drawn(screen.page([now], found, history, width=WIDTH - 4)))
+
+
+def half_of(now: Overview) -> Overview:
+    """What was seen before: half as many frames."""
+
+    def half(figure: int | None) -> int | None:
+        return None if figure is None else figure // 2
+
+    return replace(
+        now,
+        networks=tuple(
+            replace(
+                network,
+                from_bus=half(network.from_bus),
+                members=tuple(
+                    replace(each, sent=half(each.sent), received=half(each.received))
+                    for each in network.members
+                ),
+            )
+            for network in now.networks
+        ),
+    )
+
+
+def test_watch_in_a_narrow_window_keeps_names_and_rates() -> None:
+    now = seen(3)
+    text = drawn(screen.page([now], rates(now, now, 1.0), History(), width=56), 56)
+    for each in range(3):
+        assert container_name(each) in text
+    assert "sent/s" in text
+    assert max(map(len, text.splitlines())) <= 56
+
+
+def test_a_pipe_gets_whole_names() -> None:
+    text = drawn(status.page([seen(30)]), 500)
+    for each in range(30):
+        assert container_name(each) in text
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict", "exit_status"),
+    [("3", Verdict.OK, 0), ("nothing", Verdict.OK, 0), ("troubled", Verdict.FAIL, 1)],
+)
+def test_the_exit_status_tells(shown: str, verdict: Verdict, exit_status: int) -> None:
+    found = SHOWN[shown]()
+    assert found.verdict is verdict
+    assert status.exit_status([found]) == exit_status
+
+
+# --- pictures --------------------------------------------------------------------
+
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def boxes(picture: ET.Element) -> list[tuple[float, ...]]:
+    return [
+        tuple(float(each.attrib[key]) for key in ("x", "y", "width", "height"))
+        for each in picture.iter(f"{_SVG}rect")
+        if each.attrib["class"].split()[0] in ("card", "head")
+    ]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_picture_has_everybody_and_nobody_overlaps(name: str) -> None:
+    now = SHOWN[name]()
+    text = draw(buses(now.networks), "svg")
+    picture = ET.fromstring(text)  # noqa: S314 - drawn here
+    width, height = float(picture.attrib["width"]), float(picture.attrib["height"])
+    titles = " ".join(each.text or "" for each in picture.iter(f"{_SVG}title"))
+    for network in now.networks:
+        for member in network.members:
+            assert member.container in titles
+    found = boxes(picture)
+    members = sum(len(each.members) for each in now.networks)
+    assert len(found) == members + len(buses(now.networks))
+    for number, (x, y, wide, high) in enumerate(found):
+        assert 0 <= x < x + wide <= width
+        assert 0 <= y < y + high <= height
+        for other_x, other_y, other_wide, other_high in found[number + 1 :]:
+            apart = (
+                x + wide <= other_x
+                or other_x + other_wide <= x
+                or y + high <= other_y
+                or other_y + other_high <= y
+            )
+            assert apart
+    # It is legible on a page: six members side by side at the most.
+    assert width <= 1400
+
+
+@pytest.mark.parametrize("members", range(32))
+def test_a_wire_passes_by_every_member(members: int) -> None:
+    picture = ET.fromstring(draw(buses(seen(members).networks), "svg"))  # noqa: S314 - drawn here
+    knots = [each for each in picture.iter(f"{_SVG}circle") if each.attrib["r"] != "6"]
+    assert len(knots) == members
+    wire = next(each for each in picture.iter(f"{_SVG}path") if each.attrib["class"] == "wire")
+    rows = {each.attrib["cy"] for each in knots}
+    assert len(rows) == max(1, -(-members // 12)) or members == 0
+    heights = re.findall(r"[MV] ?(?:\d+ )?(\d+)", wire.attrib["d"])
+    assert float(heights[0]) == min((float(each) for each in rows), default=float(heights[0]))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_mermaid_and_dot_have_everybody(name: str) -> None:
+    now = SHOWN[name]()
+    mermaid, dot = (draw(buses(now.networks), each) for each in ("mermaid", "dot"))
+    assert mermaid.startswith("flowchart LR\n")
+    for network in now.networks:
+        for member in network.members:
+            assert member.container in mermaid
+            assert member.container in dot
+    members = sum(len(each.members) for each in now.networks)
+    assert mermaid.count(" --- ") == members
+    assert dot.count(" -- ") == members
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg"], input=dot.encode(), capture_output=True, check=True)
+
+
+def test_names_that_mean_something_to_the_formats_do_no_harm() -> None:
+    nasty = 'a"b<c>&\\d]'
+    found = overview(
+        "evercan:latest", [listed(nasty, 1)], status_document(network_document(nasty, 1))
+    )
+    shown = buses(found.networks)
+    ET.fromstring(draw(shown, "svg"))  # noqa: S314 - drawn here
+    assert '"a#quot;b#lt;c' in draw(shown, "mermaid")
+    if shutil.which("dot"):
+        text = draw(shown, "dot").encode()
+        subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, check=True)
+
+
+def test_networks_on_one_interface_are_one_bus() -> None:
+    found = overview(
+        "evercan:latest",
+        [listed("one", 1), listed("two", 0)],
+        status_document(network_document("one", 1), network_document("two", 0)),
+    )
+    (bus,) = buses(found.networks)
+    assert bus.networks == ("one", "two")
+
+
+def test_a_network_can_be_picked_by_name_only_if_it_is_there() -> None:
+    views = troubled().networks
+    assert [each.name for each in pick(views, ["body"])] == ["body"]
+    assert len(pick(views, [])) == len(views)
+    with pytest.raises(CliError, match="no network x; it has"):
+        pick(views, ["x"])
+
+
+# --- rates -----------------------------------------------------------------------
+
+
+def at(sent: int, from_bus: int = 0) -> Overview:
+    frames: dict[str, Any] = {"sent": sent, "received": 0, "dropped": 0, "deleted": 0}
+    return overview(
+        "evercan:latest",
+        [listed("powertrain", 1)],
+        status_document(
+            network_document(
+                "powertrain",
+                1,
+                frames={"from_bus": {"handled": from_bus}},
+                endpoints=[endpoint_document("dashboard", frames=frames)],
+            )
+        ),
+    )
+
+
+def test_rates_are_differences_over_time() -> None:
+    found = rates(at(100, 10), at(300, 30), 2.0)
+    assert found.sent[engine_id("dashboard")] == 100.0
+    assert found.bus[engine_id("powertrain")] == 110.0
+
+
+def test_a_counter_that_begins_anew_counts_from_nothing() -> None:
+    assert rates(at(1000), at(50), 1.0).sent[engine_id("dashboard")] == 50.0
+
+
+def test_the_first_look_and_an_instant_have_no_rates() -> None:
+    assert rates(None, at(5), 1.0).sent[engine_id("dashboard")] is None
+    assert rates(at(1), at(5), 0.0).sent[engine_id("dashboard")] is None
