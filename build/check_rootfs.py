@@ -13,16 +13,17 @@ import pkgutil
 import sys
 from pathlib import Path
 
-PACKAGES = ("aiohttp.web", "orjson", "prometheus_client", "pyroute2", "uvloop")
+# aiohttp is imported as the daemon does it, with evercan's own modules.
+PACKAGES = ("orjson", "prometheus_client", "pyroute2", "uvloop")
 # Standard modules that are imported late, by name or only on errors.
 LATE = (
     "argparse", "asyncio", "concurrent.futures", "contextlib", "ctypes", "dataclasses",
     "email.parser", "encodings.idna", "faulthandler", "gzip", "importlib.metadata", "ipaddress",
     "json", "logging.handlers", "multiprocessing", "queue", "resource", "select", "signal",
-    "socket", "ssl", "statistics", "struct", "subprocess", "tempfile", "traceback",
+    "socket", "statistics", "struct", "subprocess", "tempfile", "traceback",
     "typing", "urllib.parse", "uuid", "zlib",
 )  # fmt: skip
-LEFT_OUT = ("pip", "dbm", "tkinter", "evercan.cli")
+LEFT_OUT = ("pip", "dbm", "tkinter", "_ssl", "_hashlib", "evercan.cli")
 TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/apt")
 
 

@@ -40,6 +40,8 @@ DROPPED = (
     "lib-dynload/_gdbm*",
     # other servers and formats
     "xmlrpc", "imaplib.py", "poplib.py", "smtplib.py", "ftplib.py",
+    # TLS: the plugin calls nobody; no_tls.py stands in, and hashlib does without OpenSSL
+    "ssl.py", "lib-dynload/_ssl*", "lib-dynload/_hashlib*",
     # East Asian multi-byte encodings: CAN bus names and logs are UTF-8
     "lib-dynload/_codecs_*", "lib-dynload/_multibytecodec*",
 )  # fmt: skip
@@ -193,7 +195,7 @@ def lay(context: Path, out: Path, epoch: int) -> None:
     """Lays the root file system in ``out`` from a build context.
 
     Args:
-        context: folder with ``wheels/``, ``src/evercan`` and ``plugin.txt``.
+        context: folder with ``wheels/``, ``src/evercan``, ``no_tls.py`` and ``plugin.txt``.
         out: a folder that does not exist yet.
         epoch: the time given to every file, in seconds since 1970.
     """
@@ -201,6 +203,7 @@ def lay(context: Path, out: Path, epoch: int) -> None:
     copy_stdlib(out)
     unpack_wheels(context / "wheels", locked_hashes((context / "plugin.txt").read_text()), library)
     shutil.copytree(context / "src/evercan", library / "evercan")
+    shutil.copy(context / "no_tls.py", library / "ssl.py")
     for folder in EMPTY_FOLDERS:
         (out / folder).mkdir(parents=True, exist_ok=True)
     (out / "etc").mkdir()

@@ -31,7 +31,7 @@ PLUGIN = DIST / "plugin"
 RECORD = DIST / "plugin.json"
 CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
-SCRIPTS = (ROOT / "build/lay_rootfs.py", ROOT / "build/check_rootfs.py")
+SCRIPTS = tuple(ROOT / "build" / f"{each}.py" for each in ("lay_rootfs", "check_rootfs", "no_tls"))
 SOURCE = ROOT / "src/evercan"
 # The command-line tools are for people on the host; the daemon does not import them.
 NOT_SHIPPED = ("__pycache__", "cli")

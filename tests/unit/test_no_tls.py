@@ -1,0 +1,59 @@
+"""In the plugin's root file system ``build/no_tls.py`` is the module ``ssl``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from build import no_tls
+
+ROOT = Path(__file__).parents[2]
+
+SERVE = """
+import asyncio, socket, sys, tempfile
+from build import no_tls
+sys.modules["ssl"] = no_tls
+sys.modules["_ssl"] = None
+import evercan.daemon, evercan.metrics, uvloop
+from evercan.protocol import web
+
+async def page(request):
+    return web.Response(body=b"whole")
+
+async def main(path):
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(path)
+    bound.listen()
+    pages = web.Pages({("GET", "/"): page}, page)
+    await pages.start(bound)
+    await pages.publish("127.0.0.1", 0)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+    print((await reader.read()).split()[-1].decode())
+    writer.close()
+    await pages.close(1)
+
+with tempfile.TemporaryDirectory() as folder:
+    uvloop.run(main(folder + "/socket"))
+"""
+
+
+def test_all_that_the_daemon_loads_loads_and_serves_without_tls() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE],
+        env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("whole\n", "")
+
+
+@pytest.mark.parametrize("needs", [no_tls.SSLContext, no_tls.create_default_context])
+def test_whatever_would_need_tls_says_that_there_is_none(needs: type) -> None:
+    with pytest.raises(no_tls.SSLError, match="no TLS"):
+        needs()
