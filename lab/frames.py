@@ -210,17 +210,21 @@ def probe(members: Sequence[Member], patience: float = _PATIENCE) -> float:
     return time.monotonic() - begun
 
 
-def judge(members: Sequence[Member], count: int = 10, *, fd: bool = True) -> Verdict:
-    """Let every member send ``count`` classic and as many FD frames, and count deliveries."""
+def judge(
+    members: Sequence[Member], count: int = 10, *, fd: bool = True, gap_ms: int = 2
+) -> Verdict:
+    """Let every member send ``count`` classic and as many FD frames, and count deliveries.
+
+    Frames of one member are ``gap_ms`` milliseconds apart: an emulated controller
+    holds few that its driver has not fetched yet.
+    """
     verdict = Verdict(seconds=probe(members))
     before = [len(member.heard()) for member in members]
     kinds = (False, True) if fd else (False,)
     for number, member in enumerate(members):
         # A payload that counts up and an id of its own tell every frame apart.
-        bursts = [
-            f"cangen $IF -n {count} -I {_BURST + number:X} -L 8 -D i -g 2{' -f' if kind else ''}"
-            for kind in kinds
-        ]
+        burst = f"cangen $IF -n {count} -I {_BURST + number:X} -L 8 -D i -g {gap_ms}"
+        bursts = [f"{burst}{' -f' if kind else ''}" for kind in kinds]
         member.send(" && ".join(bursts))
     verdict.sent = len(members) * count * len(kinds)
     verdict.expected = verdict.sent * (len(members) - 1)

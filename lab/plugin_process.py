@@ -64,6 +64,11 @@ class PluginProcess:
         status, _, text = answer.stdout.partition(b"\n")
         return int(status), json.loads(text)
 
+    def read(self, path: str) -> str:
+        """Send a GET to the plugin's socket; return the text of its answer."""
+        answer = self._testbed.host("python3", "-c", _ASK, "GET", path)
+        return answer.stdout.partition(b"\n")[2].decode()
+
     def _is_mute(self) -> bool:
         try:
             return self.ask("/health")[0] not in (200, 503)

@@ -61,6 +61,8 @@ def real(testbed: Testbed) -> dict[str, list[dict[str, Any]]]:
 def test_the_fake_kernel_does_as_the_real_one(
     real: dict[str, list[dict[str, Any]]], name: str
 ) -> None:
+    if name not in real:
+        pytest.skip("this host has no controller to play with; the lab has")
     fake = json.loads(json.dumps(perform_on_fake(PLAYS[name])))
     for expected, seen in zip(fake, real[name], strict=True):
         assert expected == seen, f"after {seen['act']}"

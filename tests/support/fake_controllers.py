@@ -16,7 +16,7 @@ from evercan.controller import (
 
 SJA1000 = Controller(
     state=ControllerState.STOPPED,
-    supported=0x1F,
+    supported=0x15F,
     txqueuelen=10,
     mtu=16,
     clock=8_000_000,
@@ -115,6 +115,8 @@ def calculate(
         if best is not None and off > best[0]:
             continue
         point = _nearest(limits, nominal, twice // 2)
+        if point is None:
+            continue
         if best is None or (off, abs(nominal - point)) < best:
             best, found = (off, abs(nominal - point)), (made, point)
         if best == (0, 0):
@@ -124,7 +126,8 @@ def calculate(
     return found
 
 
-def _nearest(limits: Limits, nominal: int, tseg: int) -> int:
+def _nearest(limits: Limits, nominal: int, tseg: int) -> int | None:
+    """Return the nearest sample point that is not beyond the one that is asked."""
     points: list[int] = []
     for i in (0, 1):
         tseg2 = tseg + 1 - (nominal * (tseg + 1)) // 1000 - i
@@ -132,8 +135,7 @@ def _nearest(limits: Limits, nominal: int, tseg: int) -> int:
         if tseg - tseg2 > limits.tseg1_max:
             tseg2 = tseg - limits.tseg1_max
         points.append(1000 * (tseg + 1 - tseg2) // (tseg + 1))
-    below = [each for each in points if each <= nominal]
-    return max(below) if below else points[-1]
+    return max((each for each in points if each <= nominal), default=None)
 
 
 def opened(seen: Controller) -> tuple[Controller, int]:

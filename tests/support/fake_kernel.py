@@ -245,12 +245,13 @@ class FakeKernel:
         link = self._links.get(index)
         if link is None or self._where[index] is not HOST:
             return errno.ENODEV
-        if link.controller is None:
+        if link.controller is not None:
+            controller, code = fake_controllers.change(link.controller, settings, up=link.up)
+            self._links[index] = replace(link, controller=controller)
+            if code:
+                return code
+        elif settings:
             return errno.EOPNOTSUPP
-        controller, code = fake_controllers.change(link.controller, settings, up=link.up)
-        self._links[index] = replace(link, controller=controller)
-        if code:
-            return code
         if tag:
             self._links[index] = replace(self._links[index], group=LINK_GROUP)
         if up and (code := self._set_flag(index, up=True)):

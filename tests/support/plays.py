@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evercan.controller import ControllerSettings
 from tests.support.fake_kernel import FakeKernel
 from tests.support.stage import Play, Stage
 
@@ -130,6 +131,76 @@ PLAYS: dict[str, Play] = {
     ),
 }
 
+_SETTINGS = {"bitrate": 500_000, "restart_ms": 100, "txqueuelen": 50}
+
+PLAYS |= {
+    "an end is named": (
+        ("make pair", "vxcan1", "vxcan1p"),
+        ("name", "vxcan1p", "engine"),
+        ("name", "vxcan1p", "engine"),
+        ("make pair", "vxcan2", "vxcan2p"),
+        ("name", "vxcan2p", "engine"),
+        ("name", "vxcan2p", "vxcan1"),
+        ("engine takes", "vxcan1p", 1, "can0"),
+        ("name", "vxcan2p", "engine"),
+        ("name", "nobody", "engine"),
+        ("delete", "vxcan2"),
+        ("delete", "vxcan1"),
+        ("mend", "vxcan1", 1, "can0", "engine"),
+        ("delete", "vxcan1"),
+        ("make pair", "vxcan3", "vxcan3p"),
+        ("name", "vxcan3p", "engine"),
+        ("mend", "vxcan1", 1, "can0", "engine"),
+    ),
+    "a controller": (
+        ("somebody plugs", "can0"),
+        ("set up", "can0"),
+        ("configure", "can0", _SETTINGS),
+        ("somebody sets down", "can0"),
+        ("set up", "can0"),
+        ("configure", "can0", {"bitrate": 83_300}),
+        ("configure", "can0", {"bitrate": 125_000, "sample_point": 800, "listen_only": True}),
+        ("configure", "can0", {"listen_only": False, "fd": False}),
+        ("somebody unplugs", "can0"),
+        ("configure", "can0", _SETTINGS),
+        ("somebody plugs", "can0"),
+        ("somebody configures", "can0", {"bitrate": 250_000}),
+        ("somebody configures", "can0", {"bitrate": 125_000}),
+    ),
+    "a controller that refuses": (
+        ("somebody plugs", "can0"),
+        ("configure", "can0", {"bitrate": 3_000_000, "listen_only": True, "restart_ms": 5}),
+        ("configure", "can0", {"bitrate": 500_000, "dbitrate": 2_000_000, "fd": True}),
+        ("configure", "can0", {"restart_ms": 7}),
+        ("configure", "can0", {"bitrate": 500_000}),
+        ("configure", "can0", {"bitrate": 3_000_000, "listen_only": True, "restart_ms": 5}),
+        ("configure", "can0", {"bitrate": 125_000, "dbitrate": 2_000_000, "fd": True}),
+    ),
+    "bitrates": (
+        ("somebody plugs", "can0"),
+        *(
+            ("configure", "can0", {"bitrate": each})
+            for each in (1_000_000, 800_000, 615_384, 100_000, 50_000, 33_333, 10_000, 5_000)
+        ),
+        *(
+            ("configure", "can0", {"bitrate": 500_000, "sample_point": each})
+            for each in (500, 666, 750, 900, 999)
+        ),
+        ("configure", "can0", {"bitrate": 4_000}),
+    ),
+    "a virtual bus is no controller": (
+        ("make bus", "vcan0"),
+        ("configure", "vcan0", {"bitrate": 500_000}),
+    ),
+    "rules to a controller": (
+        ("somebody plugs", "can0"),
+        ("configure", "can0", _SETTINGS),
+        *_PAIR,
+        ("lay", ("vxcan1", "can0", ECHO, 1), ("vxcan1", "can0", FD, 1), ("can0", "vxcan1", FD, 1)),
+        ("somebody unplugs", "can0"),
+    ),
+}
+
 
 class FakeWorld:
     """The world around a fake kernel; implements ``stage.World``."""
@@ -157,6 +228,20 @@ class FakeWorld:
 
     def inside(self, sandbox: int) -> dict[str, bool]:
         return {name: link.up for name, link in self._kernel.inside(sandbox).items()}
+
+    def altnames(self, sandbox: int) -> dict[str, list[str]]:
+        inside = self._kernel.inside(sandbox)
+        return {name: sorted(link.altnames) for name, link in inside.items() if link.altnames}
+
+    def plug(self, name: str) -> None:
+        assert self._kernel.plug(name) == 0
+
+    def unplug(self, name: str) -> None:
+        self._kernel.delete(name)
+
+    def configure(self, name: str, settings: ControllerSettings) -> int:
+        # What ip says of a failure is 2.
+        return 2 if self._kernel.set_up_controller(name, settings) else 0
 
 
 def perform_on_fake(play: Play) -> list[dict[str, Any]]:

@@ -18,9 +18,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from evercan.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.kernel.port import Kernel
 from evercan.model import LINK_GROUP, Link, Rule, Sandbox
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, MendPair, SetUp, Step
+from evercan.steps import (
+    AddRules,
+    ConfigureBus,
+    DeleteLink,
+    DropRules,
+    MakeBus,
+    MakePair,
+    MendPair,
+    NameEnd,
+    SetUp,
+    Step,
+)
 
 Act = Sequence[Any]
 Play = Sequence[Act]
@@ -52,6 +64,18 @@ class World(Protocol):
 
     def inside(self, sandbox: int) -> dict[str, bool]:
         """Name the CAN interfaces of a sandbox, and whether they are up."""
+
+    def altnames(self, sandbox: int) -> dict[str, list[str]]:
+        """List the altnames of a sandbox's CAN interfaces that have any."""
+
+    def plug(self, name: str) -> None:
+        """Plug a controller in, under this name."""
+
+    def unplug(self, name: str) -> None:
+        """Unplug it."""
+
+    def configure(self, name: str, settings: ControllerSettings) -> int:
+        """Set a controller and set it up, as ``ip`` does; return 0 if it can be done."""
 
 
 class Stage:
@@ -96,9 +120,20 @@ class Stage:
     def do_drop(self, *rules: Sequence[Any]) -> int:
         return self._take(DropRules("", tuple(map(self._rule, rules))))
 
-    def do_mend(self, host_end: str, sandbox: int, inside: str) -> int:
+    def do_mend(self, host_end: str, sandbox: int, inside: str, altname: str | None = None) -> int:
         where = Sandbox(self._nsids[sandbox], inside)
-        return self._take(MendPair("", "", host_end, f"{host_end}p", where))
+        return self._take(MendPair("", "", host_end, f"{host_end}p", where, altname))
+
+    def do_name(self, name: str, altname: str) -> int:
+        return self._take(NameEnd("", "", self._index(name), altname))
+
+    def do_configure(self, name: str, settings: dict[str, Any]) -> int:
+        link = self._kernel.observe().links.get(name)
+        controller = None if link is None else link.controller
+        former = NO_SETTINGS if controller is None else controller.settings()
+        up = link is not None and link.up
+        wanted = ControllerSettings(**settings)
+        return self._take(ConfigureBus("", self._index(name), name, wanted, former, up))
 
     # --- the world ---------------------------------------------------------------------
 
@@ -110,6 +145,15 @@ class Stage:
 
     def do_somebody_sets_down(self, name: str) -> None:
         self._world.set_down(name)
+
+    def do_somebody_plugs(self, name: str) -> None:
+        self._world.plug(name)
+
+    def do_somebody_unplugs(self, name: str) -> None:
+        self._world.unplug(name)
+
+    def do_somebody_configures(self, name: str, settings: dict[str, Any]) -> int:
+        return self._world.configure(name, ControllerSettings(**settings))
 
     def do_somebody_flushes(self) -> None:
         self._world.flush_rules()
@@ -150,6 +194,10 @@ class Stage:
                 for rule, times in observed.rules.items()
             ),
             "inside": {str(each): self._world.inside(each) for each in sorted(self._nsids)},
+            "altnames": {
+                **{link.name: sorted(link.altnames) for link in can.values() if link.altnames},
+                **{str(each): self._world.altnames(each) for each in sorted(self._nsids)},
+            },
         }
 
     def _describe(self, link: Link, can: dict[int, Link]) -> dict[str, Any]:
@@ -166,7 +214,34 @@ class Stage:
             "running": link.running,
             "tagged": link.group == LINK_GROUP,
             "peer": peer,
+            "controller": None if link.controller is None else _tell(link.controller),
         }
+
+
+def _tell(controller: Controller) -> dict[str, Any]:
+    """Describe all of a controller but what happens to it, and what only some kernels tell."""
+    timing, limits = controller.timing, controller.limits
+    return {
+        "state": controller.state,
+        "timing": [timing.bitrate, timing.sample_point, timing.dbitrate, timing.dsample_point],
+        "modes": controller.modes,
+        "supported": (controller.supported or 0) & 0x3F,
+        "restart_ms": controller.restart_ms,
+        "txqueuelen": controller.txqueuelen,
+        "mtu": controller.mtu,
+        "clock": controller.clock,
+        "limits": None if limits is None else list(limits),
+        "errors": [controller.tx_errors, controller.rx_errors],
+    }
+
+
+_CARDS = Path("/sys/bus/pci/drivers/kvaser_pci")
+_HOST = ("nsenter", "--net", "--target", "1")
+
+
+def first_card() -> str | None:
+    """Return the PCI address of the first controller that plays may use, None without any."""
+    return min((each.name for each in _CARDS.glob("0000:*")), default=None)
 
 
 class RealWorld:
@@ -174,6 +249,7 @@ class RealWorld:
 
     def __init__(self) -> None:
         self._sandboxes: dict[int, subprocess.Popen[bytes]] = {}
+        self._card = first_card()
 
     @staticmethod
     def _run(*argv: str) -> bytes:
@@ -221,8 +297,40 @@ class RealWorld:
             each["ifname"]: "UP" in each["flags"] for each in shown if each["link_type"] == "can"
         }
 
+    def altnames(self, sandbox: int) -> dict[str, list[str]]:
+        shown = json.loads(self._in(sandbox, "ip", "-json", "link", "show"))
+        return {each["ifname"]: sorted(each["altnames"]) for each in shown if each.get("altnames")}
+
+    def plug(self, name: str) -> None:
+        """Let the driver probe the first controller anew, which makes it forget all."""
+        assert self._card is not None
+        if (_CARDS / self._card).exists():
+            (_CARDS / "unbind").write_text(self._card)
+        (_CARDS / "bind").write_text(self._card)
+        # It appears in the host's namespace, under the host's next name.
+        (there,) = Path(f"/sys/bus/pci/devices/{self._card}/net").iterdir()
+        mine = str(Path("/proc/self").readlink())
+        self._run(*_HOST, "ip", "link", "set", there.name, "netns", mine)
+        if there.name != name:
+            self._run("ip", "link", "set", there.name, "name", name)
+
+    def unplug(self, name: str) -> None:
+        assert self._card is not None
+        assert Path(f"/sys/bus/pci/devices/{self._card}/net").exists(), name
+        (_CARDS / "unbind").write_text(self._card)
+
+    def configure(self, name: str, settings: ControllerSettings) -> int:
+        return subprocess.run(
+            ["sh", "-c", settings.command(name).partition("; ")[2]], check=False
+        ).returncode
+
     def clear(self) -> None:
         """End the sandboxes, and remove what the play left."""
+        if self._card is not None:
+            # Bound again it is the host's.
+            if (_CARDS / self._card).exists():
+                (_CARDS / "unbind").write_text(self._card)
+            (_CARDS / "bind").write_text(self._card)
         for process in self._sandboxes.values():
             process.kill()
             process.wait()
@@ -239,6 +347,8 @@ def main() -> None:
 
     seen = {}
     for name, play in json.load(sys.stdin).items():
+        if first_card() is None and any(verb == "somebody plugs" for verb, *_ in play):
+            continue
         kernel, world = RtnetlinkKernel(), RealWorld()
         try:
             seen[name] = Stage(kernel, world).perform(play)

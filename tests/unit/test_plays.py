@@ -23,6 +23,17 @@ REFUSED = {
     "rules": 3 * [errno.EINVAL],
     "rules that cannot be": [*3 * [errno.ENODEV], errno.EINVAL, errno.ENODEV],
     "a pair cannot be mended": 3 * [errno.EEXIST],
+    "an end is named": [*3 * [errno.EEXIST], errno.ENODEV, errno.EEXIST],
+    "a controller": [errno.EINVAL, errno.ENODEV, 2],
+    "a controller that refuses": [
+        errno.EINVAL,
+        errno.EOPNOTSUPP,
+        errno.EINVAL,
+        errno.EINVAL,
+        errno.EOPNOTSUPP,
+    ],
+    "bitrates": [errno.EINVAL],
+    "a virtual bus is no controller": [errno.EOPNOTSUPP],
 }
 
 
