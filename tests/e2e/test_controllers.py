@@ -363,6 +363,8 @@ def test_a_full_queue_is_counted_and_told(wired: WiredBus, plugin: PluginProcess
 
 
 def test_the_state_of_a_controller_is_shown(wired: WiredBus, plugin: PluginProcess) -> None:
+    # The flood has filled the emulated card's five places for frames beyond repair.
+    wired.set_up_other()
     wired.assert_whole(3)
     assert metric(plugin, "evercan_controller_state", bus=BUS, state="error-active") == 1
     assert metric(plugin, "evercan_controller_bitrate", bus=BUS, phase="arbitration") == 500000
