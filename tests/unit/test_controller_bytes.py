@@ -181,8 +181,8 @@ def test_an_altname_is_added_to_one_interface() -> None:
 def test_limits_are_written_for_people() -> None:
     assert SJA1000.capabilities() == (
         "bitrate 5000 to 2666666 bit/s (sja1000: clock 8000000 Hz, tseg1 1..16, tseg2 1..8, "
-        "brp 1..64); modes loopback, listen-only, triple-sampling, one-shot, berr-reporting; "
-        "no CAN FD"
+        "brp 1..64); modes loopback, listen-only, triple-sampling, one-shot, berr-reporting, "
+        "presume-ack, cc-len8-dlc; no CAN FD"
     )
     assert MCP251XFD.capabilities().endswith("CAN FD")
     assert "dbitrate" in MCP251XFD.capabilities()
