@@ -3,3 +3,5 @@
 This file stays empty of imports: ``__main__`` binds the plugin's socket before
 anything heavy is loaded, and it is loaded through here.
 """
+
+__version__ = "0.1.0"

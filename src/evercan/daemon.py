@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import socket
+import time
 
 import uvloop
 
-from evercan import log, status
+from evercan import __version__, log, status
 from evercan.driver import Driver
 from evercan.durations import Durations
 from evercan.errors import EvercanError
@@ -24,6 +25,9 @@ from evercan.settings import Recovery, Settings, read_settings
 from evercan.store import Store
 from evercan.turns import Turns
 from evercan.watch import LinkEventSource, Watch
+
+HEALTH_BOUND = 5.0
+"""Seconds within which ``GET /health`` is answered, whatever the kernel does."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,20 +68,29 @@ async def serve(
     driver = Driver(turns, patient=not fail_fast)
     durations = Durations()
 
+    daemon = status.Daemon(version=__version__, started=time.time(), settings=settings)
+
     async def scrape() -> bytes:
         from evercan import metrics  # noqa: PLC0415 - prometheus_client is a tenth of the start
 
         return metrics.render(await turns.snapshot(), durations)
 
-    server = Server(
-        driver,
-        {
-            "health": lambda: status.health(turns.state),
-            "status": lambda: status.status(turns.state),
-        },
-        scrape,
-        durations.called,
-    )
+    async def health() -> status.Page:
+        try:
+            async with asyncio.timeout(HEALTH_BOUND):
+                return status.health(await turns.snapshot())
+        except EvercanError as error:
+            return status.blind(str(error))
+        except TimeoutError:
+            return status.blind(
+                f"no look at the kernel within {HEALTH_BOUND:.0f} s: the host is very busy or its "
+                "kernel hangs; see the host's kernel log"
+            )
+
+    async def whole() -> status.Page:
+        return status.status(daemon, await turns.snapshot())
+
+    server = Server(driver, {"health": health, "status": whole}, scrape, durations.called)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

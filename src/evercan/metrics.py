@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from evercan.controller_metrics import families
 from evercan.durations import BOUNDS, Durations
 from evercan.model import RuleCount
-from evercan.reconciler import Snapshot
+from evercan.state import Snapshot
 
 
 def render(snapshot: Snapshot, durations: Durations) -> bytes:
@@ -58,11 +58,28 @@ class _Moment(Collector):
             "Steps taken in the kernel, by kind and outcome.",
             labels=("step", "outcome"),
         )
-        for (kind, outcome), times in self._snapshot.steps.items():
-            steps.add_metric((kind, outcome), times)
+        tally = self._snapshot.tally
+        for labels, times in tally.steps.items():
+            steps.add_metric(labels, times)
         yield steps
+        drift = CounterMetricFamily(
+            "evercan_drift_found",
+            "Things that a look found not to be as they were wanted, by bus and fault.",
+            labels=("bus", "fault"),
+        )
+        for labels, times in tally.drift.items():
+            drift.add_metric(labels, times)
+        yield drift
+        recoveries = CounterMetricFamily(
+            "evercan_recoveries",
+            "Things brought back, by bus, fault and outcome (mended, refused, left).",
+            labels=("bus", "fault", "outcome"),
+        )
+        for key, times in tally.recoveries.items():
+            recoveries.add_metric(key, times)
+        yield recoveries
         yield CounterMetricFamily(
-            "evercan_state_writes", "Times the state file was written.", value=self._snapshot.writes
+            "evercan_state_writes", "Times the state file was written.", value=tally.writes
         )
         yield self._frames()
         yield from families(self._snapshot.controllers)
@@ -98,42 +115,13 @@ class _Moment(Collector):
         yield networks
         yield members
 
-    def _indexes(self) -> tuple[dict[int, str], set[int]]:
-        """Return the bus of each interface of ours by ifindex, and which of them are buses."""
-        state = self._snapshot.state
-        bus_of: dict[int, str] = {}
-        for endpoint in state.declared.endpoints.values():
-            link = state.observed.links.get(endpoint.host_end)
-            if link is not None:
-                bus_of[link.index] = state.declared.networks[endpoint.network].bus
-        buses: set[int] = set()
-        for name in state.declared.networks_by_bus():
-            link = state.observed.find(name)
-            if link is not None:
-                bus_of[link.index] = name
-                buses.add(link.index)
-        return bus_of, buses
-
     def _frames(self) -> Metric:
-        """Sum the rules' counters by bus and direction; a rule laid anew counts from 0."""
-        bus_of, buses = self._indexes()
-        sums: Counter[tuple[str, str, str]] = Counter()
-        for rule, count in self._snapshot.counts:
-            bus = bus_of.get(rule.source)
-            if bus is None or bus_of.get(rule.target) != bus:
-                continue
-            direction = "between_members"
-            if rule.target in buses:
-                direction = "to_bus"
-            elif rule.source in buses:
-                direction = "from_bus"
-            for fate, frames in zip(RuleCount._fields, count, strict=True):
-                sums[bus, direction, fate] += frames
         family = CounterMetricFamily(
             "evercan_frames",
             "Frames that rules have handled, dropped (the target was down) or deleted (hop limit).",
             labels=("bus", "direction", "fate"),
         )
-        for labels, frames in sums.items():
-            family.add_metric(labels, frames)
+        for (bus, direction), count in self._snapshot.frames.by_bus.items():
+            for fate, frames in zip(RuleCount._fields, count, strict=True):
+                family.add_metric((bus, direction, fate), frames)
         return family

@@ -7,12 +7,12 @@ again, that it is back. What is made for the first time is one line.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from evercan.log import about
 from evercan.model import Declared, Phase
-from evercan.plan import Problem, Trouble
 from evercan.steps import MakeBus, MakePair, MendPair, Step
+from evercan.troubles import Problem, Trouble
 
 _log = logging.getLogger(__name__)
 
@@ -84,18 +84,39 @@ def overtaken(step: MakeBus) -> None:
     )
 
 
-def tell(problems: Sequence[Problem], known: Sequence[Problem]) -> None:
-    """Say what is wrong, once."""
-    for problem in problems:
-        if problem in known:
-            continue
-        _log.error("%s", problem.text, extra=about(bus=problem.bus, trouble=problem.kind))
-        if problem.kind is Trouble.PAIR_MISSING and problem.endpoint is not None:
-            _log.warning(
-                "Endpoint %s interface missing, skipping cross-rules for now",
-                problem.endpoint[:12],
-                extra=about(bus=problem.bus, endpoint=problem.endpoint),
-            )
+def tell(declared: Declared, problem: Problem) -> None:
+    """Say what is wrong and what to do about it."""
+    subject = concerning(declared, problem.bus, problem.endpoint, trouble=problem.kind)
+    _log.error("Health check FAILED: %s", problem.text, extra=subject)
+    if problem.kind is Trouble.PAIR_MISSING and problem.endpoint is not None:
+        _log.warning(
+            "Endpoint %s interface missing, skipping cross-rules for now",
+            problem.endpoint[:12],
+            extra=subject,
+        )
+
+
+def concerning(
+    declared: Declared, bus: str, endpoint_id: str | None = None, **more: object
+) -> dict[str, Mapping[str, object]]:
+    """Say which networks, endpoint and interface a line is about.
+
+    Without an endpoint the interface is that of the bus, whose networks are all meant.
+    """
+    endpoint = declared.endpoints.get(endpoint_id or "")
+    fields: dict[str, object] = {}
+    if endpoint is not None:
+        fields |= {"network": endpoint.network, "endpoint": endpoint.id}
+    else:
+        networks = [each.id for each in declared.networks.values() if each.bus == bus]
+        if networks:
+            fields["network"] = networks[0] if len(networks) == 1 else ",".join(networks)
+        if endpoint_id:
+            fields["endpoint"] = endpoint_id
+    interface = bus if endpoint is None else endpoint.host_end
+    if interface:
+        fields["interface"] = interface
+    return about(**fields, **more)
 
 
 def _returns(before: Declared, declared: Declared, endpoint_id: str) -> bool:

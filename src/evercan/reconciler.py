@@ -12,19 +12,23 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from evercan import narration
 from evercan.controller import Controller
-from evercan.errors import EvercanError
+from evercan.drift import Drift, drifted
+from evercan.errors import EvercanError, StateError
+from evercan.frames import Ledger
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
 from evercan.losses import Losses, buses
-from evercan.model import Declared, Observed, Rule, RuleCount
-from evercan.plan import Plan, Problem, make_plan
+from evercan.model import Declared, Observed
+from evercan.plan import Plan, make_plan
+from evercan.recoveries import Recoveries
 from evercan.refusals import Declined, explain
 from evercan.sandboxes import Sandboxes
+from evercan.state import Snapshot, State, Tally
 from evercan.steps import (
     AddRules,
     ConfigureBus,
@@ -37,6 +41,7 @@ from evercan.steps import (
     Step,
 )
 from evercan.store import Store
+from evercan.troubles import Problem, Trouble
 
 Edit = Callable[[Declared, Observed], Declared]
 """A change of the intent; refuses by raising ``EvercanError``."""
@@ -60,40 +65,6 @@ def mend_everything(_: Declared, declared: Declared, observed: Observed) -> Plan
     return make_plan(declared, observed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What a turn left behind; replaced whole, so that anyone may read it."""
-
-    declared: Declared = field(default_factory=Declared)
-    observed: Observed = field(default_factory=Observed)
-    problems: tuple[Problem, ...] = ()
-
-    def troubles(self, bus: str, endpoint: str | None = None) -> list[Problem]:
-        """List the problems of a bus as a whole and, if named, of one endpoint on it."""
-        return [
-            each for each in self.problems if each.bus == bus and each.endpoint in (None, endpoint)
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """All that can be counted, at one moment.
-
-    Attributes:
-        state: what the last turn left behind.
-        counts: every rule of the host with its counters.
-        controllers: each controller that is a bus, with its statistics, by bus interface.
-        steps: how often each kind of step was taken, by kind and outcome.
-        writes: how often the state file was written.
-    """
-
-    state: State
-    counts: Iterable[tuple[Rule, RuleCount]]
-    controllers: Mapping[str, Controller]
-    steps: Mapping[tuple[str, str], int]
-    writes: int
-
-
 class Reconciler:
     """Owns the intent; the only caller of ``kernel`` for change.
 
@@ -114,6 +85,10 @@ class Reconciler:
         self._sandboxes = Sandboxes()
         self._declined = Declined()
         self._losses = Losses()
+        self._recoveries = Recoveries()
+        self._ledger = Ledger()
+        self._refused: dict[Step, Failure] = {}
+        self._unwritten: Problem | None = None
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
@@ -126,10 +101,11 @@ class Reconciler:
         recorded = self._store.load()
         self._saved = recorded
         boot = self._kernel.boot_id()
-        if recorded.boot and recorded.boot != boot and recorded.networks:
+        rebooted = bool(recorded.boot) and recorded.boot != boot
+        if rebooted and recorded.networks:
             _log.info("The host was rebooted: bringing back %d networks", len(recorded.networks))
         self.state = replace(self.state, declared=wake(recorded, boot))
-        self.turn([])
+        self._turn([], rebooted=rebooted)
 
     def turn(self, edits: Sequence[Edit]) -> list[EvercanError | None]:
         """Carry out edits and make the kernel as declared.
@@ -142,6 +118,13 @@ class Reconciler:
             KernelError: the kernel cannot be looked at; nothing was changed.
             StateError: the intent cannot be written; nothing was changed.
         """
+        try:
+            return self._turn(edits)
+        except EvercanError as error:
+            self._recoveries.failed(error)
+            raise
+
+    def _turn(self, edits: Sequence[Edit], *, rebooted: bool = False) -> list[EvercanError | None]:
         before = self.state.declared
         observed = self._look(before)
         settled = declared = settle(before, observed)
@@ -154,21 +137,43 @@ class Reconciler:
             else:
                 refusals.append(None)
         self._save(declared)
-        self._converge(settled, declared, observed)
+        self._converge(settled, declared, observed, rebooted=rebooted)
         return refusals
 
     def snapshot(self) -> Snapshot:
-        """Read the kernel's counters beside what is known.
+        """Look, and say what a turn would find; change nothing.
 
         Raises:
             KernelError: the kernel cannot be looked at.
         """
+        before = self.state.declared
+        observed = self._look(before)
+        declared = settle(before, observed)
+        plan = self._planner(declared, declared, observed)
+        found = drifted(declared, declared, observed, plan.steps)
+        standing = replace(plan, steps=tuple(each for each in plan.steps if each in self._refused))
+        problems = (
+            *plan.problems,
+            *explain(standing, self._refused, observed),
+            *(each.problem() for each in found if each.step not in self._refused),
+        )
+        ailment = self._recoveries.ailment
+        if ailment is not None:
+            problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
+        else:
+            problems = (*problems, *self._of_the_record())
         return Snapshot(
-            state=self.state,
-            counts=self._kernel.rule_counts(),
-            controllers=self._controllers(),
-            steps=dict(self.steps_taken),
-            writes=self._store.writes,
+            state=State(declared=declared, observed=observed, problems=problems),
+            frames=self._ledger.look(declared, observed, self._kernel.rule_counts()),
+            controllers=self._controllers(declared, observed),
+            tally=Tally(
+                steps=dict(self.steps_taken),
+                writes=self._store.writes,
+                drift=dict(self._recoveries.drift),
+                recoveries=dict(self._recoveries.recoveries),
+            ),
+            recoveries=dict(self._recoveries.last),
+            at=time.time(),
         )
 
     def look_for_losses(self) -> None:
@@ -181,16 +186,13 @@ class Reconciler:
         if buses(declared, observed):
             self._losses.look(declared, observed, self._kernel.rule_counts())
 
-    def _controllers(self) -> dict[str, Controller]:
+    def _controllers(self, declared: Declared, observed: Observed) -> dict[str, Controller]:
         """Look at each bus that is a controller, closely."""
-        found: dict[str, Controller] = {}
-        for bus in self.state.declared.networks_by_bus():
-            link = self.state.observed.find(bus)
-            if link is not None and link.controller is not None:
-                controller = self._kernel.controller(link.index)
-                if controller is not None:
-                    found[bus] = controller
-        return found
+        looked = {
+            bus: self._kernel.controller(link.index)
+            for bus, link in buses(declared, observed).values()
+        }
+        return {bus: each for bus, each in looked.items() if each is not None}
 
     def _look(self, declared: Declared) -> Observed:
         """Observe, and learn where the container ends are."""
@@ -201,18 +203,31 @@ class Reconciler:
         return replace(observed, sandboxes=self._sandboxes.trusted, ended=self._sandboxes.ended)
 
     def _save(self, declared: Declared) -> None:
+        """Write the intent if it has changed, or if it is not sure that it can be written."""
         # A retired name that is gone is harmless on disk: it is not worth a write.
-        if replace(declared, retired=self._saved.retired) == self._saved and (
+        changed = replace(declared, retired=self._saved.retired) != self._saved or not (
             declared.retired <= self._saved.retired
-        ):
+        )
+        if not changed and self._unwritten is None:
             return
-        self._store.save(declared)
+        try:
+            self._store.save(declared)
+        except StateError as error:
+            self._unwritten = Problem(kind=Trouble.REFUSED, bus="", text=str(error))
+            if changed:
+                raise
+            return  # what is wanted is on disk: what broke can be mended meanwhile
+        self._unwritten = None
         self._saved = declared
 
-    def _converge(self, before: Declared, declared: Declared, observed: Observed) -> None:
+    def _converge(
+        self, before: Declared, declared: Declared, observed: Observed, *, rebooted: bool
+    ) -> None:
         """Apply plans until one is empty, or nothing more can be done."""
         refused = self._declined.standing(time.monotonic())
         plan = self._planner(before, declared, observed)
+        found = list(self._drift(plan, before, declared, observed))
+        self._recoveries.found(declared, found, plan.steps, rebooted=rebooted)
         for _ in range(_PASSES):
             steps = [step for step in plan.steps if step not in refused]
             if not steps:
@@ -225,9 +240,28 @@ class Reconciler:
                 declared = settled
             plan = self._planner(before, declared, observed)
         self._declined = self._declined.after(refused, plan.steps, time.monotonic())
-        problems = plan.problems + explain(plan, refused, observed)
-        narration.tell(problems, self.state.problems)
-        self.state = State(declared=declared, observed=observed, problems=problems)
+        still = self._drift(plan, before, declared, observed) if found else ()
+        self._recoveries.ended(found, still, refused, rebooted=rebooted)
+        problems = (*plan.problems, *explain(plan, refused, observed), *self._of_the_record())
+        known, self.state = (
+            self.state,
+            State(declared=declared, observed=observed, problems=problems),
+        )
+        self._refused = refused
+        self._recoveries.judge(self.state, known)
+
+    def _of_the_record(self) -> tuple[Problem, ...]:
+        """Say that the record cannot be written, from a failure on until a write succeeds."""
+        return () if self._unwritten is None else (self._unwritten,)
+
+    @staticmethod
+    def _drift(
+        plan: Plan, before: Declared, declared: Declared, observed: Observed
+    ) -> Iterator[Drift]:
+        """Tell what has drifted, of a plan that may withhold what would mend it."""
+        withheld = any(each.kind is Trouble.DRIFT for each in plan.problems)
+        steps = make_plan(declared, observed).steps if withheld else plan.steps
+        return drifted(before, declared, observed, steps)
 
     def _apply(
         self, before: Declared, declared: Declared, steps: Sequence[Step]

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from evercan.errors import EvercanError
-from evercan.reconciler import Edit, Reconciler, Snapshot, State
+from evercan.reconciler import Edit, Reconciler
+from evercan.state import Snapshot, State
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

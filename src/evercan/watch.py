@@ -7,7 +7,7 @@ is compared at an interval. Between the two it sleeps.
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 from typing import Protocol
 
 from evercan.errors import EvercanError
@@ -15,8 +15,6 @@ from evercan.turns import Turns
 
 DEBOUNCE = 0.05
 """Seconds between the first event and the turn: one change seldom comes alone."""
-
-_log = logging.getLogger(__name__)
 
 
 class LinkEventSource(Protocol):
@@ -39,7 +37,6 @@ class Watch:
         self._turns = turns
         self._events = events
         self._interval = interval
-        self._healthy: bool | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -52,7 +49,6 @@ class Watch:
 
         loop.add_reader(self._events.fileno(), readable)
         try:
-            self._tell_health()
             while True:
                 try:
                     async with asyncio.timeout(self._interval or None):
@@ -66,26 +62,7 @@ class Watch:
             loop.remove_reader(self._events.fileno())
 
     async def _look(self) -> None:
-        try:
+        # A turn that comes to nothing has said so itself, once.
+        with contextlib.suppress(EvercanError):
             await self._turns.check()
             await self._turns.look_for_losses()
-        except EvercanError as error:
-            _log.error("Health check FAILED: %s", error)
-            self._healthy = False
-        else:
-            self._tell_health()
-
-    def _tell_health(self) -> None:
-        """Say how things stand, when that has changed."""
-        state = self._turns.state
-        healthy = not state.problems
-        if healthy and self._healthy is not True:
-            _log.info(
-                "Health check OK: %d networks, %d endpoints",
-                len(state.declared.networks),
-                len(state.declared.endpoints),
-            )
-        if not healthy and self._healthy is not False:
-            texts = "; ".join(dict.fromkeys(problem.text for problem in state.problems))
-            _log.error("Health check FAILED: %s", texts)
-        self._healthy = healthy

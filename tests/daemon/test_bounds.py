@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from evercan import daemon
 from evercan.protocol import server
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
@@ -68,8 +69,23 @@ async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
     stuck = asyncio.create_task(engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD))
     await engine.enable()
     assert (await engine.ask("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
-    assert (await engine.look("health")).status == 200
     assert (await stuck).status == 500
+
+
+async def test_health_does_not_wait_for_a_kernel_that_hangs(
+    engine: Engine, hang: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "HEALTH_BOUND", 0.1)
+    await engine.enable()
+    hang()
+    answer = await engine.look("health")
+    assert (answer.status, answer.document["healthy"]) == (503, False)
+    (reason,) = answer.document["reasons"]
+    assert "hangs" in reason["text"]
+    for page in ("status", "metrics"):
+        shown = await engine.look(page)
+        assert shown.status == 503
+        assert page in shown.err
 
 
 async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_back(

@@ -59,7 +59,7 @@ async def test_a_burst_of_events_costs_a_few_looks(
     looks = kernel.calls["observe"]
     for _ in range(100):
         plugin.bell.ring()
-        await engine.look("health")
+        await engine.enable()
     await eventually(lambda: kernel.calls["observe"] > looks)
     assert kernel.calls["observe"] - looks < 50
 
@@ -113,14 +113,3 @@ async def test_health_answers_503_with_the_reason_and_200_when_whole(
     (reason,) = sick.document["reasons"]
     assert (reason["kind"], reason["bus"]) == ("bus-absent", "can0")
     assert "plug it in" in reason["text"]
-
-
-async def test_status_shows_every_network_and_its_members(engine: Engine) -> None:
-    await engine.create_network(NETWORK)
-    container = await engine.start(NETWORK, DASHBOARD)
-    seen = await engine.look("status")
-    assert seen.status == 200
-    (network,) = seen.document["networks"]
-    assert (network["network"], network["bus"], network["up"]) == (NETWORK, "vcan0", True)
-    (member,) = network["endpoints"]
-    assert (member["endpoint"], member["host_end"]) == (DASHBOARD, container.host_end)

@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from jsonschema import Draft202012Validator
 
 from tests.support.http import Answer, exchange, request
 from tests.support.shared_kernel import SharedKernel
+
+STATUS_SCHEMA = Draft202012Validator(
+    orjson.loads((Path(__file__).parents[2] / "docs/status.schema.json").read_bytes())
+)
+"""What every answer to ``GET /status`` is held to."""
 
 
 class EngineError(Exception):
@@ -77,6 +83,8 @@ class Engine:
         """Look at a page as an operator does."""
         answer = await exchange(self.path, request(page, b"", method="GET"))
         assert answer is not None
+        if page == "status" and answer.status == 200:
+            STATUS_SCHEMA.validate(answer.document)
         return answer
 
     # --- sequences ------------------------------------------------------------

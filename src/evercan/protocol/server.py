@@ -29,7 +29,7 @@ _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
 
 _log = logging.getLogger(__name__)
 
-View = Callable[[], tuple[int, Mapping[str, Any]]]
+View = Callable[[], Awaitable[tuple[int, Mapping[str, Any]]]]
 """Something to look at with GET: the HTTP status and a JSON object."""
 
 Scrape = Callable[[], Awaitable[bytes]]
@@ -63,7 +63,7 @@ class Server:
         for name, verb in Routes(driver).by_path().items():
             pages["POST", f"/{name}"] = self._call_handler(name, verb)
         for path, view in views.items():
-            pages["GET", f"/{path}"] = self._view_handler(view)
+            pages["GET", f"/{path}"] = self._view_handler(path, view)
         self._pages = web.Pages(pages, _unknown)
         self._public = web.Pages({("GET", "/metrics"): self._metrics}, _unknown)
 
@@ -90,9 +90,12 @@ class Server:
         await self._pages.close(_FAREWELL)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
-        )
+        async def page() -> web.Response:
+            return web.Response(
+                body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
+            )
+
+        return await _shown("metrics", page)
 
     def _call_handler(self, name: str, verb: Verb) -> web.Handler:
         short = name.rpartition(".")[2]
@@ -131,12 +134,27 @@ class Server:
         return handle
 
     @staticmethod
-    def _view_handler(view: View) -> web.Handler:
+    def _view_handler(name: str, view: View) -> web.Handler:
+        async def page() -> web.Response:
+            return _answer(*await view())
+
         async def handle(_: web.Request) -> web.Response:
-            status, document = view()
-            return _answer(status, document)
+            return await _shown(name, page)
 
         return handle
+
+
+async def _shown(name: str, page: Callable[[], Awaitable[web.Response]]) -> web.Response:
+    """Show a page, or why it cannot be shown: 503, which no prober takes for health."""
+    try:
+        async with asyncio.timeout(BOUND):
+            return await page()
+    except EvercanError as error:
+        return _error(503, f"{name}: {error}")
+    except TimeoutError:
+        return _error(
+            503, f"{name} took longer than {BOUND:.0f} s; the host is very busy or its kernel hangs"
+        )
 
 
 async def _unknown(request: web.Request) -> web.Response:

@@ -1,0 +1,172 @@
+"""How many frames went where, from the counters of the can-gw rules; no I/O.
+
+The kernel counts by rule, in 32 bits, and a rule that is laid anew starts at
+nothing. A ``Ledger`` adds up what came since its last look, so that its sums
+only grow while the daemon lives. What a rule counts between the last look and
+its removal is not seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from evercan.model import Declared, Observed, Rule, RuleCount
+from evercan.plan import FD
+
+DIRECTIONS = ("from_bus", "to_bus", "between_members")
+"""Which way a rule carries frames, seen from the bus interface on the host."""
+
+_WRAP = 1 << 32
+_PLAUSIBLE = 1 << 24
+"""Frames between two looks: a counter that fell wrapped if it says no more than this."""
+
+
+class EndpointFrames(NamedTuple):
+    """The frames of one endpoint, as its container would count them.
+
+    Attributes:
+        sent: frames that its container sent, each once however many members heard it.
+        received: frames that were handed to its host end.
+        dropped: frames for it that were lost because its host end was down.
+        deleted: frames for it that were at their hop limit: echoes of a frame that
+            it has by another rule.
+    """
+
+    sent: int = 0
+    received: int = 0
+    dropped: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Sums since the daemon started to look.
+
+    Attributes:
+        by_bus: by bus interface and direction.
+        by_endpoint: by endpoint id.
+    """
+
+    by_bus: Mapping[tuple[str, str], RuleCount] = field(default_factory=dict)
+    by_endpoint: Mapping[str, EndpointFrames] = field(default_factory=dict)
+
+    def of_bus(self, bus: str) -> dict[str, RuleCount]:
+        """Return the sums of one bus by direction; those without a rule are 0."""
+        return {each: self.by_bus.get((bus, each), RuleCount()) for each in DIRECTIONS}
+
+    def of_endpoint(self, endpoint_id: str) -> EndpointFrames:
+        """Return the sums of one endpoint."""
+        return self.by_endpoint.get(endpoint_id, EndpointFrames())
+
+
+class _Seen(NamedTuple):
+    """A rule's counters at the last look, and how often the rule was there."""
+
+    copies: int
+    total: RuleCount
+
+
+class Ledger:
+    """Adds up, from look to look, what the rules have counted."""
+
+    def __init__(self) -> None:
+        """Start at nothing: what the rules of an earlier life count is taken at the first look."""
+        self._seen: dict[Rule, _Seen] = {}
+        self._buses: dict[tuple[str, str], RuleCount] = {}
+        self._endpoints: dict[str, EndpointFrames] = {}
+
+    def look(
+        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+    ) -> Frames:
+        """Add what came since the last look; forget who is on record no more.
+
+        Args:
+            declared: whose buses and endpoints are counted.
+            observed: tells whose interface an ifindex is.
+            counts: every rule of the host, as often as it is there.
+        """
+        bus_of, end_of, bus_indexes = _owners(declared, observed)
+        seen: dict[Rule, _Seen] = {}
+        for rule, count in counts:
+            if bus_of.get(rule.source, "") != bus_of.get(rule.target):
+                continue
+            before = seen.get(rule)
+            seen[rule] = (
+                _Seen(1, count)
+                if before is None
+                else _Seen(before.copies + 1, _add(before.total, count))
+            )
+        sent: Counter[tuple[int, bool]] = Counter()
+        for rule, now in seen.items():
+            grown = _growth(self._seen.get(rule), now)
+            direction = "between_members"
+            if rule.target in bus_indexes:
+                direction = "to_bus"
+            elif rule.source in bus_indexes:
+                direction = "from_bus"
+            key = bus_of[rule.source], direction
+            self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
+            kind = rule.source, bool(rule.flags & FD)
+            # A frame runs every rule of its source once: the busiest has seen them all.
+            sent[kind] = max(sent[kind], grown.handled + grown.dropped)
+            if rule.target in end_of:
+                self._credit(end_of[rule.target], EndpointFrames(0, *grown))
+        for (source, _), frames in sent.items():
+            if source in end_of:
+                self._credit(end_of[source], EndpointFrames(frames))
+        self._seen = seen
+        self._forget(declared)
+        return Frames(by_bus=dict(self._buses), by_endpoint=dict(self._endpoints))
+
+    def _credit(self, endpoint_id: str, more: EndpointFrames) -> None:
+        known = self._endpoints.get(endpoint_id, EndpointFrames())
+        self._endpoints[endpoint_id] = EndpointFrames(*map(sum, zip(known, more, strict=True)))
+
+    def _forget(self, declared: Declared) -> None:
+        buses = {each.bus for each in declared.networks.values()}
+        self._buses = {key: value for key, value in self._buses.items() if key[0] in buses}
+        self._endpoints = {
+            key: value for key, value in self._endpoints.items() if key in declared.endpoints
+        }
+
+
+def _add(one: RuleCount, other: RuleCount) -> RuleCount:
+    return RuleCount(*map(sum, zip(one, other, strict=True)))
+
+
+def _growth(before: _Seen | None, now: _Seen) -> RuleCount:
+    if before is None:
+        return now.total
+    if now.copies < before.copies:
+        return RuleCount()  # which of the copies went, and what it had counted, is not known
+    return RuleCount(*(_since(b, n) for b, n in zip(before.total, now.total, strict=True)))
+
+
+def _since(before: int, now: int) -> int:
+    if now >= before:
+        return now - before
+    wrapped = (now - before) % _WRAP
+    return wrapped if wrapped < _PLAUSIBLE else now
+
+
+def _owners(
+    declared: Declared, observed: Observed
+) -> tuple[dict[int, str], dict[int, str], set[int]]:
+    """Return by ifindex the bus, by ifindex the endpoint, and the ifindexes of bus interfaces."""
+    bus_of: dict[int, str] = {}
+    end_of: dict[int, str] = {}
+    for endpoint in declared.endpoints.values():
+        link = observed.links.get(endpoint.host_end)
+        if link is not None:
+            bus_of[link.index] = declared.networks[endpoint.network].bus
+            end_of[link.index] = endpoint.id
+    buses: set[int] = set()
+    for name in declared.networks_by_bus():
+        link = observed.find(name)
+        if link is not None:
+            bus_of[link.index] = name
+            buses.add(link.index)
+    return bus_of, end_of, buses

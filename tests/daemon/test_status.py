@@ -1,0 +1,152 @@
+"""What an operator sees. Every answer of ``/status`` in these tests is held to its schema."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from typing import Any
+
+import pytest
+from jsonschema import ValidationError
+
+import evercan
+from tests.support.engine import STATUS_SCHEMA, Engine, engine_id
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import eventually
+
+NETWORK, OTHER = engine_id("powertrain"), engine_id("diagnosis")
+DASHBOARD, GATEWAY = engine_id("dashboard"), engine_id("gateway")
+
+
+async def networks(engine: Engine) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await engine.look("status")).document["networks"]
+    return found
+
+
+async def test_the_daemon_says_who_it_is(engine: Engine, plugin: Plugin) -> None:
+    seen = (await engine.look("status")).document
+    assert seen["version"] == evercan.__version__
+    assert 0 <= seen["now"] - seen["started"] < 60
+    assert abs(seen["now"] - time.time()) < 60
+    assert (seen["boot"], seen["recovery"]) == ("boot-1", "auto")
+    assert seen["health_interval"] == plugin.health_interval
+    assert seen["networks"] == []
+
+
+async def test_every_network_and_its_members_are_shown(engine: Engine) -> None:
+    await engine.create_network(NETWORK, peer="can")
+    container = await engine.start(NETWORK, DASHBOARD)
+    (network,) = await networks(engine)
+    assert (network["network"], network["bus"], network["peer_prefix"]) == (NETWORK, "vcan0", "can")
+    assert (network["kind"], network["owns_bus"]) == ("virtual", True)
+    assert (network["present"], network["up"], network["last_recovery"]) == (True, True, None)
+    (member,) = network["endpoints"]
+    assert (member["endpoint"], member["host_end"]) == (DASHBOARD, container.host_end)
+    assert (member["phase"], member["present"], member["up"]) == ("joined", True, True)
+
+
+async def test_networks_on_one_interface_show_their_own_members(engine: Engine) -> None:
+    for network, endpoint in ((NETWORK, DASHBOARD), (OTHER, GATEWAY)):
+        await engine.create_network(network)
+        await engine.start(network, endpoint)
+    shown = {
+        each["network"]: [end["endpoint"] for end in each["endpoints"]]
+        for each in await networks(engine)
+    }
+    assert shown == {NETWORK: [DASHBOARD], OTHER: [GATEWAY]}
+
+
+async def test_what_broke_is_seen_at_once_though_no_check_came_yet(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    container = await engine.start(NETWORK, DASHBOARD)
+    kernel.flush_rules()
+    kernel.set_flag(container.host_end, up=False)
+    seen = (await engine.look("status")).document
+    assert (seen["healthy"], seen["health_status"]) == (False, 503)
+    assert {reason["kind"] for reason in seen["reasons"]} == {"drift"}
+    assert {reason["endpoint"] for reason in seen["reasons"]} == {None, DASHBOARD}
+    assert "4 rules are missing on vcan0" in str(seen["reasons"])
+    assert "evercan mends it at its next look" in str(seen["reasons"])
+    assert not seen["networks"][0]["endpoints"][0]["up"]
+    assert (await engine.look("health")).status == 503
+    assert not kernel.look().rules, "to look is not to mend"
+    plugin.bell.ring()
+    await eventually(lambda: len(kernel.look().rules) == 4)
+    assert (await engine.look("health")).status == 200
+
+
+async def test_the_last_recovery_of_a_bus_is_remembered(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    await engine.create_network(OTHER, id="1")
+    before = time.time()
+    kernel.delete("vcan0")
+    plugin.bell.ring()
+    await eventually(lambda: len(kernel.look().rules) == 4)
+    mended, other = await networks(engine)
+    assert before <= mended["last_recovery"]["at"] <= time.time()
+    assert mended["last_recovery"]["what"] == "the bus interface vcan0 is gone; all was put back"
+    assert other["last_recovery"] is None
+
+
+async def test_a_reboot_is_remembered_as_one(engine: Engine, plugin: Plugin) -> None:
+    await engine.create_network(NETWORK)
+    await plugin.reboot("boot-2")
+    (network,) = await networks(engine)
+    assert network["last_recovery"]["what"] == "the host was rebooted; all was put back"
+
+
+async def test_a_record_that_cannot_be_written_is_no_health(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    await engine.enable()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert not (await engine.ask("CreateNetwork", NetworkID=NETWORK, Options={})).ok
+    for _ in range(2):
+        sick = await engine.look("health")
+        assert sick.status == 503
+        (reason,) = sick.document["reasons"]
+        assert "No space left" in reason["text"]
+    await engine.create_network(NETWORK)
+    assert (await engine.look("health")).status == 200
+
+
+async def test_what_broke_is_mended_though_the_record_cannot_be_written(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    await engine.create_network(NETWORK)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert not (await engine.ask("CreateNetwork", NetworkID=OTHER, Options={})).ok
+        kernel.delete("vcan0")
+        plugin.bell.ring()
+        await eventually(lambda: "vcan0" in kernel.look().links)
+        assert (await engine.look("health")).status == 503
+    plugin.bell.ring()
+    for _ in range(100):
+        if (await engine.look("health")).status == 200:
+            break
+        await asyncio.sleep(0.02)
+    assert (await engine.look("health")).status == 200
+
+
+async def test_the_schema_refuses_what_it_does_not_know(engine: Engine) -> None:
+    await engine.create_network(NETWORK)
+    shown = (await engine.look("status")).document
+    shown["networks"][0]["surprise"] = 1
+    with pytest.raises(ValidationError, match="surprise"):
+        STATUS_SCHEMA.validate(shown)
