@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from evercan import driver
+from evercan.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
-from tests.support.mortal import Host
+from tests.support.mortal import CONTROLLER, Host
 
 
 def _nothing(_: Host) -> None:
@@ -67,6 +68,11 @@ def one_more_container(host: Host) -> None:
 def created(host: Host) -> None:
     two_containers(host)
     host.create_endpoint(next(iter(host.networks)))
+
+
+def created_with_a_name(host: Host) -> None:
+    two_containers(host)
+    host.create_endpoint(next(iter(host.networks)), "engine")
 
 
 def last(host: Host) -> str:
@@ -157,6 +163,7 @@ CALLS = {
     "CreateNetwork on another's bus": Scenario(**creating("vcan0")),  # type: ignore[arg-type] # the same
     "CreateNetwork on a vcan that is there": Scenario(**creating("vcan9")),  # type: ignore[arg-type] # the same
     "CreateNetwork on a controller": Scenario(**creating("can9")),  # type: ignore[arg-type] # the same
+    "CreateNetwork that sets a controller": Scenario(**creating(CONTROLLER)),  # type: ignore[arg-type] # the same
     "CreateEndpoint": Scenario(
         before=two_containers,
         act=lambda host: void(host.create_endpoint(next(iter(host.networks)))),
@@ -175,6 +182,20 @@ CALLS = {
         act=join_last,
         unanswered=leave_and_delete_last,
         answered=take_last,
+        again=one_more_container,
+    ),
+    "Join of a named end, the engine up to 28": Scenario(
+        before=created_with_a_name,
+        act=join_last,
+        unanswered=delete_last,
+        answered=take_last,
+        again=one_more_container,
+    ),
+    "Join of a named end, taken while nobody looks": Scenario(
+        before=created_with_a_name,
+        act=join_last,
+        meanwhile=take_last_if_offered,
+        unanswered=delete_last,
         again=one_more_container,
     ),
     "Join, taken while nobody looks": Scenario(
@@ -302,6 +323,55 @@ REPAIRS = {
 }
 
 
+def on_a_controller(host: Host) -> None:
+    network = host.create_network(CONTROLLER)
+    host.start(network)
+    host.start(network)
+    check(host)
+
+
+def plug_anew(host: Host) -> None:
+    host.kernel.delete(CONTROLLER)
+    host.kernel.plug(CONTROLLER)
+
+
+def set_otherwise(host: Host) -> None:
+    host.kernel.set_flag(CONTROLLER, up=False)
+    host.kernel.set_up_controller(CONTROLLER, ControllerSettings(bitrate=250_000))
+
+
+def name_and_delete_pair(host: Host) -> None:
+    endpoint = host.create_endpoint(next(iter(host.networks)), "engine")
+    host.join(endpoint)
+    host.take(endpoint)
+    check(host)
+    host.kernel.delete(host.places[endpoint].host_end)
+
+
+def controller_after(damage: Act, *, away: bool) -> Act:
+    def before(host: Host) -> None:
+        on_a_controller(host)
+        if away:
+            host.die()
+        damage(host)
+
+    return before
+
+
+CONTROLLER_DAMAGES: dict[str, Act] = {
+    "a controller plugged in anew": plug_anew,
+    "a controller set otherwise": set_otherwise,
+}
+REPAIRS |= {
+    f"repair: {name}": Scenario(before=controller_after(damage, away=False), act=check)
+    for name, damage in CONTROLLER_DAMAGES.items()
+} | {
+    "repair: a named pair deleted": Scenario(
+        before=after(name_and_delete_pair), act=check, again=restart_what_is_degraded
+    )
+}
+
+
 def begin(host: Host) -> None:
     host.begin()
 
@@ -309,6 +379,9 @@ def begin(host: Host) -> None:
 STARTS = {
     f"start: {name}": Scenario(before=while_away(damage), act=begin, again=restart_what_is_degraded)
     for name, damage in DAMAGES.items()
+} | {
+    f"start: {name}": Scenario(before=controller_after(damage, away=True), act=begin)
+    for name, damage in CONTROLLER_DAMAGES.items()
 }
 
 

@@ -71,11 +71,12 @@ class WiredBus(Bus):
     def traffic(self) -> Iterator[None]:
         """Let the first container send all the time, beside what is judged."""
         sender = self.containers[0]
-        sender.exec_run(["sh", "-c", "cangen can0 -I 123 -L 8 -g 20 -x"], detach=True)
+        script = "echo $$ > /sender; exec cangen can0 -I 123 -L 8 -g 50 -x"
+        sender.exec_run(["sh", "-c", script], detach=True)
         try:
             yield
         finally:
-            sender.exec_run(["pkill", "cangen"])
+            sender.exec_run(["sh", "-c", "kill $(cat /sender)"])
 
     def wait_on_the_wire(self) -> float:
         """Wait until the other node hears the containers' traffic; return the seconds."""

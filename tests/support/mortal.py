@@ -29,6 +29,9 @@ _T = TypeVar("_T")
 
 FOREIGN = ("vcan8", "vcan9", "can9")
 
+CONTROLLER = "can3"
+"""A CAN controller: never evercan's, but evercan's to set up for a network on it."""
+
 
 @dataclass(slots=True)
 class Place:
@@ -39,6 +42,7 @@ class Place:
     source: str = ""
     nsid: int = 0
     inside: str = "can0"
+    name: str = ""
 
     @property
     def host_end(self) -> str:
@@ -71,6 +75,7 @@ class Host:
         for name in FOREIGN:
             self.kernel.make(name, "vcan" if name.startswith("v") else "", up=name != "vcan8")
         self._foreign = {name: self.kernel.link(name) for name in FOREIGN}
+        self.kernel.plug(CONTROLLER)
         self.begin()
 
     # --- the plugin's lives --------------------------------------------------------
@@ -117,6 +122,8 @@ class Host:
         """Create a network; the engine has it only if it was answered."""
         network, digits = next(self._ids), len(bus.rstrip("0123456789"))
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
+        if bus == CONTROLLER:
+            options |= {"vxcan.kind": "physical", "vxcan.bitrate": "83000"}
         if self.call(self.driver.create_network(network, options)):
             self.networks[network] = bus
         return network
@@ -126,10 +133,11 @@ class Host:
         del self.networks[network]
         self.call(self.driver.delete_network(network))
 
-    def create_endpoint(self, network: str) -> str:
+    def create_endpoint(self, network: str, name: str = "") -> str:
         endpoint = next(self._ids)
-        if self.call(self.driver.create_endpoint(network, endpoint, {})):
-            self.places[endpoint] = Place(network, endpoint)
+        options = {"vxcan.name": name} if name else {}
+        if self.call(self.driver.create_endpoint(network, endpoint, options)):
+            self.places[endpoint] = Place(network, endpoint, name=name)
         return endpoint
 
     def join(self, endpoint: str) -> None:
@@ -189,6 +197,8 @@ class Host:
             whole = place.is_taken and place.endpoint not in self.degraded
             assert set(inside) == ({place.inside} if whole else set()), "a sandbox has others' ends"
             assert all(each.up for each in inside.values())
+            named = {place.name} - {""}
+            assert all(each.altnames == named for each in inside.values()), "a name was lost"
         self._nothing_is_left()
         self.nothing_foreign_is_touched()
         self._a_second_look_changes_nothing()
@@ -239,7 +249,7 @@ class Host:
             self.delete_network(network)
         for network in self.in_doubt:
             self.call(self.driver.delete_network(network))
-        assert set(self.kernel.observe().links) == set(FOREIGN)
+        assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
         assert not self.kernel.observe().rules
         self.nothing_foreign_is_touched()
         assert not self.turns.state.declared.networks

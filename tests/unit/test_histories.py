@@ -20,10 +20,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from evercan.controller import ControllerSettings, differences
 from evercan.driver import Driver
 from evercan.errors import EvercanError
 from evercan.model import BusKind, Declared, Link, Observed, Phase, Rule
-from evercan.plan import make_plan
+from evercan.plan import Trouble, make_plan
 from evercan.reconciler import Reconciler
 from evercan.store import Store, decode
 from evercan.turns import Turns
@@ -34,7 +35,15 @@ _T = TypeVar("_T")
 
 NETWORKS = ("powertrain", "body", "diagnosis")
 ENDPOINTS = ("aaaaaaaa1", "bbbbbbbb2", "cccccccc3", "aaaaaaaa4")
+CONTROLLER = "can3"
+SETTINGS: tuple[dict[str, str], ...] = (
+    {},
+    {"vxcan.bitrate": "500000"},
+    {"vxcan.bitrate": "83000", "vxcan.restart-ms": "100"},
+)
 BUSES = (("vcan", "0"), ("vcan", "1"), ("can", "0"))
+
+_LEFT_OUT = frozenset({Trouble.BUS_SETTINGS})
 
 networks, endpoints, buses = map(st.sampled_from, (NETWORKS, ENDPOINTS, BUSES))
 numbers = st.integers(0, 1000)
@@ -63,6 +72,7 @@ class Histories(RuleBasedStateMachine):
         self.members: set[str] = set()
         self.foreign_links: dict[int, Link] = {}
         self.foreign_rules: Counter[Rule] = Counter()
+        self.theirs: Link | None = None
         self.begin()
 
     # --- the plugin's process ----------------------------------------------
@@ -211,6 +221,38 @@ class Histories(RuleBasedStateMachine):
                 self.forget(endpoint)
         self.run(all_of_them())
 
+    # --- a controller ---------------------------------------------------------
+
+    @rule(network=networks, settings=st.sampled_from(SETTINGS))
+    def create_network_on_a_controller(self, network: str, settings: dict[str, str]) -> None:
+        options = {"vxcan.dev": "can", "vxcan.id": "3", "vxcan.kind": "physical", **settings}
+        self.refused(self.driver.create_network(network, options))
+
+    @rule()
+    def somebody_plugs_it_in(self) -> None:
+        self.kernel.plug(CONTROLLER)
+
+    @precondition(lambda self: CONTROLLER in self.kernel.observe().links)
+    @rule()
+    def somebody_unplugs_it(self) -> None:
+        self.kernel.delete(CONTROLLER)
+        self.theirs = None
+
+    @precondition(lambda self: CONTROLLER in self.kernel.observe().links)
+    @rule()
+    def somebody_sets_it_down(self) -> None:
+        self.kernel.set_flag(CONTROLLER, up=False)
+        self.theirs = None
+
+    @precondition(lambda self: CONTROLLER in self.kernel.observe().links)
+    @rule(bitrate=st.sampled_from([125_000, 500_000]), down=st.booleans())
+    def somebody_sets_it_up(self, bitrate: int, down: bool) -> None:
+        if down:
+            self.kernel.set_flag(CONTROLLER, up=False)
+        if self.kernel.set_up_controller(CONTROLLER, ControllerSettings(bitrate=bitrate)) == 0:
+            link = self.kernel.link(CONTROLLER)
+            self.theirs = None if link.is_set_up_by_us else link
+
     # --- crashes -------------------------------------------------------------
 
     @rule()
@@ -224,6 +266,7 @@ class Histories(RuleBasedStateMachine):
         self.kernel.reboot(f"boot-{next(self._boots)}")
         self.foreign_links.clear()
         self.foreign_rules.clear()
+        self.theirs = None
         self.forget(*ENDPOINTS)
         self.begin()
 
@@ -333,13 +376,17 @@ class Histories(RuleBasedStateMachine):
         self.a_second_look_changes_nothing(observed)
         self.what_is_foreign_is_as_it_was(observed)
         self.hardware_is_not_impersonated(observed)
+        self.a_controller_is_as_asked_or_somebody_elses(observed)
         self.the_record_is_on_disk()
         self.nobody_was_lost(observed)
         assert_nothing_lies_around(self.declared, observed)
 
     def each_bus_carries_each_frame_once(self, observed: Observed) -> None:
         foreign = Counter({laid: times for laid, times in self.foreign_rules.items() if times > 0})
-        assert_whole(self.declared, Observed(links=observed.links, rules=observed.rules - foreign))
+        # A controller that somebody has set to another bitrate is left out on purpose.
+        left_out = {each.bus for each in self.turns.state.problems if each.kind in _LEFT_OUT}
+        links = {name: link for name, link in observed.links.items() if name not in left_out}
+        assert_whole(self.declared, Observed(links=links, rules=observed.rules - foreign))
 
     def a_second_look_changes_nothing(self, observed: Observed) -> None:
         assert make_plan(self.declared, observed).steps == ()
@@ -363,6 +410,16 @@ class Histories(RuleBasedStateMachine):
         for network in self.declared.networks.values():
             if network.kind is BusKind.PHYSICAL and network.bus in observed.links:
                 assert not observed.links[network.bus].is_ours
+
+    def a_controller_is_as_asked_or_somebody_elses(self, observed: Observed) -> None:
+        link = observed.links.get(CONTROLLER)
+        assert link is None or link.kind == "can"
+        setter = self.declared.network_that_sets(CONTROLLER)
+        if self.theirs is not None:
+            assert link == self.theirs
+        elif link is not None and link.controller is not None and setter is not None:
+            assert link.up
+            assert not differences(setter.settings, link.controller, setter.granted)
 
     def the_record_is_on_disk(self) -> None:
         path = Path(self._folder.name) / "state.json"
