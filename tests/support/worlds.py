@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from evercan.controller import NO_SETTINGS, ControllerSettings
 from evercan.model import LINK_GROUP, BusKind, Declared, Network, Observed, Phase, Rule
-from evercan.steps import MakePair
+from evercan.steps import ConfigureBus, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, record
 
 BUSES = ("vcan0", "vcan1", "can0")
+SETTINGS = (NO_SETTINGS, ControllerSettings(bitrate=500_000, restart_ms=100))
 ENDPOINTS = ("aa", "bb", "cc", "dd")
+
+OTHER = ControllerSettings(bitrate=125_000)
 
 
 @dataclass
@@ -32,6 +36,16 @@ class World:
             link.index for link in observed.links.values() if link.is_ours and link.name in known
         }
 
+    def may_set(self, observed: Observed) -> set[str]:
+        """Name the controllers that evercan may set: asked to, and down or set up by it."""
+        return {
+            link.name
+            for link in observed.links.values()
+            if link.controller is not None
+            and self.declared.network_that_sets(link.name) is not None
+            and (not link.up or link.is_set_up_by_us)
+        }
+
 
 @st.composite
 def records(draw: st.DrawFn) -> Declared:
@@ -45,6 +59,7 @@ def records(draw: st.DrawFn) -> Declared:
                 bus=bus,
                 kind=BusKind.PHYSICAL if bus == "can0" else BusKind.VIRTUAL,
                 owns_bus=bus != "can0" and (earlier.owns_bus if earlier else draw(st.booleans())),
+                settings=draw(st.sampled_from(SETTINGS)) if bus == "can0" else NO_SETTINGS,
             )
         )
     endpoints = []
@@ -78,12 +93,33 @@ def kernels(draw: st.DrawFn) -> FakeKernel:
     return kernel
 
 
+def _draw_controller(draw: st.DrawFn, kernel: FakeKernel) -> None:
+    state = draw(st.sampled_from(["absent", "new", "theirs", "as asked", "ours", "vcan", "no CAN"]))
+    if state == "absent":
+        return
+    if state in ("vcan", "no CAN"):
+        kernel.make("can0", "vcan" if state == "vcan" else "", up=True, is_can=state == "vcan")
+        return
+    kernel.plug("can0")
+    if state == "ours":
+        kernel.apply(
+            [ConfigureBus("can0", kernel.link("can0").index, "can0", OTHER, NO_SETTINGS, False)]
+        )
+    elif state != "new":
+        kernel.set_up_controller("can0", SETTINGS[1] if state == "as asked" else OTHER)
+    if state != "new" and draw(st.booleans()):
+        kernel.set_flag("can0", up=False)
+
+
 def _draw_bus(draw: st.DrawFn, kernel: FakeKernel, bus: str) -> None:
+    if bus == "can0":
+        _draw_controller(draw, kernel)
+        return
     state = draw(st.sampled_from(["absent", "tagged", "foreign", "down", "no CAN"]))
     if state != "absent":
         kernel.make(
             bus,
-            "" if bus == "can0" else "vcan",
+            "vcan",
             group=LINK_GROUP if state in ("tagged", "down") else 0,
             up=state != "down",
             is_can=state != "no CAN",

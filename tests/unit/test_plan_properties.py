@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 
 from evercan.model import Observed, Phase
-from evercan.plan import make_plan
-from evercan.steps import AddRules, DeleteLink, DropRules
+from evercan.plan import Trouble, make_plan
+from evercan.steps import AddRules, ConfigureBus, DeleteLink, DropRules
 from tests.support.invariants import CLASSIC, FD, assert_flags, full_mesh, paths
 from tests.support.plan_cases import write_steps
 from tests.support.worlds import World, worlds
@@ -52,7 +52,12 @@ def test_after_a_plan_every_pair_of_members_has_one_rule_of_each_kind(world: Wor
             and each.host_end in observed.links
             and observed.links[each.host_end].is_ours
         }
-        if bus in observed.links and observed.links[bus].is_can:
+        left_out = {
+            each.bus
+            for each in make_plan(world.declared, observed).problems
+            if each.kind in (Trouble.BUS_FOREIGN, Trouble.BUS_SETTINGS)
+        }
+        if bus in observed.links and observed.links[bus].is_can and bus not in left_out:
             members.add(bus)
         among = {
             path: times
@@ -86,7 +91,12 @@ def test_after_a_plan_no_frame_leaves_its_bus_through_an_end_of_ours(world: Worl
 def test_what_is_foreign_is_not_touched(world: World) -> None:
     before = world.kernel.observe()
     ours = world.ours(before)
-    foreign = {name: link for name, link in before.links.items() if link.index not in ours}
+    may_set = world.may_set(before)
+    foreign = {
+        name: link
+        for name, link in before.links.items()
+        if link.index not in ours and name not in may_set
+    }
     rules = Counter(
         {
             rule: times
@@ -97,6 +107,23 @@ def test_what_is_foreign_is_not_touched(world: World) -> None:
     after = converge(world)
     assert {name: after.links.get(name) for name in foreign} == foreign
     assert not rules - after.rules
+
+
+@given(worlds())
+def test_a_controller_is_set_only_if_a_network_asks_and_nobody_else_has_it_up(world: World) -> None:
+    before = world.kernel.observe()
+    steps = make_plan(world.declared, before).steps
+    assert {each.name for each in steps if isinstance(each, ConfigureBus)} <= world.may_set(before)
+
+
+@given(worlds())
+def test_a_controller_is_there_as_before_and_as_up_as_before(world: World) -> None:
+    before = world.kernel.observe()
+    after = converge(world)
+    for name, link in before.links.items():
+        if link.controller is not None:
+            assert after.links[name].index == link.index
+            assert after.links[name].up >= link.up
 
 
 @given(worlds())
