@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := python3-venv $(shell cat lab/packages.txt build/packages.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint types unit e2e plugin install lab-up lab-down lock clean
+.PHONY: help run test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ FORCE:
 run: $(VENV) ## the main job, to be watched: frames, a power cut, frames again
 	$(PYTHON) -m demo
 
-test: lint types unit e2e ## everything that CI asks for
+test: lint types docs unit e2e ## everything that CI asks for
 
 # What is exported for a target is exported for all that it needs.
 test-long: export EVERCAN_HYPOTHESIS := long
@@ -32,6 +32,9 @@ lint: $(VENV) ## ruff: rules and format
 
 types: $(VENV) ## mypy, strict
 	$(VENV)/bin/mypy
+
+docs: $(VENV) ## the documentation as a site, in dist/docs; a warning is an error
+	$(PYTHON) -m build.docs
 
 unit: $(VENV) ## pure functions, and the daemon on the fake kernel
 	$(PYTHON) -m pytest tests/unit tests/daemon

@@ -14,7 +14,8 @@ from tests.support.plugin import Plugin
 NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
 
 
-async def scrape(path: Path) -> dict[tuple[str, ...], float]:
+async def scraped(path: Path) -> str:
+    """Return what Prometheus reads."""
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(request("metrics", b"", method="GET"))
     head = await reader.readuntil(b"\r\n\r\n")
@@ -23,6 +24,11 @@ async def scrape(path: Path) -> dict[tuple[str, ...], float]:
     text = (await reader.readexactly(length)).decode()
     writer.close()
     await writer.wait_closed()
+    return text
+
+
+async def scrape(path: Path) -> dict[tuple[str, ...], float]:
+    text = await scraped(path)
     # Labels count in the order of their names.
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value

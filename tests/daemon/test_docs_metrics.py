@@ -1,0 +1,56 @@
+"""The reference lists the metrics that the daemon exposes, and no others."""
+
+from __future__ import annotations
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.daemon.test_metrics import DASHBOARD, NETWORK, scraped
+from tests.support.engine import Engine
+from tests.support.pages import PAGES, code, read, table
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+
+PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000"}
+
+
+async def exposed(plugin: Plugin) -> dict[str, tuple[str, set[str]]]:
+    """Return the type and the labels seen of each metric, by the name that Prometheus has."""
+    text = await scraped(plugin.socket)
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    found: dict[str, tuple[str, set[str]]] = {
+        name: (kind, set()) for name, kind in types.items() if not name.endswith("_created")
+    }
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            for name in (sample.name, family.name):
+                if name in found:
+                    found[name][1].update(sample.labels.keys() - {"le"})
+    return found
+
+
+async def test_the_reference_lists_what_is_exposed(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await engine.start(NETWORK, DASHBOARD)
+    listed = {
+        code(name)[0]: (kind, set(code(labels)))
+        for name, kind, labels, _ in table("docs/reference.md", "Metrics")
+    }
+    seen = await exposed(plugin)
+    assert {name: kind for name, (kind, _) in seen.items()} == {
+        name: kind for name, (kind, _) in listed.items()
+    }
+    for name, (_, labels) in seen.items():
+        assert labels in (set(), listed[name][1]), name
+
+
+async def test_pages_and_examples_name_no_other_metric(plugin: Plugin) -> None:
+    known = set(await exposed(plugin))
+    known |= {f"{name}{end}" for name in known for end in ("_bucket", "_sum", "_count")}
+    for page in PAGES:
+        for name in re.findall(r"\bevercan_[a-z_]+[a-z]\b", read(page)):
+            assert name in known, f"{page}: {name}"

@@ -1,0 +1,30 @@
+"""A site that loads nothing from elsewhere, and a generator whose warnings count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from build.docs import from_elsewhere
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "faults"),
+    [
+        ("a.html", '<script src="https://cdn.example/x.js"></script>', 1),
+        ("a.html", "<img alt='x' src='//cdn.example/x.png'>", 1),
+        ("a.html", '<link rel="stylesheet" href="https://fonts.example/css">', 1),
+        ("a.css", "@import 'x.css';", 1),
+        ("a.css", "src: url(https://fonts.example/f.woff2)", 1),
+        ("a.html", '<a href="https://www.example.org/">elsewhere</a>', 0),
+        ("a.html", '<script src="../js/base.js"></script><img src="frame.svg">', 0),
+        ("a.css", "src: url('../webfonts/f.woff2')", 0),
+        ("a.txt", "@import", 0),
+    ],
+)
+def test_what_is_loaded_from_elsewhere_is_found(
+    tmp_path: Path, name: str, text: str, faults: int
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert len(list(from_elsewhere(tmp_path))) == faults
