@@ -10,6 +10,7 @@ container ends and is removed.
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from evercan.cli.unreachable import unreachable
 IMAGE = "evercan/can-tools:latest"
 SOCKETS = "/run/docker/plugins"
 LABEL = "evercan.helper"
+
+_FAREWELL = 6
+"""Seconds that it may take to end by itself."""
 
 _ROOT = "/host"
 # Whatever the image has that speaks to unix sockets.
@@ -123,7 +127,9 @@ class HelperHost:
             raise NoAccess(f"no permission on {path} at {self.name}: {words}")
         if status == 127:
             raise CliError(f"image {self._image} cannot lead to the host: {words}")
-        raise Silent(f"{path} at {self.name} does not answer ({words or f'status {status}'})")
+        if "refused" in words or "No such file" in words:
+            raise Silent("nobody listens on its socket")
+        raise Silent(words or f"status {status}")
 
     def frames(self) -> Iterator[str]:
         """Let the image's candump listen to all interfaces."""
@@ -143,12 +149,17 @@ class HelperHost:
         raise CliError(f"candump at {self.name} has ended: {words}")
 
     def close(self) -> None:
-        """Remove the container."""
-        if self._leash is not None:
-            with suppress(*FAULTS):
-                self._leash.close()
-        self._leash = None
-        self._remove(self._id)
+        """End the container, and see that it is removed."""
+        # The SDK gives a file over the socket, and keeps the socket open beside it.
+        leash = getattr(self._leash, "_sock", self._leash)
+        with suppress(AttributeError, *FAULTS):
+            leash.shutdown(socket.SHUT_RDWR)
+        try:
+            self._engine.api.wait(self._id, timeout=_FAREWELL, condition="removed")
+        except NotFound:
+            return
+        except FAULTS:
+            self._remove(self._id)
 
     def _remove(self, container: str) -> None:
         # It may be going by itself, or with its engine.

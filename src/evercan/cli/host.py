@@ -120,9 +120,9 @@ class ThisHost:
                 error
             )
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise Silent(f"nobody listens on {path}") from error
+            raise Silent("nobody listens on its socket") from error
         except OSError as error:
-            raise Silent(f"{path} does not answer ({error})") from error
+            raise Silent(str(error)) from error
         return bytes(answer)
 
     def frames(self) -> Iterator[str]:

@@ -63,7 +63,7 @@ class PluginSocket:
             return _parse(raw)
         except Silent as error:
             raise Silent(
-                f"plugin {self.plugin.name} is enabled and does not answer: {error}; see the "
+                f"plugin {self.plugin.name} is enabled and does not answer ({error}); see the "
                 "engine's log (journalctl -u docker), and enable it anew: docker plugin disable -f "
                 f"{self.plugin.name} && docker plugin enable {self.plugin.name}"
             ) from error

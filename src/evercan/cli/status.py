@@ -113,7 +113,7 @@ def _frames(network: NetworkView) -> Iterator[str]:
     if network.to_bus is not None:
         yield f"{words.count(network.to_bus)} to {network.bus}"
     if network.from_bus is not None:
-        yield f"{words.count(network.from_bus)} from it to members"
+        yield f"{words.count(network.from_bus)} from {network.bus}"
     if network.dropped:
         yield f"{words.count(network.dropped)} dropped"
 

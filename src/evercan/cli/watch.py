@@ -18,7 +18,7 @@ from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
 from evercan.cli import screen
-from evercan.cli.errors import CliError, NoAccess, NoEngine, NoPlugin
+from evercan.cli.errors import CliError, NoAccess, NoEngine, NoPlugin, Silent
 from evercan.cli.overview import Overview
 from evercan.cli.rates import History, Rates, rates
 from evercan.cli.reach import Wish
@@ -68,6 +68,8 @@ class Feed:
                 if self._source is None:
                     self._source = Source(self._wish)
                 return self._source.look()
+            except (NoPlugin, Silent):
+                raise  # the way there is as good as it was
             except BaseException:
                 self._drop()
                 raise
@@ -244,8 +246,6 @@ def away(error: CliError) -> str:
     """Say in a few words who is away; the sentence follows."""
     if isinstance(error, NoEngine):
         return f"engine away, retrying: {error}"
-    if isinstance(error, NoPlugin):
-        return f"plugin away, retrying: {error}"
     if isinstance(error, NoAccess):
         return f"no access, retrying: {error}"
     return f"plugin away, retrying: {error}"
