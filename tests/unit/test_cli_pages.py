@@ -26,7 +26,7 @@ from evercan.cli.graph import draw, pick
 from evercan.cli.overview import Overview, Verdict, overview
 from evercan.cli.rates import History, rates
 from evercan.cli.topology import buses
-from tests.support.engine import engine_id
+from tests.support.engine import STATUS_SCHEMA, engine_id
 from tests.support.overviews import (
     NOW,
     container_name,
@@ -79,7 +79,7 @@ def troubled() -> Overview:
                 kind="physical",
                 owns_bus=False,
                 endpoints=[endpoint_document(container_name(5), 3)],
-                controller={"state": "error-passive", "bitrate": 500_000},
+                controller={"state": "error-passive", "bitrate": 500_000, "dbitrate": 2_000_000},
                 last_recovery=recovery,
             ),
             network_document("empty", 0, bus="vcan7", present=False, up=False),
@@ -131,6 +131,10 @@ SHOWN: dict[str, Callable[[], Overview]] = {
 }
 
 
+def test_the_documents_here_are_such_as_the_plugin_answers() -> None:
+    STATUS_SCHEMA.validate(status_document(network_document("powertrain", 3)))
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_status(name: str) -> None:
     text = drawn(status.page([SHOWN[name]()]))
@@ -145,7 +149,9 @@ def test_watch(name: str) -> None:
     for seconds in (3.0, 9.0, 1.0, 2.0):
         found = rates(half_of(now), now, seconds)
         history.add(found)
-    compare(f"watch-{name}.txt", drawn(screen.page([now], found, history, width=WIDTH - 4)))
+    text = drawn(screen.page([now], found, history, width=WIDTH - 4))
+    assert {len(line) for line in text.splitlines() if line[0] in "╭│╰"} <= {WIDTH - 4}
+    compare(f"watch-{name}.txt", text)
 
 
 def half_of(now: Overview) -> Overview:

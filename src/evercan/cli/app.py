@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib import metadata
 from typing import Any, TypeVar
 
 import rich_click as click
 from click.exceptions import Exit
 from click.shell_completion import get_completion_class
 
+from evercan import __version__
 from evercan.cli.errors import CliError
 from evercan.cli.reach import Wish
 from evercan.cli.show import as_json, console
@@ -33,13 +33,6 @@ _HELP = click.RichHelpConfiguration(
     width=min(80, int(os.environ.get("COLUMNS") or 80)),
     use_click_short_help=True,
 )
-
-
-def _version() -> str:
-    try:
-        return metadata.version("evercan")
-    except metadata.PackageNotFoundError:
-        return "(not installed: run from its source)"
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -154,7 +147,7 @@ def _complete_networks(*_: object) -> list[str]:
     "be asked, a sentence on standard error says why.",
 )
 @click.rich_config(help_config=_HELP)
-@click.version_option(_version(), "-V", "--version", prog_name="evercan")
+@click.version_option(__version__, "-V", "--version", prog_name="evercan")
 def evercan() -> None:
     """CAN buses as Docker networks: see whether they are well, and what to do if not."""
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from evercan.cli import words
 from evercan.cli.engine import Network, Plugin
@@ -270,9 +271,15 @@ def _controller(network: NetworkView) -> Iterator[Check]:
         "health.controller",
         f"controller {network.bus}",
         result,
-        f"is {state}",
+        f"is {state}{_errors(network.controller)}",
         "" if good else "check the wiring, 120 ohm at both ends, and that all have one bitrate",
     )
+
+
+def _errors(controller: Mapping[str, Any]) -> str:
+    errors = controller.get("errors") or {}
+    known = [f"{errors[way]} {way}" for way in ("tx", "rx") if errors.get(way) is not None]
+    return f", error counters {', '.join(known)}" if known else ""
 
 
 def pool_check(networks: Sequence[Network]) -> Check:

@@ -88,9 +88,11 @@ def _network(  # noqa: PLR0913, PLR0917 - what `page` takes, for one of them
     ]
     if network.recovered_at is not None:
         parts.append(Text(recovery(network, now), style="dim"))
+    title = heading(network)
+    title.truncate(width - 6, overflow="ellipsis")
     return Panel(
         Group(*parts),
-        title=heading(network),
+        title=title,
         title_align="left",
         border_style="dim" if stale else STYLE[network.verdict].removeprefix("bold "),
         box=box.ROUNDED,

@@ -102,9 +102,8 @@ def heading(network: NetworkView) -> Text:
     line.append("  ")
     line.append_text(verdict_text(network.bus_verdict, network.state))
     facts = [words.number_of(len(network.members), "member")]
-    bitrate = network.controller.get("bitrate")
-    if bitrate:
-        facts.append(f"{bitrate / 1000:g} kbit/s")
+    if speed := words.speed(network.controller):
+        facts.append(speed)
     line.append(f"  {', '.join(facts)}", style="dim")
     return line
 

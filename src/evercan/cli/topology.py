@@ -53,9 +53,8 @@ def _caption(network: NetworkView) -> str:
     if not network.bus:
         return "no bus"
     kind = "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
-    bitrate = network.controller.get("bitrate")
-    speed = f", {bitrate / 1000:g} kbit/s" if bitrate else ""
-    return f"{kind}{speed}"
+    speed = words.speed(network.controller)
+    return f"{kind}, {speed}" if speed else kind
 
 
 _COLOURS = {Verdict.OK: "#2f9e44", Verdict.WARN: "#e8890c", Verdict.FAIL: "#e03131"}

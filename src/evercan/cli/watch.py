@@ -192,8 +192,9 @@ class Watch(App[None]):
 
     def _draw(self) -> None:
         self._draw_state()
-        page = self.query_one("#page", Static)
-        page.update(self._page(max(40, self.size.width - 4)))
+        # A look may come home when the screen is being left, and nothing is there any more.
+        for page in self.query("#page").results(Static):
+            page.update(self._page(max(40, self.size.width - 4)))
 
     def _page(self, width: int) -> RenderableType:
         return screen.page(
@@ -211,7 +212,8 @@ class Watch(App[None]):
         line = screen.state_line(
             scene.overviews, away=scene.away, for_seconds=for_seconds, paused=self._paused
         )
-        self.query_one("#state", Static).update(line)
+        for state in self.query("#state").results(Static):
+            state.update(line)
 
     def action_pause(self) -> None:
         """Keep the screen as it is, or go on."""

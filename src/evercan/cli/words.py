@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 NOTHING = "-"
 """What is not known."""
 
@@ -28,6 +31,14 @@ def rate(a_second: float | None) -> str:
     if a_second < 999_500:
         return f"{a_second / 1e3:.0f}k"
     return f"{a_second / 1e6:.1f}M"
+
+
+def speed(controller: Mapping[str, Any]) -> str:
+    """Write a controller's bitrates; empty if it has none."""
+    rates = [controller.get("bitrate"), controller.get("dbitrate")]
+    return " / ".join(f"{each / 1000:g}" for each in rates if each) + (
+        " kbit/s" if any(rates) else ""
+    )
 
 
 def span(seconds: float) -> str:
