@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evercan.controller import ControllerState, differences
+from evercan.controller import ControllerState
+from evercan.controller_match import differences
 from evercan.model import BusKind, Declared, Link, Network, Observed
 from evercan.steps import ConfigureBus, MakeBus, SetUp, Step
 from evercan.troubles import Problem, Trouble

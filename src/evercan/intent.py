@@ -6,14 +6,14 @@ then nothing has changed; they are idempotent, since the engine repeats itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
+from evercan.altnames import require_free
 from evercan.bus_choice import choose_bus
-from evercan.controller import may_be_granted
-from evercan.errors import OptionError, RequestError, UnknownNetwork
+from evercan.controller_match import may_be_granted
+from evercan.errors import RequestError, UnknownNetwork
 from evercan.model import (
     BusKind,
     Declared,
@@ -25,7 +25,7 @@ from evercan.model import (
     placeholder_name,
 )
 from evercan.names import host_ends, pair_names
-from evercan.options import NAME, EndpointOptions, NetworkOptions
+from evercan.options import EndpointOptions, NetworkOptions
 
 _CANDIDATES = 16
 """Names that an endpoint's host end is looked for under: all windows of a 64-digit id, and more."""
@@ -99,7 +99,7 @@ def create_endpoint(
         return declared
     prefix = options.peer_prefix or network.peer_prefix
     if options.altname is not None:
-        _require_free(declared, observed, options.altname, prefix)
+        require_free(declared, observed, options.altname, prefix)
     buses = set(declared.networks_by_bus())
     taken = observed.names() | declared.retired | declared.pair_names() | buses
     host_end, container_end = pair_names(endpoint_id, taken)
@@ -113,35 +113,6 @@ def create_endpoint(
             altname=options.altname,
         )
     )
-
-
-def _require_free(declared: Declared, observed: Observed, altname: str, prefix: str) -> None:
-    """Refuse a name that something else has, or may get, beside the interface.
-
-    In the container, that is what the engine may call an interface: a network's prefix
-    and a number. On the host, through which the interface comes and goes, it is every
-    name but those of other container ends, which are about to leave.
-    """
-    prefixes = {prefix, "eth", *(each.peer_prefix for each in declared.networks.values())}
-    prefixes |= {each.peer_prefix for each in declared.endpoints.values()}
-    for each in sorted(prefixes):
-        if re.fullmatch(rf"{re.escape(each)}[0-9]+", altname):
-            raise OptionError(
-                NAME,
-                altname,
-                f"the engine may call an interface in the container so, {each} and a number",
-                "choose a name of another form, such as 'powertrain'",
-            )
-    ends = {each.container_end for each in declared.endpoints.values()}
-    link = observed.find(altname)
-    on_host = link is not None and link.name not in ends
-    if altname == "lo" or on_host or altname in declared.networks_by_bus():
-        raise OptionError(
-            NAME,
-            altname,
-            "the host has an interface of that name, and the container's comes from there",
-            "choose another name",
-        )
 
 
 def join(declared: Declared, observed: Observed, network_id: str, endpoint_id: str) -> Declared:

@@ -15,7 +15,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings, restoring
+from evercan.controller import Controller, ControllerSettings
+from evercan.controller_match import restoring
 from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule, RuleCount
 from evercan.steps import (
     AddRules,

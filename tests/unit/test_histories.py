@@ -20,7 +20,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from evercan.controller import ControllerSettings, differences
+from evercan.controller import ControllerSettings
+from evercan.controller_match import differences
 from evercan.driver import Driver
 from evercan.errors import EvercanError
 from evercan.model import BusKind, Declared, Link, Observed, Phase, Rule

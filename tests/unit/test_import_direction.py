@@ -13,11 +13,12 @@ import evercan
 
 ROOT = Path(evercan.__file__).parent
 
-VALUES = {"controller", "model", "errors", "steps", "troubles"}
+VALUES = {"controller", "controller_match", "model", "errors", "steps", "troubles"}
 PURE = VALUES | {
     "names",
     "controller_options",
     "options",
+    "altnames",
     "bus_choice",
     "bus_plan",
     "plan",
@@ -37,6 +38,8 @@ CORE = PURE | {
 MAY_IMPORT = {
     "errors": set(),
     "controller": set(),
+    "controller_match": {"controller"},
+    "altnames": VALUES | {"options"},
     "model": {"controller"},
     "troubles": set(),
     "names": {"model"},
@@ -48,7 +51,7 @@ MAY_IMPORT = {
     "refusals": VALUES | {"plan"},
     "restraint": VALUES | {"plan"},
     "bus_choice": VALUES | {"names", "options"},
-    "intent": VALUES | {"names", "options", "plan", "bus_choice"},
+    "intent": VALUES | {"names", "options", "plan", "bus_choice", "altnames"},
     "drift": VALUES | {"plan"},
     "frames": VALUES | {"plan"},
     "state": VALUES | {"plan", "frames"},

@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from evercan.controller import Controller, restoring
+from evercan.controller import Controller
+from evercan.controller_match import restoring
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
