@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evercan.controller import ControllerState
+from evercan.controller import ControllerSettings, ControllerState
 from evercan.controller_match import differences
 from evercan.model import BusKind, Declared, Link, Network, Observed
 from evercan.steps import ConfigureBus, MakeBus, SetUp, Step
@@ -91,8 +91,11 @@ def _plan_controller(
         return link
     wrong = differences(wanted, seen, network.granted)
     if not link.up or (wrong and link.is_set_up_by_us):
-        step = ConfigureBus(bus, link.index, link.name, wanted, seen.settings(), link.up)
-        steps.append(step)
+        down = link.up
+        if link.up and {each.name for each in wrong} == {"txqueuelen"}:
+            # The one setting that is changed without leaving the bus.
+            wanted, down = ControllerSettings(txqueuelen=wanted.txqueuelen), False
+        steps.append(ConfigureBus(bus, link.index, link.name, wanted, seen.settings(), down))
         return link
     if wrong:
         has = ", ".join(f"{each.name} {each.seen} instead of {each.wanted}" for each in wrong)

@@ -76,7 +76,7 @@ class ConfigureBus:
         name: its name.
         settings: what it is to be set to.
         former: how it was set, to be put back if the kernel refuses.
-        was_up: it has to be set down first.
+        was_up: it is up and has to be set down first.
     """
 
     bus: str

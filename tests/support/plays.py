@@ -161,6 +161,7 @@ PLAYS |= {
         ("configure", "can0", {"bitrate": 83_300}),
         ("configure", "can0", {"bitrate": 125_000, "sample_point": 800, "listen_only": True}),
         ("configure", "can0", {"listen_only": False, "fd": False}),
+        ("configure the queue of", "can0", 33),
         ("somebody unplugs", "can0"),
         ("configure", "can0", _SETTINGS),
         ("somebody plugs", "can0"),

@@ -135,6 +135,10 @@ class Stage:
         wanted = ControllerSettings(**settings)
         return self._take(ConfigureBus("", self._index(name), name, wanted, former, up))
 
+    def do_configure_the_queue_of(self, name: str, length: int) -> int:
+        wanted = ControllerSettings(txqueuelen=length)
+        return self._take(ConfigureBus("", self._index(name), name, wanted, NO_SETTINGS, False))
+
     # --- the world ---------------------------------------------------------------------
 
     def do_somebody_makes(self, name: str) -> None:
