@@ -13,8 +13,7 @@ import pkgutil
 import sys
 from pathlib import Path
 
-# aiohttp is imported as the daemon does it, with evercan's own modules.
-PACKAGES = ("orjson", "prometheus_client", "pyroute2", "uvloop")
+PACKAGES = ("aiohttp.web", "orjson", "prometheus_client", "pyroute2", "uvloop")
 # Standard modules that are imported late, by name or only on errors.
 LATE = (
     "argparse", "asyncio", "concurrent.futures", "contextlib", "ctypes", "dataclasses",

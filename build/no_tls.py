@@ -14,6 +14,7 @@ from typing import NoReturn
 
 CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED = 0, 1, 2
 SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_SYSCALL = 2, 3, 5
+OP_NO_COMPRESSION, OP_NO_SSLv2, OP_NO_SSLv3 = 0x2_0000, 0, 0x200_0000
 PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER = 2, 16, 17
 
 
@@ -55,32 +56,50 @@ class SSLCertVerificationError(SSLError, ValueError):
 CertificateError = SSLCertVerificationError
 
 
-class _NoTls:
-    """A class of the real module: may be named and compared with, not made."""
+class SSLContext:
+    """May be made and set, since aiohttp's client does so at its import; encrypts nothing."""
 
-    def __init__(self, *_: object, **__: object) -> None:
+    def __init__(self, protocol: int = PROTOCOL_TLS_CLIENT) -> None:
+        """Take what the real one takes."""
+        self.protocol = protocol
+        self.options = 0
+        self.check_hostname = False
+        self.verify_mode = CERT_NONE
+
+    def set_alpn_protocols(self, protocols: object) -> None:
+        """Do nothing."""
+
+    def set_default_verify_paths(self) -> None:
+        """Do nothing."""
+
+    def wrap_socket(self, *_: object, **__: object) -> NoReturn:
+        """Refuse."""
+        _refuse()
+
+    def wrap_bio(self, *_: object, **__: object) -> NoReturn:
+        """Refuse."""
         _refuse()
 
 
-class SSLContext(_NoTls):
-    """Named by who tells TLS from plain."""
-
-
-class MemoryBIO(_NoTls):
+class MemoryBIO:
     """Named by uvloop."""
 
+    def __init__(self) -> None:
+        """Refuse."""
+        _refuse()
 
-class SSLObject(_NoTls):
+
+class SSLObject:
     """Named by who tells TLS from plain."""
 
 
-class SSLSocket(_NoTls):
+class SSLSocket:
     """Named by who tells TLS from plain."""
 
 
-def create_default_context(*_: object, **__: object) -> NoReturn:
-    """Refuse."""
-    _refuse()
+def create_default_context(*_: object, **__: object) -> SSLContext:
+    """Make a context that encrypts nothing."""
+    return SSLContext()
 
 
 def _refuse() -> NoReturn:

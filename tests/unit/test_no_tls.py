@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from build import no_tls
 sys.modules["ssl"] = no_tls
 sys.modules["_ssl"] = None
 import evercan.daemon, evercan.metrics, uvloop
+import aiohttp
+aiohttp.ClientSession
 from evercan.protocol import web
 
 async def page(request):
@@ -53,7 +56,14 @@ def test_all_that_the_daemon_loads_loads_and_serves_without_tls() -> None:
     assert (done.stdout, done.stderr) == ("whole\n", "")
 
 
-@pytest.mark.parametrize("needs", [no_tls.SSLContext, no_tls.create_default_context])
-def test_whatever_would_need_tls_says_that_there_is_none(needs: type) -> None:
+@pytest.mark.parametrize(
+    "needs",
+    [
+        no_tls.MemoryBIO,
+        no_tls.create_default_context().wrap_bio,
+        no_tls.SSLContext(no_tls.PROTOCOL_TLS_SERVER).wrap_socket,
+    ],
+)
+def test_whatever_would_need_tls_says_that_there_is_none(needs: Callable[[], object]) -> None:
     with pytest.raises(no_tls.SSLError, match="no TLS"):
         needs()
