@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := python3-venv $(shell cat lab/packages.txt build/packages.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
+.PHONY: help run bench test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ docs: $(VENV) ## the documentation as a site, in dist/docs; a warning is an erro
 
 unit: $(VENV) ## pure functions, and the daemon on the fake kernel
 	$(PYTHON) -m pytest tests/unit tests/daemon
+
+bench: $(VENV) ## how fast and how small, as ratios to references of the same run; BENCH=--quick
+	$(PYTHON) -m bench $(BENCH)
 
 # The tests build the plugin by themselves, on the engine that they have then.
 e2e: $(VENV) ## a real engine and kernel: one at hand, else the lab

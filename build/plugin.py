@@ -89,11 +89,12 @@ def recorded(record: Path = RECORD) -> Built | None:
         return None
 
 
-def build(fallback: str | None = None) -> Built:
+def build(fallback: str | None = None, *, anew: bool = False) -> Built:
     """Builds ``dist/plugin`` unless it is there already.
 
     Args:
         fallback: DOCKER_HOST value of an engine to build on if there is no other.
+        anew: build even so, and without any layer of an earlier build.
 
     Raises:
         NoEngineError: there is no engine to build on.
@@ -103,18 +104,18 @@ def build(fallback: str | None = None) -> Built:
     key = source_key()
     with locked(DIST / "plugin.lock", "building the plugin"):
         last = recorded()
-        if last and last.key == key and (PLUGIN / "rootfs/usr/bin/python3").exists():
+        if not anew and last and last.key == key and (PLUGIN / "rootfs/usr/bin/python3").exists():
             say(f"dist/plugin is up to date (build {key})")
             return last
         for leftover in [*DIST.glob("context-*"), *DIST.glob("plugin-*")]:
             shutil.rmtree(leftover)  # of a build that was killed
         with build_engine(fallback) as engine:
-            built = _build(engine, key)
+            built = _build(engine, key, anew=anew)
         RECORD.write_text(json.dumps(asdict(built), indent=2) + "\n")
         return built
 
 
-def _build(engine: BuildEngine, key: str) -> Built:
+def _build(engine: BuildEngine, key: str, *, anew: bool) -> Built:
     """Builds on a given engine and puts the result in place whole."""
     architecture = engine.architecture
     with tempfile.TemporaryDirectory(dir=DIST, prefix="context-") as scratch:
@@ -127,7 +128,7 @@ def _build(engine: BuildEngine, key: str) -> Built:
             "SOURCE_DATE_EPOCH": str(commit_time()),
         }
         # The named stage outlives the clearing away of unnamed layers.
-        build_image(engine, context, f"{IMAGE}-tools", arguments, stage="tools")
+        build_image(engine, context, f"{IMAGE}-tools", arguments, stage="tools", anew=anew)
         build_image(engine, context, IMAGE, arguments)
     fresh = Path(tempfile.mkdtemp(dir=DIST, prefix="plugin-"))
     try:
@@ -176,6 +177,8 @@ def build_image(
     tag: str,
     arguments: dict[str, str] | None = None,
     stage: str | None = None,
+    *,
+    anew: bool = False,
 ) -> str:
     """Builds a folder with a ``Dockerfile`` into an image, on the host's network.
 
@@ -185,6 +188,7 @@ def build_image(
         tag: the image's name.
         arguments: build arguments by name.
         stage: the stage to stop after; None for the last.
+        anew: use no layer of an earlier build.
 
     Returns:
         The image's id.
@@ -202,6 +206,7 @@ def build_image(
             tag=tag,
             buildargs=arguments or {},
             target=stage,
+            nocache=anew,
             network_mode="host",
             rm=True,
             forcerm=True,

@@ -245,7 +245,10 @@ class Reconciler:
         problems = (*plan.problems, *explain(plan, refused, observed), *self._of_the_record())
         known, self.state = (
             self.state,
-            State(declared=declared, observed=observed, problems=problems),
+            # The next turn looks anew, and the rules of a hundred members are 5 MB.
+            State(
+                declared=declared, observed=replace(observed, rules=Counter()), problems=problems
+            ),
         )
         self._refused = refused
         self._recoveries.judge(self.state, known)

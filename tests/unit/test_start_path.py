@@ -100,3 +100,10 @@ def test_a_package_that_is_not_installed_is_named() -> None:
         "except ModuleNotFoundError as error:\n    print(error.name)\n"
     )
     assert seen == ["not_installed"]
+
+
+def test_the_loop_gets_the_interpreter_back_within_a_millisecond() -> None:
+    seen = run(
+        "from evercan import daemon\ndaemon.yield_often()\nprint(sys.getswitchinterval() <= 0.001)"
+    )
+    assert seen == ["True"]

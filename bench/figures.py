@@ -1,0 +1,123 @@
+"""A figure, its reference, their ratio, and whether that is within the budget; pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        group: what part of the bench it is from, for example ``start``.
+        name: what was measured.
+        unit: of the samples, for example ``ms``.
+        samples: one measurement each; at least one.
+        against: what the reference is, in words; empty for an absolute figure.
+        reference: its samples in the same unit, measured in the same run.
+        budget: the ratio, or for an absolute figure the value, that it may reach;
+            None for what is only told.
+        note: what has to be known to read it.
+    """
+
+    group: str
+    name: str
+    unit: str
+    samples: Sequence[float]
+    against: str = ""
+    reference: Sequence[float] = ()
+    budget: float | None = None
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.samples)
+
+    @property
+    def ratio(self) -> float | None:
+        """The figure over its reference, None if it has none."""
+        return self.median / statistics.median(self.reference) if self.reference else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the budget is kept; None without one."""
+        if self.budget is None:
+            return None
+        return (self.median if self.ratio is None else self.ratio) <= self.budget
+
+    def as_json(self) -> dict[str, Any]:
+        """Write it down, samples and all."""
+        return {
+            "group": self.group,
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "spread": [min(self.samples), max(self.samples)],
+            "samples": list(self.samples),
+            "against": self.against,
+            "reference": list(self.reference),
+            "ratio": self.ratio,
+            "budget": self.budget,
+            "met": self.met,
+            "note": self.note,
+        }
+
+
+def shown(value: float) -> str:
+    """Write a number with three digits that count."""
+    if value and abs(value) < 0.1:
+        return f"1/{1 / value:.0f}" if 0 < value < 0.05 else f"{value:.3f}"
+    return (
+        f"{value:.2f}"
+        if abs(value) < 10
+        else f"{value:.1f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
+
+
+def row(figure: Figure) -> list[str]:
+    """Write a figure as the cells of one line: see ``HEADINGS``."""
+    least, most = min(figure.samples), max(figure.samples)
+    spread = "" if len(figure.samples) == 1 else f" ({_plain(least)}-{_plain(most)})"
+    reference = ""
+    if figure.reference:
+        reference = f"{_plain(statistics.median(figure.reference))} {figure.unit}, {figure.against}"
+    budget = ""
+    if figure.budget is not None:
+        budget = (
+            f"{shown(figure.budget)} x"
+            if figure.reference
+            else f"{_plain(figure.budget)} {figure.unit}"
+        )
+    met = {True: "met", False: "NOT met", None: ""}[figure.met]
+    ratio = "" if figure.ratio is None else f"{shown(figure.ratio)} x"
+    measured = f"{_plain(figure.median)} {figure.unit}{spread}"
+    return [figure.name, measured, reference, ratio, budget, met]
+
+
+HEADINGS = ("what", "measured: median (spread)", "reference in the same run", "ratio", "budget", "")
+
+
+def _plain(value: float) -> str:
+    if value == int(value) and abs(value) >= 100:
+        return f"{value:,.0f}"
+    return (
+        f"{value:.2f}"
+        if abs(value) < 10
+        else f"{value:.1f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """Write the table for a document."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    lines += ["| " + " | ".join(row(each)) + " |" for each in figures]
+    return "\n".join(lines) + "\n"

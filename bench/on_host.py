@@ -1,0 +1,116 @@
+"""What needs CAN in the kernel: sends ``field`` to a testbed's host and reads what comes back."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure
+from bench.native import start_figures
+from build import install, plugin
+from lab.testbed import Testbed, choose
+
+HERE = Path(__file__).parent
+_ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
+_HOUR = 3600.0
+
+
+def _ask(testbed: Testbed, script: str, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
+    """Run a script in namespaces of its own on the host."""
+    spaces = ("unshare", "--net", "--mount") if script == "field.py" else ("unshare", "--mount")
+    done = testbed.host(
+        *spaces, "python3", "-", root, json.dumps(tasks),
+        stdin=(HERE / script).read_bytes(), timeout=_HOUR,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Install the plugin on a testbed and measure members and frames there."""
+    plugin.build()
+    with choose() as testbed:
+        install.install(testbed.docker_host)
+        testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
+        root = testbed.host("sh", "-c", _ROOT).stdout.decode().strip()
+        name = testbed.name
+        members = 4 if quick else 100
+        at = [2, 4] if quick else [2, 10, 30, 100]
+        sizes = [2, 5] if quick else [2, 5, 10, 20, 35, 50]
+        lived, laid, flooded = _ask(
+            testbed,
+            "field.py",
+            root,
+            [
+                {"task": "joins", "members": members},
+                {"task": "ancestors", "at": at, "sample": 20 if quick else 120},
+                {"task": "frames", "sizes": sizes, "count": 50 if quick else 300},
+            ],
+        )
+    return [*_members(lived, laid, name), *_frames(flooded, name)]
+
+
+def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Figure]:
+    budgets = {30: 1 / 50}
+    figures = []
+    for number, reference in laid.items():
+        n = int(number)
+        near = lived["joined"][max(n - 3, 0) : n + 2]
+        figures.append(
+            Figure(
+                group="join", name=f"join as member {n}, on {where}", unit="ms",
+                samples=[each * 1e3 for each in near], against="a process each",
+                reference=[reference["seconds"] * 1e3], budget=budgets.get(n),
+                note=f"{reference['rules']} rules",
+            )
+        )  # fmt: skip
+        figures.append(
+            Figure(
+                group="join", name=f"leave as member {n}, on {where}", unit="ms",
+                samples=[each * 1e3 for each in lived["left"][max(n - 3, 0) : n + 2]],
+                against="a process each", reference=[reference["seconds"] * 1e3],
+            )
+        )  # fmt: skip
+    members = len(lived["joined"])
+    last = laid[max(laid, key=int)]
+    by_process = members * last["link"] + lived["rules"] * last["rule"]
+    restored = lived["restored"]
+    figures.append(
+        Figure(
+            group="join", name=f"{members} members restored at the start, on {where}", unit="s",
+            samples=[restored], against="a process each, reckoned", reference=[by_process],
+            budget=1 / 100,
+        )
+    )  # fmt: skip
+    memory = lived["memory"]
+    growth = (memory[-1] - memory[0]) / max(members - 1, 1)
+    figures.append(
+        Figure(group="memory", name=f"growth a member, {members} members, on {where}", unit="kB",
+               samples=[growth], budget=2.0)
+    )  # fmt: skip
+    latencies = lived["latencies"]
+    figures.append(
+        Figure(group="turn", name=f"a call while turns of {members} members run, on {where}",
+               unit="ms", samples=[each * 1e3 for each in latencies["busy"]], against="at rest",
+               reference=[statistics.median(latencies["rest"]) * 1e3])
+    )  # fmt: skip
+    return figures
+
+
+def _frames(flooded: dict[str, Any], where: str) -> list[Figure]:
+    figures = []
+    for size, by in flooded.items():
+        for what, unit, scale in (("evaluations", "rules", 1.0), ("seconds", "us", 1e6)):
+            figures.append(
+                Figure(
+                    group="frames", name=f"{what} a frame, {size} members, on {where}", unit=unit,
+                    samples=[by["ours"][what] * scale], against="the ancestors' flags",
+                    reference=[by["ancestors"][what] * scale], budget=1.0,
+                    note=f"deliveries: {by['ours']['delivered']:.2f}",
+                )
+            )  # fmt: skip
+    return figures
+
+
+__all__ = ["measure", "start_figures"]

@@ -1,0 +1,22 @@
+"""The reference: the same daemon, written as one would write it first.
+
+It imports all that it uses, and then binds, and then serves. It runs in the plugin's own
+root file system, without TLS, which flatters it.
+"""
+
+import sys
+
+import aiohttp
+import orjson
+import prometheus_client
+import pyroute2
+import uvloop
+from aiohttp import web
+
+from evercan import daemon, metrics
+from evercan.__main__ import DEFAULT_SOCKET, bind
+
+LOADED = (aiohttp.ClientSession, orjson, prometheus_client, pyroute2.IPRoute, uvloop, web, metrics)
+
+if __name__ == "__main__":
+    sys.exit(daemon.main(bind(DEFAULT_SOCKET)))
