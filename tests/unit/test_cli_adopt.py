@@ -154,7 +154,9 @@ def test_no_engine(host: Host) -> None:
     assert "systemctl start docker" in ended.err
 
 
-@pytest.mark.parametrize("address", ["npipe:////./pipe/docker", "unix://", "tcp://h:x", "x://y"])
+@pytest.mark.parametrize(
+    "address", ["npipe:////./pipe/docker", "unix://", "tcp://h:x", "x://y", "ssh://host"]
+)
 def test_an_address_that_is_none(host: Host, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     ended = host.run("adopt")

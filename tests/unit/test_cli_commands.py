@@ -173,6 +173,19 @@ def test_a_kernel_without_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
     assert "modprobe can-raw" in sentence(host, "dump", "powertrain")
 
 
+def test_a_context_that_is_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "")
+    monkeypatch.setenv("DOCKER_CONTEXT", "nonsense")
+    assert "no docker context nonsense" in sentence(host, "status")
+
+
+def test_certificates_that_are_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/nowhere")
+    assert "DOCKER_CERT_PATH" in sentence(host, "status")
+
+
 def test_watch_wants_a_terminal(host: Host) -> None:
     assert "evercan status" in sentence(host, "watch")
 

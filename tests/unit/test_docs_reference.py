@@ -134,8 +134,9 @@ def test_every_field_of_the_status_is_there() -> None:
 
 def strings() -> Iterator[str]:
     """Yield the texts that the daemon's modules have, as they are put together."""
-    for path in Path(ROOT, "src/evercan").rglob("*.py"):
-        if "cli" in path.parts:
+    package = Path(ROOT, "src/evercan")
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "cli"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

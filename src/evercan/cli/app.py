@@ -105,7 +105,7 @@ def reaching(command: _F) -> _F:
             "--engine",
             metavar="ADDRESS",
             default="",
-            help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's "
+            help="The engine: unix:// or tcp://.  [dim]default: DOCKER_HOST, or docker's "
             "current context[/]",
         ),
     ):
@@ -155,8 +155,8 @@ def evercan() -> None:
 @evercan.command(
     epilog=examples(
         "sudo evercan doctor",
-        "evercan doctor --json | jq '.checks[] | select(.verdict == \"fail\")'",
-        "DOCKER_HOST=ssh://root@gateway evercan doctor",
+        "evercan doctor --json | jq '.checks[] | select(.result == \"fail\")'",
+        "DOCKER_CONTEXT=gateway evercan doctor",
     )
 )
 @click.option("--json", "json_", is_flag=True, help="For machines.")

@@ -90,7 +90,7 @@ class Engine:
         """Connect.
 
         Args:
-            address: a DOCKER_HOST value (unix, tcp or ssh) in place of the environment's.
+            address: a DOCKER_HOST value (unix or tcp) in place of the environment's.
 
         Raises:
             NoEngine: none answers.
@@ -101,12 +101,9 @@ class Engine:
         self.where = environment.get("DOCKER_HOST") or _DEFAULT
         try:
             if not environment.get("DOCKER_HOST"):
-                self.where = ContextAPI.kwargs_from_context().get("base_url") or _DEFAULT
-            # The ssh client knows the user's keys and configuration; a library would not.
-            self._client = docker.from_env(
-                version="auto", timeout=PATIENCE, environment=environment, use_ssh_client=True
-            )
-        except (*FAULTS, ValueError) as error:
+                self.where = _address_of_context(environment.get("DOCKER_CONTEXT"))
+            self._client = _connect(self.where, environment)
+        except (*FAULTS, ValueError, NotImplementedError) as error:
             raise NoEngine(unreachable(error, self.where)) from error
 
     @property
@@ -210,3 +207,24 @@ class Engine:
             raise CliError(f"the engine at {self.where} refuses: {error.explanation}") from error
         except (*FAULTS, ValueError) as error:
             raise NoEngine(unreachable(error, self.where)) from error
+
+
+def _connect(where: str, environment: dict[str, str]) -> docker.DockerClient:
+    if where.startswith("ssh://"):
+        # The SDK's way through ssh carries no streams, which the way to the host lives on.
+        raise NotImplementedError
+    return docker.from_env(version="auto", timeout=PATIENCE, environment=environment)
+
+
+def _address_of_context(name: str | None) -> str:
+    """Return the address of a docker context; of the current one for None.
+
+    Raises:
+        NoEngine: there is none of that name, where the SDK would take the default one.
+    """
+    if name and ContextAPI.get_context(name) is None:
+        raise NoEngine(
+            f"there is no docker context {name}, which DOCKER_CONTEXT names; "
+            "'docker context ls' shows them"
+        )
+    return str(ContextAPI.kwargs_from_context(name).get("base_url") or _DEFAULT)

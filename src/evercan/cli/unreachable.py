@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import requests
+from docker.errors import TLSParameterError
 
-_SCHEMES = ("unix://", "http+unix://", "tcp://", "http://", "https://", "ssh://")
+_SCHEMES = ("unix://", "http+unix://", "tcp://", "http://", "https://")
 
 _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
         (PermissionError,),
         "no permission on {where}; run this as root (sudo), or as a member of the group docker",
+    ),
+    (
+        (TLSParameterError,),
+        (
+            "the certificates for {where} are not to be had; see that ca.pem, cert.pem and key.pem "
+            "are in the folder DOCKER_CERT_PATH, or use a docker context that has them"
+        ),
     ),
     (
         (ssl.SSLError,),
@@ -55,17 +63,18 @@ def unreachable(error: BaseException, where: str) -> str:
         error: what the SDK raised; the cause is often wrapped in it several times.
         where: the engine's address.
     """
+    if where.startswith("ssh://"):
+        return (
+            f"this command does not speak ssh itself, as {where} wants it; forward the engine's "
+            f"socket: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock {where[6:]} & and then "
+            "DOCKER_HOST=unix:///tmp/engine.sock"
+        )
     if not where.startswith(_SCHEMES):
         return (
-            f"{where} is no engine's address: it is none of unix:///PATH, tcp://HOST:PORT and "
-            "ssh://HOST; correct DOCKER_HOST, or the docker context"
+            f"{where} is no engine's address: it is neither unix:///PATH nor tcp://HOST:PORT; "
+            "correct DOCKER_HOST, or the docker context"
         )
     causes = list(_causes(error))
-    if where.startswith("ssh://") and not isinstance(causes[-1], PermissionError):
-        return (
-            f"no Docker engine is reached by {where} ({causes[-1]}); see that "
-            f"'ssh {where.removeprefix('ssh://')} docker version' works"
-        )
     for kinds, text in _BY_KIND:
         if any(isinstance(each, kinds) for each in causes):
             return text.format(where=where, last=causes[-1])
