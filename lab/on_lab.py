@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from contextlib import AbstractContextManager
 from typing import Final
 
 import docker
@@ -50,6 +51,10 @@ class LabTestbed:
     def host_process(self, *argv: str) -> subprocess.Popen[bytes]:
         """Start a long-running command in the guest, as root."""
         return self.machine.ssh.popen(argv)
+
+    def forwarded(self, port: int) -> AbstractContextManager[int]:
+        """Let a loopback port of this machine lead to one of the guest; yields the former."""
+        return self.machine.ssh.forwarded(port)
 
     def power_cut(self) -> None:
         """Take the guest's power away; returns when its engine answers again.

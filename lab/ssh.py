@@ -6,8 +6,10 @@ translated; a session over a kept one costs a sixth of that.
 
 import contextlib
 import shlex
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +74,24 @@ class Ssh:
             stderr=subprocess.PIPE,
         )
 
+    @contextlib.contextmanager
+    def forwarded(self, port: int) -> Iterator[int]:
+        """Let a loopback port of this machine lead to one of the guest; yields the former.
+
+        Raises:
+            TestbedError: The guest cannot be reached.
+        """
+        self._open()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            here: int = free.getsockname()[1]
+        way = f"127.0.0.1:{here}:127.0.0.1:{port}"
+        if not self._control_command("forward", "-L", way):
+            raise TestbedError(f"the lab's ssh does not forward to the guest's port {port}")
+        try:
+            yield here
+        finally:
+            self._control_command("cancel", "-L", way)
+
     def wait(self, timeout: float) -> None:
         """Wait until the guest lets us in.
 
@@ -121,11 +141,13 @@ class Ssh:
                 check=False,
             )
 
-    def _control_command(self, word: str) -> None:
+    def _control_command(self, word: str, *more: str) -> bool:
+        """Say something to the process of the kept connection; return whether it obeyed."""
+        command = [*self._base(), "-O", word, *more, "lab"]
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [*self._base(), "-O", word, "lab"], capture_output=True, timeout=5, check=False
-            )
+            done = subprocess.run(command, capture_output=True, timeout=5, check=False)
+            return done.returncode == 0
+        return False
 
     def _command(self, text: str) -> list[str]:
         return [*self._base(), "lab", "--", text]

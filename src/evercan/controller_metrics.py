@@ -17,8 +17,8 @@ def families(controllers: Mapping[str, Controller]) -> Iterator[Metric]:
         labels=("bus", "state"),
     )
     errors = GaugeMetricFamily(
-        "evercan_controller_error_counter",
-        "A controller's error counters; above 127 it is error-passive, above 255 bus-off.",
+        "evercan_controller_error_level",
+        "A controller's error counters, TEC and REC: above 127 error-passive, above 255 bus-off.",
         labels=("bus", "direction"),
     )
     bitrates = GaugeMetricFamily(

@@ -83,7 +83,7 @@ async def serve(
     async def scrape() -> bytes:
         from evercan import metrics  # noqa: PLC0415 - prometheus_client is a tenth of the start
 
-        return metrics.render(await turns.snapshot(), durations)
+        return metrics.render(daemon, await turns.snapshot(), durations)
 
     async def health() -> status.Page:
         try:

@@ -3,13 +3,17 @@
 Nothing is counted twice: calls are counted where they are answered, steps where
 they are taken, frames by the kernel (the counters of each can-gw rule), and all
 of it is put together when somebody asks.
+
+What an alert compares with its own past (drift, recoveries, calls that bring a
+container up) is there as 0 before it first happens: Prometheus sees no increase
+from nothing to 1.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, product
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -21,26 +25,35 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from evercan.controller_metrics import families
-from evercan.durations import BOUNDS, Durations
+from evercan.drift import Fault
+from evercan.durations import BOUNDS, Durations, Histogram
 from evercan.model import RuleCount
+from evercan.recoveries import AFTER_REBOOT
 from evercan.state import Snapshot
+from evercan.status import Daemon
+
+_BRING_UP = ("CreateNetwork", "CreateEndpoint", "Join")
+_CALL_OUTCOMES = ("ok", "refused", "failed")
+_RECOVERY_OUTCOMES = ("mended", "refused", "left")
 
 
-def render(snapshot: Snapshot, durations: Durations) -> bytes:
+def render(daemon: Daemon, snapshot: Snapshot, durations: Durations) -> bytes:
     """Write everything in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Moment(snapshot, durations))
+    registry.register(_Moment(daemon, snapshot, durations))
     return generate_latest(registry)
 
 
 class _Moment(Collector):
     """A snapshot as metric families."""
 
-    def __init__(self, snapshot: Snapshot, durations: Durations) -> None:
+    def __init__(self, daemon: Daemon, snapshot: Snapshot, durations: Durations) -> None:
+        self._daemon = daemon
         self._snapshot = snapshot
         self._durations = durations
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._process()
         yield self._calls()
         state = self._snapshot.state
         yield GaugeMetricFamily(
@@ -62,27 +75,46 @@ class _Moment(Collector):
         for labels, times in tally.steps.items():
             steps.add_metric(labels, times)
         yield steps
-        drift = CounterMetricFamily(
-            "evercan_drift_found",
-            "Things that a look found not to be as they were wanted, by bus and fault.",
-            labels=("bus", "fault"),
-        )
-        for labels, times in tally.drift.items():
-            drift.add_metric(labels, times)
-        yield drift
-        recoveries = CounterMetricFamily(
-            "evercan_recoveries",
-            "Things brought back, by bus, fault and outcome (mended, refused, left).",
-            labels=("bus", "fault", "outcome"),
-        )
-        for key, times in tally.recoveries.items():
-            recoveries.add_metric(key, times)
-        yield recoveries
+        yield from self._repairs()
         yield CounterMetricFamily(
             "evercan_state_writes", "Times the state file was written.", value=tally.writes
         )
         yield self._frames()
         yield from families(self._snapshot.controllers)
+
+    def _process(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily(
+            "evercan_build_info", "1, with the version that runs.", labels=("version",)
+        )
+        build.add_metric((self._daemon.version,), 1)
+        yield build
+        yield GaugeMetricFamily(
+            "evercan_start_time_seconds",
+            "When the plugin started, in seconds since the epoch.",
+            value=self._daemon.started,
+        )
+
+    def _repairs(self) -> Iterator[Metric]:
+        """What was found not to be as it should, and what came of it, for every bus on record."""
+        buses = self._snapshot.state.declared.networks_by_bus()
+        tally = self._snapshot.tally
+        drift = CounterMetricFamily(
+            "evercan_drift_found",
+            "Things that a look found not to be as they were wanted, by bus and fault.",
+            labels=("bus", "fault"),
+        )
+        for found in dict.fromkeys((*product(buses, Fault), *tally.drift)):
+            drift.add_metric(found, tally.drift.get(found, 0))
+        recoveries = CounterMetricFamily(
+            "evercan_recoveries",
+            "Things brought back, by bus, fault and outcome (mended, refused, left).",
+            labels=("bus", "fault", "outcome"),
+        )
+        possible = product(buses, (*Fault, AFTER_REBOOT), _RECOVERY_OUTCOMES)
+        for ended in dict.fromkeys((*possible, *tally.recoveries)):
+            recoveries.add_metric(ended, tally.recoveries.get(ended, 0))
+        yield drift
+        yield recoveries
 
     def _calls(self) -> Metric:
         family = HistogramMetricFamily(
@@ -91,7 +123,9 @@ class _Moment(Collector):
             labels=("verb", "outcome"),
         )
         bounds = [*map(str, BOUNDS), "+Inf"]
-        for labels, histogram in self._durations.by_call.items():
+        called = self._durations.by_call
+        for labels in dict.fromkeys((*product(_BRING_UP, _CALL_OUTCOMES), *called)):
+            histogram = called.get(labels, Histogram())
             totals = accumulate(histogram.counts)
             family.add_metric(labels, list(zip(bounds, totals, strict=True)), histogram.seconds)
         return family

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from evercan import __version__
 from tests.support.engine import Engine, engine_id
 from tests.support.http import request
 from tests.support.plugin import Plugin
+from tests.support.prometheus import promtool
+from tests.support.shared_kernel import SharedKernel
 
 NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
 
@@ -28,11 +32,10 @@ async def scraped(path: Path) -> str:
 
 
 async def scrape(path: Path) -> dict[tuple[str, ...], float]:
-    text = await scraped(path)
     # Labels count in the order of their names.
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(await scraped(path))
         for sample in family.samples
     }
 
@@ -52,3 +55,42 @@ async def test_calls_steps_members_and_writes_are_counted(engine: Engine, plugin
     assert seen[("evercan_state_writes_total",)] >= 3
     assert seen["evercan_frames_total", "vcan0", "to_bus", "handled"] == 0
     assert seen["evercan_frames_total", "vcan0", "from_bus", "handled"] == 0
+
+
+async def test_promtool_finds_nothing_to_say_about_names_types_and_help(
+    engine: Engine, plugin: Plugin, kernel: SharedKernel
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, dev="can", kind="physical", bitrate="500000")
+    await engine.start(NETWORK, DASHBOARD)
+    text = await scraped(plugin.socket)
+    assert 'evercan_controller_state{bus="can0"' in text
+    assert await asyncio.to_thread(promtool, "check", "metrics", stdin=text.encode()) == ""
+
+
+async def test_what_alerts_compare_with_its_past_is_there_before_it_happens(
+    engine: Engine, plugin: Plugin, kernel: SharedKernel
+) -> None:
+    quiet = await scrape(plugin.socket)
+    assert quiet["evercan_call_duration_seconds_count", "failed", "Join"] == 0
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    before = await scrape(plugin.socket)
+    assert before["evercan_drift_found_total", "vcan0", "bus-missing"] == 0
+    assert before["evercan_recoveries_total", "vcan0", "bus-missing", "mended"] == 0
+    assert before["evercan_recoveries_total", "vcan0", "reboot", "mended"] == 0
+    kernel.delete("vcan0")
+    plugin.bell.ring()
+    for _ in range(100):
+        after = await scrape(plugin.socket)
+        if after["evercan_recoveries_total", "vcan0", "bus-missing", "mended"]:
+            break
+        await asyncio.sleep(0.05)
+    assert after["evercan_drift_found_total", "vcan0", "bus-missing"] == 1
+    assert after["evercan_recoveries_total", "vcan0", "bus-missing", "mended"] == 1
+
+
+async def test_the_version_and_the_start_are_told(plugin: Plugin) -> None:
+    seen = await scrape(plugin.socket)
+    assert seen["evercan_build_info", __version__] == 1
+    assert abs(seen[("evercan_start_time_seconds",)] - time.time()) < 60

@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "controller_metrics": {"controller"},
     "durations": set(),
     "side_door": set(),
-    "metrics": CORE | {"controller_metrics", "durations"},
+    "metrics": CORE | {"controller_metrics", "durations", "recoveries", "status"},
     "reconciler": CORE - {"reconciler", "turns", "options"}
     | {"sandboxes", "narration", "losses", "recoveries"},
     "turns": CORE - {"turns"},
