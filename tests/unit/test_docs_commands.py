@@ -8,6 +8,7 @@ import subprocess
 import pytest
 import yaml
 
+from build.common import ROOT
 from tests.support.pages import PAGES, Block, blocks, code, commands, read, table
 
 LANGUAGES = {"sh", "yaml", "ini", "json", "text"}
@@ -33,6 +34,9 @@ def test_what_is_not_run_is_listed_with_its_reason() -> None:
     ]
     told = [(each.page, each.reason) for page in PAGES for each in commands(page) if each.reason]
     assert listed == told
+    for _, reason in told:
+        for test in re.findall(r"tests/\S+\.py", str(reason)):
+            assert (ROOT / test).exists(), reason
 
 
 @pytest.mark.parametrize(
