@@ -30,7 +30,8 @@ class Life:
     """A reconciler on a fake kernel, told what an engine tells."""
 
     def __init__(self, folder: Path) -> None:
-        self._turns = Reconciler(FakeKernel(), Store(folder))
+        self._kernel = FakeKernel()
+        self._turns = Reconciler(self._kernel, Store(folder))
         self._turns.start()
         wanted = network_options({})
         self._turns.turn([lambda d, o: intent.create_network(d, o, NETWORK, wanted)])
@@ -50,6 +51,7 @@ class Life:
         one = f"{number:064x}"
         self._turns.turn([lambda d, _: intent.leave(d, one)])
         self._turns.turn([lambda d, _: d.without_endpoint(one)])
+        self._kernel.taken.clear()  # the fake writes down every step, for tests
 
     def check(self) -> None:
         """Take a health check's turn."""
@@ -118,13 +120,14 @@ def turns(quick: bool) -> list[Figure]:
     rest, late = (busy.lateness(100, 1 if quick else 10, turning=each) for each in (False, True))
     figures.append(
         Figure(
-            group="turn", name="the loop's lateness while turns of 100 members run", unit="ms",
-            samples=[each * 1e3 for each in late], budget=10.0,
+            group="turn", unit="ms",
+            name="the loop's worst lateness while turns of 100 members run",
+            samples=[max(late) * 1e3], budget=10.0,
         )
     )  # fmt: skip
     figures.append(
         Figure(
-            group="turn", name="the same at rest", unit="ms", samples=[each * 1e3 for each in rest]
+            group="turn", name="the same at rest", unit="ms", samples=[max(rest) * 1e3]
         )
     )  # fmt: skip
     return figures
