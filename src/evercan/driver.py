@@ -121,7 +121,15 @@ class Driver:
 
     async def delete_network(self, network_id: str) -> None:
         """Forget a network and remove what was made for it; the unknown is no error."""
+        known = self._turns.state.declared.networks.get(network_id)
         await self._turns.change(lambda declared, _: declared.without_network(network_id))
+        if known is not None:
+            _log.info(
+                "Network %s of bus %s was removed",
+                network_id[:12],
+                known.bus,
+                extra=about(network=network_id, interface=known.bus),
+            )
 
     async def create_endpoint(
         self, network_id: str, endpoint_id: str, options: Mapping[str, object]
@@ -160,11 +168,12 @@ class Driver:
         """
         declared = self._turns.state.declared
         known = declared.endpoints.get(endpoint_id)
+        interface = {} if known is None else {"interface": known.host_end}
         if network_id in declared.networks and (known is None or known.phase is Phase.DORMANT):
             _log.info(
                 "Endpoint %s not found in memory (likely post-reboot), recreating",
                 endpoint_id[:12],
-                extra=about(network=network_id, endpoint=endpoint_id),
+                extra=about(network=network_id, endpoint=endpoint_id, **interface),
             )
         elif known is not None and known.host_end in self._turns.state.observed.links:
             _log.info(
@@ -205,7 +214,14 @@ class Driver:
 
     async def leave(self, endpoint_id: str) -> None:
         """End a membership; the unknown is no error."""
+        known = self._turns.state.declared.endpoints.get(endpoint_id)
         await self._turns.change(lambda declared, _: intent.leave(declared, endpoint_id))
+        if known is not None and known.is_member:
+            _log.info(
+                "Left: %s is a member no more",
+                known.host_end,
+                extra=about(network=known.network, endpoint=endpoint_id, interface=known.host_end),
+            )
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         """Forget an endpoint and delete its pair; the unknown is no error."""
@@ -330,7 +346,11 @@ class Driver:
     def _undone(self, undoing: asyncio.Task[None]) -> None:
         self._undoing.discard(undoing)
         if not undoing.cancelled() and (error := undoing.exception()) is not None:
-            _log.error("Could not take back a failed call: %s", error)
+            _log.error(
+                "Could not take back a failed call: %s; remove what it was for "
+                "(docker rm, docker network rm)",
+                error,
+            )
 
 
 def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from evercan.log import about
+from evercan import narration
 from evercan.model import Declared, Link, Observed, Rule, RuleCount
 from evercan.plan import FD
 
@@ -48,7 +48,7 @@ class Losses:
             bus, link = controllers[kind.ifindex]
             # What is dropped because a controller is down is told by other means.
             if frames > self._dropped[kind] and link.up and kind not in self._told:
-                _tell(bus, link, kind, frames - self._dropped[kind])
+                _tell(declared, bus, link, kind, frames - self._dropped[kind])
                 self._told.add(kind)
         self._dropped = dropped
         self._told = {kind for kind in self._told if kind.ifindex in controllers}
@@ -64,21 +64,22 @@ def buses(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]
     }
 
 
-def _tell(bus: str, link: Link, kind: _Kind, frames: int) -> None:
+def _tell(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) -> None:
     controller = link.controller
     if controller is None:
         return
+    subject = narration.concerning(declared, bus)
     if kind.fd and not controller.fd:
         text = (
             "%d FD frames that a container sent did not reach the wire: %s is set to classic "
             "frames. The other containers have them; evercan_frames_total counts them as dropped. "
             "vxcan.fd=on sets an FD controller to FD"
         )
-        _log.warning(text, frames, bus, extra=about(bus=bus))
+        _log.warning(text, frames, bus, extra=subject)
     else:
         text = (
             "%d frames did not reach the wire: the queue of %s (txqueuelen %d) was full. "
             "evercan_frames_total counts them as dropped. Raise vxcan.txqueuelen, send less, or "
             "see whether anybody acknowledges on the wire"
         )
-        _log.warning(text, frames, bus, controller.txqueuelen, extra=about(bus=bus))
+        _log.warning(text, frames, bus, controller.txqueuelen, extra=subject)

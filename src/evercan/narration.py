@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from evercan.log import about
 from evercan.model import Declared, Phase
-from evercan.steps import MakeBus, MakePair, MendPair, Step
+from evercan.steps import DeleteLink, MakeBus, MakePair, MendPair, Step
 from evercan.troubles import Problem, Trouble
 
 _log = logging.getLogger(__name__)
@@ -24,37 +24,37 @@ def announce(before: Declared, declared: Declared, step: Step) -> None:
             _log.info(
                 "Interface %s missing after reboot, recreating",
                 name,
-                extra=about(interface=name),
+                extra=concerning(declared, name),
             )
-        case MakePair(_, endpoint, host_end, _) if _returns(before, declared, endpoint):
+        case MakePair(bus, endpoint, host_end, _) if _returns(before, declared, endpoint):
             _log.info(
                 "Interface %s missing after reboot, recreating",
                 host_end,
-                extra=about(endpoint=endpoint, interface=host_end),
+                extra=concerning(declared, bus, endpoint),
             )
-        case MendPair(_, endpoint, host_end, _, _):
+        case MendPair(bus, endpoint, host_end, _, _):
             _log.info(
                 "Interface %s missing from under a running container, recreating",
                 host_end,
-                extra=about(endpoint=endpoint, interface=host_end),
+                extra=concerning(declared, bus, endpoint),
             )
         case _:
-            _log.debug("About to %s", step)
+            _log.debug("About to %s", step, extra=_of_step(before, declared, step))
 
 
 def report(before: Declared, declared: Declared, step: Step) -> None:
     """Say what was done."""
     match step:
-        case MendPair(_, endpoint, host_end, _, sandbox):
-            fields = about(endpoint=endpoint, interface=host_end)
+        case MendPair(bus, endpoint, host_end, _, sandbox):
+            fields = concerning(declared, bus, endpoint)
             _log.info(
                 "Successfully recreated interface pair: %s <-> %s in its container",
                 host_end,
                 sandbox.name,
                 extra=fields,
             )
-        case MakePair(_, endpoint, host_end, container_end):
-            fields = about(endpoint=endpoint, interface=host_end)
+        case MakePair(bus, endpoint, host_end, container_end):
+            fields = concerning(declared, bus, endpoint)
             if _returns(before, declared, endpoint):
                 _log.info(
                     "Successfully recreated interface pair: %s <-> %s",
@@ -72,15 +72,15 @@ def report(before: Declared, declared: Declared, step: Step) -> None:
                     "Created interface pair: %s <-> %s", host_end, container_end, extra=fields
                 )
         case _:
-            _log.info("Done: %s", step)
+            _log.info("Done: %s", step, extra=_of_step(before, declared, step))
 
 
-def overtaken(step: MakeBus) -> None:
+def overtaken(declared: Declared, step: MakeBus) -> None:
     """Say that somebody else made a bus interface in the same moment."""
     _log.info(
         "Interface %s was created concurrently, continuing",
         step.bus,
-        extra=about(interface=step.bus),
+        extra=concerning(declared, step.bus),
     )
 
 
@@ -117,6 +117,17 @@ def concerning(
     if interface:
         fields["interface"] = interface
     return about(**fields, **more)
+
+
+def _of_step(before: Declared, declared: Declared, step: Step) -> dict[str, Mapping[str, object]]:
+    """Say what a step is about; of an interface that goes, whose it was."""
+    if not isinstance(step, DeleteLink):
+        return concerning(declared, step.bus, step.endpoint)
+    for known in (declared, before):
+        for each in known.endpoints.values():
+            if each.host_end == step.name:
+                return concerning(known, known.networks[each.network].bus, each.id)
+    return concerning(before, step.name)
 
 
 def _returns(before: Declared, declared: Declared, endpoint_id: str) -> bool:

@@ -278,14 +278,18 @@ class Reconciler:
             self.steps_taken[type(step).__name__, outcome] += 1
             if step not in failures:
                 narration.report(before, declared, step)
-        return {step: failure for step, failure in failures.items() if not self._passing(failure)}
+        return {
+            step: failure
+            for step, failure in failures.items()
+            if not self._passing(declared, failure)
+        }
 
     @staticmethod
-    def _passing(failure: Failure) -> bool:
+    def _passing(declared: Declared, failure: Failure) -> bool:
         """Whether a failure only says that somebody else was faster."""
         step = failure.step
         if isinstance(step, MakeBus) and failure.code == errno.EEXIST:
-            narration.overtaken(step)
+            narration.overtaken(declared, step)
             return True
         if isinstance(step, DropRules) and failure.code == errno.EINVAL:
             return True  # cgw_remove_job's word for a rule that is not there

@@ -68,11 +68,16 @@ class Store:
             except OSError as error:
                 raise StateError(f"cannot read {path}: {error.strerror}") from error
             if damaged:
-                _log.warning("State restored from the last good copy %s", path.name)
+                _log.warning(
+                    "State restored from the last good copy %s; what was asked later is missing: "
+                    "`evercan adopt` takes it from the engine's list",
+                    path.name,
+                )
             return declared
         if damaged:
             _log.error(
-                "No good copy of the state is left; networks must be created again "
+                "No good copy of the state is left: run `evercan adopt`, which takes the engine's "
+                "networks and running containers back; without it networks must be created again "
                 "(docker compose down && docker compose up)"
             )
         return Declared()

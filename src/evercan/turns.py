@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextvars import copy_context
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from evercan.errors import EvercanError
+from evercan.log import call_id
 from evercan.reconciler import Edit, Reconciler
 from evercan.state import Snapshot, State
 
@@ -16,6 +18,14 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """An edit for the next turn, who waits for it, and the engine call that it is of."""
+
+    edit: Edit
+    done: asyncio.Future[EvercanError | None]
+    call: str | None
 
 
 class Turns:
@@ -29,7 +39,7 @@ class Turns:
         """Take the reconciler, which from now on is used from this thread only."""
         self._reconciler = reconciler
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
-        self._waiting: list[tuple[Edit, asyncio.Future[EvercanError | None]]] = []
+        self._waiting: list[_Waiting] = []
         self._turning: asyncio.Task[None] | None = None
 
     @property
@@ -49,7 +59,7 @@ class Turns:
                 nothing of it was recorded.
         """
         done: asyncio.Future[EvercanError | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((edit, done))
+        self._waiting.append(_Waiting(edit, done, call_id.get()))
         if self._turning is None:
             self._turning = asyncio.create_task(self._take())
         refusal = await done
@@ -79,10 +89,13 @@ class Turns:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                refusals = await self._one([edit for edit, _ in batch])
-                for (_, done), refusal in zip(batch, refusals, strict=True):
-                    if not done.done():
-                        done.set_result(refusal)
+                # A turn serves whoever waits: its lines are about all those calls.
+                calls = dict.fromkeys(each.call for each in batch if each.call is not None)
+                call_id.set(",".join(calls) or None)
+                refusals = await self._one([each.edit for each in batch])
+                for each, refusal in zip(batch, refusals, strict=True):
+                    if not each.done.done():
+                        each.done.set_result(refusal)
         finally:
             self._turning = None
 
@@ -92,13 +105,14 @@ class Turns:
         except EvercanError as error:
             return [error] * len(edits)
         except Exception as error:  # noqa: BLE001 - its callers must not wait for ever
-            _log.exception("A turn failed")
+            _log.exception("A turn met a fault of evercan; report it with what follows")
             fault = EvercanError(f"internal fault: {error!r}; the plugin's log has the traceback")
             return [fault] * len(edits)
 
     async def _in_thread(
         self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs
     ) -> _T:
+        context = copy_context()  # an executor knows nothing of the call that is answered
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: function(*arguments, **keywords)
+            self._thread, lambda: context.run(function, *arguments, **keywords)
         )

@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "adoption": VALUES | {"names", "options", "intent"},
     "sandboxes": VALUES,
     "cli": {"cli"},
-    "losses": VALUES | {"plan", "log"},
+    "losses": VALUES | {"plan", "log", "narration"},
     "narration": VALUES | {"plan", "log"},
     "store": VALUES,
     "settings": {"errors"},

@@ -46,6 +46,16 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     return document
 
 
+def subject(body: bytes) -> dict[str, str]:
+    """Say what a request is about, as far as it can be read: network and endpoint."""
+    try:
+        fields = parse_body(body)
+    except RequestError:
+        return {}
+    named = {"network": fields.get("NetworkID"), "endpoint": fields.get("EndpointID")}
+    return {key: id_ for key, id_ in named.items() if isinstance(id_, str) and _ID.fullmatch(id_)}
+
+
 def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
     value = fields.get(name)
     if value is None:

@@ -16,6 +16,7 @@ from evercan.driver import Driver
 from evercan.errors import EvercanError, RequestError, SettingsError
 from evercan.log import about, call_id
 from evercan.protocol import web
+from evercan.protocol.requests import subject
 from evercan.protocol.routes import Routes, Verb
 
 BOUND = 9.0
@@ -109,26 +110,32 @@ class Server:
             return answer
 
         async def answered(request: web.Request) -> web.Response:
+            body = b""
             try:
                 async with asyncio.timeout(BOUND):
-                    return _answer(200, await verb(await request.read()))
+                    body = await request.read()
+                    return _answer(200, await verb(body))
             except RequestError as error:
-                _log.warning("%s refused: %s", name, error, extra=about(verb=name))
+                _log.warning("%s refused: %s", name, error, extra=_about(name, body))
                 return _error(400, error)
             except EvercanError as error:
-                _log.error("%s failed: %s", name, error, extra=about(verb=name))
+                _log.error("%s failed: %s", name, error, extra=_about(name, body))
                 return _error(500, error)
             except TimeoutError:
-                _log.error("%s took longer than %.0f s", name, BOUND, extra=about(verb=name))
-                return _error(
-                    500,
+                late = (
                     f"{name} took longer than {BOUND:.0f} s and was given up; the host is very "
-                    "busy or its kernel hangs, try again",
+                    "busy or its kernel hangs, try again"
                 )
+                _log.error(late, extra=_about(name, body))
+                return _error(500, late)
             except web.HTTPException as error:
                 return _error(error.status, f"{name}: {error.reason}")
             except Exception as error:  # noqa: BLE001 - the one place that makes it an Err
-                _log.exception("%s met a fault of evercan", name, extra=about(verb=name))
+                _log.exception(
+                    "%s met a fault of evercan; report it with what follows",
+                    name,
+                    extra=_about(name, body),
+                )
                 return _error(500, f"internal fault: {error!r}; the plugin's log has the traceback")
 
         return handle
@@ -142,6 +149,10 @@ class Server:
             return await _shown(name, page)
 
         return handle
+
+
+def _about(verb: str, body: bytes) -> dict[str, Mapping[str, object]]:
+    return about(verb=verb, **subject(body))
 
 
 async def _shown(name: str, page: Callable[[], Awaitable[web.Response]]) -> web.Response:

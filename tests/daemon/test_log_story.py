@@ -1,0 +1,211 @@
+"""What a person reads: nothing on a healthy day, and each event as one story in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from evercan import intent
+from evercan.log import TextFormatter, call_id
+from evercan.model import Declared, Observed
+from evercan.options import NetworkOptions, network_options
+from evercan.reconciler import Reconciler
+from evercan.store import Store
+from tests.support.engine import Engine, engine_id
+from tests.support.fake_kernel import FakeKernel
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import eventually
+
+NETWORK, DASHBOARD, LOGGER = map(engine_id, ("powertrain", "dashboard", "logger"))
+N, D = NETWORK[:12], DASHBOARD[:12]
+END = f"vxcan{DASHBOARD[:8]}"
+
+
+class Lines(logging.Handler):
+    """Every line as people have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(TextFormatter())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.call = call_id.get()
+        self.lines.append(self.format(record))
+
+    def say(self, words: str) -> bool:
+        """Tell whether a line has these words."""
+        return any(words in line for line in self.lines)
+
+    def take(self) -> list[str]:
+        """Return what came since the last time."""
+        taken, self.lines = self.lines, []
+        return taken
+
+
+@pytest.fixture
+def log() -> Iterator[Lines]:
+    lines = Lines()
+    logger = logging.getLogger("evercan")
+    level = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.setLevel(level)
+    logger.removeHandler(lines)
+
+
+async def test_the_recovery_of_a_reboot_is_one_story(
+    engine: Engine, plugin: Plugin, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    log.take()
+    await plugin.reboot("boot-2")
+    await engine.join(NETWORK, DASHBOARD)  # as a legacy plugin gets it: without Leave and Delete
+    bus = f"network={N} interface=vcan0"
+    pair = f"network={N} endpoint={D} interface={END}"
+    joins = f"{pair} call=Join-1"
+    assert log.take() == [
+        "INFO    evercan stops; all interfaces stay as they are",
+        "INFO    The host was rebooted: bringing back 1 networks",
+        f"INFO    Interface vcan0 missing after reboot, recreating {bus}",
+        f"INFO    Done: make bus interface vcan0 {bus}",
+        "INFO    Health check OK: 1 networks, 1 endpoints",
+        "INFO    evercan serves; 1 networks on record",
+        f"INFO    Endpoint {D} not found in memory (likely post-reboot), recreating {joins}",
+        f"INFO    Interface {END} missing after reboot, recreating {joins}",
+        f"INFO    Successfully recreated interface pair: {END} <-> {END}p {joins}",
+        f"INFO    Endpoint {D} interfaces were recreated after reboot {joins}",
+        f"INFO    Done: lay 4 rules on vcan0 {bus} call=Join-1",
+        f"INFO    Joined: {END} is a member of vcan0 {joins}",
+    ]
+
+
+async def test_a_fault_and_its_repair_are_one_story(
+    engine: Engine, plugin: Plugin, kernel: SharedKernel, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    log.take()
+    kernel.flush_rules()
+    plugin.bell.ring()
+    await eventually(lambda: log.say("Health check OK"))
+    bus = f"network={N} interface=vcan0"
+    missing = f"4 rules are missing on vcan0; mending it {bus} fault=rules-missing"
+    assert log.take() == [
+        f"WARNING Health check FAILED: {missing}",
+        f"INFO    Done: lay 4 rules on vcan0 {bus}",
+        "INFO    Health check OK: 1 networks, 1 endpoints",
+    ]
+
+
+async def test_the_life_of_a_container_is_told_with_the_calls_that_it_came_of(
+    engine: Engine, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    log.take()
+    container = await engine.start(NETWORK, DASHBOARD)
+    await engine.stop(container)
+    await engine.delete_network(NETWORK)
+    pair = f"network={N} endpoint={D} interface={END}"
+    bus = f"network={N} interface=vcan0"
+    assert [re.sub(r"-\d+$", "", line.removeprefix("INFO    ")) for line in log.take()] == [
+        f"Created interface pair: {END} <-> {END}p {pair} call=CreateEndpoint",
+        f"Interface {END} already exists, no recreation needed {pair} call=Join",
+        f"Done: lay 4 rules on vcan0 {bus} call=Join",
+        f"Joined: {END} is a member of vcan0 {pair} call=Join",
+        f"Done: remove 4 rules from vcan0 {bus} call=Leave",
+        f"Left: {END} is a member no more {pair} call=Leave",
+        f"Done: delete interface {END} {pair} call=DeleteEndpoint",
+        f"Done: delete interface vcan0 {bus} call=DeleteNetwork",
+        f"Network {N} of bus vcan0 was removed {bus} call=DeleteNetwork",
+    ]
+
+
+async def test_calls_that_share_a_turn_are_all_named_in_its_lines(
+    engine: Engine, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    log.take()
+    await engine.start_many(NETWORK, [engine_id(f"ecu{n}") for n in range(5)])
+    made = [line for line in log.take() if "Created interface pair" in line]
+    calls = {call for line in made for call in line.rpartition("call=")[2].split(",")}
+    assert len(made) == len(calls) == 5
+    assert all(call.startswith("CreateEndpoint-") for call in calls)
+
+
+async def test_a_refusal_names_whom_it_concerns_its_cause_and_its_remedy(
+    engine: Engine, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    log.take()
+    mac = {"MacAddress": "02:42:ac:11:00:02"}
+    await engine.ask("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
+    [line] = log.take()
+    assert line.startswith("WARNING NetworkDriver.CreateEndpoint refused: ")
+    assert f"network={N} endpoint={D} call=CreateEndpoint-" in line
+    await engine.ask("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
+    [line] = log.take()
+    assert "is not on record" in line
+    assert "evercan adopt" in line
+    assert f"network={LOGGER[:12]} endpoint={D} call=Join-" in line
+    await engine.send("Join", b"no json")
+    [line] = log.take()
+    assert "verb=NetworkDriver.Join call=Join-" in line
+
+
+async def test_looking_at_a_whole_bus_is_told_to_nobody(
+    engine: Engine, plugin: Plugin, log: Lines
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.start(NETWORK, DASHBOARD)
+    log.take()
+    for page in ("health", "status") * 10:
+        assert (await engine.look(page)).status == 200
+    for _ in range(5):
+        plugin.bell.ring()
+        await asyncio.sleep(0.06)
+    assert log.take() == []
+
+
+def test_a_thousand_checks_of_whole_buses_write_nothing(
+    tmp_path: Path, log: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel = FakeKernel()
+    kernel.plug("can0")
+    reconciler = Reconciler(kernel, Store(tmp_path))
+    reconciler.start()
+    controller = network_options({"vxcan.dev": "can", "vxcan.bitrate": "500000"})
+    for network, options in ((NETWORK, network_options({})), (LOGGER, controller)):
+        assert reconciler.turn([partial(creating, network, options)]) == [None]
+        assert reconciler.turn([partial(joining, network, engine_id(network))]) == [None]
+    assert "Health check OK" in "".join(log.take())
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "evercan"):
+        for _ in range(1000):
+            reconciler.turn([unchanged])
+            reconciler.look_for_losses()
+            reconciler.snapshot()
+    assert caplog.records == []
+
+
+def creating(
+    network: str, options: NetworkOptions, declared: Declared, observed: Observed
+) -> Declared:
+    return intent.create_network(declared, observed, network, options)
+
+
+def joining(network: str, endpoint: str, declared: Declared, observed: Observed) -> Declared:
+    return intent.join(declared, observed, network, endpoint)
+
+
+def unchanged(declared: Declared, _: Observed) -> Declared:
+    return declared
