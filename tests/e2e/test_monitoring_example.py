@@ -1,0 +1,143 @@
+"""examples/monitoring by a real Prometheus that scrapes the plugin, while things break.
+
+Prometheus runs beside the tests and reaches the plugin's TCP address through ssh.
+The files are those of the example; only how often it looks, and how long an alert
+waits, is shortened. ``promtool test rules`` has shown that they wait as they should.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from lab.frames import wait_until
+from lab.on_lab import LabTestbed
+from lab.plugin_process import PluginProcess
+from lab.testbed import Testbed
+from tests.e2e.bus import Bus
+from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
+from tests.support.dashboard import EXAMPLE, expressions
+from tests.support.prometheus import Prometheus, running
+
+PORT = 9480
+EVERY = "5s"
+PATIENCE = 90.0
+
+
+@pytest.fixture(scope="module")
+def published(testbed: Testbed) -> Iterator[LabTestbed]:
+    """The lab, whose plugin serves its metrics on TCP."""
+    if not isinstance(testbed, LabTestbed):
+        pytest.skip("a controller is unplugged here; the lab runs this")
+    interval = f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}"
+    set_up_plugin(testbed.client(), f"EVERCAN_METRICS=127.0.0.1:{PORT}", interval)
+    yield testbed
+    set_up_plugin(testbed.client(), "EVERCAN_METRICS=", interval)
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    published: LabTestbed, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """A Prometheus with the example's configuration, in a hurry."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    configuration = yaml.safe_load((EXAMPLE / "prometheus.yml").read_text())
+    configuration["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
+    rules = yaml.safe_load((EXAMPLE / "alerts.yml").read_text())
+    for each in rules["groups"][0]["rules"]:
+        each.pop("for", None)
+    (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
+    with published.forwarded(PORT) as here:
+        [job] = configuration["scrape_configs"]
+        assert job["static_configs"] == [{"targets": [f"127.0.0.1:{PORT}"]}]
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{here}"]}]
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        with running(folder / "prometheus.yml", folder) as served:
+            wait_until(lambda: served.value("up") == 1, PATIENCE, "the first scrape")
+            yield served
+
+
+@pytest.fixture
+def controller(published: LabTestbed) -> Iterator[Bus]:
+    """A bus on the lab's first controller, with the second one on the wire."""
+    name = published.interface(0)
+    bus = Bus(published, name, **{"vxcan.kind": "physical", "vxcan.bitrate": "500000"})
+    other = published.interface(1)
+    published.host("ip", "link", "set", other, "down")
+    published.host("ip", "link", "set", other, "up", "type", "can", "bitrate", "500000")
+    try:
+        yield bus
+    finally:
+        bus.remove()
+
+
+def test_a_pulled_controller_pages_and_the_page_ends_when_it_is_back(
+    prometheus: Prometheus, controller: Bus, published: LabTestbed
+) -> None:
+    bus = controller.interface
+    [container] = controller.start(1)
+    container.exec_run(["cangen", "can0", "-n", "20", "-g", "10", "-L", "8"])
+    sent = f'evercan_frames_total{{bus="{bus}",direction="to_bus",fate="handled"}}'
+    wait_until(lambda: prometheus.value(sent) == 20, PATIENCE, "20 frames in Prometheus")
+    state = f'evercan_controller_state{{bus="{bus}",state="error-active"}}'
+    assert prometheus.value(state) == 1
+    joined = f'evercan_endpoints{{bus="{bus}",phase="joined"}}'
+    assert prometheus.value(joined) == 1
+    assert "EvercanControllerUnwell" not in prometheus.firing()
+
+    # Every query of the dashboard gives figures now, but those that need a fault.
+    document = json.loads((EXAMPLE / "grafana.json").read_text())
+    silent = {each for each in expressions(document) if not prometheus.query(each)}
+    assert {each for each in silent if "evercan_problems" not in each and ") > 0" not in each} == (
+        set()
+    )
+
+    published.unplug(0)
+    try:
+        wait_until(
+            lambda: "EvercanControllerUnwell" in prometheus.firing(), PATIENCE, "the page to go out"
+        )
+        problem = f'evercan_problems{{bus="{bus}",kind="bus-absent"}}'
+        assert prometheus.value(problem) == 1
+        assert prometheus.value("evercan_healthy") == 0
+    finally:
+        published.replug(0)
+    wait_until(
+        lambda: "EvercanControllerUnwell" not in prometheus.firing(), PATIENCE, "the page to end"
+    )
+    wait_until(lambda: prometheus.value("evercan_healthy") == 1, PATIENCE, "health in Prometheus")
+
+
+def test_what_is_mended_is_counted_and_told_once_it_happens_too_often(
+    prometheus: Prometheus, bus: Bus, published: LabTestbed, plugin: PluginProcess
+) -> None:
+    bus.start(1)
+    found = f'evercan_drift_found_total{{bus="{bus.interface}",fault="bus-down"}}'
+    wait_until(lambda: prometheus.value(found) == 0, PATIENCE, "the bus in Prometheus")
+    for _ in range(7):
+        published.host("ip", "link", "set", bus.interface, "down")
+        bus.wait(lambda: "UP" in bus.links()[bus.interface]["flags"], "the bus to be up again")
+    wait_until(lambda: prometheus.value(found) == 7, PATIENCE, "seven faults in Prometheus")
+    mended = f'evercan_recoveries_total{{bus="{bus.interface}",outcome="mended"}}'
+    assert prometheus.value(f"sum({mended})") == 7
+    wait_until(
+        lambda: "EvercanBusKeepsBreaking" in prometheus.firing(),
+        PATIENCE,
+        "the ticket to be written",
+    )
+    assert "EvercanBusUnwell" not in prometheus.firing()
+    assert plugin.ask("/health")[0] == 200
+
+
+def test_a_plugin_that_does_not_answer_is_an_alert(
+    prometheus: Prometheus, published: LabTestbed, plugin: PluginProcess
+) -> None:
+    published.host("kill", "-STOP", str(plugin.pid()))
+    try:
+        wait_until(lambda: "EvercanDown" in prometheus.firing(), PATIENCE, "the alert")
+    finally:
+        published.host("kill", "-CONT", str(plugin.pid()))
+    wait_until(lambda: "EvercanDown" not in prometheus.firing(), PATIENCE, "the alert to end")
