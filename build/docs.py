@@ -47,7 +47,7 @@ def build(site: Path = DIST / "docs") -> Path:
         raise BuildError(f"the documentation has faults:\n{done.stderr}", "mend what is named")
     if faults := [f"{page.relative_to(site)}: {what}" for page, what in from_elsewhere(site)]:
         raise BuildError("pages load from other sites: " + ", ".join(faults), "bring it along")
-    say(f"{site / 'README.html'}")
+    say(f"{site / 'index.html'}")
     return site
 
 
