@@ -66,7 +66,10 @@ class Store:
                 self._set_aside(path, error)
                 continue
             except OSError as error:
-                raise StateError(f"cannot read {path}: {error.strerror}") from error
+                raise StateError(
+                    f"cannot read {path}: {error.strerror}; see the host's kernel log for "
+                    "the disk, mend what it says, and enable the plugin again; the file stays as it is"
+                ) from error
             if damaged:
                 _log.warning(
                     "State restored from the last good copy %s; what was asked later is missing: "

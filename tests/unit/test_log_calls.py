@@ -1,0 +1,51 @@
+"""Every call that logs says whom its line is about, or is about the process as a whole."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src/evercan"
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+ABOUT_THE_PROCESS = {
+    "Cannot start: %s",
+    "evercan serves; %d networks on record",
+    "evercan stops; all interfaces stay as they are",
+    "The host was rebooted: bringing back %d networks",
+    "Health check OK: %d networks, %d endpoints",
+    "Health check FAILED: %s",  # the kernel or the disk does not serve
+    "State file %s is damaged (%s), set aside as %s",
+    "State restored from the last good copy",
+    "No good copy of the state is left",
+    "Could not take back a failed call: %s",  # the call is in the line, and its refusal beside it
+    "A turn met a fault of evercan",
+}
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        if "cli" in path.relative_to(SOURCE).parts:
+            continue  # a command speaks to the person who runs it
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="_log"), attr=attr)) if (
+                    attr in LEVELS
+                ):
+                    yield f"{path.name}:{node.lineno}", node
+
+
+def test_every_log_call_says_whom_it_is_about() -> None:
+    found = dict(calls())
+    assert len(found) > 30
+    used = set()
+    for place, call in found.items():
+        if any(keyword.arg == "extra" for keyword in call.keywords):
+            continue
+        message = call.args[0]
+        assert isinstance(message, ast.Constant), place
+        known = [each for each in ABOUT_THE_PROCESS if str(message.value).startswith(each)]
+        assert len(known) == 1, f"{place}: {message.value!r} is about nobody"
+        used.add(known[0])
+    assert used == ABOUT_THE_PROCESS
