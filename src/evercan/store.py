@@ -68,7 +68,7 @@ class Store:
             except OSError as error:
                 raise StateError(
                     f"cannot read {path}: {error.strerror}; see the host's kernel log for "
-                    "the disk, mend what it says, and enable the plugin again; the file stays as it is"
+                    "the disk, mend it, and enable the plugin again; the file stays as it is"
                 ) from error
             if damaged:
                 _log.warning(
