@@ -5,9 +5,10 @@ live-restore nobody reads them while the engine is down: a write into a full
 pipe blocks. So records go to a bounded queue, a thread writes them, and what
 does not fit is counted and said later.
 
-Normal lines go to stdout, warnings and errors to stderr. What a line is about
-(network, endpoint, interface, call) follows it as ``key=value``, or as fields
-in JSON.
+Normal lines and warnings go to stdout, errors to stderr. The engine reads the two
+apart and may write them in another order: a recovery, which begins with a
+warning, is all on one. What a line is about (network, endpoint, interface, call)
+follows it as ``key=value``, or as fields in JSON.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class QueueingHandler(logging.Handler):
         """Queue one record; never blocks."""
         record.call = call_id.get()
         try:
-            stream = 2 if record.levelno >= logging.WARNING else 1
+            stream = 2 if record.levelno >= logging.ERROR else 1
             self._queue.put_nowait((stream, (self.format(record) + "\n").encode()))
         except queue.Full:
             self._dropped += 1

@@ -81,17 +81,18 @@ def streams() -> Iterator[tuple[int, int]]:
             os.close(read)
 
 
-def test_normal_lines_go_to_stdout_and_the_rest_to_stderr() -> None:
+def test_errors_go_to_stderr_and_the_rest_to_stdout_in_its_order() -> None:
     with streams() as (out, err):
         handler = QueueingHandler(TextFormatter())
         for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
             handler.emit(a_record(level))
         handler.close()
-        assert [line.split()[0] for line in os.read(out, 4096).splitlines()] == [b"DEBUG", b"INFO"]
-        assert [line.split()[0] for line in os.read(err, 4096).splitlines()] == [
+        assert [line.split()[0] for line in os.read(out, 4096).splitlines()] == [
+            b"DEBUG",
+            b"INFO",
             b"WARNING",
-            b"ERROR",
         ]
+        assert [line.split()[0] for line in os.read(err, 4096).splitlines()] == [b"ERROR"]
 
 
 def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(
