@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evercan import intent
-from evercan.adoption import Adoption, NetworkClaim, adopt
+from evercan.adopter import take_in
+from evercan.adoption import Adoption, NetworkClaim
 from evercan.bus_choice import looks_like_hardware
-from evercan.errors import EvercanError, OptionError, RequestError, UnknownNetwork
+from evercan.errors import OptionError, RequestError, UnknownNetwork
 from evercan.log import about
 from evercan.model import Declared, Observed, Phase
 from evercan.options import KIND, NAME, endpoint_options, network_options
-from evercan.plan import Problem, Trouble, name_holder
-from evercan.reconciler import Edit
+from evercan.plan import name_holder
+from evercan.troubles import Trouble
 from evercan.turns import Turns
+from evercan.undertaking import Undertakings
 
 _WAITABLE = frozenset({Trouble.BUS_ABSENT, Trouble.BUS_DOWN, Trouble.BUS_OFF})
 """Troubles that a network may be made in: the bus is wired when they end."""
@@ -34,18 +36,7 @@ _NAME_PATIENCE = 5.0
 
 _NAME_INTERVAL = 0.05
 
-_UNDO_PATIENCE = 1.0
-"""Seconds that a failed call waits for its undoing."""
-
 _log = logging.getLogger(__name__)
-
-
-class Unserved(EvercanError):  # noqa: N818 - reads as the fact that it states
-    """The kernel could not be brought to what was asked."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        """Join the problems' texts, each of which has its remedy."""
-        super().__init__("; ".join(dict.fromkeys(each.text for each in problems)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +64,7 @@ class Driver:
             patient: containers may start on a bus that waits for its hardware.
         """
         self._turns = turns
-        self._patient = patient
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._calls = Undertakings(turns, patient=patient)
 
     async def create_network(self, network_id: str, options: Mapping[str, object]) -> None:
         """Record a network and make its bus interface if there is none.
@@ -96,7 +86,7 @@ class Driver:
         def undo(declared: Declared, _: Observed) -> Declared:
             return declared.without_network(network_id) if made else declared
 
-        await self._carry_out(record, undo, lambda: self._demand(wanted.bus, _WAITABLE))
+        await self._calls.carry_out(record, undo, lambda: self._calls.demand(wanted.bus, _WAITABLE))
         bus = self._turns.state.declared.networks.get(network_id)
         if bus is None:
             raise RequestError(
@@ -154,9 +144,9 @@ class Driver:
             return declared.without_endpoint(endpoint_id) if made else declared
 
         def demand() -> None:
-            self._demand(self._bus(network_id), _STARTABLE, endpoint_id)
+            self._calls.demand(self._bus(network_id), _STARTABLE, endpoint_id)
 
-        await self._carry_out(record, undo, demand)
+        await self._calls.carry_out(record, undo, demand)
 
     async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
         """Make an endpoint a member of its bus, recovering whatever is missing for it.
@@ -196,9 +186,9 @@ class Driver:
             return intent.leave(declared, endpoint_id) if made else declared
 
         def demand() -> None:
-            self._demand(self._bus(network_id), _STARTABLE, endpoint_id)
+            self._calls.demand(self._bus(network_id), _STARTABLE, endpoint_id)
 
-        await self._carry_out(record, undo, demand, lambda: self._wait_for_name(endpoint_id))
+        await self._calls.carry_out(record, undo, demand, lambda: self._wait_for_name(endpoint_id))
         endpoint = self._turns.state.declared.endpoints.get(endpoint_id)
         if endpoint is None:
             raise RequestError(
@@ -237,62 +227,7 @@ class Driver:
         Returns:
             What was done, and by network or endpoint id what is not well with it.
         """
-        done = Adoption()
-
-        def record(declared: Declared, observed: Observed) -> Declared:
-            nonlocal done
-            after, done = adopt(declared, observed, claims, prune=prune)
-            return after
-
-        await self._turns.change(record)
-        state = self._turns.state
-        troubles: dict[str, list[str]] = {}
-        for network, members in done.networks:
-            shared = [each.text for each in state.troubles(network.interface) if each.bus]
-            troubles[network.id] = list(dict.fromkeys(shared))
-            for each in members:
-                own = [one.text for one in state.problems if one.endpoint == each.id]
-                troubles[each.id] = list(dict.fromkeys(own))
-            _log.info(
-                "Network %s %s on %s with %d endpoints",
-                network.id[:12],
-                network.outcome,
-                network.interface or "no bus",
-                len(members),
-                extra=about(network=network.id, interface=network.interface),
-            )
-        for stray in done.strays:
-            _log.info(
-                "Network %s is not the engine's: %s",
-                stray.id[:12],
-                stray.outcome,
-                extra=about(network=stray.id, interface=stray.interface),
-            )
-        return done, troubles
-
-    async def _carry_out(
-        self,
-        record: Edit,
-        undo: Edit,
-        demand: Callable[[], None],
-        wait: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Record what was asked, let it be made true, and take it back if that fails.
-
-        Args:
-            record: puts it into the intent.
-            undo: takes out of the intent what ``record`` has put there, and no more.
-            demand: raises if it is not there.
-            wait: for what is in its way and will go.
-        """
-        try:
-            await self._turns.change(record)
-            if wait is not None:
-                await wait()
-            demand()
-        except BaseException:
-            await self._take_back(undo)
-            raise
+        return await take_in(self._turns, claims, prune=prune)
 
     def _bus(self, network_id: str) -> str:
         network = self._turns.state.declared.networks.get(network_id)
@@ -322,35 +257,6 @@ class Driver:
                 )
             await asyncio.sleep(_NAME_INTERVAL)
             await self._turns.check()
-
-    def _demand(
-        self, bus: str, waitable: Collection[Trouble], endpoint_id: str | None = None
-    ) -> None:
-        """Raise ``Unserved`` unless what was asked is there, or may be waited for."""
-        troubles = self._turns.state.troubles(bus, endpoint_id)
-        blocking = [each for each in troubles if not self._patient or each.kind not in waitable]
-        if blocking:
-            raise Unserved(blocking)
-
-    async def _take_back(self, edit: Edit) -> None:
-        """Undo an intent whose call fails; the call's own error is the one to report.
-
-        Waits a second at the most: the call may fail because turns take too long,
-        and then the undoing comes with a later one.
-        """
-        undoing = asyncio.create_task(self._turns.change(edit))
-        self._undoing.add(undoing)
-        undoing.add_done_callback(self._undone)
-        await asyncio.wait([undoing], timeout=_UNDO_PATIENCE)
-
-    def _undone(self, undoing: asyncio.Task[None]) -> None:
-        self._undoing.discard(undoing)
-        if not undoing.cancelled() and (error := undoing.exception()) is not None:
-            _log.error(
-                "Could not take back a failed call: %s; remove what it was for "
-                "(docker rm, docker network rm)",
-                error,
-            )
 
 
 def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> None:

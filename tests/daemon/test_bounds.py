@@ -43,7 +43,7 @@ def hang(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
     def begin() -> None:
         monkeypatch.setattr(server, "BOUND", 0.2)
-        monkeypatch.setattr("evercan.driver._UNDO_PATIENCE", 0.1)
+        monkeypatch.setattr("evercan.undertaking._UNDO_PATIENCE", 0.1)
         kernel.hang()
 
     return begin

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from evercan import driver
+from evercan import undertaking
 from evercan.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
@@ -417,7 +417,7 @@ SCENARIOS = CALLS | REPAIRS | STARTS
 def test_nothing_is_lost_wherever_the_process_dies(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
-    monkeypatch.setattr(driver, "_UNDO_PATIENCE", 0.0)
+    monkeypatch.setattr(undertaking, "_UNDO_PATIENCE", 0.0)
     tally = pytestconfig.stash[KILL_POINTS]
     lost: list[str] = []
     for moment in count(1):

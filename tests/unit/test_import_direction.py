@@ -74,7 +74,9 @@ MAY_IMPORT = {
     "turns": CORE - {"turns"},
     "watch": CORE,
     "status": CORE | {"controller_view"},
-    "driver": CORE,
+    "undertaking": CORE,
+    "adopter": CORE,
+    "driver": CORE | {"undertaking", "adopter"},
     "protocol": CORE | {"driver", "protocol", "side_door"},
     "kernel": VALUES | {"kernel", "log", "side_door"},
 }
