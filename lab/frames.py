@@ -28,6 +28,9 @@ _BURST = 0x600
 """CAN id of the first member's frames in a judgement; other traffic may go on beside it."""
 _PATIENCE = 20.0
 
+_STILL = 10
+"""Looks, 0.2 s apart, without another frame: then those that are missing are lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -245,13 +248,13 @@ def judge(
 def _settle(tallies: Callable[[], list[Counter[Frame]]], expected: int) -> None:
     """Wait until all has arrived or nothing more does, and then for doubles to show."""
     last, still, until = -1, 0, time.monotonic() + _PATIENCE
-    while still < 3 and time.monotonic() < until:
+    while still < _STILL and time.monotonic() < until:
         time.sleep(0.2)
         total = sum(sum(each.values()) for each in tallies())
         still = still + 1 if total == last else 0
         last = total
         if total >= expected:
-            still += 1
+            still += _STILL // 2
 
 
 def _count(
