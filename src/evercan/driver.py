@@ -31,7 +31,7 @@ _WAITABLE = frozenset({Trouble.BUS_ABSENT, Trouble.BUS_DOWN, Trouble.BUS_OFF})
 _STARTABLE = _WAITABLE | {Trouble.BUS_SETTINGS}
 """Troubles that a container may start in: those, and a controller that was set otherwise since."""
 
-_NAME_PATIENCE = 5.0
+_NAME_PATIENCE = 7.5
 """Seconds that a Join waits until the engine has taken another interface of the same name."""
 
 _NAME_INTERVAL = 0.05
