@@ -88,7 +88,7 @@ async def serve(
     async def health() -> status.Page:
         try:
             async with asyncio.timeout(HEALTH_BOUND):
-                return status.health(await turns.snapshot())
+                return status.health(await turns.inspect())
         except EvercanError as error:
             return status.blind(str(error))
         except TimeoutError:

@@ -140,7 +140,7 @@ class Reconciler:
         self._converge(settled, declared, observed, rebooted=rebooted)
         return refusals
 
-    def snapshot(self) -> Snapshot:
+    def inspect(self) -> State:
         """Look, and say what a turn would find; change nothing.
 
         Raises:
@@ -162,8 +162,18 @@ class Reconciler:
             problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
         else:
             problems = (*problems, *self._of_the_record())
+        return State(declared=declared, observed=observed, problems=problems)
+
+    def snapshot(self) -> Snapshot:
+        """Inspect, and read all that counts.
+
+        Raises:
+            KernelError: the kernel cannot be looked at.
+        """
+        state = self.inspect()
+        declared, observed = state.declared, state.observed
         return Snapshot(
-            state=State(declared=declared, observed=observed, problems=problems),
+            state=state,
             frames=self._ledger.look(declared, observed, self._kernel.rule_counts()),
             controllers=self._controllers(declared, observed),
             tally=Tally(

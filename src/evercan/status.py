@@ -13,7 +13,7 @@ from evercan.controller_view import describe
 from evercan.frames import Frames
 from evercan.model import Endpoint, Network
 from evercan.settings import Settings
-from evercan.state import Snapshot
+from evercan.state import Snapshot, State
 from evercan.troubles import Trouble
 
 SCHEMA = 1
@@ -38,11 +38,11 @@ class Daemon:
     settings: Settings
 
 
-def health(snapshot: Snapshot) -> Page:
+def health(state: State) -> Page:
     """Answer ``GET /health``: 200 when every bus is whole, else 503 with the reasons."""
     reasons = [
         {"bus": each.bus, "endpoint": each.endpoint, "kind": each.kind, "text": each.text}
-        for each in snapshot.state.problems
+        for each in state.problems
     ]
     return (503 if reasons else 200), {"healthy": not reasons, "reasons": reasons}
 
@@ -55,7 +55,7 @@ def blind(why: str) -> Page:
 
 def status(daemon: Daemon, snapshot: Snapshot) -> Page:
     """Answer ``GET /status``: the whole picture."""
-    code, verdict = health(snapshot)
+    code, verdict = health(snapshot.state)
     declared = snapshot.state.declared
     return 200, {
         "schema": SCHEMA,

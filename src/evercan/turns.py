@@ -74,6 +74,10 @@ class Turns:
         """Tell of frames that controllers could not take."""
         await self._in_thread(self._reconciler.look_for_losses)
 
+    async def inspect(self) -> State:
+        """Look between two turns at what is wrong."""
+        return await self._in_thread(self._reconciler.inspect)
+
     async def snapshot(self) -> Snapshot:
         """Look at the counters between two turns."""
         return await self._in_thread(self._reconciler.snapshot)

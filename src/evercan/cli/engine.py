@@ -103,7 +103,7 @@ class Engine:
             if not environment.get("DOCKER_HOST"):
                 self.where = _address_of_context(environment.get("DOCKER_CONTEXT"))
             self._client = _connect(self.where, environment)
-        except (*FAULTS, ValueError, NotImplementedError) as error:
+        except (*FAULTS, ValueError) as error:
             raise NoEngine(unreachable(error, self.where)) from error
 
     @property
@@ -212,7 +212,7 @@ class Engine:
 def _connect(where: str, environment: dict[str, str]) -> docker.DockerClient:
     if where.startswith("ssh://"):
         # The SDK's way through ssh carries no streams, which the way to the host lives on.
-        raise NotImplementedError
+        raise ValueError(f"{where} is an address for ssh")
     return docker.from_env(version="auto", timeout=PATIENCE, environment=environment)
 
 
