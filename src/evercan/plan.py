@@ -18,9 +18,9 @@ frame only once (``max_hops``), so a full mesh is needed. Why these flags:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import chain, filterfalse, repeat
 
 from evercan.bus_plan import plan_bus
 from evercan.errors import ModuleMissing
@@ -62,13 +62,15 @@ class Plan:
 def mesh(bus_index: int | None, member_indexes: Iterable[int]) -> Iterator[Rule]:
     """Yield every rule that a bus wants, given the ifindexes of its members.
 
-    Without a bus interface (None) the members still hear each other.
+    Without a bus interface (None) the members still hear each other. Rules that will
+    have counted alike are neighbours, which is how a dump of them is read fastest.
     """
-    ends = [] if bus_index is None else [bus_index]
-    for source, target in permutations((*ends, *member_indexes), 2):
-        flags = IIF_TX_OK | ECHO if target == bus_index else IIF_TX_OK
-        yield Rule(source, target, flags)
-        yield Rule(source, target, flags | FD)
+    ends = [*([] if bus_index is None else [bus_index]), *member_indexes]
+    for kind in (0, FD):
+        flags = [IIF_TX_OK | kind | (ECHO if each == bus_index else 0) for each in ends]
+        for n, source in enumerate(ends):
+            targets, whose = ends[:n] + ends[n + 1 :], flags[:n] + flags[n + 1 :]
+            yield from Rule.of(zip(repeat(source), targets, whose, repeat(1), repeat(b"")))
 
 
 def make_plan(declared: Declared, observed: Observed) -> Plan:
@@ -79,7 +81,7 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
     """
     steps: list[Step] = []
     problems: list[Problem] = []
-    wanted: dict[str, Counter[Rule]] = {}
+    wanted: dict[str, list[Rule]] = {}
 
     for bus, networks in declared.networks_by_bus().items():
         members = _plan_pairs(declared, observed, bus, steps, problems)
@@ -89,7 +91,7 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
                 Problem(kind=Trouble.MODULE_MISSING, bus=bus, text=str(ModuleMissing("can-gw")))
             )
         bus_index = None if bus_link is None else bus_link.index
-        wanted[bus] = Counter(mesh(bus_index, [link.index for link in members]))
+        wanted[bus] = list(mesh(bus_index, [link.index for link in members]))
 
     if observed.can_gw:
         steps += _plan_rules(declared, observed, wanted)
@@ -174,13 +176,17 @@ def _plan_name(observed: Observed, bus: str, endpoint: Endpoint) -> Iterator[Ste
 
 
 def _plan_rules(
-    declared: Declared, observed: Observed, wanted: dict[str, Counter[Rule]]
+    declared: Declared, observed: Observed, wanted: Mapping[str, Sequence[Rule]]
 ) -> Iterator[Step]:
     """Plan the rules: what is missing first, then what is surplus and ours.
 
     A rule is ours if an end of ours is in it (facts of ``net/can/gw.c``: a plain
     rule carries no owner). Adding first means that no frame is lost meanwhile.
     """
+    for bus, rules in wanted.items():
+        missing = tuple(filterfalse(observed.rules.__contains__, rules))
+        if missing:
+            yield AddRules(bus, missing)
     bus_of: dict[int, str] = {}
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
@@ -188,22 +194,23 @@ def _plan_rules(
         retired = endpoint.host_end in declared.retired
         if link is not None and link.is_ours and not retired:
             bus_of[link.index] = declared.networks[endpoint.network].bus
-    all_wanted: Counter[Rule] = Counter()
-    for bus, rules in wanted.items():
-        all_wanted.update(rules)
-        missing = tuple((rules - observed.rules).elements())
-        if missing:
-            yield AddRules(bus, missing)
     surplus: dict[str, list[Rule]] = {}
-    for rule, count in observed.rules.items():
+    for rule, extra in _unwanted(observed.rules, set(chain.from_iterable(wanted.values()))):
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
-        if owner is None:
-            continue
-        extra = count - all_wanted[rule]
-        if extra > 0:
+        if owner is not None:
             surplus.setdefault(owner, []).extend([rule] * extra)
     for bus, drop in surplus.items():
         yield DropRules(bus, tuple(drop))
+
+
+def _unwanted(rules: Counter[Rule], wanted: Collection[Rule]) -> Iterator[tuple[Rule, int]]:
+    """Yield the rules that are there and not wanted, or oftener than once, and how many to drop."""
+    for rule in filterfalse(wanted.__contains__, rules):
+        yield rule, rules[rule]
+    if rules.total() > len(rules):
+        for rule, count in rules.items():
+            if count > 1 and rule in wanted:
+                yield rule, count - 1
 
 
 def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:

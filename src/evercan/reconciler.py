@@ -206,11 +206,13 @@ class Reconciler:
 
     def _look(self, declared: Declared) -> Observed:
         """Observe, and learn where the container ends are."""
+        at = time.monotonic()
         observed = self._kernel.observe()
         # Asked after the look: what ended before it or during it is not learned.
         ended = self._kernel.ended_namespaces()
         self._sandboxes = self._sandboxes.learn(declared, observed, ended, self._kernel.name_inside)
-        return replace(observed, sandboxes=self._sandboxes.trusted, ended=self._sandboxes.ended)
+        sandboxes = self._sandboxes
+        return replace(observed, sandboxes=sandboxes.trusted, ended=sandboxes.ended, at=at)
 
     def _save(self, declared: Declared) -> None:
         """Write the intent if it has changed, or if it is not sure that it can be written."""

@@ -70,6 +70,24 @@ class Turns:
         """Take a turn that nobody asked for: mend what has drifted."""
         await self.change(lambda declared, _: declared)
 
+    async def catch_up(self, since: float) -> bool:
+        """Take a turn for what happened at a moment, unless one looks after it anyway.
+
+        What evercan itself changes rings too, and is looked at by the turn that changed it.
+
+        Args:
+            since: the moment, in seconds of the monotonic clock.
+
+        Returns:
+            Whether it took one.
+        """
+        while self._turning is not None:
+            await asyncio.wait([self._turning])
+        if self.state.observed.at > since:
+            return False
+        await self.check()
+        return True
+
     async def look_for_losses(self) -> None:
         """Tell of frames that controllers could not take."""
         await self._in_thread(self._reconciler.look_for_losses)

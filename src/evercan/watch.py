@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Protocol
 
 from evercan.errors import EvercanError
@@ -42,9 +43,12 @@ class Watch:
         """Watch until cancelled."""
         loop = asyncio.get_running_loop()
         happened = asyncio.Event()
+        last = 0.0
 
         def readable() -> None:
+            nonlocal last
             if self._events.drain():
+                last = time.monotonic()
                 happened.set()
 
         loop.add_reader(self._events.fileno(), readable)
@@ -55,14 +59,14 @@ class Watch:
                         await happened.wait()
                         await asyncio.sleep(DEBOUNCE)
                 except TimeoutError:
-                    pass  # no event for a whole interval: look at the rules
+                    last = time.monotonic()  # no event for a whole interval: look at the rules
                 happened.clear()
-                await self._look()
+                await self._look(last)
         finally:
             loop.remove_reader(self._events.fileno())
 
-    async def _look(self) -> None:
+    async def _look(self, since: float) -> None:
         # A turn that comes to nothing has said so itself, once.
         with contextlib.suppress(EvercanError):
-            await self._turns.check()
-            await self._turns.look_for_losses()
+            if await self._turns.catch_up(since):
+                await self._turns.look_for_losses()

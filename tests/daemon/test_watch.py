@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
+from evercan.watch import DEBOUNCE
 from tests.support.engine import Engine, engine_id
 from tests.support.invariants import assert_exactly_once, full_mesh, paths
 from tests.support.plugin import Plugin
@@ -113,3 +115,16 @@ async def test_health_answers_503_with_the_reason_and_200_when_whole(
     (reason,) = sick.document["reasons"]
     assert (reason["kind"], reason["bus"]) == ("bus-absent", "can0")
     assert "plug it in" in reason["text"]
+
+
+async def test_a_look_that_a_call_takes_answers_what_rang_before_it(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    looks = kernel.calls["observe"]
+    plugin.bell.ring()
+    await eventually(lambda: plugin.bell.heard == 1)
+    await engine.delete_network(NETWORK)
+    taken = kernel.calls["observe"] - looks
+    await asyncio.sleep(DEBOUNCE * 3)
+    assert kernel.calls["observe"] - looks == taken

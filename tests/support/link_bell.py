@@ -11,6 +11,8 @@ class LinkBell:
     def __init__(self) -> None:
         self._far, self._near = socket.socketpair()
         self._near.setblocking(False)
+        self.heard = 0
+        """How often somebody heard that a CAN interface changed."""
 
     def ring(self) -> None:
         """Say that a CAN interface changed."""
@@ -29,6 +31,7 @@ class LinkBell:
             try:
                 heard += self._near.recv(4096)
             except BlockingIOError:
+                self.heard += b"!" in heard
                 return b"!" in heard
 
     def close(self) -> None:

@@ -11,7 +11,10 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import combinations
+from operator import itemgetter
 
+from evercan.kernel.alike import Layout
 from evercan.kernel.netlink import HEADER, Message, align
 from evercan.model import Rule, RuleCount
 
@@ -25,11 +28,36 @@ _U32 = struct.Struct("=I")
 
 HANDLED, DROPPED, SRC_IF, DST_IF, DELETED, LIM_HOPS = 7, 8, 9, 10, 12, 13
 
-# A plain limited rule, as the kernel dumps it: hop limit, source, target. All
-# rules that evercan lays look so, and there may be tens of thousands.
-_PLAIN = struct.Struct("=HHB3xHHIHHI")
-_PLAIN_SIZE = _PLAIN.size
 _BARE = HEADER.size + _RTCANMSG.size
+
+# What the kernel writes of a plain limited rule after its counters (cgw_put_job).
+_PLAIN = struct.Struct("=HHB3xHHIHHI")
+
+
+def _layout(counters: tuple[int, ...]) -> Layout:
+    """Lay out a plain limited rule that has counted something."""
+    start = _BARE + 8 * len(counters)
+    length = start + _PLAIN.size
+    numbers = f"=18xH{8 * len(counters)}x4xB3x4xI4xI0s"
+    heads = [(_BARE + 8 * n, _ATTRIBUTE.pack(8, kind)) for n, kind in enumerate(counters)]
+    heads += [
+        (start, _ATTRIBUTE.pack(5, LIM_HOPS)),
+        (start + 8, _ATTRIBUTE.pack(8, SRC_IF)),
+        (start + 16, _ATTRIBUTE.pack(8, DST_IF)),
+    ]
+    family = bytes((socket.AF_CAN, _CAN_CAN))
+    return Layout([(0, _U32.pack(length)), (HEADER.size, family), *heads], numbers)
+
+
+_LAYOUTS = {
+    bytes(some): _layout(some)
+    for many in range(4)
+    for some in combinations((HANDLED, DROPPED, DELETED), many)
+}
+"""By the kinds of those counters that are not zero, which alone are written."""
+
+_in_order = itemgetter(2, 3, 0, 1, 4)
+"""From the order of a message (flags, hops, source, target, no extras) to that of ``Rule``."""
 
 
 def _message(kind: int, flags: int, rule: Rule) -> Message:
@@ -64,14 +92,18 @@ class NotCanGw(ValueError):  # noqa: N818 - a fact about the answer, not a fault
     """The answer holds other routes: without can-gw the kernel lists IP's instead."""
 
 
+def _require_can(data: bytes, offset: int) -> None:
+    if data[offset + HEADER.size] != socket.AF_CAN:
+        raise NotCanGw
+
+
 def _walk(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield each message of a dump: the datagram, its offset and its length."""
     for data in chunks:
         offset, end = 0, len(data)
         while offset + _BARE <= end:
             (length,) = _U32.unpack_from(data, offset)
-            if data[offset + HEADER.size] != socket.AF_CAN:
-                raise NotCanGw
+            _require_can(data, offset)
             yield data, offset, length
             offset += align(length)
 
@@ -79,40 +111,28 @@ def _walk(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
 def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
     """Decode a dump into a multiset of rules.
 
+    All rules that evercan lays are plain, and there may be tens of thousands: neighbours
+    that have counted alike are read at once.
+
     Raises:
         NotCanGw: the kernel answered with other routes.
     """
-    rules: list[Rule] = []
-    plain = _PLAIN.unpack_from
-    append = rules.append
-    for data, offset, length in _walk(chunks):
-        # Counters come first and only when they are not zero, so a plain rule
-        # ends in the same 24 bytes whatever it has counted.
-        if length >= _BARE + _PLAIN_SIZE and (length - _BARE - _PLAIN_SIZE) % 8 == 0:
-            size, kind, hops, s_size, s_kind, source, t_size, t_kind, target = plain(
-                data, offset + length - _PLAIN_SIZE
-            )
-            if (
-                kind == LIM_HOPS
-                and s_kind == SRC_IF
-                and t_kind == DST_IF
-                and size == 5
-                and s_size == t_size == 8
-            ):
-                flags = data[offset + 18] | data[offset + 19] << 8
-                if _only_counters(data, offset + _BARE, offset + length - _PLAIN_SIZE):
-                    append(Rule(source, target, flags, hops))
-                    continue
-        append(_decode(data, offset, length)[0])
-    return Counter(rules)
-
-
-def _only_counters(data: bytes, offset: int, end: int) -> bool:
-    while offset < end:
-        if data[offset] != 8 or data[offset + 2] not in (HANDLED, DROPPED, DELETED):
-            return False
-        offset += 8
-    return True
+    rules: Counter[Rule] = Counter()
+    for data in chunks:
+        offset, end = 0, len(data)
+        while offset + _BARE <= end:
+            (length,) = _U32.unpack_from(data, offset)
+            counted = data[offset + _BARE + 2 : offset + length - _PLAIN.size : 8]
+            layout = _LAYOUTS.get(counted)
+            alike = 0 if layout is None else layout.count(data, offset)
+            if layout is None or not alike:
+                _require_can(data, offset)
+                rules[_decode(data, offset, length)[0]] += 1
+                offset += align(length)
+                continue
+            rules.update(Rule.of(map(_in_order, layout.read(data, offset, alike))))
+            offset += alike * layout.length
+    return rules
 
 
 def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
