@@ -44,7 +44,9 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
 def _dump(members: int) -> list[bytes]:
     messages = [can_gw.add(rule) for rule in mesh(1, range(10, 10 + members))]
     framed = [HEADER.pack(16 + len(m.payload), 24, 0, 1, 0) + m.payload for m in messages]
-    return [b"".join(framed[at : at + 80]) for at in range(0, len(framed), 80)]
+    # The kernel fills 32 KiB at a time (netlink_dump).
+    each = (32 << 10) // len(framed[0])
+    return [b"".join(framed[at : at + each]) for at in range(0, len(framed), each)]
 
 
 class Work:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from evercan.kernel.netlink import align
-
 _ATTRIBUTE = struct.Struct("=HH")
 _TYPE_MASK = 0x3FFF
 
 
 def attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield type, first and last byte of each attribute."""
-    while at + _ATTRIBUTE.size <= end:
-        size, kind = _ATTRIBUTE.unpack_from(data, at)
-        yield kind & _TYPE_MASK, at + _ATTRIBUTE.size, at + size
-        at += max(align(size), _ATTRIBUTE.size)
+    head = _ATTRIBUTE.unpack_from
+    while at + 4 <= end:
+        size, kind = head(data, at)
+        yield kind & _TYPE_MASK, at + 4, at + size
+        at += (size + 3) & ~3 or 4  # a size of 0 is no attribute, and must not hold the loop
 
 
 def text(data: bytes, start: int, stop: int) -> str:
