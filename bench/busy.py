@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 
 import uvloop
 
@@ -18,6 +17,7 @@ from evercan.kernel import can_gw
 from evercan.kernel.netlink import HEADER
 from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase
 from evercan.plan import make_plan, mesh
+from evercan.turns import unswept
 
 __all__ = ["SWITCH_INTERVAL", "lateness", "turn_seconds"]
 
@@ -59,9 +59,11 @@ class Work:
 
     def turn(self) -> None:
         """Look and plan, as a turn does that finds nothing to do."""
-        rules = can_gw.decode_rules(self._chunks)
-        assert isinstance(rules, Counter)  # noqa: S101 - says what it is
-        assert not make_plan(self._declared, Observed(links=self._links, rules=rules)).steps  # noqa: S101
+        with unswept():
+            rules = can_gw.decode_rules(self._chunks)
+            plan = make_plan(self._declared, Observed(links=self._links, rules=rules))
+        if plan.steps:
+            raise SystemExit(f"a whole bus needs {plan.steps[0]}")
 
 
 def turn_seconds(members: int, times: int) -> list[float]:
