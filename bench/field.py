@@ -295,24 +295,116 @@ def frames(root: Path, sizes: list[int], count: int) -> dict[str, dict[str, dict
     seen: dict[str, dict[str, dict[str, float]]] = {}
     for size in sizes:
         for whose in ("ours", "ancestors"):
-            wipe()
-            batch = [f"link add {BUS} type vcan", f"link set {BUS} up"]
-            for number in range(1, size + 1):
-                one, other = HOST_END.format(number), f"c{number}"
-                batch += [
-                    f"link add {one} type vxcan peer name {other}",
-                    f"link set {one} up", f"link set {other} up",
-                ]  # fmt: skip
-            subprocess.run(["ip", "-batch", "-"], input="\n".join(batch).encode(), check=True)
-            bus = socket.if_nametoindex(BUS)
-            ends = [socket.if_nametoindex(HOST_END.format(n)) for n in range(1, size + 1)]
-            lay([
-                (source, target, IIF_TX_OK | (ECHO if whose == "ancestors" or target == bus else 0))
-                for source in (bus, *ends) for target in (bus, *ends) if source != target
-            ])  # fmt: skip
+            mesh(size, echo_everywhere=whose == "ancestors")
             seen.setdefault(str(size), {})[whose] = flood(f"c{size}", count)
     wipe()
     return seen
+
+
+def mesh(size: int, *, echo_everywhere: bool = False) -> None:
+    """Make a bus with members h1, h2 …, whose other ends c1, c2 … stay on the host."""
+    wipe()
+    batch = [f"link add {BUS} type vcan", f"link set {BUS} up"]
+    for number in range(1, size + 1):
+        one, other = HOST_END.format(number), f"c{number}"
+        batch += [
+            f"link add {one} type vxcan peer name {other}",
+            f"link set {one} up", f"link set {other} up",
+        ]  # fmt: skip
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(batch).encode(), check=True)
+    bus = socket.if_nametoindex(BUS)
+    ends = [socket.if_nametoindex(HOST_END.format(n)) for n in range(1, size + 1)]
+    lay([
+        (source, target, IIF_TX_OK | (ECHO if echo_everywhere or target == bus else 0))
+        for source in (bus, *ends) for target in (bus, *ends) if source != target
+    ])  # fmt: skip
+
+
+FRAME = struct.pack("=IB3x8s", 0x123, 8, b"evercan!")
+SO_MEMINFO, DROPS = 55, 8
+
+
+def losses(root: Path, sizes: list[int], rates: list[int]) -> dict[str, list[dict[str, float]]]:
+    """Look for where frames get lost between the first member and the last.
+
+    Returns:
+        By number of members: what a socket holds that nobody reads; then a flood, and the rates
+        asked for, with a program that reads. See ``torrent``.
+    """
+    del root
+    seen = {}
+    for size in sizes:
+        mesh(size)
+        seen[str(size)] = [
+            torrent(f"c{size}", 0, 3000, reading=False),
+            torrent(f"c{size}", 0, 3000),
+            *[torrent(f"c{size}", rate, 2 * rate) for rate in rates],
+        ]
+    wipe()
+    return seen
+
+
+def torrent(listener: str, rate: int, count: int, *, reading: bool = True) -> dict[str, float]:
+    """Send frames to a process that receives with the buffer that every program gets.
+
+    Args:
+        listener: the interface that it listens on.
+        rate: frames a second; 0 is as fast as may be.
+        count: how many.
+        reading: it reads at once; else when all are sent.
+
+    Returns:
+        The rate asked for and that reached, frames sent and received, and what was dropped in
+        the receiving socket and in the host's backlog.
+    """
+    before = backlog_drops()
+    with (
+        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as sender,
+        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as heard,
+    ):
+        sender.bind(("c1",))
+        heard.bind((listener,))
+        ears, tell = os.pipe()
+        child = os.fork() if reading else 0
+        if reading and child == 0:
+            os.write(tell, json.dumps(listen(heard)).encode())
+            os._exit(0)
+        begun = time.perf_counter()
+        for number in range(count):
+            if rate and number % 8 == 0:
+                time.sleep(max(0.0, begun + number / rate - time.perf_counter()))
+            sender.send(FRAME)
+        seconds = time.perf_counter() - begun
+        if reading:
+            got, dropped = json.loads(os.read(ears, 4096))
+            os.waitpid(child, 0)
+        else:
+            got, dropped = listen(heard)
+        os.close(ears)
+        os.close(tell)
+    return {
+        "asked": rate, "reached": count / seconds, "sent": count, "received": got,
+        "socket": dropped, "backlog": backlog_drops() - before,
+    }  # fmt: skip
+
+
+def listen(heard: socket.socket) -> tuple[int, int]:
+    """Receive until two seconds are silent; return the frames, and those that had no room."""
+    heard.settimeout(2)
+    got = 0
+    try:
+        while True:
+            heard.recv(16)
+            got += 1
+    except TimeoutError:
+        memory = heard.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
+        return got, struct.unpack_from("=I", memory, 4 * DROPS)[0]
+
+
+def backlog_drops() -> int:
+    """Return how many packets the host's backlogs had no room for, ever."""
+    lines = Path("/proc/net/softnet_stat").read_text().splitlines()
+    return sum(int(line.split()[1], 16) for line in lines)
 
 
 def flood(listener: str, count: int) -> dict[str, float]:
@@ -325,10 +417,9 @@ def flood(listener: str, count: int) -> dict[str, float]:
         heard.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
         heard.bind((listener,))
         heard.settimeout(1)
-        frame = struct.pack("=IB3x8s", 0x123, 8, b"evercan!")
         begun = time.perf_counter()
         for _ in range(count):
-            sender.send(frame)
+            sender.send(FRAME)
         seconds = time.perf_counter() - begun
         got = 0
         try:
@@ -356,7 +447,9 @@ def pair(number: int) -> None:
     run("ip", "link", "set", other, "up")
 
 
-TASKS: dict[str, Callable[..., Any]] = {"joins": joins, "ancestors": ancestors, "frames": frames}
+TASKS: dict[str, Callable[..., Any]] = {
+    "joins": joins, "ancestors": ancestors, "frames": frames, "losses": losses,
+}  # fmt: skip
 
 
 def main(root: str, tasks: str) -> None:

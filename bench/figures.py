@@ -95,7 +95,7 @@ def row(figure: Figure) -> list[str]:
             if figure.reference
             else f"{_plain(figure.budget)} {figure.unit}"
         )
-    met = {True: "met", False: "NOT met", None: ""}[figure.met]
+    met = {True: "met", False: "NOT met", None: figure.note}[figure.met]
     ratio = "" if figure.ratio is None else f"{shown(figure.ratio)} x"
     measured = f"{_plain(figure.median)} {figure.unit}{spread}"
     return [figure.name, measured, reference, ratio, budget, met]

@@ -15,6 +15,8 @@ from lab.testbed import Testbed, choose
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
 _HOUR = 3600.0
+WIRE = 8000
+"""Frames of 8 bytes a second that a classic bus can carry at 1 Mbit/s, about."""
 
 
 def _ask(testbed: Testbed, script: str, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
@@ -38,7 +40,7 @@ def measure(quick: bool) -> list[Figure]:
         members = 4 if quick else 100
         at = [2, 4] if quick else [2, 10, 30, 100]
         sizes = [2, 5] if quick else [2, 5, 10, 20, 35, 50]
-        lived, laid, flooded = _ask(
+        lived, laid, flooded, lost = _ask(
             testbed,
             "field.py",
             root,
@@ -46,9 +48,14 @@ def measure(quick: bool) -> list[Figure]:
                 {"task": "joins", "members": members},
                 {"task": "ancestors", "at": at, "sample": 20 if quick else 120},
                 {"task": "frames", "sizes": sizes, "count": 50 if quick else 300},
+                {
+                    "task": "losses",
+                    "sizes": [2] if quick else [2, 10, 30],
+                    "rates": [500] if quick else [500, 1000, 2000, 4000, WIRE],
+                },
             ],
         )
-    return [*_members(lived, laid, name), *_frames(flooded, name)]
+    return [*_members(lived, laid, name), *_frames(flooded, name), *_losses(lost, name)]
 
 
 def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Figure]:
@@ -111,6 +118,46 @@ def _frames(flooded: dict[str, Any], where: str) -> list[Figure]:
                 )
             )  # fmt: skip
     return figures
+
+
+def _losses(lost: dict[str, list[dict[str, float]]], where: str) -> list[Figure]:
+    """Make lines of what ``field.losses`` returned."""
+    figures = []
+    for size, (unread, flood, *paced) in lost.items():
+        flooded = f"a flood of {flood['reached']:,.0f} frames/s"
+        whole = [each for each in paced if each["received"] == each["sent"]]
+        at = f"{size} members, on {where}"
+        figures += [
+            Figure(
+                group="frames", name=f"frames that a socket holds unread, {at}", unit="frames",
+                samples=[unread["received"]], note=_where(unread),
+            ),
+            Figure(
+                group="frames", name=f"read at once, received of {flooded}, {at}", unit="%",
+                samples=[100 * flood["received"] / flood["sent"]],
+                note=_where(flood),
+            ),
+            Figure(
+                group="frames", name=f"the highest rate tried that lost nothing, {at}",
+                unit="frames/s", samples=[max((each["reached"] for each in whole), default=0.0)],
+                note="; ".join(
+                    f"{each['asked']:,.0f} asked, {each['reached']:,.0f} reached: {_where(each)}"
+                    for each in paced
+                ),
+            ),
+        ]  # fmt: skip
+    return figures
+
+
+def _where(each: dict[str, float]) -> str:
+    """Say where frames were lost."""
+    missing = each["sent"] - each["received"]
+    if not missing:
+        return "none lost"
+    return (
+        f"{missing:,.0f} of {each['sent']:,.0f} lost, {each['socket']:,.0f} of them in the "
+        f"receiving socket, {each['backlog']:,.0f} packets in the host's backlog"
+    )
 
 
 __all__ = ["measure", "start_figures"]
