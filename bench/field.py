@@ -84,6 +84,7 @@ class Daemon:
                 "EVERCAN_HEALTH_INTERVAL": str(interval),
                 "EVERCAN_LOG_LEVEL": "warning",
             },
+            stdout=sys.stderr,  # ours is for the answers
         )
         while True:
             try:
