@@ -9,12 +9,13 @@ its id gives it, by evercan's tag, and by its other end being in a namespace.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from evercan import intent
 from evercan.errors import EvercanError
-from evercan.model import Declared, Endpoint, Network, Observed, Phase
+from evercan.model import NONE, Declared, Endpoint, Network, Observed, Phase
 from evercan.names import PAIR_SUFFIX, is_host_end
 from evercan.options import EndpointOptions, NetworkOptions, endpoint_options, network_options
 
@@ -38,16 +39,14 @@ class Outcome(StrEnum):
     """A stray that is kept since a pair of it is in a container."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointClaim:
+class EndpointClaim(NamedTuple):
     """An endpoint of a running container, as the engine lists it."""
 
     id: str
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkClaim:
+class NetworkClaim(NamedTuple):
     """A network as the engine lists it.
 
     Attributes:
@@ -57,12 +56,11 @@ class NetworkClaim:
     """
 
     id: str
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = NONE
     endpoints: Sequence[EndpointClaim] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """What was done about one network, endpoint or stray.
 
     Attributes:
@@ -78,8 +76,7 @@ class Finding:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adoption:
+class Adoption(NamedTuple):
     """What was done about all that was claimed.
 
     Attributes:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from evercan.model import Declared, Observed, Phase, Rule
 from evercan.steps import (
@@ -38,23 +38,22 @@ class Fault(StrEnum):
     RULES_SURPLUS = "rules-surplus"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
+class Drift(NamedTuple):
     """One thing that is not as it was wanted.
 
     Attributes:
         fault: what it is, for machines.
         bus: the bus interface concerned.
-        endpoint: the endpoint id, when it concerns one alone.
         step: what mends it.
         text: what is wrong, without the remedy.
+        endpoint: the endpoint id, when it concerns one alone.
     """
 
     fault: Fault
     bus: str
-    endpoint: str | None = None
     step: Step
     text: str
+    endpoint: str | None = None
 
     @property
     def key(self) -> tuple[Fault, str, str | None]:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from evercan import intent
 from evercan.adopter import take_in
@@ -39,8 +39,7 @@ _NAME_INTERVAL = 0.05
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinAnswer:
+class JoinAnswer(NamedTuple):
     """What the engine needs to take the container end.
 
     Attributes:

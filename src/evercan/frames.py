@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from evercan.model import Declared, Observed, Rule, RuleCount
+from evercan.model import NONE, Declared, Observed, Rule, RuleCount
 from evercan.plan import FD
 
 DIRECTIONS = ("from_bus", "to_bus", "between_members")
@@ -41,8 +40,7 @@ class EndpointFrames(NamedTuple):
     deleted: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frames:
+class Frames(NamedTuple):
     """Sums since the daemon started to look.
 
     Attributes:
@@ -50,8 +48,8 @@ class Frames:
         by_endpoint: by endpoint id.
     """
 
-    by_bus: Mapping[tuple[str, str], RuleCount] = field(default_factory=dict)
-    by_endpoint: Mapping[str, EndpointFrames] = field(default_factory=dict)
+    by_bus: Mapping[tuple[str, str], RuleCount] = NONE
+    by_endpoint: Mapping[str, EndpointFrames] = NONE
 
     def of_bus(self, bus: str) -> dict[str, RuleCount]:
         """Return the sums of one bus by direction; those without a rule are 0."""

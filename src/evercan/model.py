@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import repeat
-from typing import NamedTuple, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 from evercan.controller import NO_SETTINGS, Controller, ControllerSettings, Timing
 
@@ -23,6 +24,9 @@ LINK_GROUP = 0x0CA0_E7E2
 
 On a controller it says that evercan has set it up, and no more than that.
 """
+
+NONE: Mapping[Any, Any] = MappingProxyType({})
+"""Nothing by any key, as a default that nobody can write to."""
 
 MAX_NAME = 15
 """Bytes in an interface name: ``IFNAMSIZ`` without the closing NUL."""

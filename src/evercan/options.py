@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from evercan.controller import NO_SETTINGS, ControllerSettings, written
 from evercan.controller_options import CONTROLLER_OPTIONS, controller_settings
@@ -27,8 +27,7 @@ AUTO = "auto"
 IFNAME = "com.docker.network.endpoint.ifname"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkOptions:
+class NetworkOptions(NamedTuple):
     """What a user says of a network.
 
     Attributes:
@@ -44,8 +43,7 @@ class NetworkOptions:
     settings: ControllerSettings = NO_SETTINGS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointOptions:
+class EndpointOptions(NamedTuple):
     """What a user says of one container's place on a network.
 
     Attributes:

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, filterfalse, repeat
+from typing import NamedTuple
 
 from evercan.bus_plan import plan_bus
 from evercan.errors import ModuleMissing
@@ -51,8 +51,7 @@ ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 """``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """Steps in the order to take them, and the problems that none of them mends."""
 
     steps: tuple[Step, ...] = ()

@@ -104,7 +104,7 @@ class Reconciler:
         rebooted = bool(recorded.boot) and recorded.boot != boot
         if rebooted and recorded.networks:
             _log.info("The host was rebooted: bringing back %d networks", len(recorded.networks))
-        self.state = replace(self.state, declared=wake(recorded, boot))
+        self.state = self.state._replace(declared=wake(recorded, boot))
         self._turn([], rebooted=rebooted)
 
     def turn(self, edits: Sequence[Edit]) -> list[EvercanError | None]:
@@ -151,7 +151,7 @@ class Reconciler:
         declared = settle(before, observed)
         plan = self._planner(declared, declared, observed)
         found = drifted(declared, declared, observed, plan.steps)
-        standing = replace(plan, steps=tuple(each for each in plan.steps if each in self._refused))
+        standing = plan._replace(steps=tuple(each for each in plan.steps if each in self._refused))
         problems = (
             *plan.problems,
             *explain(standing, self._refused, observed),

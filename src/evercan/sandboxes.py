@@ -11,16 +11,15 @@ end since.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from evercan.model import Declared, Link, Observed, Sandbox
+from evercan.model import NONE, Declared, Link, Observed, Sandbox
 
 NameInside = Callable[[Link], str | None]
 """Asks the kernel what a host end's other end is called in its namespace."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sandboxes:
+class Sandboxes(NamedTuple):
     """What is known of the members' namespaces.
 
     Attributes:
@@ -28,7 +27,7 @@ class Sandboxes:
         ended: endpoints whose namespace is known to have ended.
     """
 
-    trusted: Mapping[str, Sandbox] = field(default_factory=dict)
+    trusted: Mapping[str, Sandbox] = NONE
     ended: frozenset[str] = frozenset()
 
     def learn(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from evercan.errors import SettingsError
 
@@ -22,8 +22,7 @@ LOG_FORMATS = ("text", "json")
 _DAY = 86400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """How this daemon runs.
 
     Attributes:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from evercan.controller import Controller
 from evercan.frames import Frames
-from evercan.model import Declared, Observed
+from evercan.model import NONE, Declared, Observed
 from evercan.troubles import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """What is wanted, what is there, and what is wrong; replaced whole."""
 
-    declared: Declared = field(default_factory=Declared)
-    observed: Observed = field(default_factory=Observed)
+    declared: Declared = Declared()
+    observed: Observed = Observed()
     problems: tuple[Problem, ...] = ()
 
     def troubles(self, bus: str, endpoint: str | None = None) -> list[Problem]:
@@ -26,8 +25,7 @@ class State:
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastRecovery:
+class LastRecovery(NamedTuple):
     """A bus that was brought back.
 
     Attributes:
@@ -39,8 +37,7 @@ class LastRecovery:
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(NamedTuple):
     """How often something happened since the daemon started.
 
     Attributes:
@@ -50,14 +47,13 @@ class Tally:
         recoveries: what came of those, by bus, fault and outcome.
     """
 
-    steps: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    steps: Mapping[tuple[str, str], int] = NONE
     writes: int = 0
-    drift: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    recoveries: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    drift: Mapping[tuple[str, str], int] = NONE
+    recoveries: Mapping[tuple[str, str, str], int] = NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All that an operator may ask for, looked at this moment.
 
     Attributes:
@@ -70,8 +66,8 @@ class Snapshot:
     """
 
     state: State
-    frames: Frames = field(default_factory=Frames)
-    tally: Tally = field(default_factory=Tally)
-    recoveries: Mapping[str, LastRecovery] = field(default_factory=dict)
-    controllers: Mapping[str, Controller] = field(default_factory=dict)
+    frames: Frames = Frames()
+    tally: Tally = Tally()
+    recoveries: Mapping[str, LastRecovery] = NONE
+    controllers: Mapping[str, Controller] = NONE
     at: float = 0.0

@@ -6,8 +6,7 @@ The schema of ``/status`` is ``docs/status.schema.json``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from evercan.controller_view import describe
 from evercan.frames import Frames
@@ -23,8 +22,7 @@ Page = tuple[int, Mapping[str, Any]]
 """The HTTP status, and the document."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Daemon:
+class Daemon(NamedTuple):
     """What an operator may ask of the process itself.
 
     Attributes:

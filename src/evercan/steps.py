@@ -8,7 +8,7 @@ alone, so that a failure reaches the caller it concerns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from evercan.controller import ControllerSettings
 from evercan.model import Rule, Sandbox
@@ -158,8 +158,7 @@ Step = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A step that the kernel refused.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Trouble(StrEnum):
@@ -21,18 +21,17 @@ class Trouble(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """A trouble, whom it concerns, and what a person can do.
 
     Attributes:
         kind: what it is, for machines.
         bus: the bus interface concerned.
-        endpoint: the endpoint id, when it concerns one alone.
         text: what is wrong, and the remedy.
+        endpoint: the endpoint id, when it concerns one alone.
     """
 
     kind: Trouble
     bus: str
-    endpoint: str | None = None
     text: str
+    endpoint: str | None = None

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -94,8 +93,7 @@ def _objects(
         yield each, f"{place}."
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkRequest:
+class NetworkRequest(NamedTuple):
     """DeleteNetwork, and whatever else names a network alone."""
 
     network: str
@@ -106,8 +104,7 @@ class NetworkRequest:
         return cls(_id(fields, "NetworkID"))
 
 
-@dataclass(frozen=True, slots=True)
-class CreateNetworkRequest:
+class CreateNetworkRequest(NamedTuple):
     """CreateNetwork.
 
     Attributes:
@@ -124,8 +121,7 @@ class CreateNetworkRequest:
         return cls(_id(fields, "NetworkID"), _map(_map(fields, "Options"), _GENERIC))
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointRequest:
+class EndpointRequest(NamedTuple):
     """Join, Leave, DeleteEndpoint, EndpointOperInfo: an endpoint of a network."""
 
     network: str
@@ -137,8 +133,7 @@ class EndpointRequest:
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"))
 
 
-@dataclass(frozen=True, slots=True)
-class CreateEndpointRequest:
+class CreateEndpointRequest(NamedTuple):
     """CreateEndpoint.
 
     Attributes:
@@ -163,8 +158,7 @@ class CreateEndpointRequest:
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptRequest:
+class AdoptRequest(NamedTuple):
     """``POST /adopt``: what the engine lists, read by a person's command on the host.
 
     Attributes:
