@@ -60,8 +60,11 @@ class Work:
     def turn(self) -> None:
         """Look and plan, as a turn does that finds nothing to do."""
         with unswept():
-            rules = can_gw.decode_rules(self._chunks)
-            plan = make_plan(self._declared, Observed(links=self._links, rules=rules))
+            self._look_and_plan()
+
+    def _look_and_plan(self) -> None:
+        rules = can_gw.decode_rules(self._chunks)
+        plan = make_plan(self._declared, Observed(links=self._links, rules=rules))
         if plan.steps:
             raise SystemExit(f"a whole bus needs {plan.steps[0]}")
 

@@ -117,17 +117,14 @@ def turns(quick: bool) -> list[Figure]:
         )
         for size in sizes
     ]  # fmt: skip
-    rest, late = (busy.lateness(100, 1 if quick else 10, turning=each) for each in (False, True))
-    figures.append(
-        Figure(
-            group="turn", unit="ms",
-            name="the loop's worst lateness while turns of 100 members run",
-            samples=[max(late) * 1e3], budget=10.0,
-        )
-    )  # fmt: skip
-    figures.append(
-        Figure(
-            group="turn", name="the same at rest", unit="ms", samples=[max(rest) * 1e3]
-        )
-    )  # fmt: skip
+    for words, turning in (("while turns of 100 members run", True), ("at rest", False)):
+        late = sorted(busy.lateness(100, 1 if quick else 10, turning=turning))
+        # The machine's own hiccups are in the worst of some thousand: see those at rest.
+        figures.append(
+            Figure(
+                group="turn", name=f"how late the loop wakes {words}, 999 times of 1,000",
+                unit="ms", samples=[late[len(late) * 999 // 1000] * 1e3],
+                budget=10.0 if turning else None, note=f"the worst: {late[-1] * 1e3:.1f} ms",
+            )
+        )  # fmt: skip
     return figures

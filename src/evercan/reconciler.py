@@ -162,7 +162,7 @@ class Reconciler:
             problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
         else:
             problems = (*problems, *self._of_the_record())
-        return State(declared=declared, observed=observed, problems=problems)
+        return State(declared=declared, observed=observed.without_rules(), problems=problems)
 
     def snapshot(self) -> Snapshot:
         """Inspect, and read all that counts.
@@ -257,10 +257,7 @@ class Reconciler:
         problems = (*plan.problems, *explain(plan, refused, observed), *self._of_the_record())
         known, self.state = (
             self.state,
-            # The next turn looks anew, and the rules of a hundred members are 5 MB.
-            State(
-                declared=declared, observed=replace(observed, rules=Counter()), problems=problems
-            ),
+            State(declared=declared, observed=observed.without_rules(), problems=problems),
         )
         self._refused = refused
         self._recoveries.judge(self.state, known)
