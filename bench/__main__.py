@@ -47,7 +47,12 @@ def main() -> int:
     for name in names:
         figures += PARTS[name](options.quick)
     table = Table(*HEADINGS, title=f"evercan {__version__}, build {built.key}")
+    where = ""
     for each in figures:
+        if each.where != where:
+            where = each.where
+            table.add_section()
+            table.add_row(f"on {where}")
         table.add_row(*row(each))
     Console(width=None if sys.stdout.isatty() else 170).print(table)
     document = {

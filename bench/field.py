@@ -29,6 +29,8 @@ BUS = "vcan0"
 FD_RULE = ("-X",)
 HOST_END = "h{}"
 PROCESS = tuple[str, ...]
+CHECKED_EACH = 5
+"""Seconds between two health checks of the daemon that is left alone."""
 
 
 class Caller(http.client.HTTPConnection):
@@ -158,7 +160,8 @@ def joins(root: Path, members: int) -> dict[str, Any]:
     Returns:
         Seconds of each Join with its CreateEndpoint, of each Leave with its DeleteEndpoint,
         of the start with nothing to do and with everything to restore; memory in kB by number
-        of members; the latencies of a call that needs no turn, while turns run.
+        of members; the latencies of a call that needs no turn, while turns run; what an idle
+        daemon takes for each health check.
     """
     wipe()
     plugin = Daemon(root)
@@ -178,6 +181,9 @@ def joins(root: Path, members: int) -> dict[str, Any]:
         wipe()
         restored = plugin.start()
         rules = subprocess.run(["cangw", "-L"], check=False, capture_output=True).stdout
+        plugin.end()
+        plugin.start(CHECKED_EACH)
+        idle = rest(plugin)
         caller = Caller(plugin.path)
         for number in range(members, 0, -1):
             took = caller.call("NetworkDriver.Leave", **of(number))
@@ -185,10 +191,24 @@ def joins(root: Path, members: int) -> dict[str, Any]:
         return {
             "joined": joined, "left": left[::-1], "memory": memory, "latencies": latencies,
             "whole": whole, "restored": restored, "rules": rules.count(b"cangw -A"),
+            "idle": idle,
         }  # fmt: skip
     finally:
         plugin.clean()
         wipe()
+
+
+def rest(plugin: Daemon, checks: int = 6) -> dict[str, float]:
+    """Leave a daemon alone; return the processor's seconds and the wake-ups of a health check."""
+    time.sleep(1)
+    before = plugin.status()
+    time.sleep(checks * CHECKED_EACH)
+    after = plugin.status()
+    return {
+        "seconds": (after["ticks"] - before["ticks"]) / os.sysconf("SC_CLK_TCK") / checks,
+        "wakeups": (after["switches"] - before["switches"]) / checks,
+        "memory": after["VmRSS"],
+    }
 
 
 def blocked(path: Path, turns: int = 8) -> dict[str, list[float]]:
@@ -285,19 +305,24 @@ def lay(rules: list[tuple[int, int, int]]) -> None:
                 raise SystemExit("the kernel refused a rule")
 
 
-def frames(root: Path, sizes: list[int], count: int) -> dict[str, dict[str, dict[str, float]]]:
+def frames(
+    root: Path, sizes: list[int], count: int, times: int
+) -> dict[str, dict[str, list[dict[str, float]]]]:
     """Send frames from the first member, with the rules' flags of ours and of the ancestors.
 
     Returns:
-        By number of members and by whose flags: rule evaluations a frame (handled and deleted
-        by all rules), seconds a frame, and deliveries a frame at the last member.
+        By number of members and by whose flags, as often as asked: rule evaluations a frame
+        (handled and deleted by all rules), seconds a frame, and deliveries a frame at the last
+        member.
     """
     del root
-    seen: dict[str, dict[str, dict[str, float]]] = {}
+    seen: dict[str, dict[str, list[dict[str, float]]]] = {}
     for size in sizes:
-        for whose in ("ours", "ancestors"):
-            mesh(size, echo_everywhere=whose == "ancestors")
-            seen.setdefault(str(size), {})[whose] = flood(f"c{size}", count)
+        both = seen.setdefault(str(size), {"ours": [], "ancestors": []})
+        for _ in range(times):
+            for whose, floods in both.items():
+                mesh(size, echo_everywhere=whose == "ancestors")
+                floods.append(flood(f"c{size}", count))
     wipe()
     return seen
 

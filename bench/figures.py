@@ -22,6 +22,7 @@ class Figure:
         budget: the ratio, or for an absolute figure the value, that it may reach;
             None for what is only told.
         note: what has to be known to read it.
+        where: the testbed that it was measured on; empty for this machine.
     """
 
     group: str
@@ -32,6 +33,7 @@ class Figure:
     reference: Sequence[float] = ()
     budget: float | None = None
     note: str = ""
+    where: str = ""
 
     @property
     def median(self) -> float:
@@ -65,6 +67,7 @@ class Figure:
             "budget": self.budget,
             "met": self.met,
             "note": self.note,
+            "where": self.where,
         }
 
 
@@ -119,5 +122,8 @@ def _plain(value: float) -> str:
 def markdown(figures: Sequence[Figure]) -> str:
     """Write the table for a document."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    lines += ["| " + " | ".join(row(each)) + " |" for each in figures]
+    for where in dict.fromkeys(each.where for each in figures):
+        if where:
+            lines.append(f"| **on {where}** |" + " |" * (len(HEADINGS) - 1))
+        lines += ["| " + " | ".join(row(each)) + " |" for each in figures if each.where == where]
     return "\n".join(lines) + "\n"

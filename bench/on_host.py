@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from lab.testbed import Testbed, choose
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
 _HOUR = 3600.0
+_CHECKS_AN_HOUR = 120
+"""With the interval that the plugin has by default."""
 WIRE = 8000
 """Frames of 8 bytes a second that a classic bus can carry at 1 Mbit/s, about."""
 
@@ -47,7 +50,12 @@ def measure(quick: bool) -> list[Figure]:
             [
                 {"task": "joins", "members": members},
                 {"task": "ancestors", "at": at, "sample": 20 if quick else 120},
-                {"task": "frames", "sizes": sizes, "count": 50 if quick else 300},
+                {
+                    "task": "frames",
+                    "sizes": sizes,
+                    "count": 50 if quick else 300,
+                    "times": 1 if quick else 5,
+                },
                 {
                     "task": "losses",
                     "sizes": [2] if quick else [2, 10, 30],
@@ -55,10 +63,11 @@ def measure(quick: bool) -> list[Figure]:
                 },
             ],
         )
-    return [*_members(lived, laid, name), *_frames(flooded, name), *_losses(lost, name)]
+    figures = [*_members(lived, laid), *_frames(flooded), *_losses(lost)]
+    return [replace(each, where=name) for each in figures]
 
 
-def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Figure]:
+def _members(lived: dict[str, Any], laid: dict[str, Any]) -> list[Figure]:
     budgets = {30: 1 / 50}
     figures = []
     for number, reference in laid.items():
@@ -66,7 +75,7 @@ def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Fi
         near = lived["joined"][max(n - 3, 0) : n + 2]
         figures.append(
             Figure(
-                group="join", name=f"join as member {n}, on {where}", unit="ms",
+                group="join", name=f"join as member {n}", unit="ms",
                 samples=[each * 1e3 for each in near], against="a process each",
                 reference=[reference["seconds"] * 1e3], budget=budgets.get(n),
                 note=f"{reference['rules']} rules",
@@ -74,7 +83,7 @@ def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Fi
         )  # fmt: skip
         figures.append(
             Figure(
-                group="join", name=f"leave as member {n}, on {where}", unit="ms",
+                group="join", name=f"leave as member {n}", unit="ms",
                 samples=[each * 1e3 for each in lived["left"][max(n - 3, 0) : n + 2]],
                 against="a process each", reference=[reference["seconds"] * 1e3],
             )
@@ -85,7 +94,7 @@ def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Fi
     restored = lived["restored"]
     figures.append(
         Figure(
-            group="join", name=f"{members} members restored at the start, on {where}", unit="s",
+            group="join", name=f"{members} members restored at the start", unit="s",
             samples=[restored], against="a process each, reckoned", reference=[by_process],
             budget=1 / 100,
         )
@@ -93,40 +102,57 @@ def _members(lived: dict[str, Any], laid: dict[str, Any], where: str) -> list[Fi
     memory = lived["memory"]
     growth = (memory[-1] - memory[0]) / max(members - 1, 1)
     figures.append(
-        Figure(group="memory", name=f"growth a member, {members} members, on {where}", unit="kB",
+        Figure(group="memory", name=f"growth a member, {members} members", unit="kB",
                samples=[growth], budget=2.0)
     )  # fmt: skip
     latencies = lived["latencies"]
     figures.append(
-        Figure(group="turn", name=f"a call while turns of {members} members run, on {where}",
+        Figure(group="turn", name=f"a call while turns of {members} members run",
                unit="ms", samples=[each * 1e3 for each in latencies["busy"]], against="at rest",
                reference=[statistics.median(latencies["rest"]) * 1e3])
     )  # fmt: skip
+    idle = lived["idle"]
+    figures += [
+        Figure(
+            group="idle", name=f"idle, {members} members: the processor's time an hour", unit="s",
+            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="a health check each 30 s",
+        ),
+        Figure(
+            group="idle", name=f"idle, {members} members: wake-ups a health check",
+            unit="wake-ups", samples=[idle["wakeups"]], note="all threads",
+        ),
+        Figure(
+            group="memory", name=f"resident, idle, {members} members, after a restart",
+            unit="MB", samples=[idle["memory"] / 1024],
+        ),
+    ]  # fmt: skip
     return figures
 
 
-def _frames(flooded: dict[str, Any], where: str) -> list[Figure]:
+def _frames(flooded: dict[str, dict[str, list[dict[str, float]]]]) -> list[Figure]:
     figures = []
     for size, by in flooded.items():
+        ours, ancestors = by["ours"], by["ancestors"]
         for what, unit, scale in (("evaluations", "rules", 1.0), ("seconds", "us", 1e6)):
             figures.append(
                 Figure(
-                    group="frames", name=f"{what} a frame, {size} members, on {where}", unit=unit,
-                    samples=[by["ours"][what] * scale], against="the ancestors' flags",
-                    reference=[by["ancestors"][what] * scale], budget=1.0,
-                    note=f"deliveries: {by['ours']['delivered']:.2f}",
+                    group="frames", name=f"{what} a frame, {size} members", unit=unit,
+                    samples=[each[what] * scale for each in ours],
+                    against="the ancestors' flags",
+                    reference=[each[what] * scale for each in ancestors], budget=1.0,
+                    note=f"deliveries: {min(each['delivered'] for each in ours):.2f}",
                 )
             )  # fmt: skip
     return figures
 
 
-def _losses(lost: dict[str, list[dict[str, float]]], where: str) -> list[Figure]:
+def _losses(lost: dict[str, list[dict[str, float]]]) -> list[Figure]:
     """Make lines of what ``field.losses`` returned."""
     figures = []
     for size, (unread, flood, *paced) in lost.items():
         flooded = f"a flood of {flood['reached']:,.0f} frames/s"
         whole = [each for each in paced if each["received"] == each["sent"]]
-        at = f"{size} members, on {where}"
+        at = f"{size} members"
         figures += [
             Figure(
                 group="frames", name=f"frames that a socket holds unread, {at}", unit="frames",
