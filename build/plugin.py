@@ -56,6 +56,9 @@ class Built:
     size: int
     architecture: str
 
+    def __str__(self) -> str:
+        return f"dist/plugin  {self.size / 1e6:.1f} MB  {self.architecture}  build {self.key}"
+
 
 def source_key() -> str:
     """Returns the key of the checkout as it is: equal keys make equal plugins."""
@@ -250,7 +253,7 @@ def main() -> None:
         built = _build_anywhere(options.fallback)
     except (BuildError, LabError) as error:
         sys.exit(f"evercan: {error}")
-    print(f"dist/plugin  {built.size / 1e6:.1f} MB  {built.architecture}  build {built.key}")
+    print(built)
     print(f"content      sha256:{built.content}")
 
 

@@ -54,8 +54,7 @@ def _run() -> int:
                 "once; its networks and its record stay. EVERCAN_TESTBED=lab keeps clear of it[/]"
             )
         show.heading("The plugin")
-        built = build(fallback=testbed.docker_host)
-        show.say(f"built: {built}")
+        show.say(f"built: {build(fallback=testbed.docker_host)}")
         client = testbed.client()
         install(client)
         load_can_tools(client, testbed.docker_host)
