@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, filterfalse, repeat
+from itertools import filterfalse, repeat
 from typing import NamedTuple
 
 from evercan.bus_plan import plan_bus
@@ -72,6 +72,12 @@ def mesh(bus_index: int | None, member_indexes: Iterable[int]) -> Iterator[Rule]
             yield from Rule.of(zip(repeat(source), targets, whose, repeat(1), repeat(b"")))
 
 
+def _size(bus_index: int | None, member_indexes: Sequence[int]) -> int:
+    """Count the rules of a mesh."""
+    ends = len(member_indexes) + (bus_index is not None)
+    return 2 * ends * (ends - 1)
+
+
 def make_plan(declared: Declared, observed: Observed) -> Plan:
     """Compare what is wanted with what is there.
 
@@ -80,7 +86,7 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
     """
     steps: list[Step] = []
     problems: list[Problem] = []
-    wanted: dict[str, list[Rule]] = {}
+    meshes: dict[str, tuple[int | None, list[int]]] = {}
 
     for bus, networks in declared.networks_by_bus().items():
         members = _plan_pairs(declared, observed, bus, steps, problems)
@@ -90,10 +96,10 @@ def make_plan(declared: Declared, observed: Observed) -> Plan:
                 Problem(kind=Trouble.MODULE_MISSING, bus=bus, text=str(ModuleMissing("can-gw")))
             )
         bus_index = None if bus_link is None else bus_link.index
-        wanted[bus] = list(mesh(bus_index, [link.index for link in members]))
+        meshes[bus] = bus_index, [link.index for link in members]
 
     if observed.can_gw:
-        steps += _plan_rules(declared, observed, wanted)
+        steps += _plan_rules(declared, observed, meshes)
     steps += _plan_removals(declared, observed)
     return Plan(steps=tuple(steps), problems=tuple(problems))
 
@@ -175,17 +181,28 @@ def _plan_name(observed: Observed, bus: str, endpoint: Endpoint) -> Iterator[Ste
 
 
 def _plan_rules(
-    declared: Declared, observed: Observed, wanted: Mapping[str, Sequence[Rule]]
+    declared: Declared, observed: Observed, meshes: Mapping[str, tuple[int | None, Sequence[int]]]
 ) -> Iterator[Step]:
     """Plan the rules: what is missing first, then what is surplus and ours.
 
     A rule is ours if an end of ours is in it (facts of ``net/can/gw.c``: a plain
     rule carries no owner). Adding first means that no frame is lost meanwhile.
+
+    Args:
+        declared: what is wanted.
+        observed: what is there.
+        meshes: by bus, what ``mesh`` is to be given.
     """
-    for bus, rules in wanted.items():
-        missing = tuple(filterfalse(observed.rules.__contains__, rules))
+    rules = observed.rules
+    found = 0
+    for bus, ends in meshes.items():
+        missing = tuple(filterfalse(rules.__contains__, mesh(*ends)))
+        found += _size(*ends) - len(missing)
         if missing:
             yield AddRules(bus, missing)
+    if found == len(rules) == rules.total():
+        return  # whatever is there is wanted, and there once
+    wanted = {rule for ends in meshes.values() for rule in mesh(*ends)}
     bus_of: dict[int, str] = {}
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
@@ -194,7 +211,7 @@ def _plan_rules(
         if link is not None and link.is_ours and not retired:
             bus_of[link.index] = declared.networks[endpoint.network].bus
     surplus: dict[str, list[Rule]] = {}
-    for rule, extra in _unwanted(observed.rules, set(chain.from_iterable(wanted.values()))):
+    for rule, extra in _unwanted(rules, wanted):
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
         if owner is not None:
             surplus.setdefault(owner, []).extend([rule] * extra)
