@@ -8,6 +8,7 @@ late it is.
 from __future__ import annotations
 
 import asyncio
+import struct
 import time
 
 import uvloop
@@ -16,7 +17,7 @@ from evercan.daemon import SWITCH_INTERVAL, yield_often
 from evercan.kernel import can_gw
 from evercan.kernel.netlink import HEADER
 from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase
-from evercan.plan import make_plan, mesh
+from evercan.plan import FD, make_plan, mesh
 from evercan.turns import unswept
 
 __all__ = ["SWITCH_INTERVAL", "lateness", "turn_seconds"]
@@ -42,8 +43,14 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
 
 
 def _dump(members: int) -> list[bytes]:
-    messages = [can_gw.add(rule) for rule in mesh(1, range(10, 10 + members))]
-    framed = [HEADER.pack(16 + len(m.payload), 24, 0, 1, 0) + m.payload for m in messages]
+    """Write the kernel's dump of a bus on which every second member has sent classic frames."""
+    framed = []
+    for rule in mesh(1, range(10, 10 + members)):
+        payload = can_gw.add(rule).payload
+        if rule.source % 2 and not rule.flags & FD:
+            handled = struct.pack("=HHI", 8, can_gw.HANDLED, 12345)
+            payload = payload[:4] + handled + payload[4:]
+        framed.append(HEADER.pack(16 + len(payload), can_gw.RTM_NEWROUTE, 0, 1, 0) + payload)
     # The kernel fills 32 KiB at a time (netlink_dump).
     each = (32 << 10) // len(framed[0])
     return [b"".join(framed[at : at + each]) for at in range(0, len(framed), each)]

@@ -111,28 +111,48 @@ def _walk(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
 def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
     """Decode a dump into a multiset of rules.
 
-    All rules that evercan lays are plain, and there may be tens of thousands: neighbours
-    that have counted alike are read at once.
+    All rules that evercan lays are plain, and there may be tens of thousands: those that
+    have counted alike are read at once.
 
     Raises:
         NotCanGw: the kernel answered with other routes.
     """
     rules: Counter[Rule] = Counter()
     for data in chunks:
-        offset, end = 0, len(data)
-        while offset + _BARE <= end:
-            (length,) = _U32.unpack_from(data, offset)
-            counted = data[offset + _BARE + 2 : offset + length - _PLAIN.size : 8]
-            layout = _LAYOUTS.get(counted)
-            alike = 0 if layout is None else layout.count(data, offset)
-            if layout is None or not alike:
-                _require_can(data, offset)
-                rules[_decode(data, offset, length)[0]] += 1
-                offset += align(length)
-                continue
-            rules.update(Rule.of(map(_in_order, layout.read(data, offset, alike))))
-            offset += alike * layout.length
+        read = _read_alike(data, rules)
+        for together in _sorted(data[read:]):
+            odd = together[_read_alike(together, rules) :]
+            rules.update(_decode(*place)[0] for place in _walk([odd]))
     return rules
+
+
+def _read_alike(data: bytes, rules: Counter[Rule]) -> int:
+    """Read plain rules that are laid out as the first is; return the bytes read."""
+    if len(data) < _BARE:
+        return 0
+    layout = _LAYOUTS.get(_counted(data, 0, *_U32.unpack_from(data)))
+    if layout is None:
+        return 0
+    alike = layout.count(data, 0)
+    rules.update(Rule.of(map(_in_order, layout.read(data, 0, alike))))
+    return alike * layout.length
+
+
+def _sorted(data: bytes) -> Iterator[bytes]:
+    """Put the messages together that have counted alike."""
+    found: dict[bytes, list[bytes]] = {}
+    offset, end = 0, len(data)
+    while offset + _BARE <= end:
+        (length,) = _U32.unpack_from(data, offset)
+        next_offset = offset + align(length)
+        found.setdefault(_counted(data, offset, length), []).append(data[offset:next_offset])
+        offset = next_offset
+    return map(b"".join, found.values())
+
+
+def _counted(data: bytes, offset: int, length: int) -> bytes:
+    """Return the kinds of a plain rule's counters; of another, some bytes or other."""
+    return data[offset + _BARE + 2 : offset + length - _PLAIN.size : 8]
 
 
 def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
