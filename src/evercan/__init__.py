@@ -5,3 +5,6 @@ anything heavy is loaded, and it is loaded through here.
 """
 
 __version__ = "0.1.0"
+
+BACKLOG = 512
+"""Calls that wait until the plugin takes them; beyond that the kernel refuses them at once."""

@@ -10,6 +10,8 @@ import gc
 import os
 import sys
 
+from evercan import BACKLOG
+
 DEFAULT_SOCKET = "/run/docker/plugins/evercan.sock"
 
 
@@ -21,7 +23,7 @@ def bind(path: str) -> int:
     except FileNotFoundError:
         pass
     listening.bind(path)
-    listening.listen(512)
+    listening.listen(BACKLOG)
     return listening.detach()
 
 

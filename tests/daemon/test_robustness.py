@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 
 import orjson
 import pytest
@@ -290,6 +291,18 @@ async def test_a_thousand_connections_in_batches_are_all_answered(engine: Engine
             *(engine.ask("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD) for _ in range(100))
         )
         assert all(each.ok for each in answers)
+
+
+async def test_calls_that_come_all_at_once_wait_and_are_not_refused(engine: Engine) -> None:
+    await assert_serving(engine)
+    # Nothing is accepted from here on: the loop does not run. A full backlog is EAGAIN at once.
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+    for each in waiting:
+        each.setblocking(False)
+        each.connect(str(engine.path))
+    await assert_serving(engine)
+    for each in waiting:
+        each.close()
 
 
 async def test_idle_connections_keep_no_call_from_being_answered(

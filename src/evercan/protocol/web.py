@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-from evercan import side_door
+from evercan import BACKLOG, side_door
 
 # The version goes into the header ``Server`` only.
 side_door.enter("aiohttp", __version__="")
@@ -48,7 +48,10 @@ class Pages:
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
         loop = asyncio.get_running_loop()
-        self._listening.append(await loop.create_unix_server(self._serve(), sock=bound))
+        self._listening.append(
+            # The loop listens anew, and by default for a hundred: the next would be refused.
+            await loop.create_unix_server(self._serve(), sock=bound, backlog=BACKLOG)
+        )
 
     async def publish(self, host: str, port: int) -> None:
         """Serve on a TCP address.
