@@ -135,11 +135,20 @@ def _drifted_rules(
             sum(count for rule, count in rules.items() if link.index in (rule.source, rule.target))
             for rules in (missing, surplus)
         )
-        if lacks or extra:
+        faults = []
+        if lacks:
+            faults.append(f"lacks {_rules(lacks)}")
+        if extra:
+            faults.append(f"has {_rules(extra)} too many")
+        if faults:
             yield Problem(
                 kind=Trouble.DRIFT,
                 bus=declared.networks[endpoint.network].bus,
                 endpoint=endpoint.id,
-                text=f"endpoint {endpoint.id[:12]} ({endpoint.host_end}) lacks {lacks} rules and "
-                f"has {extra} too many {_KEPT}; restart its container, {_AUTO}",
+                text=f"endpoint {endpoint.id[:12]} ({endpoint.host_end}) {' and '.join(faults)} "
+                f"{_KEPT}; restart its container, {_AUTO}",
             )
+
+
+def _rules(number: int) -> str:
+    return f"{number} rule" + ("" if number == 1 else "s")

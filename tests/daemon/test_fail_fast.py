@@ -59,7 +59,7 @@ BREAKS: dict[str, tuple[Callable[[SharedKernel, str], object], str]] = {
     "pair deleted": (lambda kernel, end: kernel.delete(end), "is gone"),
     "host end set down": (lambda kernel, end: kernel.set_flag(end, up=False), "is down"),
     "rules flushed": (lambda kernel, _: kernel.flush_rules(), "lacks 8 rules"),
-    "rules doubled": (lambda kernel, _: double_rules(kernel), "8 too many"),
+    "rules doubled": (lambda kernel, _: double_rules(kernel), "8 rules too many"),
 }
 
 

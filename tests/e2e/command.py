@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import evercan
 
@@ -15,6 +16,32 @@ if TYPE_CHECKING:
 
 _PATIENCE = 90
 """Seconds; the container that leads to the lab's host starts in 5 under emulation."""
+
+
+class Diagnosis(NamedTuple):
+    """What the doctor said.
+
+    Attributes:
+        status: its exit status.
+        checks: what was looked at.
+    """
+
+    status: int
+    checks: list[dict[str, Any]]
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The checks that fail."""
+        return [each for each in self.checks if each["result"] == "fail"]
+
+    @property
+    def text(self) -> str:
+        """All that is not well, in one text."""
+        return "\n".join(
+            f"{each['id']} {each['title']}: {each['text']} -> {each['remedy']}"
+            for each in self.checks
+            if each["result"] in ("fail", "warn")
+        )
 
 
 class Command:
@@ -46,6 +73,11 @@ class Command:
         told = ended.stdout + ended.stderr
         assert "Traceback" not in told, told
         return ended.returncode, told
+
+    def doctor(self) -> Diagnosis:
+        """Ask the doctor."""
+        status, told = self.run("doctor", "--json")
+        return Diagnosis(status, json.loads(told)["checks"])
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start it; its output comes through pipes."""

@@ -19,6 +19,7 @@ from build.plugin import build
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
 from tests.e2e.bus import Bus
+from tests.e2e.command import Command
 
 # testcontainers reads these when it is imported, which tests.e2e.bus does lazily.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -88,6 +89,12 @@ def testbed() -> Iterator[Testbed]:
 def plugin(testbed: Testbed) -> PluginProcess:
     """The plugin's process on the testbed."""
     return PluginProcess(testbed)
+
+
+@pytest.fixture(scope="session")
+def command(testbed: Testbed) -> Command:
+    """``evercan``, run on this machine."""
+    return Command(testbed)
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ OLD_NAME = "wsovalle/vxcan:latest"
 """What compose files for an older plugin call theirs."""
 
 
-@pytest.fixture
-def command(testbed: Testbed) -> Command:
-    return Command(testbed)
-
-
 def lose_the_record(testbed: Testbed) -> None:
     """Remove the plugin from under its networks, and create it again."""
     client = testbed.client()
@@ -35,6 +30,8 @@ def test_a_plugin_removed_and_created_again_gets_everything_back(
     ends = bus.host_ends()
     lose_the_record(testbed)
     testbed.host("cangw", "-F")
+    diagnosis = command.doctor()
+    assert [each["remedy"] for each in diagnosis.failed] == ["evercan adopt"], diagnosis.text
     status, told = command.run("adopt")
     assert status == 0, told
     for each in (bus.name, *ends, *(str(each.name) for each in bus.containers)):
@@ -44,6 +41,7 @@ def test_a_plugin_removed_and_created_again_gets_everything_back(
     bus.assert_whole()
     assert bus.host_ends() != ends
     assert command.run("adopt")[0] == 0
+    assert command.doctor().failed == []
 
 
 def test_a_container_that_lost_its_pair_meanwhile_is_named_and_a_restart_brings_it_back(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pty
 import re
@@ -17,11 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import can
-import pytest
 
 from build.images import CAN_TOOLS
 from evercan.cli.helper import LABEL
@@ -30,32 +27,12 @@ from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
-from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
-
-
-@pytest.fixture(scope="module")
-def command(testbed: Testbed) -> Command:
-    return Command(testbed)
 
 
 def helpers(testbed: Testbed) -> list[str]:
     """Name the containers that the command has left on the engine."""
     found = testbed.client().containers.list(all=True, filters={"label": LABEL})
     return [str(each.name) for each in found]
-
-
-def doctor(command: Command) -> tuple[int, list[dict[str, Any]]]:
-    status, told = command.run("doctor", "--json")
-    return status, json.loads(told)["checks"]
-
-
-def told_of(checks: list[dict[str, Any]]) -> str:
-    """All that is not well, in one text."""
-    return "\n".join(
-        f"{each['id']} {each['title']}: {each['text']} -> {each['remedy']}"
-        for each in checks
-        if each["result"] in ("fail", "warn")
-    )
 
 
 def test_a_bus_that_is_whole_is_shown_and_found_well(
@@ -70,12 +47,11 @@ def test_a_bus_that_is_whole_is_shown_and_found_well(
     assert status == 0
     titles = " ".join(each.text or "" for each in ET.fromstring(picture).iter())  # noqa: S314 - ours
     assert all(each in titles for each in names)
-    status, checks = doctor(command)
-    assert [each for each in checks if each["result"] == "fail"] == []
+    found = command.doctor()
+    assert (found.status, found.failed) == (0, [])
     assert {"host.can-gw", "host.max-hops", "plugin.record"} <= {
-        each["id"] for each in checks if each["result"] == "ok"
+        each["id"] for each in found.checks if each["result"] == "ok"
     }
-    assert status == 0
     assert helpers(testbed) == []
 
 
@@ -140,59 +116,15 @@ def test_nothing_stays_on_the_engine_when_the_command_is_killed(
     trio.wait(lambda: helpers(testbed) == [], "that container to go")
 
 
-# What is done to a bus under fail-fast, one after the other, and how the doctor names it.
-FAULTS = (
-    (
-        "cangw -A -s $END -d $OTHER -i -l 1; cangw -D -s $THIRD -d $BUS -i -l 1 -e",
-        (r"$END\W.*1 too many", r"$THIRD\W.*lacks 1 rule"),
-    ),
-    (
-        "cangw -F; ip link set $OTHER down; ip link del $END",
-        (r"$THIRD\W.*lacks [1-9]", r"$OTHER is down", r"$END\W.* gone"),
-    ),
-    ("ip link set $BUS down", (r"bus interface $BUS is down",)),
-    ("ip link del $BUS", (r"bus interface $BUS is gone",)),
-)
-
-
-def test_the_doctor_names_each_fault_and_its_remedy(
-    command: Command, testbed: Testbed, bus: Bus
-) -> None:
-    bus.start(3)
-    end, other, third = bus.host_ends()
-    values = {"BUS": bus.interface, "END": end, "OTHER": other, "THIRD": third}
-    preamble = " ".join(f"{key}={value}" for key, value in values.items())
-    set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=fail-fast")
-    try:
-        for script, causes in FAULTS:
-            testbed.host("sh", "-c", f"{preamble}; {script}")
-            status, checks = doctor(command)
-            assert status == 1
-            for words in causes:
-                pattern = re.sub(r"\$([A-Z]+)", lambda found: values[found[1]], words)
-                assert re.search(pattern, told_of(checks)), (script, told_of(checks))
-            failed = [each for each in checks if each["result"] == "fail"]
-            assert all(each["remedy"] for each in failed), checks
-    finally:
-        set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=auto")
-    # What the doctor says is then what mends it.
-    _, checks = doctor(command)
-    assert any(each["id"] == "health.last-recovery" for each in checks), checks
-    told = re.findall(r"docker restart (\S+)", told_of(checks))
-    (lost,) = [each for each in bus.containers if each.name in told]
-    lost.restart(timeout=1)
-    bus.wait_whole(HEALTH_INTERVAL + 30)
-
-
 def test_a_disabled_plugin_is_named_with_the_command_that_enables_it(
     command: Command, testbed: Testbed
 ) -> None:
     client = testbed.client()
     client.api.disable_plugin(NAME, force=True)
     try:
-        status, checks = doctor(command)
-        assert status == 1
-        assert f"docker plugin enable {NAME}" in told_of(checks)
+        found = command.doctor()
+        assert found.status == 1
+        assert f"docker plugin enable {NAME}" in found.text
         status, told = command.run("status")
         assert (status, told.count("\n")) == (2, 1)
         assert f"docker plugin enable {NAME}" in told

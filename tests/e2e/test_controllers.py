@@ -24,6 +24,7 @@ from lab.plugin_process import NAME, PluginProcess
 from lab.qmp import QmpError
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tests.e2e.command import Command
 from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def test_plugged_in_again_in_another_order(wired: WiredBus, plugin: PluginProces
 
 
 def test_under_another_number_it_is_waited_for_and_a_vcan_of_its_name_is_no_bus(
-    wired: WiredBus, plugin: PluginProcess
+    wired: WiredBus, plugin: PluginProcess, command: Command
 ) -> None:
     wired.lab.unplug(0)
     wired.lab.host("ip", "link", "add", BUS, "up", "type", "vcan")
@@ -270,6 +271,8 @@ def test_under_another_number_it_is_waited_for_and_a_vcan_of_its_name_is_no_bus(
     wait_until(lambda: bool(health(plugin)), 10, "the trouble to be told")
     [(kind, text)] = health(plugin)
     assert (kind, f"ip link del {BUS}" in text) == ("bus-foreign", True)
+    [check] = command.doctor().failed
+    assert (check["id"], f"ip link del {BUS}" in check["remedy"]) == ("health.bus-foreign", True)
     assert "DOWN" in wired.shows(came_as)["operstate"]
     wired.lab.host("ip", "link", "del", BUS)
     wired.lab.host("ip", "link", "set", came_as, "name", BUS)
@@ -291,7 +294,7 @@ def test_what_was_set_is_kept(wired: WiredBus, plugin: PluginProcess) -> None:
 
 
 def test_a_power_cut_and_a_boot_without_the_controllers(
-    wired: WiredBus, plugin: PluginProcess
+    wired: WiredBus, plugin: PluginProcess, command: Command
 ) -> None:
     wired.cut_power()
     wired.set_up_other()
@@ -305,6 +308,8 @@ def test_a_power_cut_and_a_boot_without_the_controllers(
     assert {BUS, OTHER} & wired.links().keys() == set()
     [(kind, text)] = health(plugin)
     assert (kind, BUS in text) == ("bus-absent", True)
+    [check] = command.doctor().failed
+    assert (check["id"], BUS in check["text"]) == ("health.bus-absent", True), check
     assert f"the CAN controller {BUS} is absent" in wired.lab.journal(since)
     started = [each.attrs["State"]["StartedAt"] for each in wired.containers]
     with wired.traffic():

@@ -14,6 +14,7 @@ from build.plugin import PLUGIN
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tests.e2e.command import Command
 from tests.e2e.conftest import set_up_plugin
 
 
@@ -79,7 +80,7 @@ def test_an_engine_that_restarts_brings_its_containers_back(
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "foreign"])
 def test_a_damaged_record_is_set_aside_and_the_last_good_copy_used(
-    bus: Bus, testbed: Testbed, plugin: PluginProcess, damage: str
+    bus: Bus, testbed: Testbed, plugin: PluginProcess, command: Command, damage: str
 ) -> None:
     bus.start(1)  # several writes, so there is a former copy
     root = testbed.client().info()["DockerRootDir"]
@@ -92,6 +93,9 @@ def test_a_damaged_record_is_set_aside_and_the_last_good_copy_used(
     }[damage]
     since = testbed.now()
     testbed.host("sh", "-c", script)
+    diagnosis = command.doctor()
+    assert [each["id"] for each in diagnosis.failed] == ["plugin.record"]
+    assert "cannot be understood" in diagnosis.text
     plugin.kill()
     journal = testbed.journal(since)
     assert "is damaged" in journal
@@ -99,6 +103,9 @@ def test_a_damaged_record_is_set_aside_and_the_last_good_copy_used(
     assert "restored from the last good copy" in journal
     bus.start(1)
     bus.assert_whole()
+    diagnosis = command.doctor()
+    assert (diagnosis.status, diagnosis.failed) == (0, [])
+    assert "a damaged one was set aside: state.json.damaged-" in diagnosis.text
     testbed.host("sh", "-c", f"rm {path}.damaged-*")
 
 

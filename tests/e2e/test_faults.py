@@ -3,12 +3,18 @@
 Every test breaks one thing, waits, and ends in the same judge: exactly once
 between all members, and a rule table without gap or double. Nobody restarts a
 container. What the plugin tells of it (log, metrics, status) names the fault.
+
+What is mended at once cannot be looked at while it is broken. So each fault is
+set once more on a plugin that mends nothing: health, counters and the doctor tell
+of it for as long as it stays.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -18,7 +24,8 @@ from evercan.drift import Fault as Found
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
-from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
+from tests.e2e.command import Command
+from tests.e2e.conftest import HEALED, HEALTH_INTERVAL, set_up_plugin
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class Fault:
         script: shell; ``$BUS`` is the bus interface, ``$END`` a member's host end,
             ``$OTHER`` another member's.
         found: what the plugin finds, at least, to have drifted.
+        named: what the doctor says of it while nothing mends it; ``$`` as in the script.
         patience: seconds within which the bus is whole again.
     """
 
     script: str
     found: tuple[Found, ...]
+    named: tuple[str, ...] = ()
     patience: float = 15.0
 
 
@@ -41,33 +50,63 @@ NEXT_CHECK = HEALTH_INTERVAL + 15
 """The rule table sends no events: the next check finds it."""
 
 FAULTS = {
-    "all rules flushed": Fault("cangw -F", (Found.RULES_MISSING,), NEXT_CHECK),
+    "all rules flushed": Fault(
+        "cangw -F",
+        (Found.RULES_MISSING,),
+        ("$END.* lacks 12 rules", "$OTHER.* lacks 12 rules"),
+        NEXT_CHECK,
+    ),
     "a rule removed": Fault(
-        "cangw -D -s $END -d $OTHER -i -l 1", (Found.RULES_MISSING,), NEXT_CHECK
+        "cangw -D -s $END -d $OTHER -i -l 1",
+        (Found.RULES_MISSING,),
+        ("$END.* lacks 1 rule ", "$OTHER.* lacks 1 rule "),
+        NEXT_CHECK,
     ),
     "a rule laid twice": Fault(
-        "cangw -A -s $END -d $OTHER -i -l 1", (Found.RULES_SURPLUS,), NEXT_CHECK
+        "cangw -A -s $END -d $OTHER -i -l 1",
+        (Found.RULES_SURPLUS,),
+        ("$END.* has 1 rule too many", "$OTHER.* has 1 rule too many"),
+        NEXT_CHECK,
     ),
     "a rule with other flags": Fault(
-        "cangw -A -s $END -d $OTHER -e", (Found.RULES_SURPLUS,), NEXT_CHECK
+        "cangw -A -s $END -d $OTHER -e",
+        (Found.RULES_SURPLUS,),
+        ("$END.* has 1 rule too many", "$OTHER.* has 1 rule too many"),
+        NEXT_CHECK,
     ),
-    "bus interface deleted": Fault("ip link del $BUS", (Found.BUS_MISSING,)),
-    "bus interface set down": Fault("ip link set $BUS down", (Found.BUS_DOWN,)),
-    "host end set down": Fault("ip link set $END down", (Found.PAIR_DOWN,)),
-    "pair deleted under a running container": Fault("ip link del $END", (Found.PAIR_MISSING,)),
-    "two pairs deleted": Fault("ip link del $END; ip link del $OTHER", (Found.PAIR_MISSING,)),
+    "bus interface deleted": Fault(
+        "ip link del $BUS", (Found.BUS_MISSING,), ("bus interface $BUS is gone",)
+    ),
+    "bus interface set down": Fault(
+        "ip link set $BUS down", (Found.BUS_DOWN,), ("bus interface $BUS is down",)
+    ),
+    "host end set down": Fault(
+        "ip link set $END down", (Found.PAIR_DOWN,), ("host end $END is down",)
+    ),
+    "pair deleted under a running container": Fault(
+        "ip link del $END", (Found.PAIR_MISSING,), ("pair $END .*is gone",)
+    ),
+    "two pairs deleted": Fault(
+        "ip link del $END; ip link del $OTHER",
+        (Found.PAIR_MISSING,),
+        ("pair $END .*is gone", "pair $OTHER .*is gone"),
+    ),
     "all at once": Fault(
         "cangw -F; ip link del $BUS; ip link del $END; ip link set $OTHER down",
         # What breaks while the first is being mended is mended with it, and not told apart.
         (Found.BUS_MISSING,),
+        ("bus interface $BUS is gone", "pair $END .*is gone", "host end $OTHER is down"),
     ),
     "pair deleted again and again": Fault(
         "for n in 1 2 3; do ip link del $END; until ip link show $END up; do sleep 0.1; done; done"
         " >/dev/null 2>&1",
         (Found.PAIR_MISSING,),
-        40,
+        patience=40,
     ),
 }
+
+STAYING = {name: fault for name, fault in FAULTS.items() if fault.named}
+"""Those that can be there for longer: not one that waits to be mended."""
 
 _COUNTERS = {
     "evercan_drift_found_total": ("fault",),
@@ -92,12 +131,18 @@ class Story:
                     counts[name, *(labels[key] for key in _COUNTERS[name])] = int(value)
         return counts
 
+    def counts(self, found: tuple[Found, ...], outcome: str) -> bool:
+        """Whether the counters tell of a fault, and of what came of it."""
+        grown = self._counts() - self._before
+        return all(
+            grown["evercan_drift_found_total", each] > 0
+            and grown["evercan_recoveries_total", each, outcome] > 0
+            for each in found
+        )
+
     def assert_tells(self, found: tuple[Found, ...]) -> None:
         """Assert that counters, log and status tell of a fault and of its end."""
-        grown = self._counts() - self._before
-        for each in found:
-            assert grown["evercan_drift_found_total", each] > 0, grown
-            assert grown["evercan_recoveries_total", each, "mended"] > 0, grown
+        assert self.counts(found, "mended"), self._counts() - self._before
         health = [
             line
             for line in self._testbed.journal(self._since).splitlines()
@@ -113,10 +158,23 @@ class Story:
         assert "all was put back" in network["last_recovery"]["what"]
 
 
-def strike(testbed: Testbed, bus: Bus, script: str) -> None:
-    """Run a script on the host with two members' host ends at hand."""
+def strike(testbed: Testbed, bus: Bus, script: str) -> dict[str, str]:
+    """Run a script on the host; return what ``$BUS``, ``$END`` and ``$OTHER`` in it were."""
     end, other, *_ = bus.host_ends()
-    testbed.host("sh", "-c", f"BUS={bus.interface} END={end} OTHER={other}; {script}")
+    values = {"BUS": bus.interface, "END": end, "OTHER": other}
+    preamble = " ".join(f"{key}={value}" for key, value in values.items())
+    testbed.host("sh", "-c", f"{preamble}; {script}")
+    return values
+
+
+@contextmanager
+def nothing_mended(testbed: Testbed) -> Iterator[None]:
+    """Have a plugin that leaves what breaks as it is."""
+    set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=fail-fast")
+    try:
+        yield
+    finally:
+        set_up_plugin(testbed.client(), "EVERCAN_RECOVERY=auto")
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
@@ -133,6 +191,39 @@ def test_the_bus_heals(
     record_property(HEALED, round(trio.wait_whole(fault.patience), 1))
     trio.assert_whole()
     story.assert_tells(fault.found)
+
+
+@pytest.mark.parametrize("fault", STAYING.values(), ids=STAYING.keys())
+def test_a_fault_that_stays_is_told_and_named_with_its_remedy(
+    testbed: Testbed, plugin: PluginProcess, command: Command, trio: Bus, fault: Fault
+) -> None:
+    trio.assert_whole(3)
+    with nothing_mended(testbed):
+        story = Story(testbed, plugin, trio)
+        assert plugin.ask("/health")[0] == 200
+        values = strike(testbed, trio, fault.script)
+        status, answer = plugin.ask("/health")
+        assert (status, answer["healthy"]) == (503, False)
+        assert {each["bus"] for each in answer["reasons"]} == {trio.interface}
+        trio.wait(lambda: story.counts(fault.found, "left"), "the counters to tell", NEXT_CHECK)
+        diagnosis = command.doctor()
+        assert diagnosis.status == 1
+        for each in fault.named:
+            pattern = re.sub(r"\$([A-Z]+)", lambda found: values[found[1]], each)
+            assert re.search(pattern, diagnosis.text), (pattern, diagnosis.text)
+        assert all(each["remedy"] for each in diagnosis.failed), diagnosis.text
+        assert plugin.ask("/health") == (status, answer)
+    # A plugin that mends has mended at its start all but a pair that went before it watched.
+    diagnosis = command.doctor()
+    lost = re.findall(r"docker restart (\S+)", diagnosis.text)
+    if lost:
+        for container in trio.containers:
+            if container.name in lost:
+                container.restart(timeout=1)
+        diagnosis = command.doctor()
+    assert (diagnosis.status, diagnosis.failed) == (0, []), diagnosis.text
+    assert plugin.ask("/health") == (200, {"healthy": True, "reasons": []})
+    trio.assert_whole()
 
 
 def test_health_is_bad_until_the_next_check_mends(

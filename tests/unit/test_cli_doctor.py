@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.cli import checks
-from evercan.cli.checks import Check, Result
-from evercan.cli.engine import Member, Network, Plugin
-from evercan.cli.facts import (
+from evercan.cli.doctor.check import Check, Result
+from evercan.cli.doctor.facts import (
     _RECORD,
     HostFacts,
     RecordFacts,
@@ -22,6 +20,11 @@ from evercan.cli.facts import (
     read_facts,
     read_record,
 )
+from evercan.cli.doctor.health import health_checks
+from evercan.cli.doctor.host import host_checks
+from evercan.cli.doctor.networks import gateway_check, pool_check
+from evercan.cli.doctor.plugin import engine_check, plugin_checks, record_check
+from evercan.cli.engine import Member, Network, Plugin
 from evercan.cli.host import ThisHost
 from evercan.cli.overview import overview
 from tests.support.engine import engine_id
@@ -51,12 +54,12 @@ def by_id(found: Any) -> dict[str, Check]:
 
 
 def test_a_host_that_has_everything() -> None:
-    assert {each.result for each in checks.host_checks(WHOLE)} == {Result.OK}
+    assert {each.result for each in host_checks(WHOLE)} == {Result.OK}
 
 
 def test_can_gw_must_be_loaded_by_hand_and_the_others_need_not() -> None:
     facts = HostFacts(kernel="6.12", has_tree=True, available=WHOLE.available)
-    found = by_id(checks.host_checks(facts))
+    found = by_id(host_checks(facts))
     assert found["host.vxcan"].result is Result.OK
     assert found["host.can-gw"].result is Result.FAIL
     assert found["host.can-gw"].remedy == "sudo modprobe can-gw"
@@ -76,7 +79,7 @@ def test_can_gw_must_be_loaded_by_hand_and_the_others_need_not() -> None:
     ],
 )
 def test_the_package_with_the_modules_is_named(kernel: str, os: str, words: str) -> None:
-    found = by_id(checks.host_checks(HostFacts(kernel=kernel, os=os)))
+    found = by_id(host_checks(HostFacts(kernel=kernel, os=os)))
     assert found["host.vcan"].result is Result.FAIL
     assert words in found["host.vcan"].remedy
 
@@ -125,16 +128,16 @@ def test_no_words_break_the_readers(text: str) -> None:
     ],
 )
 def test_engines(version: str, result: Result) -> None:
-    assert checks.engine_check(version).result is result
+    assert engine_check(version).result is result
 
 
 def test_plugins() -> None:
-    (none,) = checks.plugin_checks([], None)
+    (none,) = plugin_checks([], None)
     assert "docker plugin create evercan:latest" in none.remedy
     off = Plugin("id", "evercan:latest", enabled=False)
-    (disabled,) = checks.plugin_checks([off], None)
+    (disabled,) = plugin_checks([off], None)
     assert disabled.remedy == "docker plugin enable evercan:latest"
-    two = by_id(checks.plugin_checks([PLUGIN, Plugin("b", "x/vxcan:1", enabled=True)], None))
+    two = by_id(plugin_checks([PLUGIN, Plugin("b", "x/vxcan:1", enabled=True)], None))
     assert two["plugin.only-one"].result is Result.WARN
 
 
@@ -160,14 +163,14 @@ def test_the_record(tmp_path: Path, files: dict[str, bytes], result: Result, wor
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     record = read_record(ThisHost().run(_RECORD, str(tmp_path)).out)
-    found = checks.record_check(PLUGIN, record, [listed("powertrain", 1)])
+    found = record_check(PLUGIN, record, [listed("powertrain", 1)])
     assert found.result is result
     assert words in found.text
     assert bool(found.remedy) is (result is not Result.OK)
 
 
 def test_no_record_yet_is_well_when_there_are_no_networks() -> None:
-    assert checks.record_check(PLUGIN, RecordFacts(present=False), []).result is Result.OK
+    assert record_check(PLUGIN, RecordFacts(present=False), []).result is Result.OK
 
 
 # --- networks --------------------------------------------------------------------------
@@ -180,7 +183,7 @@ def test_a_reason_is_told_with_the_containers_name_and_its_own_remedy() -> None:
         "kind": "pair-missing",
         "text": "the interface pair is gone; restart the container",
     }
-    (found,) = checks.health_checks(seen(3, reasons=[reason]))
+    (found,) = health_checks(seen(3, reasons=[reason]))
     assert found == Check(
         "health.pair-missing",
         "container gateway",
@@ -191,14 +194,14 @@ def test_a_reason_is_told_with_the_containers_name_and_its_own_remedy() -> None:
 
 
 def test_a_network_that_is_not_on_record_is_told() -> None:
-    found = by_id(checks.health_checks(overview("p", [listed("lost", 1)], status_document())))
+    found = by_id(health_checks(overview("p", [listed("lost", 1)], status_document())))
     assert "evercan adopt" in found["health.unknown-network"].remedy
 
 
 def test_what_was_mended_is_told() -> None:
     mended = {"at": 1_790_000_040.0, "what": "vcan0 was gone and was made again"}
     found = by_id(
-        checks.health_checks(
+        health_checks(
             overview(
                 "p",
                 [listed("powertrain", 0)],
@@ -221,20 +224,18 @@ def test_what_was_mended_is_told() -> None:
 )
 def test_controllers(state: str, result: Result) -> None:
     document = network_document("body", 0, bus="can0", controller={"state": state})
-    found = by_id(
-        checks.health_checks(overview("p", [listed("body", 0)], status_document(document)))
-    )
+    found = by_id(health_checks(overview("p", [listed("body", 0)], status_document(document))))
     assert found["health.controller"].result is result
 
 
 def test_pools_and_second_cards() -> None:
     member = Member("dashboard", "ep", {}, "cid")
     eater = Network("id", "powertrain", {}, (member,), ("172.18.0.0/16",))
-    assert checks.pool_check([eater]).result is Result.WARN
-    assert "--ipam-driver null" in checks.pool_check([eater]).remedy
-    assert checks.pool_check([listed("x", 1)]).result is Result.OK
-    assert checks.gateway_check([eater], {"cid": {}}).remedy == "docker restart dashboard"
-    assert checks.gateway_check([eater], {"other": {}}).result is Result.OK
+    assert pool_check([eater]).result is Result.WARN
+    assert "--ipam-driver null" in pool_check([eater]).remedy
+    assert pool_check([listed("x", 1)]).result is Result.OK
+    assert gateway_check([eater], {"cid": {}}).remedy == "docker restart dashboard"
+    assert gateway_check([eater], {"other": {}}).result is Result.OK
 
 
 # --- the command ------------------------------------------------------------------------
@@ -313,7 +314,7 @@ def test_a_container_whose_start_was_refused_is_told_in_the_engines_words(host: 
 
 
 def test_strict_counts_warnings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evercan.cli.facts.look", lambda _: WHOLE)
+    monkeypatch.setattr("evercan.cli.doctor.facts.look", lambda _: WHOLE)
     pooled = {**POWERTRAIN, "IPAM": {"Driver": "default", "Config": [{"Subnet": "172.18.0.0/16"}]}}
     host.engine([pooled], [EVERCAN])
     host.plugin(STATUS)

@@ -191,7 +191,12 @@ def test_the_plugin_needs_nothing_of_the_command(module: str) -> None:
 
 PURE_CLI = (
     "overview",
-    "checks",
+    "doctor.check",
+    "doctor.health",
+    "doctor.host",
+    "doctor.networks",
+    "doctor.plugin",
+    "doctor.report",
     "rates",
     "screen",
     "status",
