@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import product
+from operator import add
 from typing import NamedTuple
 
 from evercan.model import NONE, Declared, Observed, Rule, RuleCount
@@ -84,7 +86,8 @@ class Ledger:
         Args:
             declared: whose buses and endpoints are counted.
             observed: tells whose interface an ifindex is.
-            counts: every rule of the host, as often as it is there.
+            counts: rules of the host, each as often as it is there; those that have
+                counted nothing may be left out.
         """
         bus_of, end_of, bus_indexes = _owners(declared, observed)
         seen: dict[Rule, _Seen] = {}
@@ -116,23 +119,24 @@ class Ledger:
             if source in end_of:
                 self._credit(end_of[source], EndpointFrames(frames))
         self._seen = seen
-        self._forget(declared)
+        self._settle(declared)
         return Frames(by_bus=dict(self._buses), by_endpoint=dict(self._endpoints))
 
     def _credit(self, endpoint_id: str, more: EndpointFrames) -> None:
         known = self._endpoints.get(endpoint_id, EndpointFrames())
-        self._endpoints[endpoint_id] = EndpointFrames(*map(sum, zip(known, more, strict=True)))
+        self._endpoints[endpoint_id] = EndpointFrames(*map(add, known, more))
 
-    def _forget(self, declared: Declared) -> None:
-        buses = {each.bus for each in declared.networks.values()}
-        self._buses = {key: value for key, value in self._buses.items() if key[0] in buses}
+    def _settle(self, declared: Declared) -> None:
+        """Keep the sums of who is on record, and of no one else; those that have none are 0."""
+        keys = product(declared.networks_by_bus(), DIRECTIONS)
+        self._buses = {key: self._buses.get(key, RuleCount()) for key in keys}
         self._endpoints = {
             key: value for key, value in self._endpoints.items() if key in declared.endpoints
         }
 
 
 def _add(one: RuleCount, other: RuleCount) -> RuleCount:
-    return RuleCount(*map(sum, zip(one, other, strict=True)))
+    return RuleCount(*map(add, one, other))
 
 
 def _growth(before: _Seen | None, now: _Seen) -> RuleCount:
@@ -140,7 +144,7 @@ def _growth(before: _Seen | None, now: _Seen) -> RuleCount:
         return now.total
     if now.copies < before.copies:
         return RuleCount()  # which of the copies went, and what it had counted, is not known
-    return RuleCount(*(_since(b, n) for b, n in zip(before.total, now.total, strict=True)))
+    return RuleCount(*map(_since, before.total, now.total))
 
 
 def _since(before: int, now: int) -> int:

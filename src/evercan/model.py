@@ -288,6 +288,11 @@ class RuleCount(NamedTuple):
     dropped: int = 0
     deleted: int = 0
 
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, int]]) -> Iterator[Self]:
+        """Make counts of rows, as ``Rule.of`` does."""
+        return map(tuple.__new__, repeat(cls), rows)
+
 
 class Sandbox(NamedTuple):
     """Where a container's end is.

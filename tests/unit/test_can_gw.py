@@ -75,7 +75,7 @@ def test_a_dump_is_read_as_the_multiset_that_it_is(
 ) -> None:
     chunks = chunked([job(rule, count) for rule, count in jobs], size)
     assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
-    assert list(decode_counts(chunks)) == jobs
+    assert Counter(decode_counts(chunks)) == Counter(each for each in jobs if any(each[1]))
 
 
 plain = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([4, 5, 12])).map(
@@ -91,9 +91,10 @@ runs = st.lists(
 def test_neighbours_that_counted_alike_are_read_as_if_one_by_one(
     runs: list[tuple[Rule, RuleCount, int]], size: int
 ) -> None:
-    jobs = [job(rule, count) for rule, count, times in runs for _ in range(times)]
-    chunks = chunked(jobs, size)
-    assert decode_rules(chunks) == Counter(rule for rule, _ in decode_counts(chunks))
+    jobs = [(rule, count) for rule, count, times in runs for _ in range(times)]
+    chunks = chunked([job(*each) for each in jobs], size)
+    assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
+    assert Counter(decode_counts(chunks)) == Counter(each for each in jobs if any(each[1]))
 
 
 @given(st.integers(0, 43), st.integers(0, 255), st.integers(0, 4))
@@ -106,8 +107,8 @@ def test_a_message_that_is_off_by_one_byte_is_read_for_what_it_is(
     if at in (0, 1, 2, 3, 16):
         return
     jobs[which] = jobs[which][:at] + bytes([value]) + jobs[which][at + 1 :]
-    chunks = [b"".join(jobs)]
-    assert decode_rules(chunks) == Counter(rule for rule, _ in decode_counts(chunks))
+    data = b"".join(jobs)
+    assert decode_rules([data]) == Counter(rule for rule, _ in can_gw._jobs(data))
 
 
 @given(rules)

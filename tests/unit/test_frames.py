@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.frames import EndpointFrames, Ledger
+from evercan.frames import DIRECTIONS, EndpointFrames, Ledger
 from evercan.model import Declared, Endpoint, Link, Network, Observed, Phase, Rule, RuleCount
 from evercan.plan import mesh
 
@@ -117,7 +117,12 @@ def test_the_end_of_a_doubled_rule_counts_nothing_twice() -> None:
 
 def test_rules_of_others_are_not_counted() -> None:
     foreign = [(Rule(9, BUS, 0), RuleCount(1)), (Rule(BUS, 9, 0), RuleCount(1))]
-    assert Ledger().look(DECLARED, OBSERVED, foreign).by_bus == {}
+    assert set(Ledger().look(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
+
+
+def test_a_bus_on_which_nobody_has_sent_anything_has_sent_0() -> None:
+    by_bus = Ledger().look(DECLARED, OBSERVED, []).by_bus
+    assert by_bus == {("vcan0", each): RuleCount() for each in DIRECTIONS}
 
 
 def test_who_is_forgotten_is_counted_no_more() -> None:

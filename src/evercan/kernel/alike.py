@@ -30,18 +30,17 @@ class Layout:
         self._fixed = [(at + n, each) for at, some in fixed for n, each in enumerate(some)]
         self.length = self._struct.size
 
-    def count(self, data: bytes, offset: int) -> int:
-        """Count the messages from an offset on that are laid out so."""
+    def end(self, data: bytes) -> int:
+        """Tell up to which byte the messages are laid out so."""
         length = self.length
-        found = (len(data) - offset) // length
+        found = len(data) // length
         for at, value in self._fixed:
             if not found:
                 break
-            first = offset + at
-            column = data[first : first + (found - 1) * length + 1 : length]
+            column = data[at : at + (found - 1) * length + 1 : length]
             found -= len(column.lstrip(bytes((value,))))
-        return found
+        return found * length
 
-    def read(self, data: bytes, offset: int, count: int) -> Iterator[tuple[Any, ...]]:
-        """Read the numbers of so many messages."""
-        return self._struct.iter_unpack(memoryview(data)[offset : offset + count * self.length])
+    def read(self, data: bytes) -> Iterator[tuple[Any, ...]]:
+        """Read the numbers of messages that are all laid out so."""
+        return self._struct.iter_unpack(data)

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, repeat
 from operator import itemgetter
 
 from evercan.kernel.alike import Layout
@@ -27,6 +27,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
 
 HANDLED, DROPPED, SRC_IF, DST_IF, DELETED, LIM_HOPS = 7, 8, 9, 10, 12, 13
+COUNTERS = (HANDLED, DROPPED, DELETED)
+"""In the order in which the kernel writes them, which is that of ``RuleCount``."""
 
 _BARE = HEADER.size + _RTCANMSG.size
 
@@ -34,30 +36,49 @@ _BARE = HEADER.size + _RTCANMSG.size
 _PLAIN = struct.Struct("=HHB3xHHIHHI")
 
 
-def _layout(counters: tuple[int, ...]) -> Layout:
-    """Lay out a plain limited rule that has counted something."""
-    start = _BARE + 8 * len(counters)
-    length = start + _PLAIN.size
-    numbers = f"=18xH{8 * len(counters)}x4xB3x4xI4xI0s"
-    heads = [(_BARE + 8 * n, _ATTRIBUTE.pack(8, kind)) for n, kind in enumerate(counters)]
-    heads += [
-        (start, _ATTRIBUTE.pack(5, LIM_HOPS)),
-        (start + 8, _ATTRIBUTE.pack(8, SRC_IF)),
-        (start + 16, _ATTRIBUTE.pack(8, DST_IF)),
-    ]
-    family = bytes((socket.AF_CAN, _CAN_CAN))
-    return Layout([(0, _U32.pack(length)), (HEADER.size, family), *heads], numbers)
+class _Plain:
+    """Plain limited rules, as evercan lays them, that have counted the same kinds of frames."""
+
+    def __init__(self, counters: tuple[int, ...]) -> None:
+        """Lay them out; only counters that are not zero are written."""
+        many = len(counters)
+        start = _BARE + 8 * many
+        heads = [(_BARE + 8 * n, _ATTRIBUTE.pack(8, kind)) for n, kind in enumerate(counters)]
+        heads += [
+            (start, _ATTRIBUTE.pack(5, LIM_HOPS)),
+            (start + 8, _ATTRIBUTE.pack(8, SRC_IF)),
+            (start + 16, _ATTRIBUTE.pack(8, DST_IF)),
+        ]
+        length = _U32.pack(start + _PLAIN.size)
+        family = bytes((socket.AF_CAN, _CAN_CAN))
+        # A row: flags, the counters, hops, source, target, and no extras.
+        self.layout = Layout(
+            [(0, length), (HEADER.size, family), *heads], f"=18xH{'4xI' * many}4xB3x4xI4xI0s"
+        )
+        self._rule = itemgetter(many + 2, many + 3, 0, many + 1, many + 4)
+        self._counters = {kind: itemgetter(1 + n) for n, kind in enumerate(counters)}
+
+    def rules(self, data: bytes) -> Iterator[Rule]:
+        """Read the rules of messages that are laid out so."""
+        return Rule.of(map(self._rule, self.layout.read(data)))
+
+    def jobs(self, data: bytes) -> Iterator[tuple[Rule, RuleCount]]:
+        """Read them with what they have counted, if they have."""
+        if not self._counters:
+            return iter(())
+        rows = list(self.layout.read(data))
+        columns = (
+            map(self._counters[kind], rows) if kind in self._counters else repeat(0)
+            for kind in COUNTERS
+        )
+        return zip(
+            Rule.of(map(self._rule, rows)), RuleCount.of(zip(*columns, strict=False)), strict=True
+        )
 
 
-_LAYOUTS = {
-    bytes(some): _layout(some)
-    for many in range(4)
-    for some in combinations((HANDLED, DROPPED, DELETED), many)
+_PLAIN_BY_COUNTERS = {
+    bytes(some): _Plain(some) for many in range(4) for some in combinations(COUNTERS, many)
 }
-"""By the kinds of those counters that are not zero, which alone are written."""
-
-_in_order = itemgetter(2, 3, 0, 1, 4)
-"""From the order of a message (flags, hops, source, target, no extras) to that of ``Rule``."""
 
 
 def _message(kind: int, flags: int, rule: Rule) -> Message:
@@ -92,22 +113,6 @@ class NotCanGw(ValueError):  # noqa: N818 - a fact about the answer, not a fault
     """The answer holds other routes: without can-gw the kernel lists IP's instead."""
 
 
-def _require_can(data: bytes, offset: int) -> None:
-    if data[offset + HEADER.size] != socket.AF_CAN:
-        raise NotCanGw
-
-
-def _walk(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each message of a dump: the datagram, its offset and its length."""
-    for data in chunks:
-        offset, end = 0, len(data)
-        while offset + _BARE <= end:
-            (length,) = _U32.unpack_from(data, offset)
-            _require_can(data, offset)
-            yield data, offset, length
-            offset += align(length)
-
-
 def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
     """Decode a dump into a multiset of rules.
 
@@ -118,35 +123,50 @@ def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
         NotCanGw: the kernel answered with other routes.
     """
     rules: Counter[Rule] = Counter()
-    for data in chunks:
-        read = _read_alike(data, rules)
-        for together in _sorted(data[read:]):
-            odd = together[_read_alike(together, rules) :]
-            rules.update(_decode(*place)[0] for place in _walk([odd]))
+    for plain, data in _pieces(chunks):
+        rules.update(plain.rules(data) if plain else (rule for rule, _ in _jobs(data)))
     return rules
 
 
-def _read_alike(data: bytes, rules: Counter[Rule]) -> int:
-    """Read plain rules that are laid out as the first is; return the bytes read."""
+def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
+    """Decode a dump into the rules that have counted something, in no order.
+
+    Raises:
+        NotCanGw: the kernel answered with other routes.
+    """
+    for plain, data in _pieces(chunks):
+        if plain:
+            yield from plain.jobs(data)
+        else:
+            yield from ((rule, count) for rule, count in _jobs(data) if any(count))
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:
+    """Cut a dump into plain rules that have counted alike, and the others."""
+    for data in chunks:
+        plain, read = _alike(data)
+        yield plain, data[:read]
+        for together in _sorted(data[read:]):
+            plain, read = _alike(together)
+            yield plain, together[:read]
+            yield None, together[read:]
+
+
+def _alike(data: bytes) -> tuple[_Plain | None, int]:
+    """Tell how the first rule is laid out, if it is plain, and to which byte the next ones are."""
     if len(data) < _BARE:
-        return 0
-    layout = _LAYOUTS.get(_counted(data, 0, *_U32.unpack_from(data)))
-    if layout is None:
-        return 0
-    alike = layout.count(data, 0)
-    rules.update(Rule.of(map(_in_order, layout.read(data, 0, alike))))
-    return alike * layout.length
+        return None, 0
+    plain = _PLAIN_BY_COUNTERS.get(_counted(data, 0, *_U32.unpack_from(data)))
+    return (None, 0) if plain is None else (plain, plain.layout.end(data))
 
 
 def _sorted(data: bytes) -> Iterator[bytes]:
     """Put the messages together that have counted alike."""
     found: dict[bytes, list[bytes]] = {}
-    offset, end = 0, len(data)
-    while offset + _BARE <= end:
-        (length,) = _U32.unpack_from(data, offset)
-        next_offset = offset + align(length)
-        found.setdefault(_counted(data, offset, length), []).append(data[offset:next_offset])
-        offset = next_offset
+    for offset, length in _walk(data):
+        found.setdefault(_counted(data, offset, length), []).append(
+            data[offset : offset + align(length)]
+        )
     return map(b"".join, found.values())
 
 
@@ -155,13 +175,20 @@ def _counted(data: bytes, offset: int, length: int) -> bytes:
     return data[offset + _BARE + 2 : offset + length - _PLAIN.size : 8]
 
 
-def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
-    """Decode a dump into rules with their counters.
+def _walk(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each message is: its offset and its length."""
+    offset, end = 0, len(data)
+    while offset + _BARE <= end:
+        (length,) = _U32.unpack_from(data, offset)
+        yield offset, length
+        offset += align(length)
 
-    Raises:
-        NotCanGw: the kernel answered with other routes.
-    """
-    for data, offset, length in _walk(chunks):
+
+def _jobs(data: bytes) -> Iterator[tuple[Rule, RuleCount]]:
+    """Decode messages, whatever they hold."""
+    for offset, length in _walk(data):
+        if data[offset + HEADER.size] != socket.AF_CAN:
+            raise NotCanGw
         yield _decode(data, offset, length)
 
 
@@ -171,7 +198,7 @@ def _decode(data: bytes, offset: int, length: int) -> tuple[Rule, RuleCount]:
     at = offset + HEADER.size
     _, _, flags = _RTCANMSG.unpack_from(data, at)
     at += _RTCANMSG.size
-    numbers = dict.fromkeys((HANDLED, DROPPED, DELETED, SRC_IF, DST_IF), 0)
+    numbers = dict.fromkeys((*COUNTERS, SRC_IF, DST_IF), 0)
     hops = 0
     extras: list[bytes] = []
     while at + _ATTRIBUTE.size <= end:
@@ -184,4 +211,4 @@ def _decode(data: bytes, offset: int, length: int) -> tuple[Rule, RuleCount]:
             extras.append(data[at : at + align(size)])
         at += max(align(size), _ATTRIBUTE.size)
     rule = Rule(numbers[SRC_IF], numbers[DST_IF], flags, hops, b"".join(extras))
-    return rule, RuleCount(numbers[HANDLED], numbers[DROPPED], numbers[DELETED])
+    return rule, RuleCount(*(numbers[kind] for kind in COUNTERS))

@@ -26,7 +26,7 @@ class Kernel(Protocol):
         ...
 
     def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        """Return every rule of the host with its counters; empty without can-gw.
+        """Return the rules that have counted something, as often as each is there.
 
         Raises:
             KernelError: the look failed.

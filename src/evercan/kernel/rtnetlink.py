@@ -73,7 +73,7 @@ class RtnetlinkKernel:
         )
 
     def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        """Dump the rules with their counters."""
+        """Dump the rules and keep those that have counted something."""
         return self._dump_rules(lambda dump: list(can_gw.decode_counts(dump))) or []
 
     def _rules(self) -> Counter[Rule] | None:
