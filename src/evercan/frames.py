@@ -63,7 +63,7 @@ class Frames(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """A rule's counters at the last look, and how often the rule was there."""
+    """A rule's counters at the last look, and how many of its copies had counted something."""
 
     copies: int
     total: RuleCount

@@ -154,3 +154,24 @@ def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
             old, new = before.of_endpoint(endpoint), now.of_endpoint(endpoint)
             assert all(a <= b for a, b in zip(old, new, strict=True))
         before = now
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(RULES), st.builds(RuleCount, *[st.sampled_from([0, 0, 1, 7])] * 3)
+        ),
+        max_size=6,
+    )
+)
+def test_rules_that_have_counted_nothing_need_not_be_told(
+    looks: list[dict[Rule, RuleCount]],
+) -> None:
+    one, other = Ledger(), Ledger()
+    for each in looks:
+        told = [(rule, count) for rule, count in each.items() if any(count)]
+        whole = one.look(DECLARED, OBSERVED, each.items())
+        part = other.look(DECLARED, OBSERVED, told)
+        assert whole.by_bus == part.by_bus
+        for endpoint in ("one", "two"):
+            assert whole.of_endpoint(endpoint) == part.of_endpoint(endpoint)
