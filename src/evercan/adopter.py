@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from evercan.adoption import Adoption, NetworkClaim, adopt
 from evercan.log import about
@@ -14,9 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 async def take_in(
-    turns: Turns, claims: Sequence[NetworkClaim], *, prune: bool
+    turns: Turns, claims: Sequence[NetworkClaim], *, prune: Collection[str]
 ) -> tuple[Adoption, Mapping[str, list[str]]]:
     """Take into the record what the engine lists of networks and running containers.
+
+    Args:
+        turns: the way to the record.
+        claims: what the engine lists.
+        prune: what to forget of the strays that an earlier answer named.
 
     Returns:
         What was done, and by network or endpoint id what is not well with it.

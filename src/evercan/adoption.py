@@ -8,7 +8,7 @@ its id gives it, by evercan's tag, and by its other end being in a namespace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -91,7 +91,11 @@ class Adoption(NamedTuple):
 
 
 def adopt(
-    declared: Declared, observed: Observed, claims: Sequence[NetworkClaim], *, prune: bool
+    declared: Declared,
+    observed: Observed,
+    claims: Sequence[NetworkClaim],
+    *,
+    prune: Collection[str] = (),
 ) -> tuple[Declared, Adoption]:
     """Take claims into the record; one that cannot be is refused by itself.
 
@@ -99,8 +103,9 @@ def adopt(
         declared: the record.
         observed: the kernel.
         claims: every network that the engine has of this driver.
-        prune: forget networks on record that were not claimed, and delete pairs that
-            are on no record and in no container.
+        prune: what to forget of the strays: network ids, and host ends of pairs. Who
+            names them has read the engine's list after they were reported: what was
+            made since is on record and not yet in a list.
     """
     endpoint_ids = [each.id for claim in claims for each in claim.endpoints]
     pairs = _find_pairs(endpoint_ids, declared, observed)
@@ -176,20 +181,20 @@ def _adopt_endpoint(
 
 
 def _stray(
-    declared: Declared, observed: Observed, network: Network, *, prune: bool
+    declared: Declared, observed: Observed, network: Network, *, prune: Collection[str]
 ) -> tuple[Declared, Finding]:
     about = {"id": network.id, "interface": network.bus}
     if any(_is_taken(observed, each.host_end) for each in declared.endpoints_of(network.id)):
         text = "the engine does not list it, but a container has an interface of it; it is kept"
         return declared, Finding(outcome=Outcome.IN_USE, text=text, **about)
-    if not prune:
+    if network.id not in prune:
         text = "on record, but the engine does not list it; it can be forgotten (--prune)"
         return declared, Finding(outcome=Outcome.REPORTED, text=text, **about)
     return declared.without_network(network.id), Finding(outcome=Outcome.FORGOTTEN, **about)
 
 
 def _stray_pairs(
-    declared: Declared, observed: Observed, *, prune: bool
+    declared: Declared, observed: Observed, *, prune: Collection[str]
 ) -> tuple[Declared, tuple[Finding, ...]]:
     """Find pairs of evercan's that are on no record and that no container has."""
     known = declared.pair_names() | declared.retired
@@ -198,15 +203,14 @@ def _stray_pairs(
         for name, link in sorted(observed.links.items())
         if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
     ]
-    if not prune:
-        text = "an interface pair that no container has and no record names; --prune deletes it"
-        outcome = Outcome.REPORTED
-    else:
-        text, outcome = "", Outcome.FORGOTTEN
-        declared = replace(declared, retired=declared.retired | set(names))
-    return declared, tuple(
-        Finding(id=name, outcome=outcome, interface=name, text=text) for name in names
+    text = "an interface pair that no container has and no record names; --prune deletes it"
+    found = tuple(
+        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
+        if name in prune
+        else Finding(id=name, outcome=Outcome.REPORTED, interface=name, text=text)
+        for name in names
     )
+    return replace(declared, retired=declared.retired | {*names} & {*prune}), found
 
 
 def _is_taken(observed: Observed, host_end: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from evercan import intent
@@ -219,7 +219,7 @@ class Driver:
         )
 
     async def adopt(
-        self, claims: Sequence[NetworkClaim], *, prune: bool
+        self, claims: Sequence[NetworkClaim], *, prune: Collection[str]
     ) -> tuple[Adoption, Mapping[str, list[str]]]:
         """Take into the record what the engine lists of networks and running containers.
 

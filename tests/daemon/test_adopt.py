@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ async def post(engine: Engine, document: object) -> Answer:
     return answer
 
 
-async def adopt(engine: Engine, *networks: dict[str, Any], prune: bool = False) -> dict[str, Any]:
+async def adopt(
+    engine: Engine, *networks: dict[str, Any], prune: Sequence[str] = ()
+) -> dict[str, Any]:
     answer = await post(engine, {"Networks": networks, "Prune": prune})
     assert answer.ok, answer.err
     return answer.document
@@ -103,7 +106,7 @@ async def test_a_second_time_changes_nothing(
     await lose_the_record(plugin)
     await adopt(engine, listed(*containers))
     before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
-    (network,) = (await adopt(engine, listed(*containers), prune=True))["Networks"]
+    (network,) = (await adopt(engine, listed(*containers), prune=[NETWORK]))["Networks"]
     assert {network["Outcome"], *(each["Outcome"] for each in network["Endpoints"])} == {"known"}
     assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
 
@@ -184,13 +187,13 @@ async def test_a_pair_that_no_container_has_is_told_and_goes_if_asked(
         (one.host_end, "reported")
     ]
     assert one.host_end in kernel.look().links
-    done = await adopt(engine, listed(other), prune=True)
+    done = await adopt(engine, listed(other), prune=[one.host_end])
     assert [(each["HostEnd"], each["Outcome"]) for each in done["Pairs"]] == [
         (one.host_end, "forgotten")
     ]
     assert one.host_end not in kernel.look().links
     assert_exactly_once(kernel.look(), "vcan0", other.host_end)
-    assert (await adopt(engine, listed(other), prune=True))["Pairs"] == []
+    assert (await adopt(engine, listed(other), prune=[one.host_end]))["Pairs"] == []
 
 
 async def test_a_tagged_interface_of_another_name_is_no_stray_pair(
@@ -198,7 +201,7 @@ async def test_a_tagged_interface_of_another_name_is_no_stray_pair(
 ) -> None:
     _, other = await two(engine)
     assert kernel.apply([MakePair("", "", "vxcanlab", "vxcanlabp")]) == []
-    done = await adopt(engine, listed(other), prune=True)
+    done = await adopt(engine, listed(other), prune=["vxcanlab"])
     assert done["Pairs"] == []
     assert "vxcanlab" in kernel.look().links
 
@@ -210,10 +213,27 @@ async def test_strays_are_forgotten_if_asked(
     (stray,) = (await adopt(engine))["Strays"]
     assert (stray["NetworkID"], stray["Bus"], stray["Outcome"]) == (NETWORK, "vcan0", "reported")
     assert set(plugin.record.networks) == {NETWORK}
-    (stray,) = (await adopt(engine, prune=True))["Strays"]
+    (stray,) = (await adopt(engine, prune=[NETWORK]))["Strays"]
     assert stray["Outcome"] == "forgotten"
     assert not plugin.record.networks
     assert not kernel.look().links
+
+
+async def test_what_was_made_since_the_engine_was_asked_is_not_pruned(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    await engine.create_network(NETWORK)
+    told = await adopt(engine)
+    late, endpoint = engine_id("late"), engine_id("its container")
+    await engine.create_network(late, id="1")
+    await engine.create_endpoint(late, endpoint)
+    joined = await engine.join(late, endpoint)
+    done = await adopt(engine, prune=[each["NetworkID"] for each in told["Strays"]])
+    assert {each["NetworkID"]: each["Outcome"] for each in done["Strays"]} == {
+        NETWORK: "forgotten",
+        late: "reported",
+    }
+    kernel.take(joined["InterfaceName"]["SrcName"], 1)
 
 
 GOOD = {"NetworkID": NETWORK}
@@ -235,7 +255,8 @@ GOOD = {"NetworkID": NETWORK}
             r"Networks\[0\].Endpoints\[0\].EndpointID=1 is no id",
         ),
         ({"Networks": [GOOD, GOOD]}, "is given 2 times; give it once"),
-        ({"Networks": [], "Prune": "yes"}, "Prune='yes' is no boolean; give"),
+        ({"Networks": [], "Prune": "yes"}, "Prune='yes' is no list of texts; give"),
+        ({"Networks": [], "Prune": [7]}, r"Prune=\[7\] is no list of texts; give"),
     ],
 )
 async def test_what_is_wrong_is_refused_by_name_and_changes_nothing(

@@ -42,7 +42,7 @@ def test_what_a_bus_is_and_whose_is_found_out_by_looking(
 ) -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", kind, group=group, up=True)
-    after, _ = adopt(record(), kernel.observe(), [claim()], prune=False)
+    after, _ = adopt(record(), kernel.observe(), [claim()])
     assert (after.networks["net"].kind, after.networks["net"].owns_bus) == expected
 
 
@@ -50,7 +50,7 @@ def test_a_network_on_record_stays_as_it_is() -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", "vcan", group=LINK_GROUP, up=True)
     before = record([network(owns_bus=False)])
-    after, done = adopt(before, kernel.observe(), [claim()], prune=True)
+    after, done = adopt(before, kernel.observe(), [claim()], prune={"net"})
     assert after == before
     assert done.networks[0][0].outcome is Outcome.KNOWN
 
@@ -58,7 +58,7 @@ def test_a_network_on_record_stays_as_it_is() -> None:
 def test_the_pair_of_a_running_container_is_told_by_name_tag_and_place() -> None:
     kernel = FakeKernel()
     pair(kernel, "vxcanaaaaaaaa", 1)
-    after, _ = adopt(record(), kernel.observe(), [claim(ONE, peer="can")], prune=False)
+    after, _ = adopt(record(), kernel.observe(), [claim(ONE, peer="can")])
     adopted = after.endpoints[ONE]
     assert (adopted.host_end, adopted.container_end) == ("vxcanaaaaaaaa", "vxcanaaaaaaaap")
     assert (adopted.phase, adopted.peer_prefix) == (Phase.JOINED, "can")
@@ -73,7 +73,7 @@ def test_what_is_no_pair_in_a_container_is_not_taken_for_one(what: str) -> None:
         pair(kernel, "vxcanaaaaaaaa", None)
     elif what == "a vcan":
         kernel.make("vxcanaaaaaaaa", "vcan", group=LINK_GROUP, up=True)
-    after, done = adopt(record(), kernel.observe(), [claim(ONE)], prune=False)
+    after, done = adopt(record(), kernel.observe(), [claim(ONE)])
     assert not after.endpoints
     ((_, (found,)),) = done.networks
     assert found.outcome is Outcome.RESTART
@@ -85,7 +85,7 @@ def test_ids_that_share_their_first_digits_get_each_its_own_pair_back() -> None:
     pair(kernel, "vxcanaaaaaaaa", 1)
     pair(kernel, "vxcan22222222", 2)
     for order in ([ONE, TWIN], [TWIN, ONE]):
-        after, _ = adopt(record(), kernel.observe(), [claim(*order)], prune=False)
+        after, _ = adopt(record(), kernel.observe(), [claim(*order)])
         assert after.endpoints[ONE].host_end == "vxcanaaaaaaaa"
         assert after.endpoints[TWIN].host_end == "vxcan22222222"
 
@@ -93,8 +93,8 @@ def test_ids_that_share_their_first_digits_get_each_its_own_pair_back() -> None:
 def test_a_pair_of_an_endpoint_on_record_is_not_given_to_another() -> None:
     kernel = FakeKernel()
     pair(kernel, "vxcanaaaaaaaa", 1)
-    first, _ = adopt(record(), kernel.observe(), [claim(ONE)], prune=False)
-    after, done = adopt(first, kernel.observe(), [claim(ONE, TWIN)], prune=False)
+    first, _ = adopt(record(), kernel.observe(), [claim(ONE)])
+    after, done = adopt(first, kernel.observe(), [claim(ONE, TWIN)])
     assert after == first
     assert [each.outcome for each in done.networks[0][1]] == [Outcome.KNOWN, Outcome.RESTART]
 
@@ -102,7 +102,7 @@ def test_a_pair_of_an_endpoint_on_record_is_not_given_to_another() -> None:
 def test_an_endpoint_of_another_network_is_refused_in_words() -> None:
     before = record([network(), network("other")], [endpoint("aa")])
     kernel = FakeKernel()
-    after, done = adopt(before, kernel.observe(), [claim(), claim("aa", name="other")], prune=False)
+    after, done = adopt(before, kernel.observe(), [claim(), claim("aa", name="other")])
     assert after == before
     (found,) = done.networks[1][1]
     assert found.outcome is Outcome.REFUSED
@@ -116,12 +116,13 @@ def test_strays_are_reported_and_forgotten_only_if_asked_and_unused() -> None:
     used = network("used", "vcan1")
     before = record([network(), used], [endpoint("aa", "used")])
 
-    def outcomes(*, prune: bool) -> tuple[Declared, list[Outcome]]:
+    def outcomes(*prune: str) -> tuple[Declared, list[Outcome]]:
         after, done = adopt(before, kernel.observe(), [], prune=prune)
         return after, [each.outcome for each in done.strays]
 
-    assert outcomes(prune=False) == (before, [Outcome.REPORTED, Outcome.IN_USE])
-    after, told = outcomes(prune=True)
+    assert outcomes() == (before, [Outcome.REPORTED, Outcome.IN_USE])
+    assert outcomes("another") == outcomes()
+    after, told = outcomes("net", "used")
     assert told == [Outcome.FORGOTTEN, Outcome.IN_USE]
     assert set(after.networks) == {"used"}
     assert after.retired == {"vcan0"}

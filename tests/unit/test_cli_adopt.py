@@ -17,12 +17,16 @@ def finding(key: str, name: str, outcome: str, **more: Any) -> dict[str, Any]:
 
 def answered(*endpoints: dict[str, Any], strays: Any = (), **more: Any) -> dict[str, Any]:
     network = finding("NetworkID", "net1", "adopted", Bus="vcan0", **more)
-    return {"Networks": [{**network, "Endpoints": list(endpoints)}], "Strays": list(strays)}
+    return {
+        "Networks": [{**network, "Endpoints": list(endpoints)}],
+        "Strays": list(strays),
+        "Pairs": [],
+    }
 
 
 POWERTRAIN = network_entry("net1", "powertrain", {"dashboard": "ep1"}, options={"vxcan.id": "0"})
 EVERCAN = plugin_entry("evercan:latest")
-NOTHING: dict[str, Any] = {"Networks": [], "Strays": []}
+NOTHING: dict[str, Any] = {"Networks": [], "Strays": [], "Pairs": []}
 
 
 def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Host) -> None:
@@ -51,7 +55,7 @@ def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Hos
                     "Endpoints": [{"EndpointID": "ep1", "Options": {"vxcan.peer": "ecu"}}],
                 }
             ],
-            "Prune": False,
+            "Prune": [],
         }
     ]
     assert (ended.status, ended.err) == (0, "")
@@ -90,15 +94,26 @@ def test_what_is_not_well_is_left_to_do(host: Host, answer: dict[str, Any]) -> N
 
 def test_strays_are_named_and_pruned_only_if_asked(host: Host) -> None:
     host.engine([], [EVERCAN])
-    told = host.plugin(
-        {"Networks": [], "Strays": [finding("NetworkID", "gone", "reported", Bus="vcan3")]},
-        page="/adopt",
-    )
+    strays = [
+        finding("NetworkID", "gone", "reported", Bus="vcan3"),
+        finding("NetworkID", "used", "in-use", Bus="vcan4"),
+    ]
+    pairs = [{"HostEnd": "vxcanaaaaaaaa", "Outcome": "reported", "Text": ""}]
+    told = host.plugin({"Networks": [], "Strays": strays, "Pairs": pairs}, page="/adopt")
     ended = host.run("adopt")
     assert ended.status == 0
     assert "stray gone: on record, unknown to the engine; --prune forgets it (vcan3)" in ended.out
+    assert [each["Prune"] for each in told.bodies] == [[]]
+    # Only what was a stray already before the engine was asked once more.
     host.run("adopt", "--prune")
-    assert [each["Prune"] for each in told.bodies] == [False, True]
+    assert [each["Prune"] for each in told.bodies[1:]] == [[], ["gone", "vxcanaaaaaaaa"]]
+
+
+def test_nothing_is_pruned_where_nothing_is_stray(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    told = host.plugin(answered(finding("EndpointID", "ep1", "known")), page="/adopt")
+    assert host.run("adopt", "--prune").status == 0
+    assert [each["Prune"] for each in told.bodies] == [[]]
 
 
 def test_every_enabled_evercan_is_given_its_own_networks(host: Host) -> None:

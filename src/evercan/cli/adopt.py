@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from evercan.cli.engine import Engine, Network
+from evercan.cli.engine import Engine, Network, Plugin
+from evercan.cli.host import Host
 from evercan.cli.reach import Wish, choose, host_of, socket_of
 
 
@@ -19,10 +20,11 @@ def adopt(wish: Wish, *, prune: bool) -> int:
     to_do: list[str] = []
     with closing(Engine(wish.engine)) as engine, host_of(engine, wish) as host:
         for plugin in choose(engine.plugins(), wish.plugin):
-            networks = engine.networks(plugin.name, options=True)
-            answer = socket_of(plugin, host, wish).post(
-                "/adopt", {"Networks": claims(networks), "Prune": prune}
-            )
+            networks, answer = _give(engine, plugin, host, wish, [])
+            if prune and (strays := _strays(answer)):
+                # What was being made while the engine was asked is in its next list.
+                _, pruned = _give(engine, plugin, host, wish, strays)
+                answer |= {key: pruned[key] for key in ("Strays", "Pairs")}
             lines, left = report(networks, answer)
             to_do += left
             print(f"plugin {plugin.name}")
@@ -40,6 +42,21 @@ def adopt(wish: Wish, *, prune: bool) -> int:
         return 1
     print("all is on record")
     return 0
+
+
+def _give(
+    engine: Engine, plugin: Plugin, host: Host, wish: Wish, prune: Sequence[str]
+) -> tuple[Sequence[Network], dict[str, Any]]:
+    """Give the plugin the engine's networks as they are listed now; return them and its answer."""
+    networks = engine.networks(plugin.name, options=True)
+    body = {"Networks": claims(networks), "Prune": prune}
+    return networks, socket_of(plugin, host, wish).post("/adopt", body)
+
+
+def _strays(answer: dict[str, Any]) -> list[str]:
+    """Name what the plugin has reported and the engine does not have."""
+    networks = [each["NetworkID"] for each in answer["Strays"] if each["Outcome"] == "reported"]
+    return networks + [each["HostEnd"] for each in answer["Pairs"] if each["Outcome"] == "reported"]
 
 
 def claims(networks: Sequence[Network]) -> list[dict[str, Any]]:
@@ -84,7 +101,7 @@ def report(networks: Sequence[Network], answer: dict[str, Any]) -> tuple[list[st
     ]
     lines += [
         f"  stray pair {each['HostEnd']}: {_PAIR_OUTCOMES.get(each['Outcome'], each['Outcome'])}"
-        for each in answer.get("Pairs", [])
+        for each in answer["Pairs"]
     ]
     return lines, to_do
 

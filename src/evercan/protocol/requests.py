@@ -163,11 +163,12 @@ class AdoptRequest(NamedTuple):
 
     Attributes:
         claims: every network that the engine has of this driver.
-        prune: forget networks on record that are not among them.
+        prune: strays of an earlier answer to forget, if they still are strays: network ids,
+            and host ends of pairs.
     """
 
     claims: tuple[NetworkClaim, ...]
-    prune: bool
+    prune: frozenset[str]
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> AdoptRequest:
@@ -175,9 +176,12 @@ class AdoptRequest(NamedTuple):
         # A list that was forgotten must not pass for an engine without networks.
         if fields.get("Networks") is None:
             raise RequestError("field Networks is missing; give the engine's networks as a list")
-        prune = fields.get("Prune")
-        if not isinstance(prune, bool | None):
-            raise RequestError(f"field Prune={shown(prune)} is no boolean; give true or false")
+        prune = fields.get("Prune") or []
+        if not isinstance(prune, list) or not all(isinstance(each, str) for each in prune):
+            raise RequestError(
+                f"field Prune={shown(prune)} is no list of texts; give the NetworkIDs and HostEnds "
+                "of strays that an earlier answer has named"
+            )
         claims = [
             NetworkClaim(
                 id=_id(network, "NetworkID", where),
@@ -196,7 +200,7 @@ class AdoptRequest(NamedTuple):
         ]
         _refuse_twins("NetworkID", [each.id for each in claims])
         _refuse_twins("EndpointID", [each.id for claim in claims for each in claim.endpoints])
-        return cls(tuple(claims), bool(prune))
+        return cls(tuple(claims), frozenset(prune))
 
 
 def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
