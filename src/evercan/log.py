@@ -82,7 +82,9 @@ class QueueingHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self._queue: queue.Queue[tuple[int, bytes] | None] = queue.Queue(_CAPACITY)
-        self._dropped = 0
+        self._refused = 0  # by the queue; counted where lines come from
+        self._unwritten = 0  # counted where they are written, as what was told of both is
+        self._told = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
@@ -93,7 +95,7 @@ class QueueingHandler(logging.Handler):
             stream = 2 if record.levelno >= logging.ERROR else 1
             self._queue.put_nowait((stream, (self.format(record) + "\n").encode()))
         except queue.Full:
-            self._dropped += 1
+            self._refused += 1
         except Exception:  # noqa: BLE001 - logging must not bring its caller down
             self.handleError(record)
 
@@ -102,7 +104,7 @@ class QueueingHandler(logging.Handler):
         try:
             self._queue.put_nowait(None)
         except queue.Full:
-            self._dropped += 1
+            self._refused += 1
         else:
             self._thread.join(timeout=1)
         super().close()
@@ -110,16 +112,23 @@ class QueueingHandler(logging.Handler):
     def _write(self) -> None:
         while (item := self._queue.get()) is not None:
             stream, line = item
-            if self._dropped:
-                line += (
-                    f"WARNING {self._dropped} log lines were dropped: nobody read them\n".encode()
-                )
-                self._dropped = 0
+            dropped = self._refused + self._unwritten - self._told
+            if dropped:
+                line += self._line_of(dropped)
             try:
                 while line:
                     line = line[os.write(stream, line) :]
             except OSError:
-                self._dropped += 1
+                self._unwritten += 1
+            else:
+                self._told += dropped
+
+    def _line_of(self, dropped: int) -> bytes:
+        text = "%d log lines were dropped: nobody read them"
+        record = logging.LogRecord(
+            __name__, logging.WARNING, __file__, 0, text, (dropped,), exc_info=None
+        )
+        return (self.format(record) + "\n").encode()
 
 
 def set_up(level: str, style: str) -> None:

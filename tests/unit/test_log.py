@@ -116,6 +116,35 @@ def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(
     assert b"log lines were dropped: nobody read them" in received
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_lines_that_cannot_be_written_are_counted_each_in_a_line_as_any_other(
+    formatter: logging.Formatter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, refusals = os.write, [True] * 5
+
+    def refusing(descriptor: int, data: bytes) -> int:
+        if refusals:
+            refusals.pop()
+            raise BlockingIOError
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", refusing)
+    with streams() as (out, _):
+        handler = QueueingHandler(formatter)
+        for number in range(7):
+            handler.emit(a_record(message=f"{number} %s"))
+        handler.close()
+        lines = os.read(out, 1 << 16).decode().splitlines()
+    if isinstance(formatter, JsonFormatter):
+        lines = [orjson.loads(each)["message"] for each in lines]
+    told = "5 log lines were dropped: nobody read them"
+    assert [each.removeprefix("INFO    ").removeprefix("WARNING ") for each in lines] == [
+        "5 bus",
+        told,
+        "6 bus",
+    ]
+
+
 def read_until(descriptor: int, end: bytes, received: bytearray) -> None:
     while end not in received[-4096:]:
         received += os.read(descriptor, 1 << 16)
