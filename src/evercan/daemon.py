@@ -15,7 +15,7 @@ import uvloop
 from evercan import __version__, log, status
 from evercan.driver import Driver
 from evercan.durations import Durations
-from evercan.errors import EvercanError
+from evercan.errors import EvercanError, SettingsError
 from evercan.kernel.events import LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
@@ -29,6 +29,9 @@ from evercan.watch import LinkEventSource, Watch
 
 HEALTH_BOUND = 5.0
 """Seconds within which ``GET /health`` is answered, whatever the kernel does."""
+
+PUBLISH_INTERVAL = 10.0
+"""Seconds until an address for the metrics that was not to be had is tried again."""
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a turn's thread may keep the interpreter while the event loop wants it."""
@@ -107,13 +110,30 @@ async def serve(
         loop.add_signal_handler(number, stopped.set)
     await turns.start()
     await server.start(bound)
+    tasks = [asyncio.create_task(Watch(turns, events, settings.health_interval).run())]
     if settings.metrics is not None:
-        await server.publish_metrics(*settings.metrics)
+        tasks.append(asyncio.create_task(publish(server, *settings.metrics)))
     _log.info("evercan serves; %d networks on record", len(turns.state.declared.networks))
-    watching = asyncio.create_task(Watch(turns, events, settings.health_interval).run())
     await stopped.wait()
-    watching.cancel()
+    for each in tasks:
+        each.cancel()
     # Leaving is not undoing: every interface and rule stays as it is.
     _log.info("evercan stops; all interfaces stay as they are")
     await server.close()
     await turns.close()
+
+
+async def publish(server: Server, host: str, port: int) -> None:
+    """Serve the metrics on TCP as soon as the address is to be had; no bus depends on that."""
+    told = ""
+    while True:
+        try:
+            await server.publish_metrics(host, port)
+        except SettingsError as error:
+            if str(error) != told:
+                told = str(error)
+                _log.error("%s; tried again every %.0f s", told, PUBLISH_INTERVAL)
+            await asyncio.sleep(PUBLISH_INTERVAL)
+        else:
+            _log.info("Metrics are served at http://%s:%d/metrics", host, port)
+            return

@@ -27,6 +27,7 @@ class Plugin:
         self.bell = LinkBell()
         self.health_interval = 0.0
         self.recovery = Recovery.AUTO
+        self.metrics: tuple[str, int] | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -34,6 +35,7 @@ class Plugin:
             state_folder=self.state_folder,
             health_interval=self.health_interval,
             recovery=self.recovery,
+            metrics=self.metrics,
         )
         self._running = asyncio.create_task(
             serve(socket.socket(fileno=bind(str(self.socket))), settings, self.kernel, self.bell)

@@ -20,7 +20,9 @@ ABOUT_THE_PROCESS = {
     "State restored from the last good copy",
     "No good copy of the state is left",
     "Could not take back a failed call: %s",  # the call is in the line, and its refusal beside it
-    "A turn met a fault of evercan",
+    "A turn could not be taken",
+    "%s; tried again every",  # an address for the metrics
+    "Metrics are served at",
 }
 
 

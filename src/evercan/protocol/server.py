@@ -81,9 +81,11 @@ class Server:
         try:
             await self._public.publish(host, port)
         except OSError as error:
-            raise SettingsError(
-                [f"EVERCAN_METRICS={host}:{port} cannot be bound ({error.strerror}); give another"]
-            ) from error
+            mistake = (
+                f"EVERCAN_METRICS={host}:{port} cannot be bound ({error.strerror}); free it or "
+                "give another; the plugin's socket serves the metrics in any case"
+            )
+            raise SettingsError([mistake]) from error
 
     async def close(self) -> None:
         """Answer what is under way and stop."""
