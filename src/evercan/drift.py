@@ -38,6 +38,10 @@ class Fault(StrEnum):
     RULES_SURPLUS = "rules-surplus"
 
 
+OF_RULES = frozenset({Fault.RULES_MISSING, Fault.RULES_SURPLUS})
+"""What is seen in the rule table alone."""
+
+
 class Drift(NamedTuple):
     """One thing that is not as it was wanted.
 

@@ -8,6 +8,7 @@
     │   └── UnknownNetwork    a network id that is not on record
     ├── SettingsError         the daemon's own environment
     ├── StateError            the state file cannot be used or written
+    ├── InternalFault         evercan's own
     └── KernelError           the kernel said no
         └── ModuleMissing     because a module is not loaded
 
@@ -85,6 +86,15 @@ class SettingsError(EvercanError):
 
 class StateError(EvercanError):
     """The state file could not be read, understood or written."""
+
+
+class InternalFault(EvercanError):  # noqa: N818 - as above
+    """A fault of evercan itself; its cause is what was raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        """Take what nobody had thought of."""
+        super().__init__(f"internal fault: {error!r}; the plugin's log has the traceback")
+        self.__cause__ = error
 
 
 class KernelError(EvercanError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from evercan import narration
@@ -35,15 +35,18 @@ class Losses:
         self._dropped: Counter[_Kind] = Counter()
         self._told: set[_Kind] = set()
 
+    def take_up(
+        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+    ) -> None:
+        """Take what rules have dropped in an earlier life of the daemon for told."""
+        self._dropped = _dropped(buses(declared, observed), counts)
+
     def look(
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> None:
         """Tell of each controller that lost frames of a kind since the last look, once."""
         controllers = buses(declared, observed)
-        dropped: Counter[_Kind] = Counter()
-        for rule, count in counts:
-            if rule.target in controllers:
-                dropped[_Kind(rule.target, bool(rule.flags & FD))] += count.dropped
+        dropped = _dropped(controllers, counts)
         for kind, frames in dropped.items():
             bus, link = controllers[kind.ifindex]
             # What is dropped because a controller is down is told by other means.
@@ -64,6 +67,16 @@ def buses(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]
     }
 
 
+def _dropped(
+    controllers: Container[int], counts: Iterable[tuple[Rule, RuleCount]]
+) -> Counter[_Kind]:
+    dropped: Counter[_Kind] = Counter()
+    for rule, count in counts:
+        if rule.target in controllers:
+            dropped[_Kind(rule.target, bool(rule.flags & FD))] += count.dropped
+    return dropped
+
+
 def _tell(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) -> None:
     controller = link.controller
     if controller is None:
@@ -71,15 +84,20 @@ def _tell(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) ->
     subject = narration.concerning(declared, bus)
     if kind.fd and not controller.fd:
         text = (
-            "%d FD frames that a container sent did not reach the wire: %s is set to classic "
+            "%s that a container sent did not reach the wire: %s is set to classic "
             "frames. The other containers have them; evercan_frames_total counts them as dropped. "
             "vxcan.fd=on sets an FD controller to FD"
         )
-        _log.warning(text, frames, bus, extra=subject)
+        _log.warning(text, _number_of(frames, "FD frame"), bus, extra=subject)
     else:
         text = (
-            "%d frames did not reach the wire: the queue of %s (txqueuelen %d) was full. "
+            "%s did not reach the wire: the queue of %s (txqueuelen %d) was full. "
             "evercan_frames_total counts them as dropped. Raise vxcan.txqueuelen, send less, or "
             "see whether anybody acknowledges on the wire"
         )
-        _log.warning(text, frames, bus, controller.txqueuelen, extra=subject)
+        how_many = _number_of(frames, "frame")
+        _log.warning(text, how_many, bus, controller.txqueuelen, extra=subject)
+
+
+def _number_of(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

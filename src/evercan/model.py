@@ -10,7 +10,7 @@ parsed. Interface names are at most 15 bytes (``IFNAMSIZ`` of ``linux/if.h``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import repeat
@@ -313,6 +313,8 @@ class Observed:
     Attributes:
         links: by name.
         rules: a multiset: the kernel keeps a rule as often as it was added.
+        counts: rules that have counted something, as often as each is there, if the look
+            was a close one.
         can_gw: the kernel has can-gw loaded.
         sandboxes: by endpoint id, where container ends are, as far as that is
             certain (see ``sandboxes``).
@@ -322,6 +324,7 @@ class Observed:
 
     links: Mapping[str, Link] = field(default_factory=dict)
     rules: Counter[Rule] = field(default_factory=Counter)
+    counts: Sequence[tuple[Rule, RuleCount]] = ()
     can_gw: bool = True
     sandboxes: Mapping[str, Sandbox] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
@@ -329,7 +332,7 @@ class Observed:
 
     def without_rules(self) -> Self:
         """Forget the rules, which nobody needs after a look and which are 5 MB for 100 members."""
-        return replace(self, rules=Counter())
+        return replace(self, rules=Counter(), counts=())
 
     def find(self, name: str) -> Link | None:
         """Find a link as the kernel would: by name, then by altname."""

@@ -13,21 +13,21 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from evercan import narration
 from evercan.controller import Controller
-from evercan.drift import Drift, drifted
-from evercan.errors import EvercanError, StateError
+from evercan.drift import OF_RULES, Drift, drifted
+from evercan.errors import EvercanError, InternalFault
 from evercan.frames import Ledger
 from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
+from evercan.looks import Look, Looks
 from evercan.losses import Losses, buses
-from evercan.model import Declared, Observed
+from evercan.model import Declared, Observed, Rule, RuleCount
 from evercan.plan import Plan, make_plan
+from evercan.record import Record
 from evercan.recoveries import Recoveries
 from evercan.refusals import Declined, explain
-from evercan.sandboxes import Sandboxes
 from evercan.state import Snapshot, State, Tally
 from evercan.steps import (
     AddRules,
@@ -49,8 +49,14 @@ Edit = Callable[[Declared, Observed], Declared]
 Planner = Callable[[Declared, Declared, Observed], Plan]
 """Plans from what was wanted before the turn, what is wanted now, and what is there."""
 
+Counts = Sequence[tuple[Rule, RuleCount]]
+"""What rules have counted, each as often as it is there."""
+
 _PASSES = 6
 """Plans applied in one turn at the most: links, rules, and room for things that move."""
+
+_LOOKS = 4
+"""Looks at rules that seem to be wrong, at the most, until two in a row agree."""
 
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
@@ -78,17 +84,15 @@ class Reconciler:
     def __init__(self, kernel: Kernel, store: Store, planner: Planner = mend_everything) -> None:
         """Take the two things that outlive it, and how much a turn may do."""
         self._kernel = kernel
-        self._store = store
+        self._looks = Looks(kernel)
+        self._record = Record(store)
         self._planner = planner
         self.state = State()
-        self._saved = Declared()
-        self._sandboxes = Sandboxes()
         self._declined = Declined()
         self._losses = Losses()
         self._recoveries = Recoveries()
         self._ledger = Ledger()
         self._refused: dict[Step, Failure] = {}
-        self._unwritten: Problem | None = None
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
@@ -98,14 +102,16 @@ class Reconciler:
             StateError: the record cannot be used.
             KernelError: the kernel cannot be looked at.
         """
-        recorded = self._store.load()
-        self._saved = recorded
+        recorded = self._record.load()
         boot = self._kernel.boot_id()
         rebooted = bool(recorded.boot) and recorded.boot != boot
         if rebooted and recorded.networks:
             _log.info("The host was rebooted: bringing back %d networks", len(recorded.networks))
         self.state = self.state._replace(declared=wake(recorded, boot))
         self._turn([], rebooted=rebooted)
+        if buses(self.state.declared, self.state.observed):
+            state, counts = self._inspect(self._looks.look_closely)
+            self._losses.take_up(state.declared, state.observed, counts)
 
     def turn(self, edits: Sequence[Edit]) -> list[EvercanError | None]:
         """Carry out edits and make the kernel as declared.
@@ -115,18 +121,24 @@ class Reconciler:
             brought to what is declared is in ``state.problems``.
 
         Raises:
-            KernelError: the kernel cannot be looked at; nothing was changed.
+            KernelError: the kernel cannot be looked at. If it could before the edits, they
+                are on record, and the next turn makes them true.
             StateError: the intent cannot be written; nothing was changed.
+            InternalFault: something that nobody had thought of.
         """
         try:
             return self._turn(edits)
         except EvercanError as error:
             self._recoveries.failed(error)
             raise
+        except Exception as error:
+            fault = InternalFault(error)
+            self._recoveries.failed(fault)
+            raise fault from error
 
     def _turn(self, edits: Sequence[Edit], *, rebooted: bool = False) -> list[EvercanError | None]:
         before = self.state.declared
-        observed = self._look(before)
+        observed = self._looks.look(before)
         settled = declared = settle(before, observed)
         refusals: list[EvercanError | None] = []
         for edit in edits:
@@ -146,23 +158,7 @@ class Reconciler:
         Raises:
             KernelError: the kernel cannot be looked at.
         """
-        before = self.state.declared
-        observed = self._look(before)
-        declared = settle(before, observed)
-        plan = self._planner(declared, declared, observed)
-        found = drifted(declared, declared, observed, plan.steps)
-        standing = plan._replace(steps=tuple(each for each in plan.steps if each in self._refused))
-        problems = (
-            *plan.problems,
-            *explain(standing, self._refused, observed),
-            *(each.problem() for each in found if each.step not in self._refused),
-        )
-        ailment = self._recoveries.ailment
-        if ailment is not None:
-            problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
-        else:
-            problems = (*problems, *self._of_the_record())
-        return State(declared=declared, observed=observed.without_rules(), problems=problems)
+        return self._inspect(self._looks.look)[0]
 
     def snapshot(self) -> Snapshot:
         """Inspect, and read all that counts.
@@ -170,15 +166,15 @@ class Reconciler:
         Raises:
             KernelError: the kernel cannot be looked at.
         """
-        state = self.inspect()
+        state, counts = self._inspect(self._looks.look_closely)
         declared, observed = state.declared, state.observed
         return Snapshot(
             state=state,
-            frames=self._ledger.look(declared, observed, self._kernel.rule_counts()),
+            frames=self._ledger.look(declared, observed, counts),
             controllers=self._controllers(declared, observed),
             tally=Tally(
                 steps=dict(self.steps_taken),
-                writes=self._store.writes,
+                writes=self._record.writes,
                 drift=dict(self._recoveries.drift),
                 recoveries=dict(self._recoveries.recoveries),
             ),
@@ -192,9 +188,29 @@ class Reconciler:
         Raises:
             KernelError: the kernel cannot be looked at.
         """
-        declared, observed = self.state.declared, self.state.observed
-        if buses(declared, observed):
-            self._losses.look(declared, observed, self._kernel.rule_counts())
+        if buses(self.state.declared, self.state.observed):
+            state, counts = self._inspect(self._looks.look_closely)
+            self._losses.look(state.declared, state.observed, counts)
+
+    def _inspect(self, look: Look) -> tuple[State, Counts]:
+        """Say what a turn would find, and what the rules have counted if that was looked at."""
+        before = self.state.declared
+        observed = look(before)
+        declared = settle(before, observed)
+        observed, plan, _ = self._find(declared, declared, observed, look)
+        found = drifted(declared, declared, observed, plan.steps)
+        standing = plan._replace(steps=tuple(each for each in plan.steps if each in self._refused))
+        problems = (
+            *plan.problems,
+            *explain(standing, self._refused, observed),
+            *(each.problem() for each in found if each.step not in self._refused),
+        )
+        if (ailment := self._recoveries.ailment) is not None:
+            problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
+        elif self._record.problem is not None:
+            problems = (*problems, self._record.problem)
+        state = State(declared=declared, observed=observed.without_rules(), problems=problems)
+        return state, observed.counts
 
     def _controllers(self, declared: Declared, observed: Observed) -> dict[str, Controller]:
         """Look at each bus that is a controller, closely."""
@@ -204,48 +220,24 @@ class Reconciler:
         }
         return {bus: each for bus, each in looked.items() if each is not None}
 
-    def _look(self, declared: Declared) -> Observed:
-        """Observe, and learn where the container ends are."""
-        at = time.monotonic()
-        observed = self._kernel.observe()
-        # Asked after the look: what ended before it or during it is not learned.
-        ended = self._kernel.ended_namespaces()
-        self._sandboxes = self._sandboxes.learn(declared, observed, ended, self._kernel.name_inside)
-        sandboxes = self._sandboxes
-        return replace(observed, sandboxes=sandboxes.trusted, ended=sandboxes.ended, at=at)
-
     def _save(self, declared: Declared) -> None:
-        """Write the intent if it has changed, or if it is not sure that it can be written."""
-        # A retired name that is gone is harmless on disk: it is not worth a write.
-        changed = replace(declared, retired=self._saved.retired) != self._saved or not (
-            declared.retired <= self._saved.retired
-        )
-        if not changed and self._unwritten is None:
-            return
-        try:
-            self._store.save(declared)
-        except StateError as error:
-            self._unwritten = Problem(kind=Trouble.REFUSED, bus="", text=str(error))
-            if changed:
-                raise
-            return  # what is wanted is on disk: what broke can be mended meanwhile
-        self._unwritten = None
-        self._saved = declared
+        """Write the intent down: from now on it is what is wanted, whatever becomes of the turn."""
+        self._record.save(declared)
+        self.state = self.state._replace(declared=declared)
 
     def _converge(
         self, before: Declared, declared: Declared, observed: Observed, *, rebooted: bool
     ) -> None:
         """Apply plans until one is empty, or nothing more can be done."""
         refused = self._declined.standing(time.monotonic())
-        plan = self._planner(before, declared, observed)
-        found = list(self._drift(plan, before, declared, observed))
+        observed, plan, found = self._find(before, declared, observed, self._looks.look)
         self._recoveries.found(declared, found, plan.steps, rebooted=rebooted)
         for _ in range(_PASSES):
             steps = [step for step in plan.steps if step not in refused]
             if not steps:
                 break
             refused |= self._apply(before, declared, steps)
-            observed = self._look(declared)
+            observed = self._looks.look(declared)
             settled = settle(declared, observed)
             if settled != declared:
                 self._save(settled)
@@ -254,7 +246,9 @@ class Reconciler:
         self._declined = self._declined.after(refused, plan.steps, time.monotonic())
         still = self._drift(plan, before, declared, observed) if found else ()
         self._recoveries.ended(found, still, refused, rebooted=rebooted)
-        problems = (*plan.problems, *explain(plan, refused, observed), *self._of_the_record())
+        problems = (*plan.problems, *explain(plan, refused, observed))
+        if self._record.problem is not None:
+            problems = (*problems, self._record.problem)
         known, self.state = (
             self.state,
             State(declared=declared, observed=observed.without_rules(), problems=problems),
@@ -262,9 +256,25 @@ class Reconciler:
         self._refused = refused
         self._recoveries.judge(self.state, known)
 
-    def _of_the_record(self) -> tuple[Problem, ...]:
-        """Say that the record cannot be written, from a failure on until a write succeeds."""
-        return () if self._unwritten is None else (self._unwritten,)
+    def _find(
+        self, before: Declared, declared: Declared, observed: Observed, look: Look
+    ) -> tuple[Observed, Plan, list[Drift]]:
+        """Plan, and tell what has drifted; of rules only what two looks in a row agree on.
+
+        A dump of rules is no snapshot: between two of its datagrams it goes on by position
+        (``cgw_dump_jobs``), so that a rule laid meanwhile makes another seem double, and
+        one removed makes another seem gone.
+        """
+        doubted: list[Drift] = []
+        for _ in range(_LOOKS):
+            plan = self._planner(before, declared, observed)
+            found = list(self._drift(plan, before, declared, observed))
+            of_rules = [each for each in found if each.fault in OF_RULES]
+            if of_rules == doubted:
+                break
+            doubted = of_rules
+            observed = look(declared)
+        return observed, plan, found
 
     @staticmethod
     def _drift(

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from evercan import narration
 from evercan.drift import Drift
-from evercan.errors import EvercanError
+from evercan.errors import EvercanError, InternalFault
 from evercan.model import Declared
 from evercan.state import LastRecovery, State
 from evercan.steps import Step
@@ -119,8 +119,9 @@ class Recoveries:
         self.last = {bus: last for bus, last in self.last.items() if bus in buses}
 
     def failed(self, error: EvercanError) -> None:
-        """Take that a turn came to nothing: the kernel or the disk does not serve."""
+        """Take that a turn came to nothing: the kernel or the disk does not serve, or a fault."""
         if self.ailment != str(error):
-            _log.error("Health check FAILED: %s", error)
+            fault = error.__cause__ if isinstance(error, InternalFault) else None
+            _log.error("Health check FAILED: %s", error, exc_info=fault)
         self.ailment = str(error)
         self._healthy = False

@@ -30,6 +30,19 @@ class Sandboxes(NamedTuple):
     trusted: Mapping[str, Sandbox] = NONE
     ended: frozenset[str] = frozenset()
 
+    def without(self, ended: frozenset[int] | None) -> Sandboxes:
+        """Return what is still certain after announcements.
+
+        Args:
+            ended: numbers that the kernel announced as ended; None if some of its
+                announcements may have been lost, and any number may be another's now.
+        """
+        if ended is None:
+            return self._replace(trusted={})
+        over = {key for key, known in self.trusted.items() if known.nsid in ended}
+        trusted = {key: known for key, known in self.trusted.items() if key not in over}
+        return Sandboxes(trusted=trusted, ended=self.ended | over)
+
     def learn(
         self,
         declared: Declared,
@@ -42,8 +55,8 @@ class Sandboxes(NamedTuple):
         Args:
             declared: whose endpoints count; what was known of others is dropped.
             observed: the look.
-            ended: numbers that the kernel announced as ended since the last look and
-                until after this one; None if announcements may have been lost.
+            ended: what was announced since the last look and until after this one, and
+                is left out already: what it was seen with may be gone.
             name_inside: asked once for each pair that is newly seen up at both ends:
                 the engine renames an end before it sets it up.
         """
@@ -51,18 +64,21 @@ class Sandboxes(NamedTuple):
         gone = {each for each in self.ended if each in declared.endpoints}
         for endpoint in declared.endpoints.values():
             known = self.trusted.get(endpoint.id)
-            if known is not None and (ended is None or known.nsid in ended):
-                if ended is not None:
-                    gone.add(endpoint.id)
-                known = None
             link = observed.links.get(endpoint.host_end)
             if link is not None and link.is_ours and link.peer_nsid is not None:
                 gone.discard(endpoint.id)
                 if known is not None and known.nsid != link.peer_nsid:
                     known = None
                 if known is None and link.running and link.peer_nsid not in (ended or ()):
-                    name = name_inside(link)
-                    known = None if name is None else Sandbox(link.peer_nsid, name)
+                    known = _sandbox(link.peer_nsid, name_inside(link))
             if known is not None:
                 trusted[endpoint.id] = known
         return Sandboxes(trusted=trusted, ended=frozenset(gone))
+
+
+def _sandbox(nsid: int, name: str | None) -> Sandbox | None:
+    """Know where an end is, if it has a name that it could be given again.
+
+    The kernel takes any bytes for a name; those that are no text cannot be sent.
+    """
+    return None if name is None or not name.isprintable() else Sandbox(nsid, name)

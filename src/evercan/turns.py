@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from evercan.errors import EvercanError
+from evercan.errors import EvercanError, InternalFault
 from evercan.log import call_id
 from evercan.reconciler import Edit, Reconciler
 from evercan.state import Snapshot, State
@@ -71,8 +71,8 @@ class Turns:
         """Hand an edit to the next turn and wait until it is over.
 
         Raises:
-            EvercanError: the edit was refused, or the turn failed; either way
-                nothing of it was recorded.
+            EvercanError: the edit was refused, and nothing of it is on record; or the
+                turn failed, and it may be: if it is, a later turn makes it true.
         """
         done: asyncio.Future[EvercanError | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(edit, done, call_id.get()))
@@ -143,9 +143,8 @@ class Turns:
         except EvercanError as error:
             return [error] * len(edits)
         except Exception as error:  # noqa: BLE001 - its callers must not wait for ever
-            _log.exception("A turn met a fault of evercan; report it with what follows")
-            fault = EvercanError(f"internal fault: {error!r}; the plugin's log has the traceback")
-            return [fault] * len(edits)
+            _log.exception("A turn could not be taken; report it with what follows")
+            return [InternalFault(error)] * len(edits)
 
     async def _in_thread(
         self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 
 from evercan.errors import EvercanError
+from evercan.model import Declared, Observed
 from evercan.reconciler import Edit
 from evercan.troubles import Problem, Trouble
 from evercan.turns import Turns
@@ -54,13 +55,23 @@ class Undertakings:
             demand: raises if it is not there.
             wait: for what is in its way and will go.
         """
+        recorded = False
+
+        def noting(declared: Declared, observed: Observed) -> Declared:
+            nonlocal recorded
+            after = record(declared, observed)
+            recorded = True
+            return after
+
         try:
-            await self._turns.change(record)
+            await self._turns.change(noting)
             if wait is not None:
                 await wait()
             demand()
-        except BaseException:
-            await self._take_back(undo)
+        except BaseException as error:
+            # Of a call that is given up while it waits the undoing comes after it.
+            if recorded or not isinstance(error, EvercanError):
+                await self._take_back(undo)
             raise
 
     def demand(

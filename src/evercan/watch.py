@@ -7,7 +7,6 @@ is compared at an interval. Between the two it sleeps.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import Protocol
 
@@ -16,6 +15,9 @@ from evercan.turns import Turns
 
 DEBOUNCE = 0.05
 """Seconds between the first event and the turn: one change seldom comes alone."""
+
+REST = 1.0
+"""Seconds without a turn after one that came to nothing."""
 
 
 class LinkEventSource(Protocol):
@@ -66,7 +68,9 @@ class Watch:
             loop.remove_reader(self._events.fileno())
 
     async def _look(self, since: float) -> None:
-        # A turn that comes to nothing has said so itself, once.
-        with contextlib.suppress(EvercanError):
+        try:
             if await self._turns.catch_up(since):
                 await self._turns.look_for_losses()
+        except EvercanError:
+            # It has said so itself, once. What it left half done rings too: not at once again.
+            await asyncio.sleep(REST)

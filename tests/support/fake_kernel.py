@@ -17,7 +17,7 @@ from typing import Any
 
 from evercan.controller import Controller, ControllerSettings
 from evercan.controller_match import restoring
-from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule, RuleCount
+from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule
 from evercan.steps import (
     AddRules,
     ConfigureBus,
@@ -78,8 +78,8 @@ class FakeKernel:
             can_gw="can-gw" in self.modules,
         )
 
-    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        return []  # nobody sends anything here
+    def observe_closely(self) -> Observed:
+        return self.observe()  # nobody sends anything here
 
     def controller(self, index: int) -> Controller | None:
         link = self._links.get(index)

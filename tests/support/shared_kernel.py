@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from evercan.model import Observed, Rule, RuleCount
+from evercan.model import Observed
 from evercan.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel
 
@@ -33,10 +33,6 @@ class SharedKernel(FakeKernel):
         assert self._flowing.wait(timeout=30), "nobody resumed the kernel"
         with self._lock:
             return super().observe()
-
-    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        with self._lock:
-            return super().rule_counts()
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         with self._lock:

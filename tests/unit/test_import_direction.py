@@ -62,6 +62,8 @@ MAY_IMPORT = {
     "losses": VALUES | {"plan", "log", "narration"},
     "narration": VALUES | {"plan", "log"},
     "store": VALUES,
+    "record": VALUES | {"store"},
+    "looks": VALUES | {"kernel.port", "sandboxes"},
     "settings": {"errors"},
     "log": set(),
     "controller_view": {"controller"},
@@ -70,7 +72,7 @@ MAY_IMPORT = {
     "side_door": set(),
     "metrics": CORE | {"controller_metrics", "durations", "recoveries", "status"},
     "reconciler": CORE - {"reconciler", "turns", "options"}
-    | {"sandboxes", "narration", "losses", "recoveries"},
+    | {"looks", "record", "narration", "losses", "recoveries"},
     "turns": CORE - {"turns"},
     "watch": CORE,
     "status": CORE | {"controller_view"},

@@ -83,7 +83,19 @@ def test_what_is_dropped_while_it_is_down_is_no_loss_of_its_queue(
     look(losses, kernel, CLASSIC, 50)
     assert caplog.records == []
     look(losses, kernel, CLASSIC, 51)
-    assert "1 frames" in caplog.text
+    assert "1 frame did" in caplog.text
+
+
+def test_what_was_dropped_in_an_earlier_life_is_not_told_again(
+    kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    losses = Losses()
+    observed = kernel.observe()
+    losses.take_up(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
+    look(losses, kernel, CLASSIC, 50)
+    assert caplog.records == []
+    look(losses, kernel, CLASSIC, 52)
+    assert "2 frames did" in caplog.text
 
 
 def test_one_that_is_plugged_in_anew_is_told_of_anew(

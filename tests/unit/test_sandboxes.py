@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase, Sandbox
-from evercan.sandboxes import Sandboxes
+from evercan.sandboxes import NameInside, Sandboxes
 
 DECLARED = Declared(
     networks={"net": Network(id="net", bus="vcan0")},
@@ -43,7 +43,17 @@ def asked_twice(_: Link) -> str:
     raise AssertionError("what is known need not be asked again")
 
 
-KNOWN = Sandboxes().learn(DECLARED, seen(3), NOTHING, inside)
+def look(
+    known: Sandboxes,
+    declared: Declared,
+    observed: Observed,
+    ended: frozenset[int] | None,
+    name_inside: NameInside,
+) -> Sandboxes:
+    return known.without(ended).learn(declared, observed, ended, name_inside)
+
+
+KNOWN = look(Sandboxes(), DECLARED, seen(3), NOTHING, inside)
 
 
 def test_a_pair_that_is_up_in_a_namespace_is_learned() -> None:
@@ -51,43 +61,48 @@ def test_a_pair_that_is_up_in_a_namespace_is_learned() -> None:
 
 
 def test_the_engine_renames_before_it_sets_up_so_a_pair_that_is_down_is_not_learned() -> None:
-    assert Sandboxes().learn(DECLARED, seen(3, running=False), NOTHING, inside).trusted == {}
+    assert look(Sandboxes(), DECLARED, seen(3, running=False), NOTHING, inside).trusted == {}
 
 
 def test_a_pair_on_the_host_is_in_no_sandbox() -> None:
-    assert Sandboxes().learn(DECLARED, seen(None), NOTHING, inside).trusted == {}
+    assert look(Sandboxes(), DECLARED, seen(None), NOTHING, inside).trusted == {}
 
 
 def test_what_is_known_is_not_asked_again_and_outlives_the_pair() -> None:
-    after = KNOWN.learn(DECLARED, seen(3), NOTHING, asked_twice)
-    after = after.learn(DECLARED, Observed(), NOTHING, asked_twice)
+    after = look(KNOWN, DECLARED, seen(3), NOTHING, asked_twice)
+    after = look(after, DECLARED, Observed(), NOTHING, asked_twice)
     assert after.trusted == KNOWN.trusted
 
 
 def test_a_number_that_ended_is_not_believed_and_the_endpoint_ended_with_it() -> None:
-    after = KNOWN.learn(DECLARED, Observed(), frozenset({3}), inside)
+    after = look(KNOWN, DECLARED, Observed(), frozenset({3}), inside)
     assert after.trusted == {}
     assert after.ended == {"end"}
 
 
 def test_a_number_that_ended_while_looking_is_not_learned() -> None:
-    assert Sandboxes().learn(DECLARED, seen(3), frozenset({3}), inside).trusted == {}
+    assert look(Sandboxes(), DECLARED, seen(3), frozenset({3}), inside).trusted == {}
 
 
 def test_lost_announcements_take_the_trust_away_but_prove_no_end() -> None:
-    after = KNOWN.learn(DECLARED, Observed(), None, inside)
+    after = look(KNOWN, DECLARED, Observed(), None, inside)
     assert after.trusted == {}
     assert after.ended == frozenset()
 
 
 def test_after_lost_announcements_a_pair_that_is_seen_is_learned_anew() -> None:
-    assert KNOWN.learn(DECLARED, seen(4), None, inside).trusted == {"end": Sandbox(4, "can0")}
+    assert look(KNOWN, DECLARED, seen(4), None, inside).trusted == {"end": Sandbox(4, "can0")}
 
 
 def test_an_endpoint_that_is_forgotten_is_forgotten_here() -> None:
-    after = KNOWN.learn(Declared(), seen(3), NOTHING, inside)
+    after = look(KNOWN, Declared(), seen(3), NOTHING, inside)
     assert after == Sandboxes()
 
 
 def test_an_endpoint_seen_in_another_namespace_is_there_now() -> None:
-    assert KNOWN.learn(DECLARED, seen(9), NOTHING, inside).trusted == {"end": Sandbox(9, "can0")}
+    assert look(KNOWN, DECLARED, seen(9), NOTHING, inside).trusted == {"end": Sandbox(9, "can0")}
+
+
+def test_a_name_that_is_no_text_cannot_be_given_again() -> None:
+    odd = b"can\xff".decode(errors="surrogateescape")
+    assert look(Sandboxes(), DECLARED, seen(3), NOTHING, lambda _: odd).trusted == {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from evercan.controller import Controller
-from evercan.model import Link, Observed, Rule, RuleCount
+from evercan.model import Link, Observed
 from evercan.steps import Failure, Step
 
 
@@ -25,11 +25,11 @@ class Kernel(Protocol):
         """
         ...
 
-    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        """Return the rules that have counted something, as often as each is there.
+    def observe_closely(self) -> Observed:
+        """Look at all links and rules, and at what the rules have counted.
 
         Raises:
-            KernelError: the look failed.
+            KernelError: the look itself failed.
         """
         ...
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 from evercan.controller import Controller
 from evercan.controller_match import restoring
@@ -30,7 +28,7 @@ from evercan.steps import (
     Step,
 )
 
-_T = TypeVar("_T")
+_Counts = Sequence[tuple[Rule, RuleCount]]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -64,33 +62,26 @@ class RtnetlinkKernel:
         Raises:
             KernelError: a dump was refused.
         """
+        return self._observe(lambda _: ())
+
+    def observe_closely(self) -> Observed:
+        """Dump links, and rules with their counters; errors as of ``observe``."""
+        return self._observe(lambda rules: tuple(can_gw.decode_counts(rules)))
+
+    def _observe(self, count: Callable[[list[bytes]], _Counts]) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
-        rules = self._rules()
-        return Observed(
-            links={link.name: link for link in found},
-            rules=Counter() if rules is None else rules,
-            can_gw=rules is not None,
-        )
-
-    def rule_counts(self) -> list[tuple[Rule, RuleCount]]:
-        """Dump the rules and keep those that have counted something."""
-        return self._dump_rules(lambda dump: list(can_gw.decode_counts(dump))) or []
-
-    def _rules(self) -> Counter[Rule] | None:
-        return self._dump_rules(can_gw.decode_rules)
-
-    def _dump_rules(self, decode: Callable[[list[bytes]], _T]) -> _T | None:
-        """Dump the rules; None when the kernel has no can-gw to ask."""
+        named = {link.name: link for link in found}
         try:
-            return decode(self._netlink.dump(can_gw.list_all()))
+            dump = self._netlink.dump(can_gw.list_all())
+            return Observed(links=named, rules=can_gw.decode_rules(dump), counts=count(dump))
         except can_gw.NotCanGw:
-            return None
+            pass
         except KernelError as error:
             # Without can-gw the request goes to the IP families, which refuse
             # its short header under strict checking.
-            if error.code in (errno.EINVAL, errno.EOPNOTSUPP):
-                return None
-            raise
+            if error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+        return Observed(links=named, can_gw=False)
 
     def controller(self, index: int) -> Controller | None:
         """Ask for one link with its statistics."""

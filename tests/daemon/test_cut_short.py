@@ -1,0 +1,127 @@
+"""A turn that breaks off in its middle: what is on record comes true, all else leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from evercan.errors import KernelError
+from evercan.model import Observed
+from evercan.steps import Failure, MendPair, Step
+from evercan.watch import REST
+from tests.support.engine import Engine, EngineError, engine_id
+from tests.support.invariants import assert_exactly_once
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import eventually
+
+NETWORK, ONE, TWO = map(engine_id, ("powertrain", "dashboard", "gateway"))
+
+
+def blind() -> Observed:
+    raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")
+
+
+def break_off(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first look after a change fail, as when the kernel is out of buffers."""
+    look, apply = kernel.observe, kernel.apply
+
+    def applying(steps: Sequence[Step]) -> list[Failure]:
+        failures = apply(steps)
+        monkeypatch.setattr(kernel, "observe", looking)
+        return failures
+
+    def looking() -> Observed:
+        monkeypatch.setattr(kernel, "observe", look)
+        monkeypatch.setattr(kernel, "apply", apply)
+        return blind()
+
+    monkeypatch.setattr(kernel, "apply", applying)
+
+
+async def test_a_network_that_could_not_be_created_leaves_no_interface(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.enable()
+    break_off(kernel, monkeypatch)
+    with pytest.raises(EngineError, match="ENOBUFS"):
+        await engine.create_network(NETWORK)
+    assert not kernel.look().links
+    assert not plugin.record.networks
+
+
+async def test_an_endpoint_that_could_not_be_created_leaves_no_pair(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.create_network(NETWORK)
+    break_off(kernel, monkeypatch)
+    with pytest.raises(EngineError, match="ENOBUFS"):
+        await engine.create_endpoint(NETWORK, ONE)
+    assert set(kernel.look().links) == {"vcan0"}
+    assert not plugin.record.endpoints
+
+
+async def test_a_network_that_was_deleted_does_not_come_back(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.create_network(NETWORK)
+    break_off(kernel, monkeypatch)
+    with pytest.raises(EngineError, match="ENOBUFS"):
+        await engine.delete_network(NETWORK)  # a warning to the engine, which forgets it
+    await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=ONE)
+    assert not plugin.record.networks
+    assert not kernel.look().links
+
+
+async def test_a_call_that_recorded_nothing_is_not_taken_back(
+    engine: Engine,
+    kernel: SharedKernel,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await engine.enable()
+    monkeypatch.setattr(kernel, "observe", blind)
+    with pytest.raises(EngineError, match="ENOBUFS"):
+        await engine.create_network(NETWORK)
+    assert "could not take back" not in caplog.text.lower()
+
+
+async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
+    engine: Engine,
+    kernel: SharedKernel,
+    plugin: Plugin,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await engine.create_network(NETWORK)
+    lost = await engine.start(NETWORK, ONE)
+    other = await engine.start(NETWORK, TWO)
+    tried: Counter[str] = Counter()
+    apply = kernel.apply
+
+    def faulty(steps: Sequence[Step]) -> list[Failure]:
+        if any(isinstance(each, MendPair) for each in steps):
+            tried["times"] += 1
+            plugin.bell.ring()  # pairs that come and go
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "nobody had thought of that")
+        return apply(steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "apply", faulty)
+        kernel.delete(lost.host_end)
+        plugin.bell.ring()
+        await asyncio.sleep(2.5 * REST)
+        assert 2 <= tried["times"] <= 4
+        answer = await engine.look("health")
+        assert answer.status == 503
+        assert any("internal fault" in each["text"] for each in answer.document["reasons"])
+        (told,) = (each for each in caplog.records if "internal fault" in each.getMessage())
+        assert told.exc_info is not None
+        assert isinstance(told.exc_info[1], UnicodeEncodeError)
+    plugin.bell.ring()
+    await eventually(lambda: len(kernel.look().rules) == 12)
+    assert_exactly_once(kernel.look(), "vcan0", lost.host_end, other.host_end)

@@ -1,0 +1,58 @@
+"""The end of a namespace is announced once: it counts whatever becomes of the look."""
+
+from __future__ import annotations
+
+import errno
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from evercan import intent
+from evercan.errors import KernelError
+from evercan.model import Declared, Link, Observed
+from evercan.options import NetworkOptions
+from evercan.reconciler import Reconciler
+from evercan.store import Store
+from tests.support.fake_kernel import FakeKernel
+
+FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
+
+
+def creating(
+    network: str, options: NetworkOptions, declared: Declared, observed: Observed
+) -> Declared:
+    return intent.create_network(declared, observed, network, options)
+
+
+def joining(network: str, endpoint: str, declared: Declared, observed: Observed) -> Declared:
+    return intent.join(declared, observed, network, endpoint)
+
+
+def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = FakeKernel()
+    reconciler = Reconciler(kernel, Store(tmp_path))
+    reconciler.start()
+    for network, prefix in (("a", "acan"), ("b", "bcan")):
+        options = NetworkOptions(bus=f"vcan{network}", peer_prefix=prefix)
+        reconciler.turn([partial(creating, network, options)])
+    for network, end in (("a", FIRST), ("b", SECOND), ("b", THIRD)):
+        reconciler.turn([partial(joining, network, end)])
+    kernel.take(f"vxcan{FIRST}p", 5, "acan0")
+    reconciler.turn([])  # the first container is known to be in namespace 5
+    kernel.delete(f"vxcan{FIRST}")
+    kernel.end_sandbox(5)  # it dies, and the next container's namespace gets the number
+    kernel.take(f"vxcan{SECOND}p", 5, "bcan0")
+    kernel.take(f"vxcan{THIRD}p", 9, "bcan0")
+
+    def nameless(_: Link) -> str:
+        raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "name_inside", nameless)
+        with pytest.raises(KernelError):
+            reconciler.turn([])
+    reconciler.turn([])
+    assert set(kernel.inside(5)) == {"bcan0"}

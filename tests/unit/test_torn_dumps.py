@@ -1,0 +1,114 @@
+"""A dump of rules that was torn: what only one look shows is neither mended nor told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from evercan import intent
+from evercan.model import Observed, Rule
+from evercan.options import NetworkOptions
+from evercan.reconciler import Edit, Reconciler
+from evercan.steps import DropRules, Failure, Step
+from evercan.store import Store
+from tests.support.fake_kernel import FakeKernel
+
+MEMBERS = 20
+DATAGRAM = 585
+"""Rules in one datagram of the kernel's dump: 32 KiB."""
+
+
+class PagingKernel(FakeKernel):
+    """Dumps rules as ``cgw_dump_jobs`` does: the newest first, going on by position.
+
+    Attributes:
+        meanwhile: happens between the first two datagrams of the next dump.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] | None = None
+        self.applied: list[Sequence[Step]] = []
+
+    def observe(self) -> Observed:
+        links = super().observe()
+        rules: Counter[Rule] = Counter()
+        at = 0
+        while page := self._table()[at : at + DATAGRAM]:
+            rules.update(page)
+            at += len(page)
+            if self.meanwhile is not None:
+                happens, self.meanwhile = self.meanwhile, None
+                happens()
+        return replace(links, rules=rules)
+
+    def apply(self, steps: Sequence[Step]) -> list[Failure]:
+        self.applied.append(steps)
+        return super().apply(steps)
+
+    def _table(self) -> list[Rule]:
+        return list(Counter(dict(reversed(self._rules.items()))).elements())
+
+
+def creating(network: str, bus: str) -> Edit:
+    return lambda declared, observed: intent.create_network(
+        declared, observed, network, NetworkOptions(bus=bus)
+    )
+
+
+def joining(network: str, endpoint: str) -> Edit:
+    return lambda declared, observed: intent.join(declared, observed, network, endpoint)
+
+
+@pytest.fixture
+def kernel() -> PagingKernel:
+    return PagingKernel()
+
+
+@pytest.fixture
+def reconciler(kernel: PagingKernel, tmp_path: Path) -> Reconciler:
+    """A bus of more rules than one datagram holds, and another bus with newer ones."""
+    made = Reconciler(kernel, Store(tmp_path))
+    made.start()
+    made.turn([creating("net", "vcan0"), creating("other", "vcan1")])
+    made.turn([joining("net", f"{number:08x}") for number in range(MEMBERS)])
+    made.turn([joining("other", "ffffffff")])
+    for name in ("can8", "can9"):
+        kernel.make(name, up=True)
+    made.turn([])
+    kernel.applied.clear()
+    return made
+
+
+def test_a_rule_that_somebody_adds_meanwhile_makes_no_other_seem_double(
+    kernel: PagingKernel, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = Rule(kernel.link("can8").index, kernel.link("can9").index, 4)
+    kernel.meanwhile = partial(kernel.add_rule, own)
+    reconciler.turn([])
+    assert (kernel.applied, caplog.records) == ([], [])
+    kernel.meanwhile = partial(kernel.add_rule, own)
+    assert reconciler.inspect().problems == ()
+
+
+def test_an_interface_that_goes_meanwhile_makes_no_rule_seem_gone(
+    kernel: PagingKernel, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Newer rules than the bus's own stand before them in the table.
+    for _ in range(4):
+        kernel.add_rule(Rule(kernel.link("can8").index, kernel.link("can9").index, 4))
+    kernel.meanwhile = partial(kernel.delete, "can8")
+    reconciler.turn([])
+    assert (kernel.applied, caplog.records) == ([], [])
+
+
+def test_what_two_looks_show_is_mended(kernel: PagingKernel, reconciler: Reconciler) -> None:
+    gone = next(iter(kernel.observe().rules))
+    assert kernel.apply([DropRules("vcan0", (gone,))]) == []
+    reconciler.turn([])
+    assert kernel.observe().rules[gone] == 1
