@@ -26,25 +26,27 @@ def explain(plan: Plan, refused: Mapping[Step, Failure], observed: Observed) -> 
 
 def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem:
     text = f"could not {step} although the kernel accepted it"
+    remedy = "evercan tries again at its next look; the kernel's log (dmesg) may say more"
     kind = Trouble.BUS_SETTINGS if isinstance(step, ConfigureBus) else Trouble.REFUSED
     if failure is not None:
         reason = failure.words.rstrip(".") or spelled(failure.code)
         text = f"could not {step}: {reason} ({symbol(failure.code)})"
         if failure.code == errno.EOPNOTSUPP and isinstance(step, MakeBus | MakePair):
             kind = Trouble.MODULE_MISSING
-            text = str(ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan"))
-        elif failure.code == errno.EPERM:
-            text += "; grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
+            missing = ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan")
+            return Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=str(missing))
+        if failure.code == errno.EPERM:
+            remedy = "grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
     if isinstance(step, ConfigureBus):
-        text += _what_it_can(step, observed)
-    return Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=text)
+        remedy = _what_it_can(step, observed) or remedy
+    return Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=f"{text}; {remedy}")
 
 
 def _what_it_can(step: ConfigureBus, observed: Observed) -> str:
     link = observed.links.get(step.name)
     if link is None or link.controller is None:
         return ""
-    text = f"; what {step.name} can do: {link.controller.capabilities()}"
+    text = f"what {step.name} can do: {link.controller.capabilities()}"
     if step.settings.bitrate is None and not link.controller.timing.bitrate:
         text += "; it has no bitrate yet, give vxcan.bitrate"
     return text

@@ -38,6 +38,9 @@ class Host:
     def engine_on_tcp(self, *arguments: Any) -> int:
         return self._stack.enter_context(serving(None, engine_answers(*arguments)))[1]
 
+    def engine_on_tcp_that(self, answers: Any) -> int:
+        return self._stack.enter_context(serving(None, answers))[1]
+
     def plugin(
         self, answer: Any, *, status: int = 200, page: str = "/status", folder: str = "evercan"
     ) -> Asked:
@@ -46,7 +49,11 @@ class Host:
 
     def run(self, *arguments: str) -> Ended:
         command, *rest = arguments
-        status = main([command, "--sockets", str(self._folder), *rest])
+        return self.run_elsewhere(command, "--sockets", str(self._folder), *rest)
+
+    def run_elsewhere(self, *arguments: str) -> Ended:
+        """Run it where the plugins' sockets are not at hand."""
+        status = main(arguments)
         shown = self._capsys.readouterr()
         assert "Traceback" not in shown.err
         return Ended(status, shown.out, shown.err)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import json
 import os
 import socket
@@ -179,6 +180,80 @@ def test_a_context_that_is_not_there(host: Host, monkeypatch: pytest.MonkeyPatch
     assert "no docker context nonsense" in sentence(host, "status")
 
 
+@pytest.mark.parametrize(
+    ("config", "meta", "words"),
+    [
+        ('{"currentContext": "gone"}', None, "no docker context gone, which is docker's current"),
+        ('{"currentContext": "odd"}', "{", "docker's contexts cannot be read"),
+        ('{"currentContext": "odd"}', '{"Name": "odd"}', "docker's contexts cannot be read"),
+    ],
+)
+def test_docker_files_that_are_damaged(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    config: str,
+    meta: str | None,
+    words: str,
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text(config)
+    if meta is not None:
+        folder = tmp_path / "contexts/meta" / hashlib.sha256(b"odd").hexdigest()
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text(meta)
+    assert words in sentence(host, "status")
+
+
+def test_an_engine_that_wants_tls(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = b"Client sent an HTTP request to an HTTPS server."
+    port = host.engine_on_tcp_that({"/version": (400, words)})
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    told = sentence(host, "status")
+    assert words.decode() in told
+    assert "DOCKER_TLS_VERIFY" in told
+
+
+def test_ssh_is_told_with_a_command_that_ssh_takes(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://me@gateway:2222/var/run/docker.sock")
+    assert "docker.sock ssh://me@gateway:2222 & and" in sentence(host, "status")
+
+
+@pytest.mark.parametrize("arguments", [("dump", "powertrain"), ("adopt",)])
+def test_a_plugin_that_is_missing_is_told_before_the_image_that_leads_to_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    port = host.engine_on_tcp([POWERTRAIN], [plugin_entry("evercan:latest", enabled=False)])
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    ended = host.run_elsewhere(*arguments)
+    assert "docker plugin enable evercan:latest" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"networks": [{"bus": "vcan0"}]}, "cannot be read"),
+        ({"networks": 7}, "cannot be read"),
+        ({"networks": [{"network": "n", "endpoints": [{}]}]}, "cannot be read"),
+    ],
+)
+def test_a_status_that_cannot_be_read(host: Host, document: object, words: str) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(document)
+    assert words in sentence(host, "status")
+
+
+def test_what_only_the_engine_knows_is_asked_twice(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    answers = iter([status_document(), STATUS])
+    host.plugin(lambda _: next(answers))
+    assert host.run("status").status == 0
+
+
 def test_certificates_that_are_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
@@ -200,7 +275,8 @@ def test_a_package_that_is_missing_is_told_with_the_extra(
             raise ModuleNotFoundError("No module named 'rich_click'", name="rich_click")
         return real(name, *rest)
 
-    monkeypatch.delitem(sys.modules, "evercan.cli.app", raising=False)
+    for each in ("app", "run"):
+        monkeypatch.delitem(sys.modules, f"evercan.cli.{each}", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     assert main(["status"]) == 2
     assert "pip install 'evercan[cli]'" in capsys.readouterr().err

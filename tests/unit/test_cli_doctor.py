@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evercan.cli import engine
 from evercan.cli.doctor.check import Check, Result
 from evercan.cli.doctor.facts import (
     _RECORD,
@@ -23,8 +25,14 @@ from evercan.cli.doctor.facts import (
 from evercan.cli.doctor.health import health_checks
 from evercan.cli.doctor.host import host_checks
 from evercan.cli.doctor.networks import gateway_check, pool_check
-from evercan.cli.doctor.plugin import engine_check, plugin_checks, record_check
+from evercan.cli.doctor.plugin import (
+    engine_check,
+    only_one_checks,
+    plugin_checks,
+    record_check,
+)
 from evercan.cli.engine import Member, Network, Plugin
+from evercan.cli.errors import NoAccess
 from evercan.cli.host import ThisHost
 from evercan.cli.overview import overview
 from tests.support.engine import engine_id
@@ -58,6 +66,8 @@ def test_a_host_that_has_everything() -> None:
 
 
 def test_can_gw_must_be_loaded_by_hand_and_the_others_need_not() -> None:
+    built_in = replace(WHOLE, built_in=WHOLE.loaded, at_boot=frozenset())
+    assert by_id(host_checks(built_in))["host.at-boot"].result is Result.OK
     facts = HostFacts(kernel="6.12", has_tree=True, available=WHOLE.available)
     found = by_id(host_checks(facts))
     assert found["host.vxcan"].result is Result.OK
@@ -137,8 +147,11 @@ def test_plugins() -> None:
     off = Plugin("id", "evercan:latest", enabled=False)
     (disabled,) = plugin_checks([off], None)
     assert disabled.remedy == "docker plugin enable evercan:latest"
-    two = by_id(plugin_checks([PLUGIN, Plugin("b", "x/vxcan:1", enabled=True)], None))
-    assert two["plugin.only-one"].result is Result.WARN
+    assert [*only_one_checks({}), *only_one_checks({"evercan:latest": 3})] == []
+    for order in (("evercan:latest", "acme:1"), ("acme:1", "evercan:latest")):
+        (two,) = only_one_checks({name: int(name == "evercan:latest") for name in order})
+        assert two.result is Result.WARN
+        assert two.remedy.startswith("docker plugin disable -f acme:1,")
 
 
 RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
@@ -285,6 +298,50 @@ def test_an_engine_elsewhere_that_is_not_reached(
     status, found = examined(host)
     assert status == 1
     assert found["host"]["result"] == "skipped"
+
+
+def test_a_context_elsewhere_that_is_not_reached(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setattr(engine, "_address_of_context", lambda _: "tcp://127.0.0.1:1")
+    status, found = examined(host)
+    assert status == 1
+    assert found["host"]["result"] == "skipped"
+    assert "host.vcan" not in found
+
+
+def test_what_needs_root_is_skipped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+
+    monkeypatch.setattr(ThisHost, "exchange", _refusing)
+    _, found = examined(host)
+    assert found["plugin.reachable"]["result"] == "skipped"
+    assert "sudo" in found["plugin.reachable"]["text"] + found["plugin.reachable"]["remedy"]
+
+
+def _refusing(*_: object) -> bytes:
+    raise NoAccess("no permission on evercan.sock; run this as root (sudo)")
+
+
+def test_a_remedy_is_one_line_however_narrow_the_terminal(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(status_document(network_document("powertrain", 1), recovery="fail-fast"))
+    told = host.run("doctor").out.splitlines()
+    (remedy,) = (each for each in told if "EVERCAN_RECOVERY=auto" in each)
+    assert remedy.strip() == (
+        "→ docker plugin disable -f evercan:latest && docker plugin set evercan:latest "
+        "EVERCAN_RECOVERY=auto && docker plugin enable evercan:latest"
+    )
+
+
+def test_a_reason_without_a_remedy_gets_one() -> None:
+    reason = {"bus": "vcan0", "endpoint": None, "kind": "refused", "text": "could not lay 2 rules"}
+    (found,) = health_checks(seen(1, reasons=[reason]))
+    assert found.remedy
 
 
 def test_a_disabled_plugin(host: Host) -> None:

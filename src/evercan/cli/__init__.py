@@ -2,8 +2,8 @@
 
 It comes with ``pip install 'evercan[cli]'``; nothing of the daemon is imported
 here, and nothing of this is in the plugin. Pure modules decide what is shown
-(`overview`, `checks`, `traffic`, `drawing`, …); `engine`, `host` and `helper`
-are the ways to whatever is looked at.
+(`overview`, `topology`, `traffic`, the checks of `doctor`, …); `engine`, `host`
+and `helper` are the ways to whatever is looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NEEDED = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status, 2 for an error told in one sentence."""
     try:
-        from evercan.cli.app import run  # noqa: PLC0415 - only here its absence can be told
+        from evercan.cli.run import run  # noqa: PLC0415 - only here its absence can be told
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 from evercan.cli.engine import Engine, Network, Plugin
@@ -18,8 +18,11 @@ def adopt(wish: Wish, *, prune: bool) -> int:
         CliError: the engine or a plugin cannot be asked.
     """
     to_do: list[str] = []
-    with closing(Engine(wish.engine)) as engine, host_of(engine, wish) as host:
-        for plugin in choose(engine.plugins(), wish.plugin):
+    with ExitStack() as stack:
+        engine = stack.enter_context(closing(Engine(wish.engine)))
+        plugins = choose(engine.plugins(), wish.plugin)
+        host = stack.enter_context(host_of(engine, wish))
+        for plugin in plugins:
             networks, answer = _give(engine, plugin, host, wish, [])
             if prune and (strays := _strays(answer)):
                 # What was being made while the engine was asked is in its next list.

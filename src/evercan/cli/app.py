@@ -1,26 +1,20 @@
-"""The command line: what can be typed, its help, and how it ends."""
+"""The command line: what can be typed, and its help."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import rich_click as click
-from click.exceptions import Exit
 from click.shell_completion import get_completion_class
 
 from evercan import __version__
+from evercan.cli import complete
 from evercan.cli.errors import CliError
 from evercan.cli.reach import Wish
-from evercan.cli.show import as_json, console
+from evercan.cli.show import as_json, columns, console
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-ENDED_BY_ERROR, INTERRUPTED = 2, 130
 
 _SHELLS = {
     "bash": 'eval "$(evercan completion bash)"                     # into ~/.bashrc',
@@ -30,44 +24,9 @@ _SHELLS = {
 
 _HELP = click.RichHelpConfiguration(
     text_markup="rich",
-    width=min(80, int(os.environ.get("COLUMNS") or 80)),
+    width=min(80, columns()),
     use_click_short_help=True,
 )
-
-
-def run(arguments: Sequence[str] | None) -> int:
-    """Run a command line; every error is one sentence on standard error.
-
-    Returns:
-        The exit status: the command's, or 2 for an error.
-    """
-    if arguments is None:
-        # As for any filter: `evercan dump net | head` ends without a word.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    try:
-        result = evercan.main(
-            None if arguments is None else list(arguments),
-            prog_name="evercan",
-            standalone_mode=False,
-        )
-    except CliError as error:
-        _complain(str(error))
-        return ENDED_BY_ERROR
-    except Exit as left:
-        return left.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    return result if isinstance(result, int) else 0
-
-
-def _complain(text: str) -> None:
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-    stream = console(stderr=True)
-    stream.print(f"evercan: {text}", soft_wrap=True)
 
 
 def examples(*lines: str) -> str:
@@ -97,7 +56,7 @@ def reaching(command: _F) -> _F:
             "--plugin",
             "--driver",
             metavar="NAME",
-            shell_complete=_complete_plugins,
+            shell_complete=complete.plugins,
             help="The plugin of this name.  [dim]default: every enabled evercan[/]",
         ),
         click.option(
@@ -122,25 +81,6 @@ def _wish(given: dict[str, Any]) -> Wish:
     )
 
 
-def _complete_plugins(*_: object) -> list[str]:
-    from evercan.cli.engine import Engine
-
-    try:
-        return [each.name for each in Engine().plugins()]
-    except CliError:
-        return []
-
-
-def _complete_networks(*_: object) -> list[str]:
-    from evercan.cli.engine import Engine
-
-    try:
-        engine = Engine()
-        return [net.name for each in engine.plugins() for net in engine.networks(each.name)]
-    except CliError:
-        return []
-
-
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 all is well; 1 something is not, the output says what; 2 nothing could "
@@ -153,11 +93,12 @@ def evercan() -> None:
 
 
 @evercan.command(
+    short_help="Find what is wrong, and what to do about it.",
     epilog=examples(
         "sudo evercan doctor",
         "evercan doctor --json | jq '.checks[] | select(.result == \"fail\")'",
         "DOCKER_CONTEXT=gateway evercan doctor",
-    )
+    ),
 )
 @click.option("--json", "json_", is_flag=True, help="For machines.")
 @click.option("--strict", is_flag=True, help="Let a warning count as a failure.")
@@ -176,10 +117,11 @@ def doctor(*, json_: bool, strict: bool, **given: Any) -> int:
 
 
 @evercan.command(
+    short_help="Show networks, buses, containers, frames.",
     epilog=examples(
         "sudo evercan status",
         "evercan status --json | jq '.plugins[].networks[] | {name, bus, state}'",
-    )
+    ),
 )
 @click.option("--json", "json_", is_flag=True, help="For machines.")
 @reaching
@@ -199,7 +141,10 @@ def status(*, json_: bool, **given: Any) -> int:
     return command.exit_status(seen)
 
 
-@evercan.command(epilog=examples("sudo evercan watch", "evercan watch -H tcp://10.0.0.7:2375 -n 2"))
+@evercan.command(
+    short_help="The same live, with frames a second.",
+    epilog=examples("sudo evercan watch", "evercan watch -H tcp://10.0.0.7:2375 -n 2"),
+)
 @click.option(
     "-n",
     "--interval",
@@ -221,13 +166,14 @@ def watch(*, interval: float, **given: Any) -> int:
 
 
 @evercan.command(
+    short_help="Draw each bus with its members.",
     epilog=examples(
         "sudo evercan graph -o can.svg",
         "sudo evercan graph --format mermaid >> README.md",
         "sudo evercan graph --format dot | dot -Tpdf -o can.pdf",
-    )
+    ),
 )
-@click.argument("networks", nargs=-1, metavar="[NETWORK]...", shell_complete=_complete_networks)
+@click.argument("networks", nargs=-1, metavar="[NETWORK]...", shell_complete=complete.networks)
 @click.option(
     "-f",
     "--format",
@@ -254,14 +200,15 @@ def graph(*, networks: tuple[str, ...], format_: str | None, output: str, **give
 
 
 @evercan.command(
+    short_help="Print frames, with who sent them.",
     epilog=examples(
         "evercan dump powertrain",
         "evercan dump powertrain --from dashboard --filter 100:700",
         "evercan dump powertrain --duration 60 > drive.log; log2asc -I drive.log vcan0 dashboard",
         "evercan dump powertrain --as-bus | canplayer vcan1=vcan0",
-    )
+    ),
 )
-@click.argument("network", shell_complete=_complete_networks)
+@click.argument("network", shell_complete=complete.networks)
 @click.option(
     "--filter",
     "filters",
@@ -299,7 +246,8 @@ def dump(*, network: str, **given: Any) -> int:
 
 
 @evercan.command(
-    epilog=examples("sudo evercan adopt", "sudo evercan adopt --plugin wsovalle/vxcan:latest")
+    short_help="Give networks back to a plugin without them.",
+    epilog=examples("sudo evercan adopt", "sudo evercan adopt --plugin wsovalle/vxcan:latest"),
 )
 @click.option(
     "--prune",
@@ -321,7 +269,7 @@ def adopt(*, prune: bool, **given: Any) -> int:
     return command.adopt(_wish(given), prune=prune)
 
 
-@evercan.command(epilog=examples(*_SHELLS.values()))
+@evercan.command(short_help="Print a shell's completion.", epilog=examples(*_SHELLS.values()))
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 def completion(shell: str) -> int:
     """Print what makes a shell complete commands, options, plugins and networks."""

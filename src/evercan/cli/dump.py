@@ -64,8 +64,10 @@ def dump(wish: Wish, network: str, limits: Limits) -> int:
     """
     filters = [parse_filter(each) for each in limits.filters]
     try:
-        with closing(Engine(wish.engine)) as engine, host_of(engine, wish) as host:
-            _Printer(engine, wish, host, network, limits, filters).run()
+        with closing(Engine(wish.engine)) as engine:
+            choose(engine.plugins(), wish.plugin)  # or it need not be asked what leads to it
+            with host_of(engine, wish) as host:
+                _Printer(engine, wish, host, network, limits, filters).run()
     except KeyboardInterrupt:
         return 0  # how a person ends it
     return 0
@@ -88,6 +90,7 @@ class _Printer:
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._printed = 0
         self._strangers: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         wiring = self._look()
         self._merger = Merger(wiring.bus, set(wiring.ends))
         self._take(wiring)
@@ -147,7 +150,8 @@ class _Printer:
         self._merger.ends |= set(wiring.ends)
         self._columns = columns(wiring.ends, wiring.bus)
         for end, name in sorted(wiring.ends.items()):
-            if self._columns[end] != name:
+            if self._columns[end] != name and (self._columns[end], name) not in self._told:
+                self._told.add((self._columns[end], name))
                 print(f"{self._columns[end]} is {name}", file=sys.stderr)
 
     def _print(self, frames: Iterator[Frame]) -> bool:
@@ -181,7 +185,12 @@ class _Printer:
         known = ", ".join(each.name for listed in networks.values() for each in listed)
         raise CliError(
             f"evercan has no network {self._network}; "
-            + (f"it has {known}" if known else "it has none: docker network create")
+            + (
+                f"it has {known}"
+                if known
+                else "it has none yet: docker network create -d "
+                f"{plugins[0].name} --ipam-driver null {self._network}"
+            )
         )
 
     def _wiring(self, plugin: Plugin, wanted: Network, listed: Sequence[Network]) -> Wiring:
@@ -197,17 +206,18 @@ def told(status: dict[str, object], wanted: Network, listed: Sequence[Network]) 
     """Read the wiring of a network's bus from the plugin's status; all of its networks count."""
     networks = status.get("networks")
     known = networks if isinstance(networks, list) else []
-    bus = next((each["bus"] for each in known if each["network"] == wanted.id), None)
+    bus = next((each.get("bus") for each in known if each.get("network") == wanted.id), None)
     if bus is None:
         return derived(wanted, listed)
     names = {each.endpoint: each.container for net in listed for each in net.members}
     return Wiring(
         bus,
         {
-            each["host_end"]: names.get(each["endpoint"], each["host_end"])
+            end: names.get(each.get("endpoint"), end)
             for net in known
-            if net["bus"] == bus
-            for each in net["endpoints"]
+            if net.get("bus") == bus
+            for each in net.get("endpoints") or ()
+            if (end := each.get("host_end"))
         },
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import requests
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, NotFound
 
 from evercan.cli.errors import CliError, NoEngine
@@ -104,7 +105,7 @@ class Engine:
                 self.where = _address_of_context(environment.get("DOCKER_CONTEXT"))
             self._client = _connect(self.where, environment)
         except (*FAULTS, ValueError) as error:
-            raise NoEngine(unreachable(error, self.where)) from error
+            raise NoEngine(unreachable(error, self.where), self.where) from error
 
     @property
     def api(self) -> docker.APIClient:
@@ -204,9 +205,12 @@ class Engine:
         except NotFound:
             return None
         except APIError as error:
-            raise CliError(f"the engine at {self.where} refuses: {error.explanation}") from error
+            raise CliError(
+                f"the engine at {self.where} refuses: {error.explanation}; see its log on its host "
+                "(journalctl -u docker)"
+            ) from error
         except (*FAULTS, ValueError) as error:
-            raise NoEngine(unreachable(error, self.where)) from error
+            raise NoEngine(unreachable(error, self.where), self.where) from error
 
 
 def _connect(where: str, environment: dict[str, str]) -> docker.DockerClient:
@@ -220,11 +224,19 @@ def _address_of_context(name: str | None) -> str:
     """Return the address of a docker context; of the current one for None.
 
     Raises:
-        NoEngine: there is none of that name, where the SDK would take the default one.
+        NoEngine: there is none of that name, where the SDK would take the default one, or
+            docker's files do not say.
     """
-    if name and ContextAPI.get_context(name) is None:
+    who = "DOCKER_CONTEXT names" if name else "is docker's current one"
+    try:
+        name = name or get_current_context_name()
+        if ContextAPI.get_context(name) is not None:
+            return str(ContextAPI.kwargs_from_context(name).get("base_url") or _DEFAULT)
+    except Exception as error:  # the SDK raises whatever a damaged file of docker's leads to
         raise NoEngine(
-            f"there is no docker context {name}, which DOCKER_CONTEXT names; "
-            "'docker context ls' shows them"
-        )
-    return str(ContextAPI.kwargs_from_context(name).get("base_url") or _DEFAULT)
+            f"docker's contexts cannot be read ({error!r}); mend them (docker context ls), or set "
+            "DOCKER_HOST"
+        ) from error
+    raise NoEngine(
+        f"there is no docker context {name}, which {who}; 'docker context ls' shows them"
+    )

@@ -6,7 +6,16 @@ class CliError(Exception):
 
 
 class NoEngine(CliError):  # noqa: N818 - reads as the fact that it states
-    """No engine can be asked: none answers, or it does not let us in."""
+    """No engine can be asked: none answers, or it does not let us in.
+
+    Attributes:
+        where: its address; empty if not even that is known.
+    """
+
+    def __init__(self, text: str, where: str = "") -> None:
+        """Take the sentence, and the address that was asked."""
+        super().__init__(text)
+        self.where = where
 
 
 class NoAccess(CliError):  # noqa: N818 - the same

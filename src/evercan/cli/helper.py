@@ -97,13 +97,15 @@ class HelperHost:
             if isinstance(error, ImageNotFound):
                 raise CliError(
                     f"the engine at {self._engine.where} has no image {self._image}, which leads "
-                    "to its host; load it (python -m build.images --host DOCKER_HOST), name "
-                    "another with --helper-image, or run this as root on that host"
+                    "to its host; load it (in a checkout of evercan: .venv/bin/python -m "
+                    f"build.images --host {self._engine.where}), name another with --helper-image, "
+                    "or run this as root on that host"
                 ) from error
             if isinstance(error, APIError):
                 raise CliError(
                     f"the engine at {self._engine.where} starts no container that leads to its "
-                    f"host: {error.explanation}"
+                    f"host: {error.explanation}; see its log (journalctl -u docker), or run this "
+                    "as root on that host"
                 ) from error
             if isinstance(error, FAULTS):
                 raise NoEngine(unreachable(error, self._engine.where)) from error

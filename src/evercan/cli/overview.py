@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from evercan.cli.engine import Network
+from evercan.cli.errors import CliError
 
 
 class Verdict(StrEnum):
@@ -20,6 +21,10 @@ class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
+
+
+UNKNOWN_NETWORK, UNKNOWN_ENDPOINT = "unknown-network", "unknown-endpoint"
+"""Troubles that show when engine and plugin are put side by side; the plugin tells the others."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,12 @@ class Overview:
     troubles: tuple[Trouble, ...] = ()
 
     @property
+    def agrees(self) -> bool:
+        """Whether the plugin has all on record that the engine has."""
+        told = {each.kind for net in self.networks for each in net.troubles}
+        return not told & {UNKNOWN_NETWORK, UNKNOWN_ENDPOINT}
+
+    @property
     def verdict(self) -> Verdict:
         """The worst of all."""
         parts = [each.verdict for each in self.networks]
@@ -142,8 +153,32 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=order.index, default=Verdict.OK)
 
 
+SCHEMA = 1
+"""The version of the status document that is read here."""
+
+
 def overview(plugin: str, networks: Sequence[Network], status: Mapping[str, Any]) -> Overview:
-    """Put the engine's and the plugin's knowledge together."""
+    """Put the engine's and the plugin's knowledge together.
+
+    Raises:
+        CliError: the document is none that this command knows.
+    """
+    schema = status.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise CliError(
+            f"plugin {plugin} gives a status of schema {schema}, and this command reads {SCHEMA}; "
+            "upgrade the older of the two"
+        )
+    try:
+        return _overview(plugin, networks, status)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CliError(
+            f"plugin {plugin} gives a status that cannot be read ({error!r}); upgrade it, or this "
+            "command"
+        ) from error
+
+
+def _overview(plugin: str, networks: Sequence[Network], status: Mapping[str, Any]) -> Overview:
     troubles = tuple(map(_trouble, status.get("reasons") or ()))
     known = {each["network"]: each for each in status.get("networks") or ()}
     views = [
@@ -195,7 +230,7 @@ def _unknown(network: Network) -> NetworkView:
         bus_verdict=Verdict.FAIL,
         verdict=Verdict.FAIL,
         members=members,
-        troubles=(Trouble("unknown-network", text),),
+        troubles=(Trouble(UNKNOWN_NETWORK, text),),
     )
 
 
@@ -219,7 +254,7 @@ def _network(
         lost = sorted(names[key] for key in names if key not in mine)
         on_bus += (
             Trouble(
-                "unknown-endpoint",
+                UNKNOWN_ENDPOINT,
                 f"{', '.join(lost)}: running, and not on the plugin's record; run 'evercan adopt'",
                 bus,
             ),

@@ -52,7 +52,10 @@ class PluginSocket:
         if status == _NOT_FOUND:
             return f"plugin {self.plugin.name} is older than this command; upgrade it"
         words = answer.get("Err") if isinstance(answer, dict) else answer
-        return f"plugin {self.plugin.name} refuses: {words}"
+        return (
+            f"plugin {self.plugin.name} refuses: {words or f'HTTP status {status}'}; see the "
+            "engine's log (journalctl -u docker)"
+        )
 
     def _ask(self, method: str, page: str, body: bytes) -> tuple[int, Any]:
         head = f"{method} {page} HTTP/1.1\r\nHost: evercan\r\nConnection: close\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -19,16 +20,28 @@ SIGN = {Verdict.OK: "●", Verdict.WARN: "▲", Verdict.FAIL: "✖"}
 STYLE = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 
+class _Console(Console):
+    """One that leaves it to the command what becomes of a reader who has gone."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def columns() -> int:
+    """How wide the terminal is, whatever ``COLUMNS`` says."""
+    return shutil.get_terminal_size().columns
+
+
 def console(*, stderr: bool = False) -> Console:
     """Make a console: colours on a terminal without NO_COLOR only, 80 columns will do."""
     stream = sys.stderr if stderr else sys.stdout
     bounded = stream.isatty() or "COLUMNS" in os.environ
-    return Console(
+    return _Console(
         file=stream,
         highlight=False,
         emoji=False,
         markup=False,
-        width=None if bounded else _UNBOUNDED,
+        width=columns() if bounded else _UNBOUNDED,
     )
 
 

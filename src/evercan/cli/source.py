@@ -9,6 +9,7 @@ from typing import Self
 from evercan.cli.engine import Engine, Plugin
 from evercan.cli.host import Host
 from evercan.cli.overview import Overview, overview
+from evercan.cli.plugin import PluginSocket
 from evercan.cli.reach import Wish, choose, host_of, socket_of
 
 
@@ -56,8 +57,25 @@ class Source:
         return [self._one(each) for each in self._plugins]
 
     def _one(self, plugin: Plugin) -> Overview:
-        status = socket_of(plugin, self.host, self._wish).get("/status")
-        return overview(plugin.name, self.engine.networks(plugin.name), status)
+        return side_by_side(self.engine, plugin, socket_of(plugin, self.host, self._wish))
+
+
+def side_by_side(engine: Engine, plugin: Plugin, asked: PluginSocket) -> Overview:
+    """Ask plugin and engine.
+
+    What the engine alone knows may have begun between the two answers: it is believed
+    when they are asked a second time.
+
+    Raises:
+        CliError: one of them cannot be asked.
+    """
+
+    def once() -> Overview:
+        status = asked.get("/status")
+        return overview(plugin.name, engine.networks(plugin.name), status)
+
+    seen = once()
+    return seen if seen.agrees else once()
 
 
 def look(wish: Wish) -> list[Overview]:

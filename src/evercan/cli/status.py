@@ -112,7 +112,8 @@ def _frames(network: NetworkView) -> Iterator[str]:
     if network.to_bus is not None:
         yield f"{words.count(network.to_bus)} to {network.bus}"
     if network.from_bus is not None:
-        yield f"{words.count(network.from_bus)} from {network.bus}"
+        # Counted once for each member that it was handed to.
+        yield f"{words.count(network.from_bus)} deliveries from {network.bus}"
     if network.dropped:
         yield f"{words.count(network.dropped)} dropped"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import requests
-from docker.errors import TLSParameterError
+from docker.errors import APIError, TLSParameterError
 
 _SCHEMES = ("unix://", "http+unix://", "tcp://", "http://", "https://")
 
@@ -47,7 +48,14 @@ _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         "the engine at {where} does not answer in time; try again",
     ),
     (
-        (ValueError,),
+        (ConnectionResetError,),
+        (
+            "who listens at {where} closes without an answer; see that dockerd runs there, that "
+            "the way to it still leads there, and that you may use it"
+        ),
+    ),
+    (
+        (ValueError, APIError, http.client.HTTPException),
         (
             "what answers at {where} is no Docker engine ({last}); correct DOCKER_HOST, or set "
             "DOCKER_TLS_VERIFY and DOCKER_CERT_PATH if it wants TLS"
@@ -66,8 +74,8 @@ def unreachable(error: BaseException, where: str) -> str:
     if where.startswith("ssh://"):
         return (
             f"this command does not speak ssh itself, as {where} wants it; forward the engine's "
-            f"socket: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock {where[6:]} & and then "
-            "DOCKER_HOST=unix:///tmp/engine.sock"
+            "socket: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock "
+            f"{_without_path(where)} & and then DOCKER_HOST=unix:///tmp/engine.sock"
         )
     if not where.startswith(_SCHEMES):
         return (
@@ -77,8 +85,23 @@ def unreachable(error: BaseException, where: str) -> str:
     causes = list(_causes(error))
     for kinds, text in _BY_KIND:
         if any(isinstance(each, kinds) for each in causes):
-            return text.format(where=where, last=causes[-1])
-    return f"the engine at {where} cannot be asked ({causes[-1]}); try again"
+            return text.format(where=where, last=_words(causes))
+    return (
+        f"the engine at {where} cannot be asked ({_words(causes)}); see that it runs there, and "
+        "correct DOCKER_HOST if it does not"
+    )
+
+
+def _without_path(where: str) -> str:
+    """Return an address as ``ssh`` takes it: it may name user and port, and no path."""
+    return "/".join(where.split("/")[:3])
+
+
+def _words(causes: list[BaseException]) -> str:
+    """Say what was heard, whatever bytes they are."""
+    refusals = [each.explanation for each in causes if isinstance(each, APIError)]
+    text = str((refusals and refusals[0]) or causes[-1])
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

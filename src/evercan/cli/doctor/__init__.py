@@ -17,5 +17,5 @@ def doctor(wish: Wish, *, as_json: bool, strict: bool) -> int:
     if as_json:
         show.as_json(document(found))
     else:
-        show.console().print(page(found))
+        show.console().print(page(found), crop=False)
     return status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -11,12 +10,17 @@ from evercan.cli.doctor.check import Check, Result
 from evercan.cli.doctor.health import health_checks
 from evercan.cli.doctor.host import host_checks
 from evercan.cli.doctor.networks import gateway_check, pool_check, refusal_checks
-from evercan.cli.doctor.plugin import engine_check, plugin_checks, record_check
+from evercan.cli.doctor.plugin import (
+    engine_check,
+    only_one_checks,
+    plugin_checks,
+    record_check,
+)
 from evercan.cli.engine import Engine, Network, Plugin
-from evercan.cli.errors import CliError
+from evercan.cli.errors import CliError, NoAccess, NoEngine
 from evercan.cli.host import Host, ThisHost
-from evercan.cli.overview import overview
 from evercan.cli.reach import Wish, socket_of, way_to
+from evercan.cli.source import side_by_side
 
 _STATES = ("created", "exited")
 """States of a container that may have failed to start."""
@@ -27,20 +31,19 @@ def examine(wish: Wish) -> list[Check]:
     with ExitStack() as stack:
         try:
             engine = Engine(wish.engine)
-        except CliError as error:
-            return [*_without_engine(wish, str(error))]
+        except NoEngine as error:
+            return [*_without_engine(error)]
         stack.callback(engine.close)
         return [*_Examination(engine, wish, stack).checks()]
 
 
-def _without_engine(wish: Wish, reason: str) -> Iterator[Check]:
+def _without_engine(error: NoEngine) -> Iterator[Check]:
     """The host that we are on may be the one that is meant, unless another is named."""
-    here = (wish.engine or os.environ.get("DOCKER_HOST") or "unix:").startswith("unix:")
-    if here:
+    if error.where.startswith(("unix:", "http+unix:")):
         yield from _host(ThisHost())
     else:
         yield Check("host", "kernel", Result.SKIPPED, "the engine's host is not reached")
-    yield _told("engine.reachable", "Docker engine", reason)
+    yield _told("engine.reachable", "Docker engine", str(error))
     for identity, title in (("plugin", "plugin"), ("networks", "networks")):
         yield Check(identity, title, Result.SKIPPED, "no engine that could be asked")
 
@@ -77,7 +80,7 @@ class _Examination:
         try:
             yield from self._of_engine(host)
         except CliError as error:
-            yield _told("engine.reachable", "Docker engine", str(error))
+            yield _told("engine.reachable", "what the engine knows", str(error))
 
     def _of_engine(self, host: Host | None) -> Iterator[Check]:
         about = self._engine.info()
@@ -85,11 +88,15 @@ class _Examination:
         plugins = self._engine.plugins()
         yield from plugin_checks(plugins, self._wish.plugin)
         networks: list[Network] = []
+        numbers: dict[str, int] = {}
         for each in plugins:
+            own = self._engine.networks(each.name)
+            if each.enabled:
+                numbers[each.name] = len(own)
             if self._wish.plugin in (None, each.name, each.name.removesuffix(":latest")):
-                own = self._engine.networks(each.name)
                 networks += own
                 yield from self._of_plugin(each, own, host, str(about.get("DockerRootDir") or ""))
+        yield from only_one_checks(numbers)
         yield pool_check(networks)
         gateway = self._engine.ask(self._engine.api.inspect_network, "docker_gwbridge") or {}
         yield gateway_check(networks, gateway.get("Containers") or {})
@@ -102,7 +109,7 @@ class _Examination:
             yield Check("plugin.reachable", "plugin's socket", Result.SKIPPED, "no way to its host")
             return
         if plugin.enabled:
-            yield from self._answers(plugin, networks, host)
+            yield from self._answers(plugin, host)
         else:
             yield Check(
                 "plugin.reachable", "plugin's socket", Result.SKIPPED, f"{plugin.name} is disabled"
@@ -114,14 +121,17 @@ class _Examination:
         else:
             yield record_check(plugin, record, networks)
 
-    def _answers(self, plugin: Plugin, networks: Sequence[Network], host: Host) -> Iterator[Check]:
+    def _answers(self, plugin: Plugin, host: Host) -> Iterator[Check]:
         try:
-            status = socket_of(plugin, host, self._wish).get("/status")
+            seen = side_by_side(self._engine, plugin, socket_of(plugin, host, self._wish))
+        except NoAccess as error:
+            text, _, remedy = str(error).partition("; ")
+            yield Check("plugin.reachable", "plugin's socket", Result.SKIPPED, text, remedy)
+            return
         except CliError as error:
             yield _told("plugin.reachable", "plugin's socket", str(error))
             return
-        seen = overview(plugin.name, networks, status)
-        told = " ".join(filter(None, ("answers", f"({seen.version})" if seen.version else "")))
+        told = f"{plugin.name} answers" + (f" ({seen.version})" if seen.version else "")
         yield Check("plugin.reachable", "plugin's socket", Result.OK, told)
         if seen.recovery == "fail-fast":
             yield Check(

@@ -55,6 +55,7 @@ class HostFacts:
         os: the distribution's id; empty if it does not say.
         system: its name for people.
         has_tree: the running kernel's modules are on disk.
+        built_in: modules that are part of the kernel.
         loaded: modules that are loaded or built in.
         available: modules that can be loaded.
         at_boot: modules that are loaded at boot by configuration.
@@ -66,6 +67,7 @@ class HostFacts:
     os: str = ""
     system: str = ""
     has_tree: bool = False
+    built_in: frozenset[str] = frozenset()
     loaded: frozenset[str] = frozenset()
     available: frozenset[str] = frozenset()
     at_boot: frozenset[str] = frozenset()
@@ -92,6 +94,7 @@ def read_facts(text: str) -> HostFacts:
         os=one("os"),
         system=one("system"),
         has_tree="tree" in said,
+        built_in=all_of("builtin"),
         loaded=all_of("loaded", "builtin"),
         available=all_of("available", "builtin"),
         at_boot=all_of("at_boot"),

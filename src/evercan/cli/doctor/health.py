@@ -48,6 +48,7 @@ def _trouble(
     place = f"container {whose}" if whose else ", ".join(networks) or trouble.bus or "plugin"
     if whose:
         remedy = re.sub(r"restart (the|its|that) container", f"docker restart {whose}", remedy)
+    remedy = remedy or "see the engine's log (journalctl -u docker) and the kernel's (dmesg)"
     return Check(f"health.{trouble.kind}", place, Result.FAIL, text, remedy)
 
 

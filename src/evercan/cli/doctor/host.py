@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from evercan.cli.doctor.check import Check, Result
@@ -15,12 +16,13 @@ def host_checks(facts: HostFacts) -> Iterator[Check]:
     """Judge a host's kernel."""
     yield from (_module(facts, each) for each in MODULES)
     if "can-gw" in facts.loaded or "can-gw" in facts.available:
-        kept = "can-gw" in facts.at_boot
+        kept = "can-gw" in facts.at_boot | facts.built_in
+        there = "is built into the kernel" if "can-gw" in facts.built_in else "is loaded at boot"
         yield Check(
             "host.at-boot",
             "can-gw at boot",
             Result.OK if kept else Result.WARN,
-            "is loaded at boot" if kept else "nothing loads it at boot: a reboot ends all buses",
+            there if kept else "nothing loads it at boot: a reboot ends all buses",
             "" if kept else "echo can-gw | sudo tee /etc/modules-load.d/evercan.conf",
         )
     if facts.max_hops is not None:
@@ -65,7 +67,7 @@ def package_remedy(facts: HostFacts) -> str:
         return "Docker Desktop's kernel has no CAN: use an engine on a Linux machine"
     if facts.os == "ubuntu":
         return f"sudo apt-get install linux-modules-extra-{kernel}"
-    if facts.os == "raspbian" or "rpi" in kernel:
+    if facts.os == "raspbian" or "rpi" in kernel or re.search(r"-v[678]l?\+$", kernel):
         return "sudo apt-get full-upgrade and reboot: older Raspberry Pi kernels lack vxcan"
     if facts.os == "debian" and "cloud" in kernel:
         image = "arm64" if facts.machine == "aarch64" else "amd64"

@@ -21,8 +21,8 @@ def pool_check(networks: Sequence[Network]) -> Check:
         "networks.pools",
         "address pools",
         Result.WARN,
-        f"{words.number_of(len(eaters), 'CAN network')} ({some}) took one of the engine's about 31 "
-        "each, and gave the CAN interfaces addresses",
+        f"{words.number_of(len(eaters), 'CAN network')} ({some}) took one of the engine's about 31"
+        f"{' each' if len(eaters) > 1 else ''}, and gave the CAN interfaces addresses",
         'create them with --ipam-driver null (compose: ipam: {driver: "null"})',
     )
 

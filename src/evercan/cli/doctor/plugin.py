@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from evercan.cli import words
 from evercan.cli.doctor.check import Check, Result
@@ -58,20 +58,29 @@ def plugin_checks(plugins: Sequence[Plugin], wanted: str | None) -> Iterator[Che
             f"{each.name} is {'enabled' if each.enabled else 'disabled'}",
             "" if each.enabled else f"docker plugin enable {each.name}",
         )
-    enabled = [each.name for each in plugins if each.enabled]
-    if len(enabled) > 1:
+
+
+def only_one_checks(networks: Mapping[str, int]) -> Iterator[Check]:
+    """Judge whether several are enabled.
+
+    Args:
+        networks: how many networks each has that is enabled, by its name.
+    """
+    if len(networks) > 1:
+        idlest = min(sorted(networks), key=networks.__getitem__)
         yield Check(
             "plugin.only-one",
             "one evercan on a host",
             Result.WARN,
-            f"{' and '.join(enabled)} are enabled: they work on the same interfaces",
-            f"docker plugin disable -f {enabled[-1]}",
+            f"{' and '.join(sorted(networks))} are enabled: they work on the same interfaces",
+            f"docker plugin disable -f {idlest}, which has "
+            f"{words.number_of(networks[idlest], 'network')}",
         )
 
 
 def record_check(plugin: Plugin, record: RecordFacts, networks: Sequence[Network]) -> Check:
     """Judge a plugin's state file."""
-    identity, title = "plugin.record", "state file"
+    identity, title = "plugin.record", f"record of {plugin.name}"
     if record.mistake:
         return Check(
             identity,

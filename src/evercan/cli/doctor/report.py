@@ -20,6 +20,9 @@ _STYLE = {
     Result.SKIPPED: "dim",
 }
 
+_TITLE = 24
+"""Columns that the title of a check has at the most."""
+
 
 def document(found: Sequence[Check]) -> dict[str, Any]:
     """Write checks for machines."""
@@ -29,18 +32,22 @@ def document(found: Sequence[Check]) -> dict[str, Any]:
 
 def page(found: Sequence[Check]) -> RenderableType:
     """Write checks for people, and the verdict in a sentence."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", max_width=24)
-    table.add_column(overflow="fold")
+    title = min(_TITLE, max((len(each.title) for each in found), default=0))
+    parts: list[RenderableType] = []
     for each in found:
-        style = _STYLE[each.result]
+        row = Table.grid(padding=(0, 2, 0, 0))
+        row.add_column(no_wrap=True)
+        row.add_column(overflow="fold", width=title)
+        row.add_column(overflow="fold")
+        sign = Text(f"{_SIGN[each.result]} {each.result:<7}", style=_STYLE[each.result])
         text = Text(each.text, style="dim" if each.result is Result.SKIPPED else "")
+        row.add_row(sign, Text(each.title), text)
+        parts.append(row)
         if each.remedy:
-            text.append(f"\n→ {each.remedy}", style="cyan")
-        sign = Text(f"{_SIGN[each.result]} {each.result:<7}", style=style)
-        table.add_row(sign, Text(each.title), text)
-    return Group(table, Text(), _sentence(found))
+            # Never broken by us: what is pasted must be one command.
+            remedy = Text("  → ", style="cyan", no_wrap=True, overflow="ignore")
+            parts.append(remedy.append(each.remedy))
+    return Group(*parts, Text(), _sentence(found))
 
 
 def _sentence(found: Sequence[Check]) -> Text:
