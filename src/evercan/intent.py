@@ -172,18 +172,18 @@ def wake(declared: Declared, boot: str) -> Declared:
     """Read the record with the eyes of a new process.
 
     Another boot id means that no namespace of the old one lives: its endpoints
-    fall dormant, and those that already were dormant are forgotten, since the
-    engine has had a whole boot to speak of them. In the same boot they are kept,
-    and an endpoint that was created and never joined falls dormant too, its options
-    kept: Join makes its pair anew. One that was offered stays so: the engine may
-    have the answer and be about to take the end; if it has not, it deletes the
-    endpoint.
+    fall dormant. Those that already were dormant are forgotten, since the engine
+    has had the whole life of a process to speak of them: it may never do, of a
+    container that ended while nobody listened. In the same boot an endpoint that
+    was created and never joined falls dormant too, its options kept: Join makes
+    its pair anew. One that was offered stays so: the engine may have the answer
+    and be about to take the end; if it has not, it deletes the endpoint.
     """
     same_boot = declared.boot == boot
     awake = replace(declared, boot=boot)
     for endpoint in declared.endpoints.values():
         if endpoint.phase is Phase.DORMANT:
-            awake = awake if same_boot else awake.without_endpoint(endpoint.id)
+            awake = awake.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             awake = move(awake, endpoint.id, Phase.DORMANT)
     return awake

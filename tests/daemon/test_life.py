@@ -49,20 +49,6 @@ async def test_an_endpoint_may_choose_its_own_prefix(engine: Engine) -> None:
     assert joined["InterfaceName"]["DstPrefix"] == "slcan"
 
 
-async def test_what_an_endpoint_chose_outlives_two_restarts_before_it_joins(
-    plugin: Plugin, engine: Engine
-) -> None:
-    await engine.create_network(NETWORK)
-    chosen = {"vxcan.peer": "powr", "vxcan.name": "powertrain"}
-    await engine.create_endpoint(NETWORK, DASHBOARD, **chosen)
-    for _ in range(2):
-        await plugin.restart()
-        await engine.look("health")
-    joined = await engine.join(NETWORK, DASHBOARD)
-    assert joined["InterfaceName"]["DstPrefix"] == "powr"
-    assert plugin.record.endpoints[DASHBOARD].altname == "powertrain"
-
-
 async def test_a_pair_that_nobody_joined_gets_no_rules(
     engine: Engine, kernel: SharedKernel
 ) -> None:

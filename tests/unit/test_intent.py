@@ -195,7 +195,6 @@ def test_after_a_restart_members_stay_members() -> None:
         "offered": Phase.OFFERED,
         "joined": Phase.JOINED,
         "left": Phase.LEFT,
-        "dormant": Phase.DORMANT,
     }
 
 
