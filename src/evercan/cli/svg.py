@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from evercan.cli import words
+from evercan.cli.lettering import shortened
 from evercan.cli.overview import MemberView, Verdict
 from evercan.cli.topology import Bus
 
@@ -24,8 +25,8 @@ _TITLE = 34
 _PITCH = 2 * (_BOX_H + _STUB) + 22
 _LEFT = _MARGIN + _HEAD_W + 40
 _TURN = 20
-_FIT = 18
-"""Characters of a name that fit into a box; the whole name is the box's tooltip."""
+_INDENT, _RIM = 14, 8
+"""What a box keeps free beside its text, left and right."""
 
 _STYLE = """
 text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif; }
@@ -155,11 +156,10 @@ def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
     top = y - _HEAD_H // 2
     box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": _HEAD_H, "rx": 12}
     _shape(group, "rect", f"head {bus.verdict}", **box, stroke_width=2)
-    _text(group, _MARGIN + 14, top + 27, bus.interface, "name ink mono").set(
-        "style", "font-size: 15px"
-    )
-    _text(group, _MARGIN + 14, top + 47, _cut(bus.caption, 26), "soft")
-    _text(group, _MARGIN + 14, top + 64, _cut(bus.state, 26), f"{bus.verdict}-fill")
+    x, room = _MARGIN + _INDENT, _HEAD_W - _INDENT - _RIM
+    _text(group, x, top + 27, bus.interface, "name ink mono").set("style", "font-size: 15px")
+    _text(group, x, top + 47, shortened(bus.caption, 12, room), "soft")
+    _text(group, x, top + 64, shortened(bus.state, 12, room), f"{bus.verdict}-fill")
 
 
 def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, above: bool) -> None:
@@ -184,20 +184,18 @@ def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, abo
     _shape(
         group, "rect", f"{member.verdict}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2
     )
-    _text(group, x + 14, top + 20, _cut(member.container), "name ink")
+    left, room = x + _INDENT, _BOX_W - _INDENT - _RIM
+    _text(group, left, top + 20, shortened(member.container, 13, room), "name ink")
     if member.verdict is Verdict.OK:
-        _text(group, x + 14, top + 36, member.host_end or member.state, "mono soft")
+        _text(group, left, top + 36, member.host_end or member.state, "mono soft")
     else:
-        _text(group, x + 14, top + 36, member.state, f"{member.verdict}-fill")
+        state = shortened(member.state, 12, room)
+        _text(group, left, top + 36, state, f"{member.verdict}-fill")
     if member.sent is not None and member.received is not None:
         figures = f"↑ {words.rate(member.sent)}  ↓ {words.rate(member.received)}"
         if member.sent < 10_000 and member.received < 10_000:
             figures = f"↑ {words.count(member.sent)}  ↓ {words.count(member.received)}"
-        _text(group, x + 14, top + 51, figures, "soft").set("style", "font-size: 11px")
-
-
-def _cut(text: str, most: int = _FIT) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+        _text(group, left, top + 51, figures, "soft").set("style", "font-size: 11px")
 
 
 def _shape(parent: ET.Element, tag: str, style: str, **attributes: object) -> ET.Element:
