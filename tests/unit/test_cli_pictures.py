@@ -13,7 +13,7 @@ from evercan.cli import lettering
 from evercan.cli.graph import draw
 from evercan.cli.overview import Overview
 from evercan.cli.topology import buses
-from tests.support.lettering import Written, true_width, written
+from tests.support.lettering import SVG, Written, true_width, written
 from tests.support.overviews import named, overview_of, seen
 
 
@@ -49,3 +49,46 @@ def test_text_is_not_wider_than_it_is_taken_for(text: str) -> None:
     wide = lettering.width(text, 13)
     for bold in (True, False):
         assert true_width(text, 13, bold=bold) <= wide + 1e-6
+
+
+def names(now: Overview) -> list[str]:
+    """What is written as the members' names."""
+    found = [(each.text or "", each.attrib["class"]) for each in picture(now).iter(f"{SVG}text")]
+    return [text for text, style in found if "name" in style and "mono" not in style]
+
+
+PROJECT = ("gateway", "dashboard", "body-computer", "engine-control-unit", "abs")
+WHEELS = ("front-left", "front-right", "rear-left", "rear-right")
+
+
+@pytest.mark.parametrize(
+    "containers",
+    [
+        [f"vehicle-simulator-{service}-1" for service in PROJECT],
+        [f"vehicle-simulator-gateway-{number}" for number in range(1, 12)],
+        [f"vehicle-simulator-{wheel}-wheel-1" for wheel in WHEELS],
+        [f"vehicle-simulator-{wheel}-wheel-speed-sensor-1" for wheel in WHEELS],
+        [f"{project}-vehicle-simulator-gateway-1" for project in ("north", "south")],
+        ["logger", *(f"project-of-{number}-a-gateway-simulator" for number in "ab")],
+    ],
+)
+def test_names_that_are_cut_are_told_apart(containers: list[str]) -> None:
+    assert len(set(names(overview_of(named("powertrain", *containers))))) == len(containers)
+
+
+def test_of_a_name_that_is_cut_the_end_is_kept_most() -> None:
+    (name,) = names(overview_of(named("powertrain", "vehicle-simulator-dashboard-1")))
+    assert name == "vehi…dashboard-1"
+
+
+def test_a_container_on_two_networks_of_one_bus_has_the_same_name_twice() -> None:
+    alone, *others = (f"vehicle-simulator-{each}-1" for each in PROJECT)
+    now = overview_of(named("one", alone, *others), named("two", alone))
+    assert len(names(now)) == len(PROJECT) + 1
+    assert len(set(names(now))) == len(PROJECT)
+
+
+@given(st.text(st.characters(min_codepoint=32)), st.floats(0, 400))
+def test_what_is_shortened_fits_or_is_the_mark_alone(text: str, room: float) -> None:
+    short = lettering.shortened(text, 13, room)
+    assert lettering.width(short, 13) <= max(room, lettering.width("…", 13)) + 1e-6

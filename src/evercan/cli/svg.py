@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from evercan.cli import words
-from evercan.cli.lettering import shortened
+from evercan.cli.lettering import shortened, told_apart
 from evercan.cli.overview import MemberView, Verdict
 from evercan.cli.topology import Bus
 
@@ -118,12 +118,15 @@ def _draw_bus(picture: ET.Element, bus: Bus, top: int, rows: Sequence[_Row], col
     path, end = _line(rows, right)
     _shape(picture, "path", "wire", d=path)
     _shape(picture, "circle", "knot", cx=end[0], cy=end[1], r=6)
+    whole = [each.container for _, each in bus.members]
+    names = dict(zip(whole, told_apart(whole, 13, _BOX_W - _INDENT - _RIM), strict=True))
     for row in rows:
         for place, member in enumerate(row.members):
             column = place // 2
             if row.backwards:
                 column = columns - 1 - column
-            _draw_member(picture, member, _LEFT + column * (_BOX_W + _GAP), row.y, place % 2 == 0)
+            x, name = _LEFT + column * (_BOX_W + _GAP), names[member.container]
+            _draw_member(picture, member, name, x, row.y, above=place % 2 == 0)
     if not bus.members:
         _text(picture, _LEFT + 16, rows[0].y - 14, "no container has joined yet", "soft")
     _draw_head(picture, bus, rows[0].y)
@@ -162,7 +165,9 @@ def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
     _text(group, x, top + 64, shortened(bus.state, 12, room), f"{bus.verdict}-fill")
 
 
-def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, above: bool) -> None:
+def _draw_member(
+    picture: ET.Element, member: MemberView, name: str, x: int, line: int, *, above: bool
+) -> None:
     group = ET.SubElement(picture, "g")
     told = [member.container, member.host_end, member.state, *(t.text for t in member.troubles)]
     ET.SubElement(group, "title").text = "\n".join(filter(None, told))
@@ -185,7 +190,7 @@ def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, abo
         group, "rect", f"{member.verdict}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2
     )
     left, room = x + _INDENT, _BOX_W - _INDENT - _RIM
-    _text(group, left, top + 20, shortened(member.container, 13, room), "name ink")
+    _text(group, left, top + 20, name, "name ink")
     if member.verdict is Verdict.OK:
         _text(group, left, top + 36, member.host_end or member.state, "mono soft")
     else:
