@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.cli import lettering
+from evercan.cli.engine import Network
 from evercan.cli.graph import draw
 from evercan.cli.overview import Overview
 from evercan.cli.topology import buses
@@ -92,3 +95,44 @@ def test_a_container_on_two_networks_of_one_bus_has_the_same_name_twice() -> Non
 def test_what_is_shortened_fits_or_is_the_mark_alone(text: str, room: float) -> None:
     short = lettering.shortened(text, 13, room)
     assert lettering.width(short, 13) <= max(room, lettering.width("…", 13)) + 1e-6
+
+
+SPEEDS = {
+    "500 kbit/s": (500_000, None),
+    "83.333 kbit/s": (83_333, None),
+    "500 / 2000 kbit/s": (500_000, 2_000_000),
+    "1000 / 8000 kbit/s": (1_000_000, 8_000_000),
+    "123.456 / 1234.57 kbit/s": (123_456, 1_234_567),
+}
+
+
+def controlled(speed: str, *containers: str, bus: str = "can0") -> tuple[Network, dict[str, Any]]:
+    bitrate, dbitrate = SPEEDS[speed]
+    controller = {"state": "error-passive", "bitrate": bitrate, "dbitrate": dbitrate}
+    return named("body", *containers, bus=bus, kind="physical", controller=controller)
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+@pytest.mark.parametrize("members", range(4))
+def test_a_controllers_head_says_all_in_lines_of_its_own(speed: str, members: int) -> None:
+    containers = [f"node-{number}" for number in range(members)]
+    found = picture(overview_of(controlled(speed, *containers, bus="can_chassis_fd1")))
+    (box,) = (each for each in found.iter(f"{SVG}rect") if "head" in each.attrib["class"])
+    top, height = (float(box.attrib[key]) for key in ("y", "height"))
+    lines = [each for each in written(found) if each.left < 100 and top < each.y < top + height]
+    assert [each.text for each in lines] == [
+        "can_chassis_fd1",
+        "CAN controller",
+        speed,
+        "error-passive",
+    ]
+    assert all(below.y - above.y >= 14 for above, below in pairwise(lines))
+    assert lines[0].y >= top + 15
+    assert lines[-1].y <= top + height - 10
+    assert all(each.right <= each.bounds[1] - 4 for each in lines)
+
+
+@pytest.mark.parametrize("format_", ["mermaid", "dot"])
+def test_a_controllers_speed_is_in_the_text_formats_too(format_: str) -> None:
+    shown = buses(overview_of(controlled("500 / 2000 kbit/s")).networks)
+    assert "CAN controller, 500 / 2000 kbit/s" in draw(shown, format_)

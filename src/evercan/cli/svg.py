@@ -18,7 +18,7 @@ from evercan.cli.topology import Bus
 
 _COLUMNS = 6
 _BOX_W, _BOX_H, _GAP = 170, 60, 14
-_HEAD_W, _HEAD_H = 186, 78
+_HEAD_W, _HEAD_H, _SPEED_H = 186, 78, 18
 _STUB = 22
 _MARGIN = 28
 _TITLE = 34
@@ -65,7 +65,7 @@ def svg(shown: Sequence[Bus]) -> str:
     for bus in shown:
         rows = _rows(bus, y + _TITLE)
         layouts.append((bus, y, rows))
-        y = rows[-1].y + _half(rows[-1]) + _MARGIN + 8
+        y = rows[-1].y + _below(bus, rows[-1]) + _MARGIN + 8
     columns = max((row.columns for *_, rows in layouts for row in rows), default=0)
     width = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
     height = max(y, 120)
@@ -88,9 +88,14 @@ def svg(shown: Sequence[Bus]) -> str:
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
-def _half(row: _Row) -> int:
+def _below(bus: Bus, row: _Row) -> int:
     """Height of a row below its line."""
-    return _STUB + _BOX_H if len(row.members) > 1 else _HEAD_H // 2
+    return _STUB + _BOX_H if len(row.members) > 1 else _head_height(bus) // 2
+
+
+def _head_height(bus: Bus) -> int:
+    """A controller's speed has a line of its own: beside what it is there is no room."""
+    return _HEAD_H + _SPEED_H if bus.speed else _HEAD_H
 
 
 def _rows(bus: Bus, top: int) -> list[_Row]:
@@ -98,7 +103,7 @@ def _rows(bus: Bus, top: int) -> list[_Row]:
     members = [member for _, member in bus.members]
     number = max(1, -(-len(members) // (2 * _COLUMNS)))
     each = -(-len(members) // number)
-    above = _STUB + _BOX_H if members else _HEAD_H // 2
+    above = _STUB + _BOX_H if members else _head_height(bus) // 2
     return [
         _Row(
             top + above + row * _PITCH,
@@ -156,13 +161,17 @@ def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
 def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
     group = ET.SubElement(picture, "g")
     ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {bus.state}"
-    top = y - _HEAD_H // 2
-    box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": _HEAD_H, "rx": 12}
+    height = _head_height(bus)
+    top = y - height // 2
+    box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": height, "rx": 12}
     _shape(group, "rect", f"head {bus.verdict}", **box, stroke_width=2)
     x, room = _MARGIN + _INDENT, _HEAD_W - _INDENT - _RIM
     _text(group, x, top + 27, bus.interface, "name ink mono").set("style", "font-size: 15px")
-    _text(group, x, top + 47, shortened(bus.caption, 12, room), "soft")
-    _text(group, x, top + 64, shortened(bus.state, 12, room), f"{bus.verdict}-fill")
+    _text(group, x, top + 47, shortened(bus.kind, 12, room), "soft")
+    if bus.speed:
+        _text(group, x, top + 64, bus.speed, "soft")
+    state = shortened(bus.state, 12, room)
+    _text(group, x, top + height - 14, state, f"{bus.verdict}-fill")
 
 
 def _draw_member(

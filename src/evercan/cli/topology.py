@@ -16,7 +16,8 @@ class Bus:
 
     Attributes:
         interface: its name; what stands for it if the plugin does not know the network.
-        caption: what it is, in a few words.
+        kind: what it is, in a few words.
+        speed: a controller's bitrates; empty if it has none.
         state: one word of it.
         verdict: what that word means.
         networks: the names of its networks.
@@ -24,11 +25,17 @@ class Bus:
     """
 
     interface: str
-    caption: str
+    kind: str
+    speed: str
     state: str
     verdict: Verdict
     networks: tuple[str, ...]
     members: tuple[tuple[str, MemberView], ...]
+
+    @property
+    def caption(self) -> str:
+        """What it is and how fast, in one line."""
+        return ", ".join(filter(None, (self.kind, self.speed)))
 
 
 def buses(views: Sequence[NetworkView]) -> list[Bus]:
@@ -39,7 +46,8 @@ def buses(views: Sequence[NetworkView]) -> list[Bus]:
     return [
         Bus(
             group[0].bus or "?",
-            _caption(group[0]),
+            _kind(group[0]),
+            words.speed(group[0].controller) if group[0].bus else "",
             group[0].state,
             worst([each.bus_verdict for each in group]),
             tuple(each.name for each in group),
@@ -49,12 +57,10 @@ def buses(views: Sequence[NetworkView]) -> list[Bus]:
     ]
 
 
-def _caption(network: NetworkView) -> str:
+def _kind(network: NetworkView) -> str:
     if not network.bus:
         return "no bus"
-    kind = "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
-    speed = words.speed(network.controller)
-    return f"{kind}, {speed}" if speed else kind
+    return "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
 
 
 _COLOURS = {Verdict.OK: "#2f9e44", Verdict.WARN: "#e8890c", Verdict.FAIL: "#e03131"}
