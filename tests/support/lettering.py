@@ -70,9 +70,8 @@ def written(picture: ET.Element) -> Iterator[Written]:
             right = left + _wide(element, element.text or "", element.attrib["class"])
             for part in element.findall(f"{SVG}tspan"):
                 right += float(part.attrib["dx"]) + _wide(part, part.text or "", "")
-            yield Written(
-                "".join(element.itertext()), left, right, float(element.attrib["y"]), bounds
-            )
+            text = " ".join(filter(None, map(str.strip, element.itertext())))
+            yield Written(text, left, right, float(element.attrib["y"]), bounds)
 
 
 def _is_box(element: ET.Element) -> bool:

@@ -37,6 +37,16 @@ CASES: dict[str, Callable[[], Overview]] = {
     "other scripts": lambda: overview_of(
         named("制御系", "制御ユニット前輪左側制御", "Steuergerät-für-Größenwahn")
     ),
+    "two long titles": lambda: overview_of(
+        named("vehicle-simulator_powertrain", "gateway"),
+        named("vehicle-simulator_diagnostics", "tester", "logger", "dashboard"),
+    ),
+    "eight networks on one bus": lambda: overview_of(
+        *(named(f"vehicle-simulator_network-{each}", f"node-{each}") for each in range(8))
+    ),
+    "one endless title": lambda: overview_of(named("x" * 200, "node"), named("y", bus="vcan1")),
+    "a title in another script": lambda: overview_of(named("制御系ネットワーク" * 9, "node")),
+    "a title that leaves no room for the count": lambda: overview_of(named("POWERTRAIN" * 4)),
 }
 
 
@@ -136,3 +146,27 @@ def test_a_controllers_head_says_all_in_lines_of_its_own(speed: str, members: in
 def test_a_controllers_speed_is_in_the_text_formats_too(format_: str) -> None:
     shown = buses(overview_of(controlled("500 / 2000 kbit/s")).networks)
     assert "CAN controller, 500 / 2000 kbit/s" in draw(shown, format_)
+
+
+def titles(now: Overview) -> list[Written]:
+    return [each for each in texts(now) if each.left < 30]
+
+
+def test_a_title_that_does_not_fit_goes_on_in_the_next_line() -> None:
+    now = CASES["eight networks on one bus"]()
+    found = titles(now)
+    title = " ".join(each.text for each in found)
+    assert title == " + ".join(each.name for each in now.networks) + " 8 members"
+    assert all(below.y - above.y >= 20 for above, below in pairwise(found))
+    boxes = [each for each in picture(now).iter(f"{SVG}rect") if "card" in each.attrib["class"]]
+    assert found[-1].y + 10 < min(float(each.attrib["y"]) for each in boxes)
+
+
+def test_networks_whose_titles_fit_have_one_line() -> None:
+    assert [each.text for each in titles(seen(3))] == ["powertrain 3 members"]
+
+
+def test_the_whole_of_a_title_that_is_cut_is_its_tooltip() -> None:
+    now = CASES["one endless title"]()
+    assert "x" * 200 in {each.text for each in picture(now).iter(f"{SVG}title")}
+    assert "x" * 200 not in {each.text for each in texts(now)}

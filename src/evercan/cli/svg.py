@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from evercan.cli import words
-from evercan.cli.lettering import shortened, told_apart
+from evercan.cli.lettering import shortened, told_apart, width
 from evercan.cli.overview import MemberView, Verdict
 from evercan.cli.topology import Bus
 
@@ -21,7 +21,7 @@ _BOX_W, _BOX_H, _GAP = 170, 60, 14
 _HEAD_W, _HEAD_H, _SPEED_H = 186, 78, 18
 _STUB = 22
 _MARGIN = 28
-_TITLE = 34
+_TITLE, _TITLE_LINE = 34, 22
 _PITCH = 2 * (_BOX_H + _STUB) + 22
 _LEFT = _MARGIN + _HEAD_W + 40
 _TURN = 20
@@ -58,34 +58,68 @@ class _Row:
         return (len(self.members) + 1) // 2
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A bus's place on the paper: its title's lines, from the top on, and its rows."""
+
+    bus: Bus
+    top: int
+    title: Sequence[str]
+    rows: Sequence[_Row]
+
+    @property
+    def columns(self) -> int:
+        return max(row.columns for row in self.rows)
+
+
 def svg(shown: Sequence[Bus]) -> str:
     """Draw buses below each other."""
-    layouts = []
+    columns = max((row.columns for bus in shown for row in _rows(bus, 0)), default=0)
+    across = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
+    places = []
     y = _MARGIN
     for bus in shown:
-        rows = _rows(bus, y + _TITLE)
-        layouts.append((bus, y, rows))
+        title = _title(bus, across - 2 * _MARGIN)
+        rows = _rows(bus, y + _TITLE + (len(title) - 1) * _TITLE_LINE)
+        places.append(_Place(bus, y, title, rows))
         y = rows[-1].y + _below(bus, rows[-1]) + _MARGIN + 8
-    columns = max((row.columns for *_, rows in layouts for row in rows), default=0)
-    width = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
     height = max(y, 120)
     picture = ET.Element(
         "svg",
         xmlns="http://www.w3.org/2000/svg",
-        width=str(width),
+        width=str(across),
         height=str(height),
-        viewBox=f"0 0 {width} {height}",
+        viewBox=f"0 0 {across} {height}",
         role="img",
     )
     ET.SubElement(picture, "title").text = "CAN buses and their members"
     ET.SubElement(picture, "style").text = _STYLE
-    _shape(picture, "rect", "paper", width=width, height=height)
-    for bus, top, rows in layouts:
-        _draw_bus(picture, bus, top, rows, max(row.columns for row in rows))
+    _shape(picture, "rect", "paper", width=across, height=height)
+    for place in places:
+        _draw_bus(picture, place)
     if not shown:
         _text(picture, _MARGIN, 64, "No CAN network yet", "title ink")
     ET.indent(picture)
     return ET.tostring(picture, encoding="unicode") + "\n"
+
+
+def _title(bus: Bus, room: int) -> list[str]:
+    """Break the networks' names into lines; the last leaves room for how many members there are."""
+    joined = [shortened(each, 17, room - width(" +", 17)) for each in bus.networks]
+    lines = [""]
+    for part in [*(f"{each} +" for each in joined[:-1]), joined[-1]]:
+        longer = f"{lines[-1]} {part}".lstrip()
+        if width(longer, 17) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    if width(lines[-1], 17) + 10 + width(_count(bus), 12) > room:
+        lines.append("")
+    return lines
+
+
+def _count(bus: Bus) -> str:
+    return words.number_of(len(bus.members), "member")
 
 
 def _below(bus: Bus, row: _Row) -> int:
@@ -114,11 +148,9 @@ def _rows(bus: Bus, top: int) -> list[_Row]:
     ]
 
 
-def _draw_bus(picture: ET.Element, bus: Bus, top: int, rows: Sequence[_Row], columns: int) -> None:
-    title = _text(picture, _MARGIN, top + 14, " + ".join(bus.networks), "title ink")
-    counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10"})
-    counted.set("style", "font-size: 12px; font-weight: 400")
-    counted.text = words.number_of(len(bus.members), "member")
+def _draw_bus(picture: ET.Element, place: _Place) -> None:
+    bus, rows, columns = place.bus, place.rows, place.columns
+    _draw_title(picture, place)
     right = _LEFT + max(columns, 1) * (_BOX_W + _GAP)
     path, end = _line(rows, right)
     _shape(picture, "path", "wire", d=path)
@@ -126,15 +158,25 @@ def _draw_bus(picture: ET.Element, bus: Bus, top: int, rows: Sequence[_Row], col
     whole = [each.container for _, each in bus.members]
     names = dict(zip(whole, told_apart(whole, 13, _BOX_W - _INDENT - _RIM), strict=True))
     for row in rows:
-        for place, member in enumerate(row.members):
-            column = place // 2
+        for number, member in enumerate(row.members):
+            column = number // 2
             if row.backwards:
                 column = columns - 1 - column
             x, name = _LEFT + column * (_BOX_W + _GAP), names[member.container]
-            _draw_member(picture, member, name, x, row.y, above=place % 2 == 0)
+            _draw_member(picture, member, name, x, row.y, above=number % 2 == 0)
     if not bus.members:
         _text(picture, _LEFT + 16, rows[0].y - 14, "no container has joined yet", "soft")
     _draw_head(picture, bus, rows[0].y)
+
+
+def _draw_title(picture: ET.Element, place: _Place) -> None:
+    group = ET.SubElement(picture, "g")
+    ET.SubElement(group, "title").text = " + ".join(place.bus.networks)
+    for number, line in enumerate(place.title):
+        title = _text(group, _MARGIN, place.top + 14 + number * _TITLE_LINE, line, "title ink")
+    counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10" if line else "0"})
+    counted.set("style", "font-size: 12px; font-weight: 400")
+    counted.text = _count(place.bus)
 
 
 def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
