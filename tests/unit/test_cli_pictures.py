@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from evercan.cli import lettering
 from evercan.cli.engine import Network
 from evercan.cli.graph import draw
-from evercan.cli.overview import Overview
+from evercan.cli.overview import Overview, overview
 from evercan.cli.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
-from tests.support.overviews import named, overview_of, seen
+from tests.support.overviews import endpoint_document, named, overview_of, seen, status_document
 
 
 def picture(now: Overview) -> ET.Element:
@@ -170,3 +171,55 @@ def test_the_whole_of_a_title_that_is_cut_is_its_tooltip() -> None:
     now = CASES["one endless title"]()
     assert "x" * 200 in {each.text for each in picture(now).iter(f"{SVG}title")}
     assert "x" * 200 not in {each.text for each in texts(now)}
+
+
+ASLEEP = {"present": False, "up": False}
+STATES: dict[str, dict[str, Any]] = {
+    "dormant": {"phase": "dormant", **ASLEEP},
+    "left": {"phase": "left", **ASLEEP},
+    "created": {"phase": "created"},
+    "offered": {"phase": "offered"},
+    "gone": {"present": False},
+    "down": {"up": False},
+}
+
+
+def in_state(state: str) -> Overview:
+    endpoints = [endpoint_document("a"), endpoint_document("b", **STATES[state])]
+    return overview_of(named("powertrain", "a", "b", endpoints=endpoints))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_but_joined_is_named(state: str) -> None:
+    now = in_state(state)
+    assert [each.text for each in texts(now)].count(state) == 1
+    for format_ in ("mermaid", "dot"):
+        text = draw(buses(now.networks), format_)
+        assert len(re.findall(rf'[>n]{state}[<\\"]', text)) == 1
+        assert "joined" not in text
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_who_does_not_run_is_grey_and_dashed(state: str) -> None:
+    now = in_state(state)
+    rests = state in ("dormant", "left")
+    (_, group) = (each for each in picture(now).iter(f"{SVG}g") if len(each) > 5)
+    box = next(each for each in group if each.attrib.get("class", "").startswith("card"))
+    assert ("stroke-dasharray" in box.attrib) is rests
+    styles = {style for each in group for style in each.attrib.get("class", "").split()}
+    assert ({"rest", "rest-fill"} <= styles) is rests
+    assert not rests or not {"ok", "ok-fill", "ink"} & styles
+    mermaid, dot = (draw(buses(now.networks), each) for each in ("mermaid", "dot"))
+    assert (":::rest\n" in mermaid) is rests
+    assert bool(re.search(r"classDef rest .*stroke-dasharray", mermaid)) is rests
+    assert ('style="rounded,dashed"' in dot) is rests
+
+
+def test_trouble_with_one_who_does_not_run_is_trouble() -> None:
+    asleep = endpoint_document("a", **STATES["dormant"])
+    network, document = named("powertrain", "a", endpoints=[asleep])
+    reason = {"bus": "vcan0", "endpoint": asleep["endpoint"], "kind": "refused", "text": "no"}
+    now = overview("evercan:latest", [network], status_document(document, reasons=[reason]))
+    assert "refused" in {each.text for each in texts(now)}
+    assert ":::fail" in draw(buses(now.networks), "mermaid")
+    assert ":::rest" not in draw(buses(now.networks), "mermaid")

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from evercan.cli import words
 from evercan.cli.lettering import shortened, told_apart, width
 from evercan.cli.overview import MemberView, Verdict
-from evercan.cli.topology import Bus
+from evercan.cli.topology import REST, Bus, drawn_as, state_of
 
 _COLUMNS = 6
 _BOX_W, _BOX_H, _GAP = 170, 60, 14
@@ -38,6 +38,7 @@ text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif
 .knot { fill: #475569; }
 .ok { stroke: #2f9e44; } .warn { stroke: #d9820b; } .fail { stroke: #dc2f2f; }
 .ok-fill { fill: #2f9e44; } .warn-fill { fill: #b86e00; } .fail-fill { fill: #dc2f2f; }
+.rest { stroke: #94a3b8; } .rest-fill { fill: #94a3b8; }
 @media (prefers-color-scheme: dark) {
 .paper { fill: #14181f; } .ink { fill: #e5e9f0; } .soft { fill: #94a3b8; }
 .card { fill: #1e2530; stroke: #3b4656; } .head { fill: #273142; }
@@ -225,28 +226,21 @@ def _draw_member(
     top = line - _STUB - _BOX_H if above else line + _STUB
     middle = x + _BOX_W // 2
     near = top + _BOX_H if above else top
-    whole = member.verdict is Verdict.OK and member.host_end
-    dashes = {} if whole else {"stroke_dasharray": "4 5"}
-    _shape(
-        group,
-        "path",
-        str(member.verdict),
-        d=f"M {middle} {line} V {near}",
-        stroke_width=2.5,
-        **dashes,
-    )
+    drawn, state = drawn_as(member), state_of(member)
+    whole = drawn == Verdict.OK and member.host_end
+    wire = {} if whole else {"stroke_dasharray": "4 5"}
+    rim = {"stroke_dasharray": "4 4"} if drawn == REST else {}
+    _shape(group, "path", drawn, d=f"M {middle} {line} V {near}", stroke_width=2.5, **wire)
     _shape(group, "circle", "knot", cx=middle, cy=line, r=4.5)
-    _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8)
-    _shape(
-        group, "rect", f"{member.verdict}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2
-    )
+    _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8, **rim)
+    _shape(group, "rect", f"{drawn}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2)
     left, room = x + _INDENT, _BOX_W - _INDENT - _RIM
-    _text(group, left, top + 20, name, "name ink")
-    if member.verdict is Verdict.OK:
-        _text(group, left, top + 36, member.host_end or member.state, "mono soft")
+    _text(group, left, top + 20, name, "name soft" if drawn == REST else "name ink")
+    if state or not member.host_end:
+        style = "soft" if member.verdict is Verdict.OK else f"{member.verdict}-fill"
+        _text(group, left, top + 36, shortened(member.state, 12, room), style)
     else:
-        state = shortened(member.state, 12, room)
-        _text(group, left, top + 36, state, f"{member.verdict}-fill")
+        _text(group, left, top + 36, member.host_end, "mono soft")
     if member.sent is not None and member.received is not None:
         figures = f"↑ {words.rate(member.sent)}  ↓ {words.rate(member.received)}"
         if member.sent < 10_000 and member.received < 10_000:
