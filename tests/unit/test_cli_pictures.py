@@ -223,3 +223,20 @@ def test_trouble_with_one_who_does_not_run_is_trouble() -> None:
     assert "refused" in {each.text for each in texts(now)}
     assert ":::fail" in draw(buses(now.networks), "mermaid")
     assert ":::rest" not in draw(buses(now.networks), "mermaid")
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "figures"),
+    [
+        (0, 9_999, "↑ 0  ↓ 9,999"),
+        (5, 12_000_000, "↑ 5  ↓ 12.0M"),
+        (987_654_321_098, 999_949_999_999, "↑ 987.7G  ↓ 999.9G"),
+    ],
+)
+def test_frames_are_counted_in_the_room_there_is(sent: int, received: int, figures: str) -> None:
+    frames = {"sent": sent, "received": received, "dropped": 0, "deleted": 0}
+    endpoint = endpoint_document("busy", frames=frames)
+    found = texts(overview_of(named("powertrain", "busy", endpoints=[endpoint])))
+    (line,) = (each for each in found if "↑" in each.text)
+    assert line.text == figures
+    assert line.right <= line.bounds[1] - 4

@@ -242,10 +242,12 @@ def _draw_member(
     else:
         _text(group, left, top + 36, member.host_end, "mono soft")
     if member.sent is not None and member.received is not None:
-        figures = f"↑ {words.rate(member.sent)}  ↓ {words.rate(member.received)}"
-        if member.sent < 10_000 and member.received < 10_000:
-            figures = f"↑ {words.count(member.sent)}  ↓ {words.count(member.received)}"
+        figures = f"↑ {_figure(member.sent)}  ↓ {_figure(member.received)}"
         _text(group, left, top + 51, figures, "soft").set("style", "font-size: 11px")
+
+
+def _figure(frames: int) -> str:
+    return words.count(frames) if frames < 10_000 else words.rate(frames)
 
 
 def _shape(parent: ET.Element, tag: str, style: str, **attributes: object) -> ET.Element:
