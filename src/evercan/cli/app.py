@@ -223,7 +223,7 @@ def watch(*, interval: float, **given: Any) -> int:
 @evercan.command(
     epilog=examples(
         "sudo evercan graph -o can.svg",
-        "sudo evercan graph --format mermaid >> README.md",
+        "sudo evercan graph -o topology.md",
         "sudo evercan graph --format dot | dot -Tpdf -o can.pdf",
     )
 )

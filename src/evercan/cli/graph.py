@@ -24,7 +24,12 @@ def graph(wish: Wish, networks: Sequence[str], format_: str | None, output: str)
         CliError: one is not there, or the file cannot be written.
     """
     chosen = pick([net for each in look(wish) for net in each.networks], networks)
-    picture = draw(buses(chosen), format_ or _BY_ENDING.get(Path(output).suffix.lower(), "svg"))
+    ending = Path(output).suffix.lower()
+    format_ = format_ or _BY_ENDING.get(ending, "svg")
+    picture = draw(buses(chosen), format_)
+    if (ending, format_) == (".md", "mermaid"):
+        # Markdown draws Mermaid only in a fence; what reads a pipe wants it bare.
+        picture = f"```mermaid\n{picture}```\n"
     if output == "-":
         sys.stdout.write(picture)
         return 0
