@@ -155,6 +155,13 @@ def test_a_graph_of_a_network_that_is_not_there(host: Host) -> None:
     assert "it has powertrain" in sentence(host, "graph", "nonsense")
 
 
+def test_a_graph_of_a_network_when_there_is_none(host: Host) -> None:
+    host.engine([], [EVERCAN])
+    host.plugin({**STATUS, "networks": []})
+    told = sentence(host, "graph", "powertrain")
+    assert "docker network create -d evercan:latest --ipam-driver null powertrain" in told
+
+
 def test_a_sender_that_is_not_there(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
