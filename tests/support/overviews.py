@@ -107,3 +107,23 @@ def seen(members: int, name: str = "powertrain", **more: Any) -> Overview:
         [listed(name, members)],
         status_document(network_document(name, members), **more),
     )
+
+
+def named(
+    name: str, *containers: str, bus: str = "vcan0", **more: Any
+) -> tuple[Network, dict[str, Any]]:
+    """A network as the engine lists it, and in ``GET /status``: of containers with these names."""
+    members = tuple(Member(each, engine_id(each), {}, f"id-of-{each}") for each in containers)
+    endpoints = [endpoint_document(each, number) for number, each in enumerate(containers)]
+    return (
+        Network(engine_id(name), name, {}, members),
+        network_document(name, 0, bus=bus, **{"endpoints": endpoints, **more}),
+    )
+
+
+def overview_of(*networks: tuple[Network, dict[str, Any]]) -> Overview:
+    """An overview of networks that are ``named``."""
+    documents = [document for _, document in networks]
+    return overview(
+        "evercan:latest", [network for network, _ in networks], status_document(*documents)
+    )

@@ -156,6 +156,13 @@ def test_a_graph_of_a_network_that_is_not_there(host: Host) -> None:
     assert "it has powertrain" in sentence(host, "graph", "nonsense")
 
 
+def test_a_graph_of_a_network_when_there_is_none(host: Host) -> None:
+    host.engine([], [EVERCAN])
+    host.plugin({**STATUS, "networks": []})
+    told = sentence(host, "graph", "powertrain")
+    assert "docker network create -d evercan:latest --ipam-driver null powertrain" in told
+
+
 def test_a_sender_that_is_not_there(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
@@ -310,7 +317,13 @@ def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("name", "begins"),
-    [("x.svg", "<svg"), ("x.dot", "graph"), ("x.mmd", "flowchart"), ("x", "<svg")],
+    [
+        ("x.svg", "<svg"),
+        ("x.dot", "graph"),
+        ("x.mmd", "flowchart"),
+        ("x.md", "```mermaid\nflowchart LR\n"),
+        ("x", "<svg"),
+    ],
 )
 def test_the_files_ending_says_what_to_draw(
     host: Host, tmp_path: Path, name: str, begins: str
@@ -319,6 +332,25 @@ def test_the_files_ending_says_what_to_draw(
     host.plugin(STATUS)
     assert host.run("graph", "-o", str(tmp_path / name)).status == 0
     assert (tmp_path / name).read_text().startswith(begins)
+
+
+@pytest.mark.parametrize("asked", [(), ("--format", "mermaid")])
+def test_markdown_has_mermaid_in_a_fence_and_a_pipe_has_it_bare(
+    host: Host, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    bare = host.run("graph", "--format", "mermaid").out
+    assert bare.startswith("flowchart LR\n")
+    assert host.run("graph", *asked, "-o", str(tmp_path / "x.MD")).status == 0
+    assert (tmp_path / "x.MD").read_text() == f"```mermaid\n{bare}```\n"
+
+
+def test_what_is_not_mermaid_has_no_fence(host: Host, tmp_path: Path) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert host.run("graph", "--format", "dot", "-o", str(tmp_path / "x.md")).status == 0
+    assert (tmp_path / "x.md").read_text().startswith("graph")
 
 
 def test_a_file_that_cannot_be_written(host: Host, tmp_path: Path) -> None:

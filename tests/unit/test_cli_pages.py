@@ -297,8 +297,17 @@ def test_a_network_can_be_picked_by_name_only_if_it_is_there() -> None:
     views = troubled().networks
     assert [each.name for each in pick(views, ["body"])] == ["body"]
     assert len(pick(views, [])) == len(views)
-    with pytest.raises(CliError, match="no network x; it has"):
+    with pytest.raises(CliError, match=r"no network x; it has .*powertrain$"):
         pick(views, ["x"])
+
+
+def test_whoever_names_a_network_when_there_is_none_learns_how_to_make_it() -> None:
+    with pytest.raises(CliError) as refused:
+        pick([], ["x", "y"], "evercan:0.2")
+    assert str(refused.value) == (
+        "evercan has no network x; it has none yet: "
+        "docker network create -d evercan:0.2 --ipam-driver null x"
+    )
 
 
 # --- rates -----------------------------------------------------------------------

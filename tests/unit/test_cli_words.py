@@ -18,6 +18,8 @@ from evercan.cli.rates import bars
         (9.96, "10"),
         (999.7, "1.0k"),
         (12e6, "12.0M"),
+        (999_949_999, "999.9M"),
+        (999_950_000, "1.0G"),
     ],
 )
 def test_rates(value: float | None, text: str) -> None:

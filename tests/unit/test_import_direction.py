@@ -199,6 +199,7 @@ PURE_CLI = (
     "doctor.networks",
     "doctor.plugin",
     "doctor.report",
+    "lettering",
     "rates",
     "screen",
     "status",

@@ -169,7 +169,7 @@ def watch(*, interval: float, **given: Any) -> int:
     short_help="Draw each bus with its members.",
     epilog=examples(
         "sudo evercan graph -o can.svg",
-        "sudo evercan graph --format mermaid >> README.md",
+        "sudo evercan graph -o topology.md",
         "sudo evercan graph --format dot | dot -Tpdf -o can.pdf",
     ),
 )

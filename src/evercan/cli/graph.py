@@ -23,8 +23,14 @@ def graph(wish: Wish, networks: Sequence[str], format_: str | None, output: str)
     Raises:
         CliError: one is not there, or the file cannot be written.
     """
-    chosen = pick([net for each in look(wish) for net in each.networks], networks)
-    picture = draw(buses(chosen), format_ or _BY_ENDING.get(Path(output).suffix.lower(), "svg"))
+    seen = look(wish)
+    chosen = pick([net for each in seen for net in each.networks], networks, seen[0].plugin)
+    ending = Path(output).suffix.lower()
+    format_ = format_ or _BY_ENDING.get(ending, "svg")
+    picture = draw(buses(chosen), format_)
+    if (ending, format_) == (".md", "mermaid"):
+        # Markdown draws Mermaid only in a fence; what reads a pipe wants it bare.
+        picture = f"```mermaid\n{picture}```\n"
     if output == "-":
         sys.stdout.write(picture)
         return 0
@@ -40,14 +46,22 @@ def draw(shown: Sequence[Bus], format_: str) -> str:
     return _WRITERS[format_](shown)
 
 
-def pick(views: Sequence[NetworkView], wanted: Sequence[str]) -> list[NetworkView]:
+def pick(
+    views: Sequence[NetworkView], wanted: Sequence[str], plugin: str = "evercan:latest"
+) -> list[NetworkView]:
     """Choose networks by name; all if none is named.
+
+    Args:
+        views: all that there are.
+        wanted: names.
+        plugin: whose network one could be that is yet to be made.
 
     Raises:
         CliError: one of the names is unknown.
     """
     names = {each.name for each in views}
     if missing := [each for each in wanted if each not in names]:
-        known = ", ".join(sorted(names)) or "none"
+        make = f"none yet: docker network create -d {plugin} --ipam-driver null {missing[0]}"
+        known = ", ".join(sorted(names)) or make
         raise CliError(f"evercan has no network {missing[0]}; it has {known}")
     return [each for each in views if not wanted or each.name in wanted]

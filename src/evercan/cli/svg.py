@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from evercan.cli import words
+from evercan.cli.lettering import shortened, told_apart, width
 from evercan.cli.overview import MemberView, Verdict
-from evercan.cli.topology import Bus
+from evercan.cli.topology import REST, Bus, drawn_as, state_of
 
 _COLUMNS = 6
 _BOX_W, _BOX_H, _GAP = 170, 60, 14
-_HEAD_W, _HEAD_H = 186, 78
+_HEAD_W, _HEAD_H, _SPEED_H = 186, 78, 18
 _STUB = 22
 _MARGIN = 28
-_TITLE = 34
+_TITLE, _TITLE_LINE = 34, 22
 _PITCH = 2 * (_BOX_H + _STUB) + 22
 _LEFT = _MARGIN + _HEAD_W + 40
 _TURN = 20
-_FIT = 18
-"""Characters of a name that fit into a box; the whole name is the box's tooltip."""
+_INDENT, _RIM = 14, 8
+"""What a box keeps free beside its text, left and right."""
 
 _STYLE = """
 text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif; }
@@ -37,6 +38,7 @@ text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif
 .knot { fill: #475569; }
 .ok { stroke: #2f9e44; } .warn { stroke: #d9820b; } .fail { stroke: #dc2f2f; }
 .ok-fill { fill: #2f9e44; } .warn-fill { fill: #b86e00; } .fail-fill { fill: #dc2f2f; }
+.rest { stroke: #94a3b8; } .rest-fill { fill: #94a3b8; }
 @media (prefers-color-scheme: dark) {
 .paper { fill: #14181f; } .ink { fill: #e5e9f0; } .soft { fill: #94a3b8; }
 .card { fill: #1e2530; stroke: #3b4656; } .head { fill: #273142; }
@@ -57,39 +59,78 @@ class _Row:
         return (len(self.members) + 1) // 2
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A bus's place on the paper: its title's lines, from the top on, and its rows."""
+
+    bus: Bus
+    top: int
+    title: Sequence[str]
+    rows: Sequence[_Row]
+
+    @property
+    def columns(self) -> int:
+        return max(row.columns for row in self.rows)
+
+
 def svg(shown: Sequence[Bus]) -> str:
     """Draw buses below each other."""
-    layouts = []
+    columns = max((row.columns for bus in shown for row in _rows(bus, 0)), default=0)
+    across = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
+    places = []
     y = _MARGIN
     for bus in shown:
-        rows = _rows(bus, y + _TITLE)
-        layouts.append((bus, y, rows))
-        y = rows[-1].y + _half(rows[-1]) + _MARGIN + 8
-    columns = max((row.columns for *_, rows in layouts for row in rows), default=0)
-    width = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
+        title = _title(bus, across - 2 * _MARGIN)
+        rows = _rows(bus, y + _TITLE + (len(title) - 1) * _TITLE_LINE)
+        places.append(_Place(bus, y, title, rows))
+        y = rows[-1].y + _below(bus, rows[-1]) + _MARGIN + 8
     height = max(y, 120)
     picture = ET.Element(
         "svg",
         xmlns="http://www.w3.org/2000/svg",
-        width=str(width),
+        width=str(across),
         height=str(height),
-        viewBox=f"0 0 {width} {height}",
+        viewBox=f"0 0 {across} {height}",
         role="img",
     )
     ET.SubElement(picture, "title").text = "CAN buses and their members"
     ET.SubElement(picture, "style").text = _STYLE
-    _shape(picture, "rect", "paper", width=width, height=height)
-    for bus, top, rows in layouts:
-        _draw_bus(picture, bus, top, rows, max(row.columns for row in rows))
+    _shape(picture, "rect", "paper", width=across, height=height)
+    for place in places:
+        _draw_bus(picture, place)
     if not shown:
         _text(picture, _MARGIN, 64, "No CAN network yet", "title ink")
     ET.indent(picture)
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
-def _half(row: _Row) -> int:
+def _title(bus: Bus, room: int) -> list[str]:
+    """Break the networks' names into lines; the last leaves room for how many members there are."""
+    joined = [shortened(each, 17, room - width(" +", 17)) for each in bus.networks]
+    lines = [""]
+    for part in [*(f"{each} +" for each in joined[:-1]), joined[-1]]:
+        longer = f"{lines[-1]} {part}".lstrip()
+        if width(longer, 17) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    if width(lines[-1], 17) + 10 + width(_count(bus), 12) > room:
+        lines.append("")
+    return lines
+
+
+def _count(bus: Bus) -> str:
+    return words.number_of(len(bus.members), "member")
+
+
+def _below(bus: Bus, row: _Row) -> int:
     """Height of a row below its line."""
-    return _STUB + _BOX_H if len(row.members) > 1 else _HEAD_H // 2
+    return _STUB + _BOX_H if len(row.members) > 1 else _head_height(bus) // 2
+
+
+def _head_height(bus: Bus) -> int:
+    """A controller's speed has a line of its own: beside what it is there is no room."""
+    return _HEAD_H + _SPEED_H if bus.speed else _HEAD_H
 
 
 def _rows(bus: Bus, top: int) -> list[_Row]:
@@ -97,7 +138,7 @@ def _rows(bus: Bus, top: int) -> list[_Row]:
     members = [member for _, member in bus.members]
     number = max(1, -(-len(members) // (2 * _COLUMNS)))
     each = -(-len(members) // number)
-    above = _STUB + _BOX_H if members else _HEAD_H // 2
+    above = _STUB + _BOX_H if members else _head_height(bus) // 2
     return [
         _Row(
             top + above + row * _PITCH,
@@ -108,24 +149,35 @@ def _rows(bus: Bus, top: int) -> list[_Row]:
     ]
 
 
-def _draw_bus(picture: ET.Element, bus: Bus, top: int, rows: Sequence[_Row], columns: int) -> None:
-    title = _text(picture, _MARGIN, top + 14, " + ".join(bus.networks), "title ink")
-    counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10"})
-    counted.set("style", "font-size: 12px; font-weight: 400")
-    counted.text = words.number_of(len(bus.members), "member")
+def _draw_bus(picture: ET.Element, place: _Place) -> None:
+    bus, rows, columns = place.bus, place.rows, place.columns
+    _draw_title(picture, place)
     right = _LEFT + max(columns, 1) * (_BOX_W + _GAP)
     path, end = _line(rows, right)
     _shape(picture, "path", "wire", d=path)
     _shape(picture, "circle", "knot", cx=end[0], cy=end[1], r=6)
+    whole = [each.container for _, each in bus.members]
+    names = dict(zip(whole, told_apart(whole, 13, _BOX_W - _INDENT - _RIM), strict=True))
     for row in rows:
-        for place, member in enumerate(row.members):
-            column = place // 2
+        for number, member in enumerate(row.members):
+            column = number // 2
             if row.backwards:
                 column = columns - 1 - column
-            _draw_member(picture, member, _LEFT + column * (_BOX_W + _GAP), row.y, place % 2 == 0)
+            x, name = _LEFT + column * (_BOX_W + _GAP), names[member.container]
+            _draw_member(picture, member, name, x, row.y, above=number % 2 == 0)
     if not bus.members:
         _text(picture, _LEFT + 16, rows[0].y - 14, "no container has joined yet", "soft")
     _draw_head(picture, bus, rows[0].y)
+
+
+def _draw_title(picture: ET.Element, place: _Place) -> None:
+    group = ET.SubElement(picture, "g")
+    ET.SubElement(group, "title").text = " + ".join(place.bus.networks)
+    for number, line in enumerate(place.title):
+        title = _text(group, _MARGIN, place.top + 14 + number * _TITLE_LINE, line, "title ink")
+    counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10" if line else "0"})
+    counted.set("style", "font-size: 12px; font-weight: 400")
+    counted.text = _count(place.bus)
 
 
 def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
@@ -152,52 +204,50 @@ def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
 def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
     group = ET.SubElement(picture, "g")
     ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {bus.state}"
-    top = y - _HEAD_H // 2
-    box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": _HEAD_H, "rx": 12}
+    height = _head_height(bus)
+    top = y - height // 2
+    box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": height, "rx": 12}
     _shape(group, "rect", f"head {bus.verdict}", **box, stroke_width=2)
-    _text(group, _MARGIN + 14, top + 27, bus.interface, "name ink mono").set(
-        "style", "font-size: 15px"
-    )
-    _text(group, _MARGIN + 14, top + 47, _cut(bus.caption, 26), "soft")
-    _text(group, _MARGIN + 14, top + 64, _cut(bus.state, 26), f"{bus.verdict}-fill")
+    x, room = _MARGIN + _INDENT, _HEAD_W - _INDENT - _RIM
+    _text(group, x, top + 27, bus.interface, "name ink mono").set("style", "font-size: 15px")
+    _text(group, x, top + 47, shortened(bus.kind, 12, room), "soft")
+    if bus.speed:
+        _text(group, x, top + 64, bus.speed, "soft")
+    state = shortened(bus.state, 12, room)
+    _text(group, x, top + height - 14, state, f"{bus.verdict}-fill")
 
 
-def _draw_member(picture: ET.Element, member: MemberView, x: int, line: int, above: bool) -> None:
+def _draw_member(
+    picture: ET.Element, member: MemberView, name: str, x: int, line: int, *, above: bool
+) -> None:
     group = ET.SubElement(picture, "g")
     told = [member.container, member.host_end, member.state, *(t.text for t in member.troubles)]
     ET.SubElement(group, "title").text = "\n".join(filter(None, told))
     top = line - _STUB - _BOX_H if above else line + _STUB
     middle = x + _BOX_W // 2
     near = top + _BOX_H if above else top
-    whole = member.verdict is Verdict.OK and member.host_end
-    dashes = {} if whole else {"stroke_dasharray": "4 5"}
-    _shape(
-        group,
-        "path",
-        str(member.verdict),
-        d=f"M {middle} {line} V {near}",
-        stroke_width=2.5,
-        **dashes,
-    )
+    drawn, state = drawn_as(member), state_of(member)
+    whole = drawn == Verdict.OK and member.host_end
+    wire = {} if whole else {"stroke_dasharray": "4 5"}
+    rim = {"stroke_dasharray": "4 4"} if drawn == REST else {}
+    _shape(group, "path", drawn, d=f"M {middle} {line} V {near}", stroke_width=2.5, **wire)
     _shape(group, "circle", "knot", cx=middle, cy=line, r=4.5)
-    _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8)
-    _shape(
-        group, "rect", f"{member.verdict}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2
-    )
-    _text(group, x + 14, top + 20, _cut(member.container), "name ink")
-    if member.verdict is Verdict.OK:
-        _text(group, x + 14, top + 36, member.host_end or member.state, "mono soft")
+    _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8, **rim)
+    _shape(group, "rect", f"{drawn}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2)
+    left, room = x + _INDENT, _BOX_W - _INDENT - _RIM
+    _text(group, left, top + 20, name, "name soft" if drawn == REST else "name ink")
+    if state or not member.host_end:
+        style = "soft" if member.verdict is Verdict.OK else f"{member.verdict}-fill"
+        _text(group, left, top + 36, shortened(member.state, 12, room), style)
     else:
-        _text(group, x + 14, top + 36, member.state, f"{member.verdict}-fill")
+        _text(group, left, top + 36, member.host_end, "mono soft")
     if member.sent is not None and member.received is not None:
-        figures = f"↑ {words.rate(member.sent)}  ↓ {words.rate(member.received)}"
-        if member.sent < 10_000 and member.received < 10_000:
-            figures = f"↑ {words.count(member.sent)}  ↓ {words.count(member.received)}"
-        _text(group, x + 14, top + 51, figures, "soft").set("style", "font-size: 11px")
+        figures = f"↑ {_figure(member.sent)}  ↓ {_figure(member.received)}"
+        _text(group, left, top + 51, figures, "soft").set("style", "font-size: 11px")
 
 
-def _cut(text: str, most: int = _FIT) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _figure(frames: int) -> str:
+    return words.count(frames) if frames < 10_000 else words.rate(frames)
 
 
 def _shape(parent: ET.Element, tag: str, style: str, **attributes: object) -> ET.Element:

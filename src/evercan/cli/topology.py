@@ -16,7 +16,8 @@ class Bus:
 
     Attributes:
         interface: its name; what stands for it if the plugin does not know the network.
-        caption: what it is, in a few words.
+        kind: what it is, in a few words.
+        speed: a controller's bitrates; empty if it has none.
         state: one word of it.
         verdict: what that word means.
         networks: the names of its networks.
@@ -24,11 +25,17 @@ class Bus:
     """
 
     interface: str
-    caption: str
+    kind: str
+    speed: str
     state: str
     verdict: Verdict
     networks: tuple[str, ...]
     members: tuple[tuple[str, MemberView], ...]
+
+    @property
+    def caption(self) -> str:
+        """What it is and how fast, in one line."""
+        return ", ".join(filter(None, (self.kind, self.speed)))
 
 
 def buses(views: Sequence[NetworkView]) -> list[Bus]:
@@ -39,7 +46,8 @@ def buses(views: Sequence[NetworkView]) -> list[Bus]:
     return [
         Bus(
             group[0].bus or "?",
-            _caption(group[0]),
+            _kind(group[0]),
+            words.speed(group[0].controller) if group[0].bus else "",
             group[0].state,
             worst([each.bus_verdict for each in group]),
             tuple(each.name for each in group),
@@ -49,15 +57,29 @@ def buses(views: Sequence[NetworkView]) -> list[Bus]:
     ]
 
 
-def _caption(network: NetworkView) -> str:
+def _kind(network: NetworkView) -> str:
     if not network.bus:
         return "no bus"
-    kind = "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
-    speed = words.speed(network.controller)
-    return f"{kind}, {speed}" if speed else kind
+    return "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
 
 
-_COLOURS = {Verdict.OK: "#2f9e44", Verdict.WARN: "#e8890c", Verdict.FAIL: "#e03131"}
+REST = "rest"
+_COLOURS: dict[str, str] = {
+    Verdict.OK: "#2f9e44",
+    Verdict.WARN: "#e8890c",
+    Verdict.FAIL: "#e03131",
+    REST: "#868e96",
+}
+
+
+def drawn_as(member: MemberView) -> str:
+    """How a member is drawn: by its verdict, but for one whose container does not run."""
+    return REST if member.state in ("dormant", "left") else member.verdict
+
+
+def state_of(member: MemberView) -> str:
+    """A member's state; empty if it is what a member's should be."""
+    return "" if member.state == "joined" else member.state
 
 
 def frames_of(member: MemberView) -> str:
@@ -74,7 +96,7 @@ def mermaid(shown: Sequence[Bus]) -> str:
 
 def _mermaid(shown: Sequence[Bus]) -> Iterator[str]:
     yield "flowchart LR"
-    used = set()
+    used: set[str] = set()
     for number, bus in enumerate(shown):
         title = _mermaid_text(" + ".join(bus.networks))
         yield f'  subgraph net{number}["{title}"]'
@@ -82,15 +104,15 @@ def _mermaid(shown: Sequence[Bus]) -> Iterator[str]:
         yield f'    bus{number}(["{label}"]):::{bus.verdict}'
         used.add(bus.verdict)
         for place, (_, each) in enumerate(bus.members):
-            lines = [each.container, "" if each.verdict is Verdict.OK else each.state]
-            lines.append(frames_of(each))
+            lines = [each.container, state_of(each), frames_of(each)]
             text = "<br/>".join(_mermaid_text(line) for line in lines if line)
-            yield f'    bus{number} --- m{number}_{place}["{text}"]:::{each.verdict}'
-            used.add(each.verdict)
+            yield f'    bus{number} --- m{number}_{place}["{text}"]:::{drawn_as(each)}'
+            used.add(drawn_as(each))
         yield "  end"
-    for verdict in Verdict:
-        if verdict in used:
-            yield f"  classDef {verdict} stroke:{_COLOURS[verdict]},stroke-width:2px"
+    for name, colour in _COLOURS.items():
+        if name in used:
+            dashes = ",stroke-dasharray: 5 5" if name == REST else ""
+            yield f"  classDef {name} stroke:{colour},stroke-width:2px{dashes}"
 
 
 def _mermaid_text(text: str) -> str:
@@ -116,9 +138,11 @@ def _dot(shown: Sequence[Bus]) -> Iterator[str]:
             f'style="rounded,bold", color="{_COLOURS[bus.verdict]}"];'
         )
         for place, (_, each) in enumerate(bus.members):
-            state = "" if each.verdict is Verdict.OK else each.state
-            label = _quoted(each.container, state, frames_of(each))
-            yield f'    m{number}_{place} [label={label}, color="{_COLOURS[each.verdict]}"];'
+            label = _quoted(each.container, state_of(each), frames_of(each))
+            style = f'color="{_COLOURS[drawn_as(each)]}"'
+            if drawn_as(each) == REST:
+                style += ', style="rounded,dashed"'
+            yield f"    m{number}_{place} [label={label}, {style}];"
             yield f"    bus{number} -- m{number}_{place};"
         yield "  }"
     yield "}"

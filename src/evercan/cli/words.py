@@ -30,7 +30,9 @@ def rate(a_second: float | None) -> str:
         return f"{a_second / 1e3:.1f}k"
     if a_second < 999_500:
         return f"{a_second / 1e3:.0f}k"
-    return f"{a_second / 1e6:.1f}M"
+    if a_second < 999_950_000:
+        return f"{a_second / 1e6:.1f}M"
+    return f"{a_second / 1e9:.1f}G"
 
 
 def speed(controller: Mapping[str, Any]) -> str:
