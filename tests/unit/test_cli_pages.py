@@ -18,6 +18,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from evercan.cli import screen, status
@@ -26,6 +28,7 @@ from evercan.cli.graph import draw, pick
 from evercan.cli.overview import Overview, Verdict, overview
 from evercan.cli.rates import History, rates
 from evercan.cli.topology import buses
+from evercan.cli.words import count, short_count
 from tests.support.engine import STATUS_SCHEMA, engine_id
 from tests.support.overviews import (
     NOW,
@@ -39,6 +42,7 @@ from tests.support.overviews import (
 
 PAGES = Path(__file__).parent / "cli_pages"
 WIDTH = 80
+FIGURES = [0, 7, 4_001, 12_345, 999_999, 123_456_789, 2_234_567_890, 10**12]
 
 
 def drawn(page: RenderableType, width: int = WIDTH) -> str:
@@ -53,6 +57,23 @@ def compare(name: str, text: str) -> None:
         PAGES.mkdir(exist_ok=True)
         kept.write_text(text)
     assert text == kept.read_text()
+
+
+@given(
+    st.integers(44, 130),
+    st.lists(st.tuples(*[st.sampled_from(FIGURES)] * 3), min_size=1, max_size=4),
+)
+def test_every_figure_of_status_is_whole(width: int, figures: list[tuple[int, int, int]]) -> None:
+    network = network_document("powertrain", len(figures))
+    for each, (sent, received, dropped) in zip(network["endpoints"], figures, strict=True):
+        each["frames"] = {"sent": sent, "received": received, "dropped": dropped, "deleted": 0}
+    listing = [listed("powertrain", len(figures))]
+    page = drawn(status.page([overview("p", listing, status_document(network))]), width)
+    rows = [each for each in page.splitlines() if "joined" in each]
+    assert len(rows) == len(figures)
+    whole = {form(each) for row in figures for each in row for form in (count, short_count)}
+    for row in rows:
+        assert set(row.partition("joined")[2].split()) <= whole
 
 
 def troubled() -> Overview:

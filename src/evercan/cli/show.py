@@ -8,7 +8,8 @@ import shutil
 import sys
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.text import Text
 
 from evercan.cli.overview import Verdict
@@ -30,6 +31,24 @@ class _Console(Console):
 def columns() -> int:
     """How wide the terminal is, whatever ``COLUMNS`` says."""
     return shutil.get_terminal_size().columns
+
+
+class FirstThatFits:
+    """Draws the first of some things that there is room for, else the last."""
+
+    def __init__(self, *ways: tuple[int, RenderableType]) -> None:
+        """Take the columns that each needs, and it, the best first."""
+        self._ways = ways
+
+    def _chosen(self, room: int) -> RenderableType:
+        fitting = (each for needed, each in self._ways if needed <= room)
+        return next(fitting, self._ways[-1][1])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._chosen(options.max_width)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._chosen(options.max_width))
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from evercan.cli import words
-from evercan.cli.overview import MemberView, NetworkView, Overview, Trouble, Verdict, worst
-from evercan.cli.show import SIGN, STYLE, verdict_text
+from evercan.cli.overview import NetworkView, Overview, Trouble, Verdict, worst
+from evercan.cli.show import SIGN, STYLE, FirstThatFits, verdict_text
 
 HEALTHY, UNHEALTHY = 0, 1
 """Exit statuses of ``evercan status``."""
+
+_COLUMNS: dict[str, JustifyMethod] = {
+    "on the host": "left",
+    "state": "left",
+    "sent": "right",
+    "received": "right",
+    "dropped": "right",
+}
+_NAME, _BETWEEN = 14, 3
+"""Columns of the terminal that a container's name has at least, and between two of a table's."""
 
 _KINDS = {"virtual": "virtual", "physical": "CAN controller"}
 
@@ -141,25 +151,35 @@ def _trouble(trouble: Trouble) -> RenderableType:
     return row
 
 
-def _members(network: NetworkView) -> Table:
+def _members(network: NetworkView) -> RenderableType:
+    """Write the members; where there is little room with less, but whole figures."""
+    return FirstThatFits(
+        _table(network, ("on the host", "sent", "received", "dropped"), words.count),
+        _table(network, ("sent", "received", "dropped"), words.count),
+        _table(network, ("sent", "received", "dropped"), words.short_count),
+        _table(network, ("sent", "dropped"), words.short_count),
+        _table(network, ("dropped",), words.short_count),
+    )
+
+
+def _table(
+    network: NetworkView, told: Sequence[str], figure: Callable[[int | None], str]
+) -> tuple[int, Table]:
+    """Return the columns that a table needs, with names broken as far as they may be, and it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("container", overflow="fold", min_width=14)
-    table.add_column("on the host", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    for name in ("sent", "received", "dropped"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("container", overflow="fold", min_width=_NAME)
+    names = [each for each in _COLUMNS if each in told or each == "state"]
+    for name in names:
+        table.add_column(name, justify=_COLUMNS[name], no_wrap=True)
+    needed = {name: len(name) for name in names}
     for each in network.members:
-        table.add_row(*_row(each))
-    return table
-
-
-def _row(member: MemberView) -> Iterator[Text]:
-    yield Text(member.container)
-    yield Text(member.host_end or words.NOTHING, style="dim")
-    yield verdict_text(member.verdict, member.state)
-    yield Text(words.count(member.sent))
-    yield Text(words.count(member.received))
-    dropped = Text(words.count(member.dropped))
-    if member.dropped:
-        dropped.stylize("yellow")
-    yield dropped
+        cells = {
+            "on the host": Text(each.host_end or words.NOTHING, style="dim"),
+            "state": verdict_text(each.verdict, each.state),
+            "sent": Text(figure(each.sent)),
+            "received": Text(figure(each.received)),
+            "dropped": Text(figure(each.dropped), style="yellow" if each.dropped else ""),
+        }
+        table.add_row(Text(each.container), *(cells[name] for name in names))
+        needed = {name: max(needed[name], cells[name].cell_len) for name in names}
+    return _NAME + sum(_BETWEEN + each for each in needed.values()), table

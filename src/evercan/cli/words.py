@@ -16,6 +16,11 @@ def count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
+def short_count(number: int | None) -> str:
+    """Write a number of frames in at most 6 characters up to 999 billion."""
+    return count(number) if number is None or number < 10_000 else rate(number)
+
+
 def rate(a_second: float | None) -> str:
     """Write frames a second, in at most 5 characters up to 9.9 million."""
     if a_second is None:
