@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,12 +81,17 @@ class Command:
         status, told = self.run("doctor", "--json")
         return Diagnosis(status, json.loads(told)["checks"])
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start it; its output comes through pipes."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start it; its output comes through pipes, and it ends with the block at the latest."""
+        with subprocess.Popen(
             self.line(*arguments),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
