@@ -6,17 +6,16 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from evercan import intent
 from evercan.log import TextFormatter, call_id
 from evercan.model import Declared, Observed
-from evercan.options import NetworkOptions, network_options
+from evercan.options import network_options
 from evercan.reconciler import Reconciler
 from evercan.store import Store
+from tests.support.edits import creating, joining
 from tests.support.engine import Engine, engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.plugin import Plugin
@@ -185,8 +184,8 @@ def test_a_thousand_checks_of_whole_buses_write_nothing(
     reconciler.start()
     controller = network_options({"vxcan.dev": "can", "vxcan.bitrate": "500000"})
     for network, options in ((NETWORK, network_options({})), (LOGGER, controller)):
-        assert reconciler.turn([partial(creating, network, options)]) == [None]
-        assert reconciler.turn([partial(joining, network, engine_id(network))]) == [None]
+        assert reconciler.turn([creating(network, options=options)]) == [None]
+        assert reconciler.turn([joining(engine_id(network), network)]) == [None]
     assert "Health check OK" in "".join(log.take())
     caplog.clear()
     with caplog.at_level(logging.DEBUG, "evercan"):
@@ -195,16 +194,6 @@ def test_a_thousand_checks_of_whole_buses_write_nothing(
             reconciler.look_for_losses()
             reconciler.snapshot()
     assert caplog.records == []
-
-
-def creating(
-    network: str, options: NetworkOptions, declared: Declared, observed: Observed
-) -> Declared:
-    return intent.create_network(declared, observed, network, options)
-
-
-def joining(network: str, endpoint: str, declared: Declared, observed: Observed) -> Declared:
-    return intent.join(declared, observed, network, endpoint)
 
 
 def unchanged(declared: Declared, _: Observed) -> Declared:

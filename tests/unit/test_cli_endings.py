@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -37,11 +38,14 @@ def line(host: Host, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "evercan.cli", command, "--sockets", folder, *rest]
 
 
-def ran(host: Host, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def ran(
+    host: Host, *arguments: str, out: int | IO[bytes] = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         line(host, *arguments),
         env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
-        capture_output=True,
+        stdout=out,
+        stderr=subprocess.PIPE,
         check=False,
         timeout=60,
     )
@@ -54,14 +58,7 @@ def test_a_reader_who_has_gone_ends_it_without_a_word(
     read, write = os.pipe()
     os.close(read)
     try:
-        ended = subprocess.run(
-            line(served, *arguments),
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            stdout=write,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=60,
-        )
+        ended = ran(served, *arguments, out=write)
     finally:
         os.close(write)
     assert (ended.returncode, ended.stderr) == (141, b"")
@@ -70,14 +67,7 @@ def test_a_reader_who_has_gone_ends_it_without_a_word(
 @pytest.mark.parametrize("arguments", [("status",), ("graph",), ("status", "--json")])
 def test_a_full_disk_is_a_sentence(served: Host, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(
-            line(served, *arguments),
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=60,
-        )
+        ended = ran(served, *arguments, out=full)
     told = ended.stderr.decode()
     assert (ended.returncode, told.count("\n")) == (2, 1)
     assert "No space left on device" in told

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import errno
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from evercan import intent
 from evercan.errors import KernelError
-from evercan.model import Declared, Link, Observed
+from evercan.model import Link
 from evercan.options import NetworkOptions
 from evercan.reconciler import Reconciler
 from evercan.store import Store
+from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 
 FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
-
-
-def creating(
-    network: str, options: NetworkOptions, declared: Declared, observed: Observed
-) -> Declared:
-    return intent.create_network(declared, observed, network, options)
-
-
-def joining(network: str, endpoint: str, declared: Declared, observed: Observed) -> Declared:
-    return intent.join(declared, observed, network, endpoint)
 
 
 def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_believed(
@@ -37,9 +26,9 @@ def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_be
     reconciler.start()
     for network, prefix in (("a", "acan"), ("b", "bcan")):
         options = NetworkOptions(bus=f"vcan{network}", peer_prefix=prefix)
-        reconciler.turn([partial(creating, network, options)])
+        reconciler.turn([creating(network, options=options)])
     for network, end in (("a", FIRST), ("b", SECOND), ("b", THIRD)):
-        reconciler.turn([partial(joining, network, end)])
+        reconciler.turn([joining(end, network)])
     kernel.take(f"vxcan{FIRST}p", 5, "acan0")
     reconciler.turn([])  # the first container is known to be in namespace 5
     kernel.delete(f"vxcan{FIRST}")

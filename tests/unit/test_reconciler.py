@@ -9,27 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from evercan import intent
 from evercan.errors import EvercanError, KernelError, RequestError, StateError
 from evercan.model import Declared, Observed
-from evercan.options import NetworkOptions
 from evercan.plan import Trouble
-from evercan.reconciler import Edit, Reconciler
+from evercan.reconciler import Reconciler
 from evercan.steps import Failure, MakeBus, Step
 from evercan.store import Store
 from evercan.turns import Turns
+from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_exactly_once
-
-
-def creating(name: str = "net", bus: str = "vcan0") -> Edit:
-    return lambda declared, observed: intent.create_network(
-        declared, observed, name, NetworkOptions(bus=bus)
-    )
-
-
-def joining(name: str, network: str = "net") -> Edit:
-    return lambda declared, observed: intent.join(declared, observed, network, name)
 
 
 def refusing(_: Declared, __: Observed) -> Declared:

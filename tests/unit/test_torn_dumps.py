@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from evercan import intent
 from evercan.model import Observed, Rule
-from evercan.options import NetworkOptions
-from evercan.reconciler import Edit, Reconciler
+from evercan.reconciler import Reconciler
 from evercan.steps import DropRules, Failure, Step
 from evercan.store import Store
+from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 
 MEMBERS = 20
@@ -55,16 +54,6 @@ class PagingKernel(FakeKernel):
         return list(Counter(dict(reversed(self._rules.items()))).elements())
 
 
-def creating(network: str, bus: str) -> Edit:
-    return lambda declared, observed: intent.create_network(
-        declared, observed, network, NetworkOptions(bus=bus)
-    )
-
-
-def joining(network: str, endpoint: str) -> Edit:
-    return lambda declared, observed: intent.join(declared, observed, network, endpoint)
-
-
 @pytest.fixture
 def kernel() -> PagingKernel:
     return PagingKernel()
@@ -76,8 +65,8 @@ def reconciler(kernel: PagingKernel, tmp_path: Path) -> Reconciler:
     made = Reconciler(kernel, Store(tmp_path))
     made.start()
     made.turn([creating("net", "vcan0"), creating("other", "vcan1")])
-    made.turn([joining("net", f"{number:08x}") for number in range(MEMBERS)])
-    made.turn([joining("other", "ffffffff")])
+    made.turn([joining(f"{number:08x}") for number in range(MEMBERS)])
+    made.turn([joining("ffffffff", "other")])
     for name in ("can8", "can9"):
         kernel.make(name, up=True)
     made.turn([])
