@@ -333,3 +333,76 @@ def test_a_counter_that_begins_anew_counts_from_nothing() -> None:
 def test_the_first_look_and_an_instant_have_no_rates() -> None:
     assert rates(None, at(5), 1.0).sent[engine_id("dashboard")] is None
     assert rates(at(1), at(5), 0.0).sent[engine_id("dashboard")] is None
+
+
+def shared(turn: int, names: str = "") -> Overview:
+    """Two networks on one interface: 10 frames of each member a turn, 30 from the bus itself."""
+    moved = {"sent": 10 * turn, "received": 0, "dropped": 0, "deleted": 0}
+    frames = {"from_bus": {"handled": 3 * 30 * turn}}
+    there = {f"{names}one": ["dashboard"], f"{names}two": ["gateway", "logger"]}
+    return overview(
+        "evercan:latest",
+        [],
+        status_document(
+            *(
+                network_document(
+                    network,
+                    0,
+                    frames=frames,
+                    endpoints=[endpoint_document(names + each, frames=moved) for each in members],
+                )
+                for network, members in there.items()
+            )
+        ),
+    )
+
+
+def test_networks_on_one_interface_show_the_rate_of_their_bus() -> None:
+    found = rates(shared(1), shared(2), 1.0)
+    assert found.bus == {engine_id("one"): 60.0, engine_id("two"): 60.0}
+
+
+def test_a_network_that_is_new_on_a_bus_shows_its_rate_at_once() -> None:
+    before = shared(1)
+    before = replace(before, networks=before.networks[:1])
+    # What its members sent before is not known yet.
+    assert rates(before, shared(2), 1.0).bus[engine_id("two")] == 30.0 + 10.0
+
+
+def test_a_network_without_members_shows_the_rate_of_its_bus() -> None:
+    before, now = (
+        replace(each, networks=(replace(each.networks[0], members=()), *each.networks[1:]))
+        for each in (shared(1), shared(2))
+    )
+    found = rates(before, now, 1.0).bus
+    assert found[engine_id("one")] == found[engine_id("two")] == 90.0 / 2 + 20.0
+
+
+def test_interfaces_of_one_name_under_two_plugins_are_two_buses() -> None:
+    """Each plugin counts what its own rules do."""
+    found = rates(shared(1), shared(2), 1.0) | rates(shared(1, "other-"), shared(3, "other-"), 1.0)
+    assert found.bus[engine_id("one")] == 60.0
+    assert found.bus[engine_id("other-one")] == 120.0
+
+
+def test_who_is_down_was_handed_nothing() -> None:
+    """What was meant for it is among the dropped."""
+    before, now = (
+        overview(
+            "evercan:latest",
+            [],
+            status_document(
+                network_document(
+                    "powertrain",
+                    0,
+                    frames={"from_bus": {"handled": 30 * turn}},
+                    endpoints=[
+                        endpoint_document("dashboard"),
+                        endpoint_document("gateway", up=False),
+                    ],
+                )
+            ),
+        )
+        for turn in (1, 2)
+    )
+    assert rates(before, now, 1.0).bus[engine_id("powertrain")] == 30.0
