@@ -24,7 +24,7 @@ from evercan.cli import screen, status
 from evercan.cli.errors import CliError
 from evercan.cli.graph import draw, pick
 from evercan.cli.overview import Overview, Verdict, overview
-from evercan.cli.rates import History, rates
+from evercan.cli.rates import History, Rates, rates
 from evercan.cli.topology import buses
 from tests.support.engine import STATUS_SCHEMA, engine_id
 from tests.support.overviews import (
@@ -183,6 +183,31 @@ def test_watch_in_a_narrow_window_keeps_names_and_rates() -> None:
         assert container_name(each) in text
     assert "sent/s" in text
     assert max(map(len, text.splitlines())) <= 56
+
+
+def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
+    return drawn(screen.page(overviews, Rates(), History(), width=width), width)
+
+
+def test_watch_tells_how_to_make_a_network_of_the_plugin_there_is() -> None:
+    text = " ".join(watched(replace(seen(0), plugin="wsovalle/vxcan:latest", networks=())).split())
+    assert "docker network create -d wsovalle/vxcan:latest --ipam-driver null NAME" in text
+    assert "evercan:latest" not in text
+
+
+def test_watch_tells_what_is_wrong_with_the_plugin_as_a_whole() -> None:
+    wrong = {"bus": "", "endpoint": None, "kind": "record", "text": "the record is not written"}
+    of_nobody = {"bus": "vcan9", "endpoint": None, "kind": "bus-absent", "text": "it is absent"}
+    found = seen(1, reasons=[wrong, of_nobody])
+    assert watched(found).splitlines()[:2] == ["✖ the record is not written", "✖ it is absent"]
+    assert "✖ the record is not written" in watched(replace(found, networks=()))
+    # Whose it is goes without saying only where there is one.
+    other = replace(found, plugin="other:latest", troubles=(), networks=())
+    assert "✖ evercan:latest: the record is not written" in watched(other, found)
+
+
+def test_watch_tells_what_is_wrong_with_a_bus_in_its_frame_only() -> None:
+    assert watched(troubled()).count("it is absent") == 1
 
 
 def test_a_pipe_gets_whole_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -49,7 +50,7 @@ def page(
     by_rate: bool = False,
     stale: bool = False,
 ) -> RenderableType:
-    """Draw every network in a frame of its own.
+    """Draw every network in a frame of its own, below what is wrong with none of them.
 
     Args:
         overviews: what was seen last.
@@ -59,28 +60,45 @@ def page(
         by_rate: the busiest members first, instead of by name.
         stale: what was seen last may be so no more.
     """
-    networks = [net for each in overviews for net in each.networks]
-    if not networks:
-        hint = "No networks yet.  docker network create -d evercan:latest --ipam-driver null NAME"
-        return Text(hint if overviews else "", style="dim")
-    return Group(
-        *(_network(each, overviews, rates, history, width, by_rate, stale) for each in networks)
-    )
+    look = _Look(rates, history, width, by_rate, stale)
+    several = len(overviews) > 1
+    parts = [Text(line, style="red") for each in overviews for line in _of_nobody(each, several)]
+    frames = [_network(net, each.now, look) for each in overviews for net in each.networks]
+    hints = [] if frames else [Text(_hint(each), style="dim") for each in overviews]
+    return Group(*parts, *frames, *hints)
 
 
-def _network(  # noqa: PLR0913, PLR0917 - what `page` takes, for one of them
-    network: NetworkView,
-    overviews: Sequence[Overview],
-    rates: Rates,
-    history: History,
-    width: int,
-    by_rate: bool,
-    stale: bool,
-) -> RenderableType:
-    now = next((each.now for each in overviews if network in each.networks), None)
-    parts: list[RenderableType] = [_curve(network, rates, history, width - 4)]
+def _hint(seen: Overview) -> str:
+    """How to make a first network."""
+    command = f"docker network create -d {seen.plugin} --ipam-driver null NAME"
+    return f"No networks yet.  {command}"
+
+
+def _of_nobody(seen: Overview, several: bool) -> Iterator[str]:
+    """What is wrong and with no network that is shown, such as with the plugin as a whole."""
+    told = {one for each in seen.networks for one in all_troubles(each)}
+    whose = f"{seen.plugin}: " if several else ""
+    for each in seen.troubles:
+        if each not in told:
+            yield f"{SIGN[Verdict.FAIL]} {whose}{each.text}"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What `page` takes, for each of its networks."""
+
+    rates: Rates
+    history: History
+    width: int
+    by_rate: bool
+    stale: bool
+
+
+def _network(network: NetworkView, now: float | None, look: _Look) -> RenderableType:
+    inner = look.width - 4
+    parts: list[RenderableType] = [_curve(network, look.rates, look.history, inner)]
     if network.members:
-        parts.append(_members(network, rates, width - 4, by_rate=by_rate))
+        parts.append(_members(network, look.rates, inner, by_rate=look.by_rate))
     else:
         parts.append(Text("no container has joined yet", style="dim"))
     parts += [
@@ -89,15 +107,15 @@ def _network(  # noqa: PLR0913, PLR0917 - what `page` takes, for one of them
     if network.recovered_at is not None:
         parts.append(Text(recovery(network, now), style="dim"))
     title = heading(network)
-    title.truncate(width - 6, overflow="ellipsis")
+    title.truncate(look.width - 6, overflow="ellipsis")
     return Panel(
         Group(*parts),
         title=title,
         title_align="left",
-        border_style="dim" if stale else STYLE[network.verdict].removeprefix("bold "),
+        border_style="dim" if look.stale else STYLE[network.verdict].removeprefix("bold "),
         box=box.ROUNDED,
-        width=width,
-        style="dim" if stale else "",
+        width=look.width,
+        style="dim" if look.stale else "",
     )
 
 
