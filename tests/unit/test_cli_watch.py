@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from textual.widgets import Static
 
+from evercan.cli.app import INTERRUPTED
 from evercan.cli.errors import CliError, NoEngine, NoPlugin
 from evercan.cli.overview import Overview
 from evercan.cli.watch import Feed, Watch
@@ -128,6 +129,15 @@ async def test_keys() -> None:
         await until(app, pilot, lambda: "paused" not in text_of(app, "#state"))
         await pilot.press("q")
     assert app.return_code == 0
+
+
+@pytest.mark.parametrize(("key", "status"), [("q", 0), ("escape", 0), ("ctrl+c", INTERRUPTED)])
+async def test_keys_that_end_it(key: str, status: int) -> None:
+    app = Watch(Told(), 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        await pilot.press(key)
+    assert app.return_code == status
 
 
 @pytest.mark.parametrize("members", [0, 1, 30])

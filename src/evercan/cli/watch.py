@@ -18,6 +18,7 @@ from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
 from evercan.cli import screen
+from evercan.cli.app import INTERRUPTED
 from evercan.cli.errors import CliError, NoAccess, NoEngine, NoPlugin, Silent
 from evercan.cli.overview import Overview
 from evercan.cli.rates import History, Rates, rates
@@ -114,6 +115,8 @@ class Watch(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,escape", "quit", "quit", key_display="q"),
+        # Before the screen's own, which copies what is selected, and then only tells of ctrl+q.
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("p,space", "pause", "pause", key_display="p"),
         Binding("s", "sort", "sort by name / rate"),
         Binding("t", "theme", "light / dark"),
@@ -239,9 +242,16 @@ class Watch(App[None]):
 
     async def action_quit(self) -> None:
         """End; the look that is under way is waited for, not its next."""
+        self._end()
+
+    def action_interrupt(self) -> None:
+        """End as Ctrl-C ends any command; it comes as a key here, and not as a signal."""
+        self._end(INTERRUPTED)
+
+    def _end(self, status: int = 0) -> None:
         self.workers.cancel_all()
         self._wake.set()
-        self.exit()
+        self.exit(return_code=status)
 
 
 def away(error: CliError) -> str:
