@@ -148,7 +148,7 @@ def test_watch(name: str) -> None:
     history = History()
     for seconds in (3.0, 9.0, 1.0, 2.0):
         found = rates(half_of(now), now, seconds)
-        history.add(found)
+        history = history.after(found)
     text = drawn(screen.page([now], found, history, width=WIDTH - 4))
     assert {len(line) for line in text.splitlines() if line[0] in "╭│╰"} <= {WIDTH - 4}
     compare(f"watch-{name}.txt", text)

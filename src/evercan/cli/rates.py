@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -95,28 +94,33 @@ def _rate(was: int | None, now: int | None, seconds: float) -> float | None:
     return (now - was if now >= was else now) / seconds
 
 
+@dataclass(frozen=True)
 class History:
-    """How busy each network was, look by look."""
+    """How busy each network was.
 
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self._past: dict[str, deque[float]] = {}
+    Attributes:
+        past: frames a second by network id, look by look.
+    """
 
-    def add(self, found: Rates) -> None:
-        """Remember one look; networks that are gone are forgotten."""
-        self._past = {key: self._past.get(key, deque(maxlen=KEPT)) for key in found.bus}
-        for key, value in found.bus.items():
-            if value is not None:
-                self._past[key].append(value)
+    past: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def after(self, found: Rates) -> History:
+        """Remember one look more; networks that are gone are forgotten."""
+        return History(
+            {
+                key: (*self.past.get(key, ()), *(() if value is None else (value,)))[-KEPT:]
+                for key, value in found.bus.items()
+            }
+        )
 
     def curve(self, network: str, width: int) -> str:
         """Draw the last looks as bars, the newest at the right, up to the highest of them."""
-        past = list(self._past.get(network, ()))[-width:]
+        past = list(self.past.get(network, ()))[-width:]
         return bars(past, max(past, default=0.0))
 
     def peak(self, network: str) -> float | None:
         """The highest rate that is remembered."""
-        return max(self._past.get(network, ()), default=None)
+        return max(self.past.get(network, ()), default=None)
 
 
 def bars(values: list[float], top: float) -> str:

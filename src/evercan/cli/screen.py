@@ -25,19 +25,32 @@ _BAR = 8
 
 
 def state_line(
-    overviews: Sequence[Overview], *, away: str, for_seconds: float, paused: bool
+    overviews: Sequence[Overview], *, away: str, for_seconds: float, late: Verdict, paused: bool
 ) -> RenderableType:
-    """Write the line at the top: how all is, or who is away since when."""
+    """Write the line at the top: how all is, or who is away since when.
+
+    Args:
+        overviews: what was seen last.
+        away: why the last look failed; empty if it did not.
+        for_seconds: since when that is so, or since when an answer is waited for.
+        late: how bad it is to wait for so long.
+        paused: what is below stands still.
+    """
+    why = ""
     if away:
         what, _, why = away.partition(": ")
-        line = Text(f"{SIGN[Verdict.FAIL]} {what}", style="bold red")
-        line.append(f"  {words.span(for_seconds)}", style="red")
-        if why:
-            line.append(f"\n{why}", style="dim")
-        return line
-    lines = [title(each) for each in overviews] or [Text("looking …", style="dim")]
+        lines = [Text(f"{SIGN[Verdict.FAIL]} {what}", style="bold red")]
+        lines[0].append(f"  {words.span(for_seconds)}", style="red")
+    elif late is not Verdict.OK:
+        # Not what the last answer said: nobody knows whether that is still so.
+        waited = f"{SIGN[late]} no answer for {words.span(for_seconds)}"
+        lines = [Text(waited, style=STYLE[late])]
+    else:
+        lines = [title(each) for each in overviews] or [Text("looking …", style="dim")]
     if paused:
         lines[0].append("  ‖ paused", style="bold yellow")
+    if why:
+        lines.append(Text(why, style="dim"))
     return Group(*lines)
 
 
