@@ -18,13 +18,16 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from evercan.cli import screen, status
+from evercan.cli import screen, status, words
 from evercan.cli.errors import CliError
 from evercan.cli.graph import draw, pick
-from evercan.cli.overview import Overview, Verdict, overview
+from evercan.cli.overview import MemberView, Overview, Verdict, overview
 from evercan.cli.rates import History, Rates, rates
+from evercan.cli.show import SIGN
 from evercan.cli.topology import buses
 from tests.support.engine import STATUS_SCHEMA, engine_id
 from tests.support.overviews import (
@@ -176,15 +179,6 @@ def half_of(now: Overview) -> Overview:
     )
 
 
-def test_watch_in_a_narrow_window_keeps_names_and_rates() -> None:
-    now = seen(3)
-    text = drawn(screen.page([now], rates(now, now, 1.0), History(), width=56), 56)
-    for each in range(3):
-        assert container_name(each) in text
-    assert "sent/s" in text
-    assert max(map(len, text.splitlines())) <= 56
-
-
 def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
     return drawn(screen.page(overviews, Rates(), History(), width=width), width)
 
@@ -208,6 +202,133 @@ def test_watch_tells_what_is_wrong_with_the_plugin_as_a_whole() -> None:
 
 def test_watch_tells_what_is_wrong_with_a_bus_in_its_frame_only() -> None:
     assert watched(troubled()).count("it is absent") == 1
+
+
+FIGURES = ("sent/s", "recv/s", "sent", "dropped")
+
+
+def member(name: str, **more: Any) -> MemberView:
+    given = {"host_end": "vxcan2686af9f", "state": "joined", "verdict": Verdict.OK, **more}
+    return MemberView(name, engine_id(name), **given)
+
+
+def rows(page: str) -> list[list[str]]:
+    """The words of the table's lines, its header first; without bars."""
+    lines = [line.strip("│ ").split() for line in page.splitlines() if line.startswith("│")]
+    first = next(place for place, line in enumerate(lines) if line[0] == "container")
+    return [[word for word in line if not set(word) <= set("█▏▎▍▌▋▊▉")] for line in lines[first:]]
+
+
+def of(*members: MemberView, **more: Any) -> Overview:
+    bus = seen(0).networks[0]
+    return replace(seen(0), networks=(replace(bus, members=members, **more),))
+
+
+@pytest.mark.parametrize(
+    ("width", "figures"),
+    [
+        (120, "on the host state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
+        (76, "state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
+        (70, "state sent/s recv/s sent dropped - - 12M 12,345,678"),
+        (64, "state sent/s recv/s sent dropped - - 12M 12M"),
+        (60, "state sent/s recv/s dropped - - 12M"),  # and a bar
+        (58, "state sent/s recv/s dropped - - 12,345,678"),
+        (50, "state sent/s recv/s dropped - - 12M"),
+        (46, "state sent/s dropped - 12,345,678"),
+        (44, "state sent/s dropped - 12M"),
+        (36, "state sent/s -"),
+    ],
+)
+def test_watch_leaves_out_what_it_has_no_room_for(width: int, figures: str) -> None:
+    found = of(member("battery-charger", sent=12_345_678, dropped=12_345_678))
+    header, row = rows(watched(found, width=width))
+    assert row[0] == "battery-charger"
+    assert " ".join(header[1:] + row[row.index("joined") + 1 :]) == figures
+
+
+def test_watch_tells_names_that_begin_alike_apart() -> None:
+    names = [f"vehicle-of-tomorrow-gateway-service-{each}" for each in range(3)]
+    text = watched(of(*map(member, names)), width=36)
+    assert len({row[0] for row in rows(text)}) == 1 + len(names)
+
+
+def test_watch_leaves_out_of_a_heading_what_it_has_no_room_for() -> None:
+    bus = {"name": "body", "bus": "can0", "kind": "physical", "state": "error-passive"}
+    found = of(member("x"), **bus, controller={"bitrate": 500_000, "dbitrate": 2_000_000})
+    headings = {
+        width: watched(found, width=width).splitlines()[0].strip("╭─╮ ") for width in (80, 70, 50)
+    }
+    assert headings == {
+        80: "body  can0 (CAN controller)  ● error-passive  1 member, 500 / 2000 kbit/s",
+        70: "body  can0 (CAN controller)  ● error-passive  1 member",
+        50: "body  can0  ● error-passive",
+    }
+    long = of(member("x"), name="a-network-with-a-name-of-more-than-thirty-six-columns")
+    assert watched(long, width=36).splitlines()[0].endswith("  ● up ─╮")
+
+
+_COUNTS = st.none() | st.integers(0, 10**12)
+_MEMBERS = st.builds(
+    member,
+    st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,39}", fullmatch=True),
+    state=st.sampled_from(["joined", "dormant", "gone", "not on record", "altname-missing"]),
+    verdict=st.sampled_from(Verdict),
+    sent=_COUNTS,
+    received=_COUNTS,
+    dropped=_COUNTS,
+)
+
+
+@given(
+    now=st.builds(
+        lambda members, from_bus: of(*members, from_bus=from_bus),
+        st.lists(_MEMBERS, min_size=1, max_size=5, unique_by=lambda each: each.container),
+        _COUNTS,
+    ),
+    seconds=st.floats(0.2, 60),
+    width=st.integers(36, 120),  # of a window of 40 columns, and more
+)
+def test_every_figure_is_whole_or_absent(now: Overview, seconds: float, width: int) -> None:
+    found = rates(half_of(now), now, seconds)
+    page = drawn(screen.page([now], found, History().after(found), width=width), width)
+    (network,) = now.networks
+    assert {len(line) for line in page.splitlines()} == {width}
+
+    curve = page.splitlines()[1].strip("│ ").split()
+    assert curve[0] == words.rate(found.bus[network.id])
+    if "peak" in curve:
+        assert curve[-1] == curve[0]
+
+    header, *lines = rows(page)
+    shown = [each for each in FIGURES if each in header]
+    assert "sent/s" in shown
+    assert " ".join(header) in {
+        " ".join(("container", *more, *shown)) for more in ((), ("state",), ("on the host state",))
+    }
+    for each, line in zip(network.members, lines, strict=True):
+        name, between, figures = line[0], line[1 : -len(shown)], line[-len(shown) :]
+        assert name == each.container or _shortened(name, each.container)
+        sign = SIGN[each.verdict]
+        assert " ".join(between) in {
+            sign,
+            f"{sign} {each.state}",
+            f"{each.host_end} {sign} {each.state}",
+        }
+        for title, figure in zip(shown, figures, strict=True):
+            assert (
+                figure
+                in {
+                    "sent/s": {words.rate(found.sent[each.endpoint])},
+                    "recv/s": {words.rate(found.received[each.endpoint])},
+                    "sent": {words.count(each.sent), words.short_count(each.sent)},
+                    "dropped": {words.count(each.dropped), words.short_count(each.dropped)},
+                }[title]
+            )
+
+
+def _shortened(name: str, whole: str) -> bool:
+    start, _, end = name.partition("…")
+    return len(name) >= 14 and whole.startswith(start) and whole.endswith(end)
 
 
 def test_a_pipe_gets_whole_names() -> None:

@@ -254,6 +254,20 @@ async def test_any_number_of_members_can_be_scrolled_to(members: int) -> None:
         assert (buses.max_scroll_y > 0) is (members == 30)
 
 
+@pytest.mark.parametrize("members", [0, 1, 30])
+@pytest.mark.parametrize("columns", [40, 44, 50, 60, 80, 120])
+async def test_nothing_is_cut_off_at_the_right(columns: int, members: int) -> None:
+    feed = Told()
+    feed.members = members
+    app = Watch(feed, 0.05)
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
+        lines = text_of(app, "#page").splitlines()
+        frame = [line.rstrip() for line in lines if line.startswith(("╭", "│", "╰"))]
+        assert len(frame) >= 3 + members
+        assert {line[-1] for line in frame} == {"╮", "│", "╯"}
+
+
 # --- where looks come from -------------------------------------------------------
 
 

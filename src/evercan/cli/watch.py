@@ -32,6 +32,9 @@ RETRY = 2.0
 SLOW = 2.0
 """Seconds for which nobody is alarmed, however short the interval is."""
 
+NARROWEST = 28
+"""Columns of a page at least; in a window that has less it is cut off at the right."""
+
 PARTING = 2.0
 """Seconds that clearing away may take at the end; what leads to a host ends by itself, too."""
 
@@ -265,7 +268,7 @@ class Watch(App[None]):
     def _draw_page(self) -> None:
         # Not there yet, or not any more, when the screen is being made or left.
         for page in self.query("#page").results(Static):
-            page.update(self._page(max(40, self.size.width - 4)))
+            page.update(self._page(max(NARROWEST, self.size.width - 4)))
 
     def _page(self, width: int) -> RenderableType:
         scene = self._held or self._scene

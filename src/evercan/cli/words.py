@@ -16,6 +16,17 @@ def count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
+def short_count(number: int | None) -> str:
+    """Write about how many frames, in at most 4 characters up to 999T."""
+    if number is None or number < 1000:
+        return count(number)
+    left, unit = number / 1000, "k"
+    for larger in "MGT":
+        if left >= 999.5:
+            left, unit = left / 1000, larger
+    return f"{left:.1f}{unit}" if left < 9.95 else f"{left:.0f}{unit}"
+
+
 def rate(a_second: float | None) -> str:
     """Write frames a second, in at most 5 characters up to 9.9 million."""
     if a_second is None:
