@@ -47,6 +47,9 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._screen, keys.encode())
 
+    def send(self, number: int) -> None:
+        self._command.send_signal(number)
+
     def wait_for(self, text: str) -> None:
         """Read on until a text comes; what has been read is gone."""
         deadline = time.monotonic() + _TERMINAL_PATIENCE

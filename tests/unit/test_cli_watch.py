@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from evercan.cli.overview import Overview, Verdict
 from evercan.cli.reach import Wish
 from evercan.cli.watch import Feed, Watch, lateness
 from tests.support.engine import engine_id
-from tests.support.evercan_host import Host
+from tests.support.evercan_host import Host, Terminal
 from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import container_name, network_document, seen, status_document
 
@@ -339,9 +340,17 @@ def test_who_is_still_connecting_is_waited_for_a_little_and_cleared_away(
 # --- on a terminal ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("key", "status"), [("q", 0), ("\x03", INTERRUPTED)])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda terminal: terminal.press("q"), 0),
+        (lambda terminal: terminal.press("\x03"), INTERRUPTED),
+        (lambda terminal: terminal.send(signal.SIGINT), INTERRUPTED),
+    ],
+    ids=["q", "ctrl-c", "SIGINT"],
+)
 def test_it_ends_at_once_though_the_plugin_hangs(
-    host: Host, monkeypatch: pytest.MonkeyPatch, key: str, status: int
+    host: Host, monkeypatch: pytest.MonkeyPatch, end: Callable[[Terminal], None], status: int
 ) -> None:
     # The answer comes when nobody is there to take it any more.
     monkeypatch.setattr("socketserver.BaseServer.handle_error", lambda *_: None)
@@ -363,7 +372,7 @@ def test_it_ends_at_once_though_the_plugin_hangs(
             terminal.wait_for("dashboard")
             terminal.wait_for("no answer for")
             begun = time.monotonic()
-            terminal.press(key)
+            end(terminal)
             assert terminal.ends() == status
             assert time.monotonic() - begun < 10.0
     finally:

@@ -54,7 +54,8 @@ def watch(wish: Wish, interval: float) -> int:
         app.run()
     finally:
         app.feed.close()
-    return app.return_code or 0
+    # None: it was neither a key nor a fault that ended it, but a SIGINT from elsewhere.
+    return INTERRUPTED if app.return_code is None else app.return_code
 
 
 class Feed:
