@@ -22,11 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from evercan.cli import screen, status
+from evercan.cli import screen, status, words
 from evercan.cli.errors import CliError
 from evercan.cli.graph import draw, pick
-from evercan.cli.overview import Overview, Verdict, overview
-from evercan.cli.rates import History, rates
+from evercan.cli.overview import MemberView, Overview, Verdict, overview
+from evercan.cli.rates import History, Rates, rates
+from evercan.cli.show import SIGN
 from evercan.cli.topology import buses
 from evercan.cli.words import count, short_count
 from tests.support.engine import STATUS_SCHEMA, engine_id
@@ -42,7 +43,7 @@ from tests.support.overviews import (
 
 PAGES = Path(__file__).parent / "cli_pages"
 WIDTH = 80
-FIGURES = [0, 7, 4_001, 12_345, 999_999, 123_456_789, 2_234_567_890, 10**12]
+COUNTERS = [0, 7, 4_001, 12_345, 999_999, 123_456_789, 2_234_567_890, 10**12]
 
 
 def drawn(page: RenderableType, width: int = WIDTH) -> str:
@@ -61,7 +62,7 @@ def compare(name: str, text: str) -> None:
 
 @given(
     st.integers(44, 130),
-    st.lists(st.tuples(*[st.sampled_from(FIGURES)] * 3), min_size=1, max_size=4),
+    st.lists(st.tuples(*[st.sampled_from(COUNTERS)] * 3), min_size=1, max_size=4),
 )
 def test_every_figure_of_status_is_whole(width: int, figures: list[tuple[int, int, int]]) -> None:
     network = network_document("powertrain", len(figures))
@@ -169,7 +170,7 @@ def test_watch(name: str) -> None:
     history = History()
     for seconds in (3.0, 9.0, 1.0, 2.0):
         found = rates(half_of(now), now, seconds)
-        history.add(found)
+        history = history.after(found)
     text = drawn(screen.page([now], found, history, width=WIDTH - 4))
     assert {len(line) for line in text.splitlines() if line[0] in "╭│╰"} <= {WIDTH - 4}
     compare(f"watch-{name}.txt", text)
@@ -197,13 +198,156 @@ def half_of(now: Overview) -> Overview:
     )
 
 
-def test_watch_in_a_narrow_window_keeps_names_and_rates() -> None:
-    now = seen(3)
-    text = drawn(screen.page([now], rates(now, now, 1.0), History(), width=56), 56)
-    for each in range(3):
-        assert container_name(each) in text
-    assert "sent/s" in text
-    assert max(map(len, text.splitlines())) <= 56
+def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
+    return drawn(screen.page(overviews, Rates(), History(), width=width), width)
+
+
+def test_watch_tells_how_to_make_a_network_of_the_plugin_there_is() -> None:
+    text = " ".join(watched(replace(seen(0), plugin="wsovalle/vxcan:latest", networks=())).split())
+    assert "docker network create -d wsovalle/vxcan:latest --ipam-driver null NAME" in text
+    assert "evercan:latest" not in text
+
+
+def test_watch_tells_what_is_wrong_with_the_plugin_as_a_whole() -> None:
+    wrong = {"bus": "", "endpoint": None, "kind": "record", "text": "the record is not written"}
+    of_nobody = {"bus": "vcan9", "endpoint": None, "kind": "bus-absent", "text": "it is absent"}
+    found = seen(1, reasons=[wrong, of_nobody])
+    assert watched(found).splitlines()[:2] == ["✖ the record is not written", "✖ it is absent"]
+    assert "✖ the record is not written" in watched(replace(found, networks=()))
+    # Whose it is goes without saying only where there is one.
+    other = replace(found, plugin="other:latest", troubles=(), networks=())
+    assert "✖ evercan:latest: the record is not written" in watched(other, found)
+
+
+def test_watch_tells_what_is_wrong_with_a_bus_in_its_frame_only() -> None:
+    assert watched(troubled()).count("it is absent") == 1
+
+
+FIGURES = ("sent/s", "recv/s", "sent", "dropped")
+
+
+def member(name: str, **more: Any) -> MemberView:
+    given = {"host_end": "vxcan2686af9f", "state": "joined", "verdict": Verdict.OK, **more}
+    return MemberView(name, engine_id(name), **given)
+
+
+def rows(page: str) -> list[list[str]]:
+    """The words of the table's lines, its header first; without bars."""
+    lines = [line.strip("│ ").split() for line in page.splitlines() if line.startswith("│")]
+    first = next(place for place, line in enumerate(lines) if line[0] == "container")
+    return [[word for word in line if not set(word) <= set("█▏▎▍▌▋▊▉")] for line in lines[first:]]
+
+
+def of(*members: MemberView, **more: Any) -> Overview:
+    bus = seen(0).networks[0]
+    return replace(seen(0), networks=(replace(bus, members=members, **more),))
+
+
+@pytest.mark.parametrize(
+    ("width", "figures"),
+    [
+        (120, "on the host state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
+        (76, "state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
+        (70, "state sent/s recv/s sent dropped - - 12M 12,345,678"),
+        (64, "state sent/s recv/s sent dropped - - 12M 12M"),
+        (60, "state sent/s recv/s dropped - - 12M"),  # and a bar
+        (58, "state sent/s recv/s dropped - - 12,345,678"),
+        (50, "state sent/s recv/s dropped - - 12M"),
+        (46, "state sent/s dropped - 12,345,678"),
+        (44, "state sent/s dropped - 12M"),
+        (36, "state sent/s -"),
+    ],
+)
+def test_watch_leaves_out_what_it_has_no_room_for(width: int, figures: str) -> None:
+    found = of(member("battery-charger", sent=12_345_678, dropped=12_345_678))
+    header, row = rows(watched(found, width=width))
+    assert row[0] == "battery-charger"
+    assert " ".join(header[1:] + row[row.index("joined") + 1 :]) == figures
+
+
+def test_watch_tells_names_that_begin_alike_apart() -> None:
+    names = [f"vehicle-of-tomorrow-gateway-service-{each}" for each in range(3)]
+    text = watched(of(*map(member, names)), width=36)
+    assert len({row[0] for row in rows(text)}) == 1 + len(names)
+
+
+def test_watch_leaves_out_of_a_heading_what_it_has_no_room_for() -> None:
+    bus = {"name": "body", "bus": "can0", "kind": "physical", "state": "error-passive"}
+    found = of(member("x"), **bus, controller={"bitrate": 500_000, "dbitrate": 2_000_000})
+    headings = {
+        width: watched(found, width=width).splitlines()[0].strip("╭─╮ ") for width in (80, 70, 50)
+    }
+    assert headings == {
+        80: "body  can0 (CAN controller)  ● error-passive  1 member, 500 / 2000 kbit/s",
+        70: "body  can0 (CAN controller)  ● error-passive  1 member",
+        50: "body  can0  ● error-passive",
+    }
+    long = of(member("x"), name="a-network-with-a-name-of-more-than-thirty-six-columns")
+    assert watched(long, width=36).splitlines()[0].endswith("  ● up ─╮")
+
+
+_COUNTS = st.none() | st.integers(0, 10**12)
+_MEMBERS = st.builds(
+    member,
+    st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,39}", fullmatch=True),
+    state=st.sampled_from(["joined", "dormant", "gone", "not on record", "altname-missing"]),
+    verdict=st.sampled_from(Verdict),
+    sent=_COUNTS,
+    received=_COUNTS,
+    dropped=_COUNTS,
+)
+
+
+@given(
+    now=st.builds(
+        lambda members, from_bus: of(*members, from_bus=from_bus),
+        st.lists(_MEMBERS, min_size=1, max_size=5, unique_by=lambda each: each.container),
+        _COUNTS,
+    ),
+    seconds=st.floats(0.2, 60),
+    width=st.integers(36, 120),  # of a window of 40 columns, and more
+)
+def test_every_figure_is_whole_or_absent(now: Overview, seconds: float, width: int) -> None:
+    found = rates(half_of(now), now, seconds)
+    page = drawn(screen.page([now], found, History().after(found), width=width), width)
+    (network,) = now.networks
+    assert {len(line) for line in page.splitlines()} == {width}
+
+    curve = page.splitlines()[1].strip("│ ").split()
+    assert curve[0] == words.rate(found.bus[network.id])
+    if "peak" in curve:
+        assert curve[-1] == curve[0]
+
+    header, *lines = rows(page)
+    shown = [each for each in FIGURES if each in header]
+    assert "sent/s" in shown
+    assert " ".join(header) in {
+        " ".join(("container", *more, *shown)) for more in ((), ("state",), ("on the host state",))
+    }
+    for each, line in zip(network.members, lines, strict=True):
+        name, between, figures = line[0], line[1 : -len(shown)], line[-len(shown) :]
+        assert name == each.container or _shortened(name, each.container)
+        sign = SIGN[each.verdict]
+        assert " ".join(between) in {
+            sign,
+            f"{sign} {each.state}",
+            f"{each.host_end} {sign} {each.state}",
+        }
+        for title, figure in zip(shown, figures, strict=True):
+            assert (
+                figure
+                in {
+                    "sent/s": {words.rate(found.sent[each.endpoint])},
+                    "recv/s": {words.rate(found.received[each.endpoint])},
+                    "sent": {words.count(each.sent), words.short_count(each.sent)},
+                    "dropped": {words.count(each.dropped), words.short_count(each.dropped)},
+                }[title]
+            )
+
+
+def _shortened(name: str, whole: str) -> bool:
+    start, _, end = name.partition("…")
+    return len(name) >= 14 and whole.startswith(start) and whole.endswith(end)
 
 
 def test_a_pipe_gets_whole_names() -> None:
@@ -363,3 +507,76 @@ def test_a_counter_that_begins_anew_counts_from_nothing() -> None:
 def test_the_first_look_and_an_instant_have_no_rates() -> None:
     assert rates(None, at(5), 1.0).sent[engine_id("dashboard")] is None
     assert rates(at(1), at(5), 0.0).sent[engine_id("dashboard")] is None
+
+
+def shared(turn: int, names: str = "") -> Overview:
+    """Two networks on one interface: 10 frames of each member a turn, 30 from the bus itself."""
+    moved = {"sent": 10 * turn, "received": 0, "dropped": 0, "deleted": 0}
+    frames = {"from_bus": {"handled": 3 * 30 * turn}}
+    there = {f"{names}one": ["dashboard"], f"{names}two": ["gateway", "logger"]}
+    return overview(
+        "evercan:latest",
+        [],
+        status_document(
+            *(
+                network_document(
+                    network,
+                    0,
+                    frames=frames,
+                    endpoints=[endpoint_document(names + each, frames=moved) for each in members],
+                )
+                for network, members in there.items()
+            )
+        ),
+    )
+
+
+def test_networks_on_one_interface_show_the_rate_of_their_bus() -> None:
+    found = rates(shared(1), shared(2), 1.0)
+    assert found.bus == {engine_id("one"): 60.0, engine_id("two"): 60.0}
+
+
+def test_a_network_that_is_new_on_a_bus_shows_its_rate_at_once() -> None:
+    before = shared(1)
+    before = replace(before, networks=before.networks[:1])
+    # What its members sent before is not known yet.
+    assert rates(before, shared(2), 1.0).bus[engine_id("two")] == 30.0 + 10.0
+
+
+def test_a_network_without_members_shows_the_rate_of_its_bus() -> None:
+    before, now = (
+        replace(each, networks=(replace(each.networks[0], members=()), *each.networks[1:]))
+        for each in (shared(1), shared(2))
+    )
+    found = rates(before, now, 1.0).bus
+    assert found[engine_id("one")] == found[engine_id("two")] == 90.0 / 2 + 20.0
+
+
+def test_interfaces_of_one_name_under_two_plugins_are_two_buses() -> None:
+    """Each plugin counts what its own rules do."""
+    found = rates(shared(1), shared(2), 1.0) | rates(shared(1, "other-"), shared(3, "other-"), 1.0)
+    assert found.bus[engine_id("one")] == 60.0
+    assert found.bus[engine_id("other-one")] == 120.0
+
+
+def test_who_is_down_was_handed_nothing() -> None:
+    """What was meant for it is among the dropped."""
+    before, now = (
+        overview(
+            "evercan:latest",
+            [],
+            status_document(
+                network_document(
+                    "powertrain",
+                    0,
+                    frames={"from_bus": {"handled": 30 * turn}},
+                    endpoints=[
+                        endpoint_document("dashboard"),
+                        endpoint_document("gateway", up=False),
+                    ],
+                )
+            ),
+        )
+        for turn in (1, 2)
+    )
+    assert rates(before, now, 1.0).bus[engine_id("powertrain")] == 30.0

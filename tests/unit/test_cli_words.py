@@ -51,6 +51,35 @@ def test_bars_are_as_many_as_values(values: list[float]) -> None:
     assert len(bars(values, max(values, default=0.0))) == len(values)
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1.0k"),
+        (9_949, "9.9k"),
+        (9_950, "10k"),
+        (999_499, "999k"),
+        (999_500, "1.0M"),
+        (12_345_678, "12M"),
+        (1_234_567_890, "1.2G"),
+        (10**12, "1.0T"),
+        (10**16, "10000T"),
+    ],
+)
+def test_short_counts(number: int | None, text: str) -> None:
+    assert words.short_count(number) == text
+
+
+@given(st.integers(0, 999 * 10**12))
+def test_a_short_count_has_four_characters_at_the_most_and_is_near(number: int) -> None:
+    text = words.short_count(number)
+    assert len(text) <= 4
+    factor = 10 ** (3 * ("kMGT".find(text[-1]) + 1))
+    assert float(text.rstrip("kMGT")) * factor == pytest.approx(number, rel=0.051)
+
+
 def test_counts_and_numbers() -> None:
     assert (words.count(None), words.count(1234567)) == ("-", "1,234,567")
     assert (words.number_of(1, "member"), words.number_of(0, "member")) == ("1 member", "0 members")

@@ -1,5 +1,8 @@
 """What ends a command: one sentence that says what is wrong and what to do."""
 
+ENDED_BY_ERROR, INTERRUPTED, UNREAD = 2, 130, 141
+"""Exit statuses: a sentence on standard error; Ctrl-C; who read the output has gone."""
+
 
 class CliError(Exception):
     """Its text is shown as it is; nobody sees a traceback."""

@@ -12,10 +12,8 @@ import rich_click as click
 from click.exceptions import Exit
 
 from evercan.cli.app import evercan
-from evercan.cli.errors import CliError
+from evercan.cli.errors import ENDED_BY_ERROR, INTERRUPTED, UNREAD, CliError
 from evercan.cli.show import console
-
-ENDED_BY_ERROR, INTERRUPTED, UNREAD = 2, 130, 141
 
 
 def run(arguments: Sequence[str] | None) -> int:

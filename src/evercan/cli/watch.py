@@ -6,26 +6,36 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rich.console import RenderableType
-from textual import work
+from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widgets import Footer, Static
-from textual.worker import get_current_worker
 
 from evercan.cli import screen
-from evercan.cli.errors import CliError, NoAccess, NoEngine, NoPlugin, Silent
-from evercan.cli.overview import Overview
+from evercan.cli.errors import INTERRUPTED, CliError, NoAccess, NoEngine, NoPlugin, Silent
+from evercan.cli.overview import Overview, Verdict
 from evercan.cli.rates import History, Rates, rates
 from evercan.cli.reach import Wish
 from evercan.cli.source import Source
 
 RETRY = 2.0
 """Seconds from a failed look to the next try."""
+
+SLOW = 2.0
+"""Seconds for which nobody is alarmed, however short the interval is."""
+
+NARROWEST = 28
+"""Columns of a page at least; in a window that has less it is cut off at the right."""
+
+PARTING = 2.0
+"""Seconds that clearing away may take at the end; what leads to a host ends by itself, too."""
 
 
 def watch(wish: Wish, interval: float) -> int:
@@ -43,9 +53,8 @@ def watch(wish: Wish, interval: float) -> int:
         app.run()
     finally:
         app.feed.close()
-    if app.feed_error is not None:
-        raise app.feed_error
-    return app.return_code or 0
+    # None: it was neither a key nor a fault that ended it, but a SIGINT from elsewhere.
+    return INTERRUPTED if app.return_code is None else app.return_code
 
 
 class Feed:
@@ -56,6 +65,7 @@ class Feed:
         self._wish = wish
         self._source: Source | None = None
         self._lock = threading.Lock()
+        self._over = False
 
     def look(self) -> list[Overview]:
         """Look once.
@@ -65,18 +75,32 @@ class Feed:
         """
         with self._lock:
             try:
-                if self._source is None:
-                    self._source = Source(self._wish)
-                return self._source.look()
+                return self._connected().look()
             except (NoPlugin, Silent):
                 raise  # the way there is as good as it was
             except BaseException:
                 self._drop()
                 raise
 
+    def _connected(self) -> Source:
+        if self._source is None and not self._over:
+            self._source = Source(self._wish)
+        if self._source is None or self._over:
+            raise CliError("the screen has been left")
+        return self._source
+
     def close(self) -> None:
-        """Clear away what led to the host."""
-        with self._lock:
+        """Clear away what led to the host, from under a look that may still wait for an answer."""
+        self._over = True
+        leaving = threading.Thread(target=self._leave, daemon=True)
+        leaving.start()
+        leaving.join(PARTING)
+
+    def _leave(self) -> None:
+        if self._source is None:  # or it is just being made
+            with self._lock:
+                self._drop()
+        else:
             self._drop()
 
     def _drop(self) -> None:
@@ -87,19 +111,55 @@ class Feed:
 
 @dataclass(frozen=True)
 class Scene:
-    """What the screen shows.
+    """What is to be seen.
 
     Attributes:
         overviews: the last look that went well.
         rates: since the look before it.
-        away: why the last look failed; empty if it went well.
-        since: when it began to fail, on the steady clock.
+        history: of the rates until then.
+        at: when that look ended, on the steady clock.
     """
 
     overviews: Sequence[Overview] = ()
     rates: Rates = field(default_factory=Rates)
-    away: str = ""
-    since: float = 0.0
+    history: History = field(default_factory=History)
+    at: float = 0.0
+
+    def after(self, found: Sequence[Overview], at: float) -> Scene:
+        """What is to be seen after one look more."""
+        together = Rates()
+        earlier = {each.plugin: each for each in self.overviews}
+        for each in found:
+            before = earlier.get(each.plugin)
+            seconds = at - self.at
+            if before is not None and before.now is not None and each.now is not None:
+                seconds = each.now - before.now
+            together |= rates(before, each, seconds)
+        return Scene(found, together, self.history.after(together), at)
+
+
+@dataclass
+class Seen(Message):
+    """A look went well."""
+
+    found: Sequence[Overview]
+    at: float
+
+
+@dataclass
+class Failed(Message):
+    """A look, begun at some time, did not."""
+
+    error: Exception
+    begun: float
+
+
+def lateness(seconds: float, interval: float) -> Verdict:
+    """How bad it is to wait for an answer for some seconds, to one who looks at an interval."""
+    few = min(max(SLOW, 3 * interval), 3 * SLOW)
+    if seconds <= few:
+        return Verdict.OK
+    return Verdict.WARN if seconds <= 3 * few else Verdict.FAIL
 
 
 class Watch(App[None]):
@@ -114,6 +174,8 @@ class Watch(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,escape", "quit", "quit", key_display="q"),
+        # Before the screen's own, which copies what is selected, and then only tells of ctrl+q.
+        Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("p,space", "pause", "pause", key_display="p"),
         Binding("s", "sort", "sort by name / rate"),
         Binding("t", "theme", "light / dark"),
@@ -126,14 +188,16 @@ class Watch(App[None]):
         """Take where looks come from, and the seconds from one to the next."""
         super().__init__()
         self.feed = feed
-        self.feed_error: CliError | None = None
         self._interval = interval
         self._scene = Scene()
-        self._history = History()
-        self._looked_at = 0.0
-        self._paused = False
+        self._held: Scene | None = None  # while paused
+        self._away = ""
+        self._since = 0.0  # when looks began to fail
+        self._asked: float | None = None  # when the look under way began
         self._by_rate = False
+        self._stale = False
         self._wake = threading.Event()
+        self._over = threading.Event()
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -146,79 +210,100 @@ class Watch(App[None]):
         """Begin to look."""
         self.theme = "textual-dark"
         self.set_interval(0.5, self._draw_state)
-        self._look_on()
+        # Not one of Textual's workers: the end would wait for the look that is under way,
+        # and whoever hangs keeps it waiting.
+        threading.Thread(target=self._look_on, daemon=True).start()
+
+    def on_unmount(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._wake.set()
 
     def on_resize(self) -> None:
         """Draw for the new width."""
         self._draw()
 
-    @work(thread=True, exclusive=True)
     def _look_on(self) -> None:
         """Look again and again, beside the screen."""
-        worker = get_current_worker()
-        while not worker.is_cancelled:
+        while not self._over.is_set():
             pause = self._interval
+            self._asked = begun = time.monotonic()
             try:
                 found = self.feed.look()
-                if not worker.is_cancelled:
-                    self.call_from_thread(self._seen, found, time.monotonic())
             except CliError as error:
                 pause = RETRY
-                if not worker.is_cancelled:
-                    self.call_from_thread(self._missed, error)
+                self._tell(Failed(error, begun))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the app ends by it
+                self._tell(Failed(error, begun))
+                return
+            else:
+                self._tell(Seen(found, time.monotonic()))
+            self._asked = None
             self._wake.wait(pause)
             self._wake.clear()
 
-    def _seen(self, found: list[Overview], at: float) -> None:
-        if self._paused:
-            return
-        together = Rates()
-        earlier = {each.plugin: each for each in self._scene.overviews}
-        for each in found:
-            before = earlier.get(each.plugin)
-            seconds = at - self._looked_at
-            if before is not None and before.now is not None and each.now is not None:
-                seconds = each.now - before.now
-            together |= rates(before, each, seconds)
-        self._history.add(together)
-        self._looked_at = at
-        self._scene = Scene(found, together)
+    def _tell(self, what: Message) -> None:
+        # A look may come home when the screen has been left, and there is no loop any more.
+        with suppress(RuntimeError):
+            self.post_message(what)
+
+    @on(Seen)
+    def _seen(self, seen: Seen) -> None:
+        self._away = ""
+        self._scene = self._scene.after(seen.found, seen.at)
         self._draw()
 
-    def _missed(self, error: CliError) -> None:
-        since = self._scene.since if self._scene.away else time.monotonic()
-        self._scene = replace(self._scene, away=away(error), since=since)
+    @on(Failed)
+    def _failed(self, failed: Failed) -> None:
+        if not isinstance(failed.error, CliError):
+            raise failed.error
+        self._since = self._since if self._away else failed.begun
+        self._away = away(failed.error)
         self._draw()
 
     def _draw(self) -> None:
         self._draw_state()
-        # A look may come home when the screen is being left, and nothing is there any more.
+        self._draw_page()
+
+    def _draw_page(self) -> None:
+        # Not there yet, or not any more, when the screen is being made or left.
         for page in self.query("#page").results(Static):
-            page.update(self._page(max(40, self.size.width - 4)))
+            page.update(self._page(max(NARROWEST, self.size.width - 4)))
 
     def _page(self, width: int) -> RenderableType:
+        scene = self._held or self._scene
         return screen.page(
-            self._scene.overviews,
-            self._scene.rates,
-            self._history,
+            scene.overviews,
+            scene.rates,
+            scene.history,
             width=width,
             by_rate=self._by_rate,
-            stale=bool(self._scene.away),
+            stale=self._stale,
         )
 
     def _draw_state(self) -> None:
-        scene = self._scene
-        for_seconds = time.monotonic() - scene.since if scene.away else 0.0
+        """Draw the line of state; the page too, if that looks otherwise for it."""
+        since = self._since if self._away else self._asked
+        seconds = 0.0 if since is None else time.monotonic() - since
+        late = lateness(seconds, self._interval)
         line = screen.state_line(
-            scene.overviews, away=scene.away, for_seconds=for_seconds, paused=self._paused
+            self._scene.overviews,
+            away=self._away,
+            for_seconds=seconds,
+            late=late,
+            paused=self._held is not None,
         )
         for state in self.query("#state").results(Static):
             state.update(line)
+        stale = bool(self._away) or late is not Verdict.OK
+        if stale is not self._stale:
+            self._stale = stale
+            self._draw_page()
 
     def action_pause(self) -> None:
-        """Keep the screen as it is, or go on."""
-        self._paused = not self._paused
-        self._draw_state()
+        """Keep the figures as they are, or go on; how all is goes on being told."""
+        self._held = self._scene if self._held is None else None
+        self._draw()
 
     def action_sort(self) -> None:
         """Sort members by name, or the busiest first."""
@@ -237,11 +322,9 @@ class Watch(App[None]):
         """Move the page."""
         self.query_one("#buses").scroll_relative(y=lines * 2, animate=False)
 
-    async def action_quit(self) -> None:
-        """End; the look that is under way is waited for, not its next."""
-        self.workers.cancel_all()
-        self._wake.set()
-        self.exit()
+    def action_interrupt(self) -> None:
+        """End as Ctrl-C ends any command; it comes as a key here, and not as a signal."""
+        self.exit(return_code=INTERRUPTED)
 
 
 def away(error: CliError) -> str:

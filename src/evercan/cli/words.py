@@ -17,8 +17,14 @@ def count(number: int | None) -> str:
 
 
 def short_count(number: int | None) -> str:
-    """Write a number of frames in at most 6 characters up to 999 billion."""
-    return count(number) if number is None or number < 10_000 else rate(number)
+    """Write about how many frames, in at most 4 characters up to 999T."""
+    if number is None or number < 1000:
+        return count(number)
+    left, unit = number / 1000, "k"
+    for larger in "MGT":
+        if left >= 999.5:
+            left, unit = left / 1000, larger
+    return f"{left:.1f}{unit}" if left < 9.95 else f"{left:.0f}{unit}"
 
 
 def rate(a_second: float | None) -> str:
