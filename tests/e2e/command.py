@@ -54,7 +54,7 @@ class Command:
             **os.environ,
             "DOCKER_HOST": testbed.docker_host,
             "PYTHONPATH": str(Path(evercan.__file__).parents[1]),
-            "COLUMNS": "80",
+            "COLUMNS": "120",  # the engine gives names of up to 30 letters, which 80 may break
         }
 
     @staticmethod
