@@ -226,8 +226,11 @@ def test_a_fault_that_stays_is_told_and_named_with_its_remedy(
 def test_health_is_bad_until_the_next_check_mends(
     testbed: Testbed, plugin: PluginProcess, trio: Bus
 ) -> None:
-    strike(testbed, trio, "cangw -F")
-    status, answer = plugin.ask("/health")
+    for _ in range(5):
+        strike(testbed, trio, "cangw -F")
+        status, answer = plugin.ask("/health")
+        if status == 503:
+            break  # else the check came between the two
     assert status == 503, answer
     assert {each["kind"] for each in answer["reasons"]} == {"drift"}
     assert any("rules are missing" in each["text"] for each in answer["reasons"])
