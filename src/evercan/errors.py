@@ -33,6 +33,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+def number_of(number: int, thing: str) -> str:
+    """Write ``1 rule``, ``3 rules``."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def symbol(code: int) -> str:
     """Name an errno as ``errno.h`` does."""
     # Two names have one number, and the other is not the kernel's.

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from evercan import narration
+from evercan.errors import number_of
 from evercan.model import Declared, Link, Observed, Rule, RuleCount
 from evercan.plan import FD
 
@@ -88,16 +89,12 @@ def _tell(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) ->
             "frames. The other containers have them; evercan_frames_total counts them as dropped. "
             "vxcan.fd=on sets an FD controller to FD"
         )
-        _log.warning(text, _number_of(frames, "FD frame"), bus, extra=subject)
+        _log.warning(text, number_of(frames, "FD frame"), bus, extra=subject)
     else:
         text = (
             "%s did not reach the wire: the queue of %s (txqueuelen %d) was full. "
             "evercan_frames_total counts them as dropped. Raise vxcan.txqueuelen, send less, or "
             "see whether anybody acknowledges on the wire"
         )
-        how_many = _number_of(frames, "frame")
+        how_many = number_of(frames, "frame")
         _log.warning(text, how_many, bus, controller.txqueuelen, extra=subject)
-
-
-def _number_of(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -294,6 +294,10 @@ class RuleCount(NamedTuple):
         return map(tuple.__new__, repeat(cls), rows)
 
 
+Counts = Sequence[tuple[Rule, RuleCount]]
+"""What rules have counted, each as often as it is there."""
+
+
 class Sandbox(NamedTuple):
     """Where a container's end is.
 
@@ -324,7 +328,7 @@ class Observed:
 
     links: Mapping[str, Link] = field(default_factory=dict)
     rules: Counter[Rule] = field(default_factory=Counter)
-    counts: Sequence[tuple[Rule, RuleCount]] = ()
+    counts: Counts = ()
     can_gw: bool = True
     sandboxes: Mapping[str, Sandbox] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()

@@ -23,7 +23,7 @@ from evercan.intent import settle, wake
 from evercan.kernel.port import Kernel
 from evercan.looks import Look, Looks
 from evercan.losses import Losses, buses
-from evercan.model import Declared, Observed, Rule, RuleCount
+from evercan.model import Counts, Declared, Observed
 from evercan.plan import Plan, make_plan
 from evercan.record import Record
 from evercan.recoveries import Recoveries
@@ -48,9 +48,6 @@ Edit = Callable[[Declared, Observed], Declared]
 
 Planner = Callable[[Declared, Declared, Observed], Plan]
 """Plans from what was wanted before the turn, what is wanted now, and what is there."""
-
-Counts = Sequence[tuple[Rule, RuleCount]]
-"""What rules have counted, each as often as it is there."""
 
 _PASSES = 6
 """Plans applied in one turn at the most: links, rules, and room for things that move."""
@@ -207,8 +204,8 @@ class Reconciler:
         )
         if (ailment := self._recoveries.ailment) is not None:
             problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
-        elif self._record.problem is not None:
-            problems = (*problems, self._record.problem)
+        else:
+            problems = (*problems, *self._record.problems)
         state = State(declared=declared, observed=observed.without_rules(), problems=problems)
         return state, observed.counts
 
@@ -246,9 +243,7 @@ class Reconciler:
         self._declined = self._declined.after(refused, plan.steps, time.monotonic())
         still = self._drift(plan, before, declared, observed) if found else ()
         self._recoveries.ended(found, still, refused, rebooted=rebooted)
-        problems = (*plan.problems, *explain(plan, refused, observed))
-        if self._record.problem is not None:
-            problems = (*problems, self._record.problem)
+        problems = (*plan.problems, *explain(plan, refused, observed), *self._record.problems)
         known, self.state = (
             self.state,
             State(declared=declared, observed=observed.without_rules(), problems=problems),

@@ -14,14 +14,14 @@ class Record:
     """Writes what is wanted, if it has changed.
 
     Attributes:
-        problem: that it could not be written, from a failure on until a write succeeds.
+        problems: that it could not be written, from a failure on until a write succeeds.
     """
 
     def __init__(self, store: Store) -> None:
         """Take where it is kept."""
         self._store = store
         self._saved = Declared()
-        self.problem: Problem | None = None
+        self.problems: tuple[Problem, ...] = ()
 
     @property
     def writes(self) -> int:
@@ -47,14 +47,14 @@ class Record:
         changed = replace(declared, retired=self._saved.retired) != self._saved or not (
             declared.retired <= self._saved.retired
         )
-        if not changed and self.problem is None:
+        if not changed and not self.problems:
             return
         try:
             self._store.save(declared)
         except StateError as error:
-            self.problem = Problem(kind=Trouble.REFUSED, bus="", text=str(error))
+            self.problems = (Problem(kind=Trouble.REFUSED, bus="", text=str(error)),)
             if changed:
                 raise
             return  # what is wanted is on disk: what broke can be mended meanwhile
-        self.problem = None
+        self.problems = ()
         self._saved = declared

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from evercan.errors import number_of
 from evercan.model import Declared, Observed, Phase, Rule
 from evercan.plan import Plan, Problem, Trouble, make_plan
 from evercan.steps import (
@@ -137,9 +138,9 @@ def _drifted_rules(
         )
         faults = []
         if lacks:
-            faults.append(f"lacks {_rules(lacks)}")
+            faults.append(f"lacks {number_of(lacks, 'rule')}")
         if extra:
-            faults.append(f"has {_rules(extra)} too many")
+            faults.append(f"has {number_of(extra, 'rule')} too many")
         if faults:
             yield Problem(
                 kind=Trouble.DRIFT,
@@ -148,7 +149,3 @@ def _drifted_rules(
                 text=f"endpoint {endpoint.id[:12]} ({endpoint.host_end}) {' and '.join(faults)} "
                 f"{_KEPT}; restart its container, {_AUTO}",
             )
-
-
-def _rules(number: int) -> str:
-    return f"{number} rule" + ("" if number == 1 else "s")

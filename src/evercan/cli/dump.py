@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from evercan.cli.engine import Engine, Network, Plugin
-from evercan.cli.errors import CliError, NoAccess, Silent
+from evercan.cli.errors import CliError, NoAccess, NoNetwork, Silent
 from evercan.cli.host import Host
 from evercan.cli.reach import Wish, choose, host_of, socket_of
 from evercan.cli.traffic import (
@@ -182,16 +182,8 @@ class _Printer:
                     len(self._network) >= 12 and each.id.startswith(self._network)
                 ):
                     return self._wiring(plugin, each, listed)
-        known = ", ".join(each.name for listed in networks.values() for each in listed)
-        raise CliError(
-            f"evercan has no network {self._network}; "
-            + (
-                f"it has {known}"
-                if known
-                else "it has none yet: docker network create -d "
-                f"{plugins[0].name} --ipam-driver null {self._network}"
-            )
-        )
+        known = [each.name for listed in networks.values() for each in listed]
+        raise NoNetwork(self._network, known, plugins[0].name)
 
     def _wiring(self, plugin: Plugin, wanted: Network, listed: Sequence[Network]) -> Wiring:
         """Ask the plugin for its interfaces; without the right to ask, derive them."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evercan.cli.errors import CliError
+from evercan.cli.errors import CliError, NoNetwork
 from evercan.cli.overview import NetworkView
 from evercan.cli.reach import Wish
 from evercan.cli.source import look
@@ -57,11 +57,9 @@ def pick(
         plugin: whose network one could be that is yet to be made.
 
     Raises:
-        CliError: one of the names is unknown.
+        NoNetwork: one of the names is unknown.
     """
     names = {each.name for each in views}
     if missing := [each for each in wanted if each not in names]:
-        make = f"none yet: docker network create -d {plugin} --ipam-driver null {missing[0]}"
-        known = ", ".join(sorted(names)) or make
-        raise CliError(f"evercan has no network {missing[0]}; it has {known}")
+        raise NoNetwork(missing[0], sorted(names), plugin)
     return [each for each in views if not wanted or each.name in wanted]

@@ -293,6 +293,9 @@ def _sum(figures: Iterator[int | None]) -> int | None:
     return sum(known) if known else None
 
 
+AT_REST = ("dormant", "left")
+"""States of a container that does not run: nothing is wanted of it until it starts again."""
+
 _CONTROLLER = {
     "error-active": ("error-active", Verdict.OK),
     "error-warning": ("error-warning", Verdict.WARN),
@@ -336,8 +339,7 @@ def _member(
 
 def _member_state(found: Mapping[str, Any]) -> tuple[str, Verdict]:
     phase = found.get("phase") or "unknown"
-    if phase in ("dormant", "left"):
-        # Of a container that does not run: nothing is wanted of it until it starts again.
+    if phase in AT_REST:
         return phase, Verdict.OK
     if not found.get("present"):
         return "gone", Verdict.FAIL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evercan.cli.overview import MemberView, NetworkView, Overview
+from evercan.cli.overview import AT_REST, MemberView, NetworkView, Overview
 
 KEPT = 240
 """Looks that a history goes back."""
@@ -85,7 +85,7 @@ def _on_bus(
 
 
 def _listens(member: MemberView) -> bool:
-    return member.state not in ("gone", "down", "dormant", "left")
+    return member.state not in ("gone", "down", *AT_REST)
 
 
 def _rate(was: int | None, now: int | None, seconds: float) -> float | None:

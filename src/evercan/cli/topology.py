@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evercan.cli import words
-from evercan.cli.overview import MemberView, NetworkView, Verdict, worst
+from evercan.cli.overview import AT_REST, MemberView, NetworkView, Verdict, worst
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ _COLOURS: dict[str, str] = {
 
 def drawn_as(member: MemberView) -> str:
     """How a member is drawn: by its verdict, but for one whose container does not run."""
-    return REST if member.state in ("dormant", "left") else member.verdict
+    return REST if member.state in AT_REST else member.verdict
 
 
 def state_of(member: MemberView) -> str:

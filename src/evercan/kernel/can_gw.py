@@ -79,6 +79,7 @@ class _Plain:
 _PLAIN_BY_COUNTERS = {
     bytes(some): _Plain(some) for many in range(4) for some in combinations(COUNTERS, many)
 }
+"""By the kinds of those counters that are not zero, which alone are written."""
 
 
 def _message(kind: int, flags: int, rule: Rule) -> Message:

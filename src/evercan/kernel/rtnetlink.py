@@ -13,7 +13,7 @@ from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
-from evercan.model import Link, Observed, Rule, RuleCount, clashing_name, placeholder_name
+from evercan.model import Counts, Link, Observed, clashing_name, placeholder_name
 from evercan.steps import (
     AddRules,
     ConfigureBus,
@@ -27,8 +27,6 @@ from evercan.steps import (
     SetUp,
     Step,
 )
-
-_Counts = Sequence[tuple[Rule, RuleCount]]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -68,7 +66,7 @@ class RtnetlinkKernel:
         """Dump links, and rules with their counters; errors as of ``observe``."""
         return self._observe(lambda rules: tuple(can_gw.decode_counts(rules)))
 
-    def _observe(self, count: Callable[[list[bytes]], _Counts]) -> Observed:
+    def _observe(self, count: Callable[[list[bytes]], Counts]) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from evercan.driver import Driver
-from evercan.errors import EvercanError, RequestError, SettingsError
+from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError
 from evercan.log import about, call_id
 from evercan.protocol import web
 from evercan.protocol.requests import subject
@@ -138,7 +138,7 @@ class Server:
                     name,
                     extra=_about(name, body),
                 )
-                return _error(500, f"internal fault: {error!r}; the plugin's log has the traceback")
+                return _error(500, InternalFault(error))
 
         return handle
 

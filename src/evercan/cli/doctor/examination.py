@@ -43,15 +43,15 @@ def _without_engine(error: NoEngine) -> Iterator[Check]:
         yield from _host(ThisHost())
     else:
         yield Check("host", "kernel", Result.SKIPPED, "the engine's host is not reached")
-    yield _told("engine.reachable", "Docker engine", str(error))
+    yield _told("engine.reachable", "Docker engine", error)
     for identity, title in (("plugin", "plugin"), ("networks", "networks")):
         yield Check(identity, title, Result.SKIPPED, "no engine that could be asked")
 
 
-def _told(identity: str, title: str, sentence: str) -> Check:
-    """Make a failed check of an error's sentence: what is wrong, then what to do."""
-    text, _, remedy = sentence.partition("; ")
-    return Check(identity, title, Result.FAIL, text, remedy)
+def _told(identity: str, title: str, error: CliError, result: Result = Result.FAIL) -> Check:
+    """Make a check of an error's sentence: what is wrong, then what to do."""
+    text, _, remedy = str(error).partition("; ")
+    return Check(identity, title, result, text, remedy)
 
 
 def _host(host: Host) -> Iterator[Check]:
@@ -73,14 +73,13 @@ class _Examination:
             host = way_to(self._engine, self._wish, files=True)
             self._stack.callback(host.close)
         except CliError as error:
-            text, _, remedy = str(error).partition("; ")
-            yield Check("host", "kernel", Result.SKIPPED, text, remedy)
+            yield _told("host", "kernel", error, Result.SKIPPED)
         else:
             yield from _host(host)
         try:
             yield from self._of_engine(host)
         except CliError as error:
-            yield _told("engine.reachable", "what the engine knows", str(error))
+            yield _told("engine.reachable", "what the engine knows", error)
 
     def _of_engine(self, host: Host | None) -> Iterator[Check]:
         about = self._engine.info()
@@ -125,11 +124,10 @@ class _Examination:
         try:
             seen = side_by_side(self._engine, plugin, socket_of(plugin, host, self._wish))
         except NoAccess as error:
-            text, _, remedy = str(error).partition("; ")
-            yield Check("plugin.reachable", "plugin's socket", Result.SKIPPED, text, remedy)
+            yield _told("plugin.reachable", "plugin's socket", error, Result.SKIPPED)
             return
         except CliError as error:
-            yield _told("plugin.reachable", "plugin's socket", str(error))
+            yield _told("plugin.reachable", "plugin's socket", error)
             return
         told = f"{plugin.name} answers" + (f" ({seen.version})" if seen.version else "")
         yield Check("plugin.reachable", "plugin's socket", Result.OK, told)
