@@ -16,9 +16,11 @@ import uvloop
 from evercan.daemon import SWITCH_INTERVAL, yield_often
 from evercan.kernel import can_gw
 from evercan.kernel.netlink import HEADER
-from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase
-from evercan.plan import FD, make_plan, mesh
-from evercan.turns import unswept
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.declared import Declared, Endpoint, Network, Phase
+from evercan.planning.rules import FD, mesh
+from evercan.planning.plan import make_plan
+from evercan.reconcile.queue import unswept
 
 __all__ = ["SWITCH_INTERVAL", "lateness", "turn_seconds"]
 

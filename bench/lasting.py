@@ -9,11 +9,13 @@ from pathlib import Path
 
 from bench import busy
 from bench.figures import Figure
-from evercan import intent
-from evercan.model import Declared, Observed
-from evercan.options import endpoint_options, network_options
-from evercan.reconciler import Reconciler
-from evercan.store import Store, encode
+from evercan.intent import calls
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.options.endpoint import endpoint_options
+from evercan.options.network import network_options
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import Store, encode
 from tests.support.fake_kernel import FakeKernel
 
 NETWORK = "ab" * 32
@@ -34,22 +36,22 @@ class Life:
         self._turns = Reconciler(self._kernel, Store(folder))
         self._turns.start()
         wanted = network_options({})
-        self._turns.turn([lambda d, o: intent.create_network(d, o, NETWORK, wanted)])
+        self._turns.turn([lambda d, o: calls.create_network(d, o, NETWORK, wanted)])
 
     def come(self, number: int) -> None:
         """CreateEndpoint and Join."""
         one, options = f"{number:064x}", endpoint_options({})
 
         def create(declared: Declared, observed: Observed) -> Declared:
-            return intent.create_endpoint(declared, observed, NETWORK, one, options)
+            return calls.create_endpoint(declared, observed, NETWORK, one, options)
 
         self._turns.turn([create])
-        self._turns.turn([lambda d, o: intent.join(d, o, NETWORK, one)])
+        self._turns.turn([lambda d, o: calls.join(d, o, NETWORK, one)])
 
     def go(self, number: int) -> None:
         """Leave and DeleteEndpoint."""
         one = f"{number:064x}"
-        self._turns.turn([lambda d, _: intent.leave(d, one)])
+        self._turns.turn([lambda d, _: calls.leave(d, one)])
         self._turns.turn([lambda d, _: d.without_endpoint(one)])
         self._kernel.taken.clear()  # the fake writes down every step, for tests
 

@@ -13,7 +13,8 @@ import pyroute2
 import uvloop
 from aiohttp import web
 
-from evercan import daemon, metrics
+from evercan import daemon
+from evercan.reporting import metrics
 from evercan.__main__ import DEFAULT_SOCKET, bind
 
 LOADED = (aiohttp.ClientSession, orjson, prometheus_client, pyroute2.IPRoute, uvloop, web, metrics)

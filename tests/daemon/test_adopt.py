@@ -13,7 +13,7 @@ import pytest
 
 from evercan.cli import main
 from evercan.settings import Recovery
-from evercan.steps import MakePair
+from evercan.model.steps import MakePair
 from tests.support.engine import Container, Engine, EngineError, engine_id
 from tests.support.http import Answer, exchange, request
 from tests.support.invariants import assert_exactly_once

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import pytest
 
 from evercan.errors import KernelError
-from evercan.model import Observed
-from evercan.steps import Failure, MendPair, Step
-from evercan.watch import REST
+from evercan.model.observed import Observed
+from evercan.model.steps import Failure, MendPair, Step
+from evercan.reconcile.watcher import REST
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin

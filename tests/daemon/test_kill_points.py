@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from evercan import undertaking
-from evercan.controller import ControllerSettings
+from evercan.libnetwork import transaction
+from evercan.model.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
 from tests.support.mortal import CONTROLLER, Host

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from evercan.log import TextFormatter, call_id
-from evercan.model import Declared, Observed
-from evercan.options import network_options
-from evercan.reconciler import Reconciler
-from evercan.store import Store
+from evercan.log.writer import TextFormatter, call_id
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.options.network import network_options
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import Store
 from tests.support.edits import creating, joining
 from tests.support.engine import Engine, engine_id
 from tests.support.fake_kernel import FakeKernel

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from evercan import intent
-from evercan.options import NetworkOptions
-from evercan.reconciler import Edit
+from evercan.intent import calls
+from evercan.options.network import NetworkOptions
+from evercan.reconcile.reconciler import Edit
 
 
 def creating(
@@ -12,9 +12,9 @@ def creating(
 ) -> Edit:
     """Create a network on a bus, or with options of its own."""
     wanted = options or NetworkOptions(bus=bus)
-    return lambda declared, observed: intent.create_network(declared, observed, network, wanted)
+    return lambda declared, observed: calls.create_network(declared, observed, network, wanted)
 
 
 def joining(endpoint: str, network: str = "net") -> Edit:
     """Create an endpoint and join it."""
-    return lambda declared, observed: intent.join(declared, observed, network, endpoint)
+    return lambda declared, observed: calls.join(declared, observed, network, endpoint)

@@ -5,14 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from evercan.controller import (
-    FD,
-    LISTEN_ONLY,
-    Controller,
-    ControllerSettings,
-    ControllerState,
-    Limits,
-)
+from evercan.model.controller import FD, LISTEN_ONLY, Controller, ControllerSettings, ControllerState, Limits
 
 SJA1000 = Controller(
     state=ControllerState.STOPPED,

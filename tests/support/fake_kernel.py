@@ -15,22 +15,11 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings
-from evercan.controller_match import restoring
-from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule
-from evercan.steps import (
-    AddRules,
-    ConfigureBus,
-    DeleteLink,
-    DropRules,
-    Failure,
-    MakeBus,
-    MakePair,
-    MendPair,
-    NameEnd,
-    SetUp,
-    Step,
-)
+from evercan.model.controller import Controller, ControllerSettings
+from evercan.model.controller_match import restoring
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.names import MAX_NAME
+from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, DropRules, Failure, MakeBus, MakePair, MendPair, NameEnd, SetUp, Step
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
 

@@ -15,11 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evercan.driver import Driver
-from evercan.plan import Trouble, make_plan
-from evercan.reconciler import Reconciler
-from evercan.store import Store, decode
-from evercan.turns import Turns
+from evercan.libnetwork.driver import Driver
+from evercan.model.problems import Trouble
+from evercan.planning.plan import make_plan
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import Store, decode
+from evercan.reconcile.queue import Turns
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fuse import Fuse

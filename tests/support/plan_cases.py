@@ -20,31 +20,11 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings, ControllerState, Timing
-from evercan.model import (
-    LINK_GROUP,
-    BusKind,
-    Declared,
-    Endpoint,
-    Link,
-    Network,
-    Observed,
-    Phase,
-    Rule,
-)
-from evercan.plan import Plan
-from evercan.steps import (
-    AddRules,
-    ConfigureBus,
-    DeleteLink,
-    DropRules,
-    MakeBus,
-    MakePair,
-    MendPair,
-    NameEnd,
-    SetUp,
-    Step,
-)
+from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.planning.plan import Plan
+from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, DropRules, MakeBus, MakePair, MendPair, NameEnd, SetUp, Step
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08

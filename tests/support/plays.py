@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evercan.controller import ControllerSettings
+from evercan.model.controller import ControllerSettings
 from tests.support.fake_kernel import FakeKernel
 from tests.support.stage import Play, Stage
 

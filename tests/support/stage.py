@@ -18,21 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from evercan.controller import NO_SETTINGS, Controller, ControllerSettings
+from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.kernel.port import Kernel
-from evercan.model import LINK_GROUP, Link, Rule, Sandbox
-from evercan.steps import (
-    AddRules,
-    ConfigureBus,
-    DeleteLink,
-    DropRules,
-    MakeBus,
-    MakePair,
-    MendPair,
-    NameEnd,
-    SetUp,
-    Step,
-)
+from evercan.model.observed import LINK_GROUP, Link, Rule, Sandbox
+from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, DropRules, MakeBus, MakePair, MendPair, NameEnd, SetUp, Step
 
 Act = Sequence[Any]
 Play = Sequence[Act]

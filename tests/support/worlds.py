@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from evercan.controller import NO_SETTINGS, ControllerSettings
-from evercan.model import LINK_GROUP, BusKind, Declared, Network, Observed, Phase, Rule
-from evercan.steps import ConfigureBus, MakePair
+from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.observed import LINK_GROUP, Observed, Rule
+from evercan.model.declared import BusKind, Declared, Network, Phase
+from evercan.model.steps import ConfigureBus, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, record
 

@@ -1,9 +1,9 @@
-"""Networks and endpoints that the engine knows and the record does not; pure.
+"""Adoption: takes networks and endpoints that only the engine knows into the declared state; pure.
 
-When the record is truly gone (the plugin was removed and created again) the
-engine still lists its networks and the endpoints of running containers. Whoever
-reads that list gives it back here. An endpoint's pair is told by the name that
-its id gives it, by evercan's tag, and by its other end being in a namespace.
+When the plugin has lost its state (it was removed and created again) the engine still
+lists its networks and the endpoints of running containers. ``evercan adopt`` reads that
+list and sends it here. An endpoint's pair is recognised by the name that its id gives it,
+by evercan's tag, and by its other end being in a namespace.
 """
 
 from __future__ import annotations
@@ -13,34 +13,41 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from evercan import intent
-from evercan.errors import EvercanError
-from evercan.model import NONE, Declared, Endpoint, Network, Observed, Phase
-from evercan.names import PAIR_SUFFIX, is_host_end
-from evercan.options import EndpointOptions, NetworkOptions, endpoint_options, network_options
+from evercan.errors import EvercanError, RequestError
+from evercan.intent.changes import CreateNetwork, unknown_pairs
+from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
+from evercan.model.names import PAIR_SUFFIX, is_host_end
+from evercan.model.observed import Observed
+from evercan.options.endpoint import endpoint_options
+from evercan.options.network import network_options
 
 
 class Outcome(StrEnum):
-    """What became of a network or an endpoint."""
+    """What became of a network, an endpoint or a pair."""
 
     ADOPTED = "adopted"
-    """It is on record now."""
+    """It is in the state now."""
     KNOWN = "known"
-    """It was on record before."""
+    """It was in the state before."""
     RESTART = "restart"
-    """Its interface pair is not there: its container must be restarted."""
+    """Its interface pair does not exist: its container must be restarted."""
     REFUSED = "refused"
-    """It cannot be put on record."""
+    """It cannot be taken into the state."""
     REPORTED = "reported"
-    """A stray, still on record."""
+    """A stray, which is kept."""
     FORGOTTEN = "forgotten"
-    """A stray, not on record any more."""
+    """A stray, which was removed."""
     IN_USE = "in-use"
-    """A stray that is kept since a pair of it is in a container."""
+    """A stray that is kept because a container has a pair of it."""
 
 
 class EndpointClaim(NamedTuple):
-    """An endpoint of a running container, as the engine lists it."""
+    """An endpoint of a running container, as the engine lists it.
+
+    Attributes:
+        id: the engine's endpoint id.
+        options: the driver options that it was connected with.
+    """
 
     id: str
     options: Mapping[str, object] = NONE
@@ -61,33 +68,57 @@ class NetworkClaim(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What was done about one network, endpoint or stray.
+    """What was done about one network, endpoint, stray or pair.
 
     Attributes:
         id: the engine's id.
         outcome: for machines.
         interface: the bus interface or the host end, empty if there is none.
-        text: what a person should know or do; empty when all is well.
+        text: what is wrong with it; empty if nothing is.
+        remedy: what to do about that.
     """
 
     id: str
     outcome: Outcome
     interface: str = ""
     text: str = ""
+    remedy: str = ""
 
 
 class Adoption(NamedTuple):
-    """What was done about all that was claimed.
+    """What was done about everything that was claimed.
 
     Attributes:
         networks: each with its endpoints, in the order of the claims.
-        strays: networks on record that were not claimed.
-        pairs: interface pairs of evercan's on no record, by their host ends.
+        strays: networks in the state that were not claimed.
+        pairs: interface pairs of evercan's that are in no state, by their host ends.
     """
 
     networks: tuple[tuple[Finding, tuple[Finding, ...]], ...] = ()
     strays: tuple[Finding, ...] = ()
     pairs: tuple[Finding, ...] = ()
+
+
+class Adopt(NamedTuple):
+    """``POST /adopt``: takes claims into the state; one that cannot be is rejected alone.
+
+    Attributes:
+        claims: every network that the engine has of this driver.
+        prune: which strays to remove: network ids, and host ends of pairs. Whoever names
+            them has read the engine's list after they were reported: what was created
+            since is in the state and not yet in the list.
+    """
+
+    claims: Sequence[NetworkClaim]
+    prune: Collection[str] = ()
+
+    def apply(self, declared: Declared, observed: Observed) -> Declared:
+        """Return the declared state with the claims in it."""
+        return adopt(declared, observed, self.claims, prune=self.prune)[0]
+
+    def undo(self, _: Declared, declared: Declared) -> Declared:
+        """Leave it adopted."""
+        return declared
 
 
 def adopt(
@@ -97,30 +128,30 @@ def adopt(
     *,
     prune: Collection[str] = (),
 ) -> tuple[Declared, Adoption]:
-    """Take claims into the record; one that cannot be is refused by itself.
+    """Take claims into the declared state, and say what was done about each.
 
     Args:
-        declared: the record.
+        declared: the declared state.
         observed: the kernel.
         claims: every network that the engine has of this driver.
-        prune: what to forget of the strays: network ids, and host ends of pairs. Who
-            names them has read the engine's list after they were reported: what was
-            made since is on record and not yet in a list.
+        prune: as in ``Adopt``.
     """
-    endpoint_ids = [each.id for claim in claims for each in claim.endpoints]
+    endpoint_ids = [endpoint.id for claim in claims for endpoint in claim.endpoints]
     pairs = _find_pairs(endpoint_ids, declared, observed)
     networks: list[tuple[Finding, tuple[Finding, ...]]] = []
     for claim in claims:
         declared, found = _adopt_network(declared, observed, claim)
         members: list[Finding] = []
         if found.outcome is not Outcome.REFUSED:
-            for each in claim.endpoints:
-                declared, member = _adopt_endpoint(declared, claim.id, each, pairs.get(each.id))
+            for endpoint in claim.endpoints:
+                declared, member = _adopt_endpoint(
+                    declared, claim.id, endpoint, pairs.get(endpoint.id)
+                )
                 members.append(member)
         networks.append((found, tuple(members)))
     strays: list[Finding] = []
-    claimed = {each.id for each in claims}
-    for network in [each for each in declared.networks.values() if each.id not in claimed]:
+    claimed = {claim.id for claim in claims}
+    for network in [known for known in declared.networks.values() if known.id not in claimed]:
         declared, stray = _stray(declared, observed, network, prune=prune)
         strays.append(stray)
     declared, idle = _stray_pairs(declared, observed, prune=prune)
@@ -132,14 +163,14 @@ def _adopt_network(
 ) -> tuple[Declared, Finding]:
     outcome = Outcome.KNOWN if claim.id in declared.networks else Outcome.ADOPTED
     try:
-        wanted: NetworkOptions = network_options(claim.options)
-        after = intent.create_network(declared, observed, claim.id, wanted)
+        create = CreateNetwork(claim.id, network_options(claim.options))
+        after = create.apply(declared, observed)
     except EvercanError as error:
-        return declared, Finding(id=claim.id, outcome=Outcome.REFUSED, text=str(error))
+        return declared, _rejected(claim.id, error)
     network = after.networks[claim.id]
     link = observed.find(network.bus)
     if outcome is Outcome.ADOPTED and link is not None and link.is_ours:
-        # The record that said so is lost; the tag and the engine's word remain.
+        # The state that said so is lost; the tag and the engine's list remain.
         network = replace(network, owns_bus=True)
         after = after.with_network(network)
     return after, Finding(id=claim.id, outcome=outcome, interface=network.bus)
@@ -150,21 +181,23 @@ def _adopt_endpoint(
 ) -> tuple[Declared, Finding]:
     known = declared.endpoints.get(claim.id)
     if known is not None and known.network != network_id:
-        text = f"endpoint {claim.id} is on record with network {known.network}; remove it there"
-        return declared, Finding(id=claim.id, outcome=Outcome.REFUSED, text=text)
+        error = RequestError(
+            f"endpoint {claim.id} belongs to network {known.network}", "remove it there"
+        )
+        return declared, _rejected(claim.id, error)
     if known is not None and known.phase is not Phase.DORMANT:
         return declared, Finding(id=claim.id, outcome=Outcome.KNOWN, interface=known.host_end)
     if host_end is None:
         return declared, Finding(
             id=claim.id,
             outcome=Outcome.RESTART,
-            text=f"no interface pair of evercan's is there for endpoint {claim.id[:12]}; "
-            "restart the container",
+            text=f"endpoint {claim.id[:12]} has no interface pair",
+            remedy="restart the container",
         )
     try:
-        wanted: EndpointOptions = endpoint_options(claim.options)
+        wanted = endpoint_options(claim.options)
     except EvercanError as error:
-        return declared, Finding(id=claim.id, outcome=Outcome.REFUSED, text=str(error))
+        return declared, _rejected(claim.id, error)
     endpoint = Endpoint(
         id=claim.id,
         network=network_id,
@@ -180,34 +213,49 @@ def _adopt_endpoint(
     )
 
 
+def _rejected(claim_id: str, error: EvercanError) -> Finding:
+    return Finding(id=claim_id, outcome=Outcome.REFUSED, text=error.text, remedy=error.remedy)
+
+
 def _stray(
     declared: Declared, observed: Observed, network: Network, *, prune: Collection[str]
 ) -> tuple[Declared, Finding]:
-    about = {"id": network.id, "interface": network.bus}
-    if any(_is_taken(observed, each.host_end) for each in declared.endpoints_of(network.id)):
-        text = "the engine does not list it, but a container has an interface of it; it is kept"
-        return declared, Finding(outcome=Outcome.IN_USE, text=text, **about)
+    stray = Finding(id=network.id, outcome=Outcome.REPORTED, interface=network.bus)
+    if any(_is_taken(observed, member.host_end) for member in declared.endpoints_of(network.id)):
+        return declared, stray._replace(
+            outcome=Outcome.IN_USE,
+            text="the engine does not list it, but a container has an interface of it, so it "
+            "is kept",
+            remedy="stop that container, then run 'evercan adopt --prune'",
+        )
     if network.id not in prune:
-        text = "on record, but the engine does not list it; it can be forgotten (--prune)"
-        return declared, Finding(outcome=Outcome.REPORTED, text=text, **about)
-    return declared.without_network(network.id), Finding(outcome=Outcome.FORGOTTEN, **about)
+        return declared, stray._replace(
+            text="evercan knows it, but the engine does not list it",
+            remedy="remove it with 'evercan adopt --prune'",
+        )
+    return declared.without_network(network.id), stray._replace(outcome=Outcome.FORGOTTEN)
 
 
 def _stray_pairs(
     declared: Declared, observed: Observed, *, prune: Collection[str]
 ) -> tuple[Declared, tuple[Finding, ...]]:
-    """Find pairs of evercan's that are on no record and that no container has."""
+    """Find pairs of evercan's that are in no state and that no container has."""
     known = declared.pair_names() | declared.retired
     names = [
         name
         for name, link in sorted(observed.links.items())
         if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
     ]
-    text = "an interface pair that no container has and no record names; --prune deletes it"
     found = tuple(
         Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
         if name in prune
-        else Finding(id=name, outcome=Outcome.REPORTED, interface=name, text=text)
+        else Finding(
+            id=name,
+            outcome=Outcome.REPORTED,
+            interface=name,
+            text="an interface pair that no container has and no network knows",
+            remedy="delete it with 'evercan adopt --prune'",
+        )
         for name in names
     )
     return replace(declared, retired=declared.retired | {*names} & {*prune}), found
@@ -222,21 +270,21 @@ def _is_taken(observed: Observed, host_end: str) -> bool:
 def _find_pairs(
     endpoint_ids: Iterable[str], declared: Declared, observed: Observed
 ) -> dict[str, str]:
-    """Find the host ends of endpoints that are not on record.
+    """Find the host ends of endpoints that are not in the state.
 
-    Ids that share their first digits share candidates; who has fewer to choose
-    from chooses first.
+    Ids that share their first digits share candidates; the endpoint with the fewest
+    candidates chooses first.
     """
     choices = {
         endpoint_id: [
             link.name
-            for link in intent.pairs_by_name(declared, observed, endpoint_id)
+            for link in unknown_pairs(declared, observed, endpoint_id)
             if link.is_in_container
         ]
         for endpoint_id in endpoint_ids
     }
     found: dict[str, str] = {}
-    for endpoint_id in sorted(choices, key=lambda each: len(choices[each])):
+    for endpoint_id in sorted(choices, key=lambda candidate: len(choices[candidate])):
         free = [name for name in choices[endpoint_id] if name not in found.values()]
         if free:
             found[endpoint_id] = free[0]

@@ -1,6 +1,6 @@
-"""What the engine sends, as typed values (``drivers/remote/api/api.go`` of libnetwork).
+"""Parses what the engine sends into typed values (``drivers/remote/api/api.go`` of libnetwork).
 
-A field that is missing or of the wrong type is refused by its name.
+A field that is missing or of the wrong type is rejected by its name.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evercan.adoption import EndpointClaim, NetworkClaim
 from evercan.errors import RequestError, shown
+from evercan.intent.adoption import EndpointClaim, NetworkClaim
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _GENERIC = "com.docker.network.generic"
@@ -28,19 +28,19 @@ def parse_body(body: bytes) -> Mapping[str, Any]:
     """
     if not body.strip():
         raise RequestError(
-            "the request's body is empty, as in the engine's retry after a broken connection; "
-            "run the command again"
+            "the request's body is empty, as in the engine's retry after a broken connection",
+            "run the command again",
         )
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RequestError(
-            f"the request's body is no JSON ({error}); send a JSON object"
+            f"the request's body is not JSON ({error})", "send a JSON object"
         ) from error
     if not isinstance(document, dict):
         raise RequestError(
-            f"the request's body is a JSON {type(document).__name__}, not an object; "
-            "send the fields of the call"
+            f"the request's body is a JSON {type(document).__name__}, not an object",
+            "send the fields of the call",
         )
     return document
 
@@ -58,11 +58,11 @@ def subject(body: bytes) -> dict[str, str]:
 def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
     value = fields.get(name)
     if value is None:
-        raise RequestError(f"field {where}{name} is missing; give the engine's id")
+        raise RequestError(f"field {where}{name} is missing", "give the engine's id")
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise RequestError(
-            f"field {where}{name}={shown(value)} is no id; "
-            "give 1 to 128 letters, digits, '_', '.', '-'"
+            f"field {where}{name}={shown(value)} is not an id",
+            "give 1 to 128 letters, digits, '_', '.', '-'",
         )
     return value
 
@@ -74,7 +74,7 @@ def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, 
         return {}
     if not isinstance(value, dict):
         raise RequestError(
-            f"field {where}{name}={shown(value)} is no JSON object; give one, or null"
+            f"field {where}{name}={shown(value)} is not a JSON object", "give one, or null"
         )
     return value
 
@@ -82,15 +82,15 @@ def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, 
 def _objects(
     fields: Mapping[str, Any], name: str, where: str = ""
 ) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Read a list of objects; yield each with the words for where it is."""
+    """Read a list of objects; yield each object with the words for where it is."""
     value = fields[name]
     if not isinstance(value, list):
-        raise RequestError(f"field {where}{name}={shown(value)} is no list; give a JSON array")
-    for number, each in enumerate(value):
+        raise RequestError(f"field {where}{name}={shown(value)} is not a list", "give a JSON array")
+    for number, item in enumerate(value):
         place = f"{where}{name}[{number}]"
-        if not isinstance(each, dict):
-            raise RequestError(f"field {place}={shown(each)} is no JSON object; give one")
-        yield each, f"{place}."
+        if not isinstance(item, dict):
+            raise RequestError(f"field {place}={shown(item)} is not a JSON object", "give one")
+        yield item, f"{place}."
 
 
 class NetworkRequest(NamedTuple):
@@ -152,8 +152,8 @@ class CreateEndpointRequest(NamedTuple):
         mac = _map(fields, "Interface").get("MacAddress")
         if mac:
             raise RequestError(
-                f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address; "
-                "remove --mac-address or mac_address"
+                f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address",
+                "remove --mac-address or mac_address",
             )
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
 
@@ -173,14 +173,14 @@ class AdoptRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> AdoptRequest:
         """Raise RequestError naming the field that is wrong."""
-        # A list that was forgotten must not pass for an engine without networks.
+        # A missing list must not be taken for an engine without networks.
         if fields.get("Networks") is None:
-            raise RequestError("field Networks is missing; give the engine's networks as a list")
+            raise RequestError("field Networks is missing", "give the engine's networks as a list")
         prune = fields.get("Prune") or []
-        if not isinstance(prune, list) or not all(isinstance(each, str) for each in prune):
+        if not isinstance(prune, list) or not all(isinstance(name, str) for name in prune):
             raise RequestError(
-                f"field Prune={shown(prune)} is no list of texts; give the NetworkIDs and HostEnds "
-                "of strays that an earlier answer has named"
+                f"field Prune={shown(prune)} is not a list of texts",
+                "give the NetworkIDs and HostEnds of strays that an earlier answer has named",
             )
         claims = [
             NetworkClaim(
@@ -198,8 +198,10 @@ class AdoptRequest(NamedTuple):
             )
             for network, where in _objects(fields, "Networks")
         ]
-        _refuse_twins("NetworkID", [each.id for each in claims])
-        _refuse_twins("EndpointID", [each.id for claim in claims for each in claim.endpoints])
+        _require_unique("NetworkID", [claim.id for claim in claims])
+        _require_unique(
+            "EndpointID", [endpoint.id for claim in claims for endpoint in claim.endpoints]
+        )
         return cls(tuple(claims), frozenset(prune))
 
 
@@ -208,7 +210,7 @@ def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _refuse_twins(name: str, ids: list[str]) -> None:
-    for each, times in Counter(ids).items():
+def _require_unique(name: str, ids: list[str]) -> None:
+    for id_, times in Counter(ids).items():
         if times > 1:
-            raise RequestError(f"field {name}={shown(each)} is given {times} times; give it once")
+            raise RequestError(f"field {name}={shown(id_)} is given {times} times", "give it once")

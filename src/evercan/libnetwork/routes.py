@@ -1,13 +1,13 @@
-"""The verbs of ``NetworkDriver``: which request each takes, and what it answers."""
+"""Maps each call of the protocol to the driver: which request it takes, what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from evercan.adoption import Finding
-from evercan.driver import Driver
-from evercan.protocol.requests import (
+from evercan.intent.adoption import Finding
+from evercan.libnetwork.driver import Driver
+from evercan.libnetwork.requests import (
     AdoptRequest,
     CreateEndpointRequest,
     CreateNetworkRequest,
@@ -21,8 +21,8 @@ Verb = Callable[[bytes], Awaitable[Answer]]
 
 _DONE: Answer = {}
 
-# What evercan has no part in: port mappings, swarm and discovery.
-_NOT_OURS = (
+# Calls for port mappings, swarm and discovery, in which evercan has nothing to do.
+_NOTHING_TO_DO = (
     "ProgramExternalConnectivity",
     "RevokeExternalConnectivity",
     "DiscoverNew",
@@ -36,7 +36,7 @@ class Routes:
     """Every call of the protocol, bound to one driver."""
 
     def __init__(self, driver: Driver) -> None:
-        """Take the driver that carries the verbs out."""
+        """Take the driver that the calls go to."""
         self._driver = driver
 
     def by_path(self) -> dict[str, Verb]:
@@ -51,7 +51,7 @@ class Routes:
             "Join": self._join,
             "Leave": self._leave,
             "DeleteEndpoint": self._delete_endpoint,
-            **dict.fromkeys(_NOT_OURS, self._not_ours),
+            **dict.fromkeys(_NOTHING_TO_DO, self._nothing_to_do),
         }
         return {
             "Plugin.Activate": self._activate,
@@ -69,7 +69,7 @@ class Routes:
 
     @staticmethod
     async def _gw_alloc_check(body: bytes) -> Answer:
-        # A CAN bus has no gateway: let the engine's IPAM waste no address on one.
+        # A CAN bus has no gateway, so the engine's IPAM need not reserve an address for one.
         parse_body(body)
         return {"SkipIPv4": True, "SkipIPv6": True}
 
@@ -89,7 +89,7 @@ class Routes:
 
     @staticmethod
     async def _endpoint_oper_info(body: bytes) -> Answer:
-        # An error here would fail the container's start, and there is nothing to tell.
+        # An error here would fail the container's start, and there is nothing to report.
         EndpointRequest.parse(parse_body(body))
         return {"Value": {}}
 
@@ -98,8 +98,8 @@ class Routes:
         answer = await self._driver.join(request.network, request.endpoint)
         return {
             "InterfaceName": {"SrcName": answer.source, "DstPrefix": answer.prefix},
-            # Else a container with no other network gets a card on docker_gwbridge
-            # and a default route.
+            # Without it a container with no other network gets an interface on
+            # docker_gwbridge and a default route.
             "DisableGatewayService": True,
         }
 
@@ -113,33 +113,41 @@ class Routes:
 
     async def _adopt(self, body: bytes) -> Answer:
         request = AdoptRequest.parse(parse_body(body))
-        done, troubles = await self._driver.adopt(request.claims, prune=request.prune)
+        done, problems = await self._driver.adopt(request.claims, prune=request.prune)
 
-        def shown(name: str, interface: str, finding: Finding) -> dict[str, Any]:
+        def described(name: str, interface: str, finding: Finding) -> dict[str, Any]:
             return {
                 name: finding.id,
                 interface: finding.interface,
                 "Outcome": finding.outcome,
                 "Text": finding.text,
-                "Troubles": troubles.get(finding.id, []),
+                "Remedy": finding.remedy,
+                "Troubles": problems.get(finding.id, []),
             }
 
         return {
             "Networks": [
                 {
-                    **shown("NetworkID", "Bus", network),
-                    "Endpoints": [shown("EndpointID", "HostEnd", each) for each in endpoints],
+                    **described("NetworkID", "Bus", network),
+                    "Endpoints": [
+                        described("EndpointID", "HostEnd", endpoint) for endpoint in endpoints
+                    ],
                 }
                 for network, endpoints in done.networks
             ],
-            "Strays": [shown("NetworkID", "Bus", each) for each in done.strays],
+            "Strays": [described("NetworkID", "Bus", stray) for stray in done.strays],
             "Pairs": [
-                {"HostEnd": each.interface, "Outcome": each.outcome, "Text": each.text}
-                for each in done.pairs
+                {
+                    "HostEnd": pair.interface,
+                    "Outcome": pair.outcome,
+                    "Text": pair.text,
+                    "Remedy": pair.remedy,
+                }
+                for pair in done.pairs
             ],
         }
 
     @staticmethod
-    async def _not_ours(body: bytes) -> Answer:
+    async def _nothing_to_do(body: bytes) -> Answer:
         parse_body(body)
         return _DONE

@@ -1,4 +1,4 @@
-"""Serves the verbs, and what operators ask, on a socket that is already bound."""
+"""Serves the calls and the operators' pages on a socket that is already bound."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import orjson
 
-from evercan.driver import Driver
 from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError
-from evercan.log import about, call_id
-from evercan.protocol import web
-from evercan.protocol.requests import subject
-from evercan.protocol.routes import Routes, Verb
+from evercan.libnetwork import web
+from evercan.libnetwork.driver import Driver
+from evercan.libnetwork.requests import subject
+from evercan.libnetwork.routes import Routes, Verb
+from evercan.log.writer import about, call_id
 
 BOUND = 9.0
 """Seconds within which every call is answered: after a restart the engine itself waits for ever."""
 
-_FAREWELL = 5.0
-"""Seconds that connections have to end in: the engine kills a plugin 10 s after SIGTERM."""
+_CLOSE_TIMEOUT = 5.0
+"""Seconds that connections have to end: the engine kills a plugin 10 s after SIGTERM."""
 
 CONTENT_TYPE_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
@@ -31,13 +31,13 @@ _CONTENT_TYPE = "application/vnd.docker.plugins.v1.2+json"
 _log = logging.getLogger(__name__)
 
 View = Callable[[], Awaitable[tuple[int, Mapping[str, Any]]]]
-"""Something to look at with GET: the HTTP status and a JSON object."""
+"""A page to read with GET: the HTTP status and a JSON object."""
 
 Scrape = Callable[[], Awaitable[bytes]]
 """All metrics, in Prometheus' text format."""
 
 Count = Callable[[str, str, float], None]
-"""Told of each call: its verb, its outcome, the seconds it took."""
+"""Counts a call: its verb, its outcome, the seconds that it took."""
 
 
 def _answer(status: int, document: Mapping[str, Any]) -> web.Response:
@@ -56,7 +56,7 @@ class Server:
     def __init__(
         self, driver: Driver, views: Mapping[str, View], scrape: Scrape, called: Count
     ) -> None:
-        """Lay the routes: every verb by POST, every view and the metrics by GET."""
+        """Set up the routes: every verb by POST, every view and the metrics by GET."""
         self._calls = count(1)
         self._called = called
         self._scrape = scrape
@@ -88,9 +88,9 @@ class Server:
             raise SettingsError([mistake]) from error
 
     async def close(self) -> None:
-        """Answer what is under way and stop."""
-        await self._public.close(_FAREWELL)
-        await self._pages.close(_FAREWELL)
+        """Answer the calls that are running, and stop."""
+        await self._public.close(_CLOSE_TIMEOUT)
+        await self._pages.close(_CLOSE_TIMEOUT)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         async def page() -> web.Response:
@@ -98,7 +98,7 @@ class Server:
                 body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
             )
 
-        return await _shown("metrics", page)
+        return await _answer_page("metrics", page)
 
     def _call_handler(self, name: str, verb: Verb) -> web.Handler:
         short = name.rpartition(".")[2]
@@ -118,15 +118,15 @@ class Server:
                     body = await request.read()
                     return _answer(200, await verb(body))
             except RequestError as error:
-                _log.warning("%s refused: %s", name, error, extra=_about(name, body))
+                _log.warning("%s rejected: %s", name, error, extra=_about(name, body))
                 return _error(400, error)
             except EvercanError as error:
                 _log.error("%s failed: %s", name, error, extra=_about(name, body))
                 return _error(500, error)
             except TimeoutError:
                 late = (
-                    f"{name} took longer than {BOUND:.0f} s and was given up; the host is very "
-                    "busy or its kernel hangs, try again"
+                    f"{name} took longer than {BOUND:.0f} s and was ended; the host is very "
+                    "busy or its kernel hangs; try again"
                 )
                 _log.error(late, extra=_about(name, body))
                 return _error(500, late)
@@ -134,7 +134,7 @@ class Server:
                 return _error(error.status, f"{name}: {error.reason}")
             except Exception as error:  # noqa: BLE001 - the one place that makes it an Err
                 _log.exception(
-                    "%s met a fault of evercan; report it with what follows",
+                    "%s met a bug in evercan; report it with the lines that follow",
                     name,
                     extra=_about(name, body),
                 )
@@ -148,7 +148,7 @@ class Server:
             return _answer(*await view())
 
         async def handle(_: web.Request) -> web.Response:
-            return await _shown(name, page)
+            return await _answer_page(name, page)
 
         return handle
 
@@ -157,8 +157,8 @@ def _about(verb: str, body: bytes) -> dict[str, Mapping[str, object]]:
     return about(verb=verb, **subject(body))
 
 
-async def _shown(name: str, page: Callable[[], Awaitable[web.Response]]) -> web.Response:
-    """Show a page, or why it cannot be shown: 503, which no prober takes for health."""
+async def _answer_page(name: str, page: Callable[[], Awaitable[web.Response]]) -> web.Response:
+    """Answer with a page, or with 503 and why there is none, which no prober takes for healthy."""
     try:
         async with asyncio.timeout(BOUND):
             return await page()
@@ -172,5 +172,7 @@ async def _shown(name: str, page: Callable[[], Awaitable[web.Response]]) -> web.
 
 async def _unknown(request: web.Request) -> web.Response:
     return _error(
-        404, f"{request.method} {request.path} is no call of a network driver nor a page of evercan"
+        404,
+        f"{request.method} {request.path} is neither a call of a network driver nor a page of "
+        "evercan",
     )

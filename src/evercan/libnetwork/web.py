@@ -1,7 +1,7 @@
-"""aiohttp's server without its client and its router, by the names of ``aiohttp.web``.
+"""Provides aiohttp's server without its client and router, by the names of ``aiohttp.web``.
 
-``aiohttp.web`` loads the client, its resolver, cookie jar and tracing: a third
-of the time and of the memory, and a plugin calls nobody.
+``aiohttp.web`` loads the client, its resolver, cookie jar and tracing: a third of the time
+and of the memory, and a plugin makes no HTTP requests.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-from evercan import BACKLOG, side_door
+from evercan import BACKLOG, partial_import
 
-# The version goes into the header ``Server`` only.
-side_door.enter("aiohttp", __version__="")
+# The version is used in the header ``Server`` only.
+partial_import.allow("aiohttp", __version__="")
 
-from aiohttp.web_exceptions import HTTPException  # noqa: E402 - through the door just opened
+from aiohttp.web_exceptions import HTTPException  # noqa: E402 - after the line above
 from aiohttp.web_request import BaseRequest as Request  # noqa: E402
 from aiohttp.web_response import Response  # noqa: E402
 from aiohttp.web_server import Server  # noqa: E402
@@ -29,7 +29,7 @@ class Pages:
     """Some pages by method and path, served on a unix socket or on a TCP address."""
 
     def __init__(self, pages: Mapping[tuple[str, str], Handler], otherwise: Handler) -> None:
-        """Take the handlers by method and path; a page that can be got can be asked for its head.
+        """Take the handlers by method and path; HEAD is answered wherever GET is.
 
         Args:
             pages: for example ``("GET", "/health")``.
@@ -49,7 +49,8 @@ class Pages:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
         loop = asyncio.get_running_loop()
         self._listening.append(
-            # The loop listens anew, and by default for a hundred: the next would be refused.
+            # The loop calls listen() again, by default with a backlog of 100: the calls
+            # beyond that would be refused.
             await loop.create_unix_server(self._serve(), sock=bound, backlog=BACKLOG)
         )
 
@@ -62,14 +63,18 @@ class Pages:
         loop = asyncio.get_running_loop()
         self._listening.append(await loop.create_server(self._serve(), host, port))
 
-    async def close(self, patience: float) -> None:
-        """Answer what is under way, for some seconds at the most, and end all connections."""
-        for each in self._listening:
-            each.close()
+    async def close(self, wait: float) -> None:
+        """Answer the calls that are running, and end all connections.
+
+        Args:
+            wait: seconds that the calls may take.
+        """
+        for server in self._listening:
+            server.close()
         if self._server is not None:
-            await asyncio.sleep(0)  # a call that has just come begins to be answered
+            await asyncio.sleep(0)  # lets a call that has just arrived begin
             self._server.pre_shutdown()
-            await self._server.shutdown(patience)
+            await self._server.shutdown(wait)
 
     async def _handle(self, request: Request) -> Response:
         if request.headers.get("Expect", "").lower() == "100-continue":

@@ -1,114 +1,132 @@
-"""What the log says of a turn, in the words that people already search for.
+"""The log lines of a reconcile pass, with the phrases that people search for.
 
-The recovery of a bus reads as one story: what is missing, that it is being made
-again, that it is back. What is made for the first time is one line.
+A recovery reads as one story: what is missing, that it is created again, that it is
+restored. What is created for the first time is one line. ``cause`` says why something
+was missing: only a line with ``cause=reboot`` speaks of a reboot.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from enum import StrEnum
 
-from evercan.log import about
-from evercan.model import Declared, Phase
-from evercan.steps import DeleteLink, MakeBus, MakePair, MendPair, Step
-from evercan.troubles import Problem, Trouble
+from evercan.log.writer import about
+from evercan.model.declared import Declared, Phase
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import DeleteLink, MakeBus, MakePair, RepairPair, Step
 
 _log = logging.getLogger(__name__)
 
 
-def announce(before: Declared, declared: Declared, step: Step) -> None:
-    """Say what is about to be mended; what is made for the first time is said after."""
+class Cause(StrEnum):
+    """Why an interface has to be created again; the field ``cause`` of a line."""
+
+    REBOOT = "reboot"
+    """The host was rebooted, and interfaces do not outlive that."""
+    DELETED = "deleted"
+    """Somebody deleted it."""
+    UNKNOWN_ENDPOINT = "unknown-endpoint"
+    """The engine joins an endpoint that this plugin process did not create."""
+
+
+def before_step(before: Declared, declared: Declared, step: Step, *, rebooted: bool) -> None:
+    """Log what is about to be created again; what is created for the first time is logged after.
+
+    Args:
+        before: what was wanted when the pass began.
+        declared: what is wanted now.
+        step: the step that is about to be taken.
+        rebooted: the host was rebooted since the last process of the plugin.
+    """
     match step:
-        case MakeBus(name) if any(each.bus == name for each in before.networks.values()):
+        case MakeBus(name) if any(network.bus == name for network in before.networks.values()):
+            cause = Cause.REBOOT if rebooted else Cause.DELETED
+            _recreating(name, cause, subject(declared, name, cause=cause))
+        case MakePair(bus, endpoint, host_end, _) if _exists_again(before, declared, endpoint):
+            cause = _cause(before, endpoint, rebooted=rebooted)
+            _recreating(host_end, cause, subject(declared, bus, endpoint, cause=cause))
+        case RepairPair(bus, endpoint, host_end, _, _):
             _log.info(
-                "Interface %s missing after reboot, recreating",
-                name,
-                extra=concerning(declared, name),
-            )
-        case MakePair(bus, endpoint, host_end, _) if _returns(before, declared, endpoint):
-            _log.info(
-                "Interface %s missing after reboot, recreating",
+                "Interface %s missing from a running container, recreating",
                 host_end,
-                extra=concerning(declared, bus, endpoint),
-            )
-        case MendPair(bus, endpoint, host_end, _, _):
-            _log.info(
-                "Interface %s missing from under a running container, recreating",
-                host_end,
-                extra=concerning(declared, bus, endpoint),
+                extra=subject(declared, bus, endpoint, cause=Cause.DELETED),
             )
         case _:
             _log.debug("About to %s", step, extra=_of_step(before, declared, step))
 
 
-def report(before: Declared, declared: Declared, step: Step) -> None:
-    """Say what was done."""
+def after_step(before: Declared, declared: Declared, step: Step, *, rebooted: bool) -> None:
+    """Log what was done; arguments as of ``before_step``."""
     match step:
-        case MendPair(bus, endpoint, host_end, _, sandbox):
-            fields = concerning(declared, bus, endpoint)
+        case RepairPair(bus, endpoint, host_end, _, location):
             _log.info(
                 "Successfully recreated interface pair: %s <-> %s in its container",
                 host_end,
-                sandbox.name,
-                extra=fields,
+                location.name,
+                extra=subject(declared, bus, endpoint, cause=Cause.DELETED),
             )
         case MakePair(bus, endpoint, host_end, container_end):
-            fields = concerning(declared, bus, endpoint)
-            if _returns(before, declared, endpoint):
+            if not _exists_again(before, declared, endpoint):
                 _log.info(
-                    "Successfully recreated interface pair: %s <-> %s",
+                    "Created interface pair: %s <-> %s",
                     host_end,
                     container_end,
-                    extra=fields,
+                    extra=subject(declared, bus, endpoint),
                 )
-                _log.info(
-                    "Endpoint %s interfaces were recreated after reboot",
-                    endpoint[:12],
-                    extra=fields,
-                )
-            else:
-                _log.info(
-                    "Created interface pair: %s <-> %s", host_end, container_end, extra=fields
-                )
+                return
+            cause = _cause(before, endpoint, rebooted=rebooted)
+            fields = subject(declared, bus, endpoint, cause=cause)
+            _log.info(
+                "Successfully recreated interface pair: %s <-> %s",
+                host_end,
+                container_end,
+                extra=fields,
+            )
+            _log.info(
+                "Endpoint %s interfaces were recreated%s",
+                endpoint[:12],
+                " after reboot" if cause is Cause.REBOOT else "",
+                extra=fields,
+            )
         case _:
             _log.info("Done: %s", step, extra=_of_step(before, declared, step))
 
 
-def overtaken(declared: Declared, step: MakeBus) -> None:
-    """Say that somebody else made a bus interface in the same moment."""
+def created_concurrently(declared: Declared, step: MakeBus) -> None:
+    """Log that somebody else created a bus interface at the same moment."""
     _log.info(
         "Interface %s was created concurrently, continuing",
         step.bus,
-        extra=concerning(declared, step.bus),
+        extra=subject(declared, step.bus),
     )
 
 
-def tell(declared: Declared, problem: Problem) -> None:
-    """Say what is wrong and what to do about it."""
-    subject = concerning(declared, problem.bus, problem.endpoint, trouble=problem.kind)
-    _log.error("Health check FAILED: %s", problem.text, extra=subject)
-    if problem.kind is Trouble.PAIR_MISSING and problem.endpoint is not None:
+def problem(declared: Declared, found: Problem) -> None:
+    """Log a problem and its remedy."""
+    fields = subject(declared, found.bus, found.endpoint, trouble=found.kind)
+    _log.error("Health check FAILED: %s", found, extra=fields)
+    if found.kind is ProblemKind.PAIR_MISSING and found.endpoint is not None:
         _log.warning(
             "Endpoint %s interface missing, skipping cross-rules for now",
-            problem.endpoint[:12],
-            extra=subject,
+            found.endpoint[:12],
+            extra=fields,
         )
 
 
-def concerning(
+def subject(
     declared: Declared, bus: str, endpoint_id: str | None = None, **more: object
 ) -> dict[str, Mapping[str, object]]:
-    """Say which networks, endpoint and interface a line is about.
+    """Return the fields that say which networks, endpoint and interface a line is about.
 
-    Without an endpoint the interface is that of the bus, whose networks are all meant.
+    Without an endpoint the interface is that of the bus, and all of its networks are named.
     """
     endpoint = declared.endpoints.get(endpoint_id or "")
     fields: dict[str, object] = {}
     if endpoint is not None:
         fields |= {"network": endpoint.network, "endpoint": endpoint.id}
     else:
-        networks = [each.id for each in declared.networks.values() if each.bus == bus]
+        networks = [network.id for network in declared.networks.values() if network.bus == bus]
         if networks:
             fields["network"] = networks[0] if len(networks) == 1 else ",".join(networks)
         if endpoint_id:
@@ -119,22 +137,35 @@ def concerning(
     return about(**fields, **more)
 
 
+def _recreating(name: str, cause: Cause, fields: dict[str, Mapping[str, object]]) -> None:
+    when = "missing after reboot" if cause is Cause.REBOOT else "missing"
+    _log.info("Interface %s %s, recreating", name, when, extra=fields)
+
+
+def _cause(before: Declared, endpoint_id: str, *, rebooted: bool) -> Cause:
+    """Return why a known or joining endpoint has no pair."""
+    known = before.endpoints.get(endpoint_id)
+    if known is not None and known.wants_pair:
+        return Cause.DELETED
+    return Cause.REBOOT if rebooted else Cause.UNKNOWN_ENDPOINT
+
+
 def _of_step(before: Declared, declared: Declared, step: Step) -> dict[str, Mapping[str, object]]:
-    """Say what a step is about; of an interface that goes, whose it was."""
+    """Return what a step is about; for an interface that is deleted, whose it was."""
     if not isinstance(step, DeleteLink):
-        return concerning(declared, step.bus, step.endpoint)
+        return subject(declared, step.bus, step.endpoint)
     for known in (declared, before):
-        for each in known.endpoints.values():
-            if each.host_end == step.name:
-                return concerning(known, known.networks[each.network].bus, each.id)
-    return concerning(before, step.name)
+        for endpoint in known.endpoints.values():
+            if endpoint.host_end == step.name:
+                return subject(known, known.networks[endpoint.network].bus, endpoint.id)
+    return subject(before, step.name)
 
 
-def _returns(before: Declared, declared: Declared, endpoint_id: str) -> bool:
-    """Whether an endpoint's pair is made again, not for the first time.
+def _exists_again(before: Declared, declared: Declared, endpoint_id: str) -> bool:
+    """Whether an endpoint's pair is created again, not for the first time.
 
-    The engine's own order is CreateEndpoint, which makes the pair, then Join. A
-    pair that only Join makes, or that was there before, is a recovery.
+    The engine's own order is CreateEndpoint, which creates the pair, then Join. A pair
+    that only Join creates, or that existed before, is a recovery.
     """
     return (
         endpoint_id in before.endpoints

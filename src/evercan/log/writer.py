@@ -1,14 +1,14 @@
-"""Log lines that never hold up the daemon.
+"""Writes log lines without ever delaying the daemon.
 
 The engine reads a plugin's stdout and stderr through pipes, and under
 live-restore nobody reads them while the engine is down: a write into a full
-pipe blocks. So records go to a bounded queue, a thread writes them, and what
-does not fit is counted and said later.
+pipe blocks. So records go to a bounded queue and a thread writes them; what does not fit
+is counted and reported later.
 
 Normal lines and warnings go to stdout, errors to stderr. The engine reads the two
-apart and may write them in another order: a recovery, which begins with a
-warning, is all on one. What a line is about (network, endpoint, interface, call)
-follows it as ``key=value``, or as fields in JSON.
+separately and may write them in another order, so a recovery, which begins with a warning,
+is all on one. What a line is about (network, endpoint, interface, call) follows it as
+``key=value``, or as fields in JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ call_id: ContextVar[str | None] = ContextVar("call_id", default=None)
 
 
 def about(**fields: object) -> dict[str, Mapping[str, object]]:
-    """Say what a line is about: ``_log.info("…", extra=about(endpoint=…))``."""
+    """Return the fields of a line: ``_log.info("…", extra=about(endpoint=…))``."""
     return {_ABOUT: fields}
 
 
@@ -47,7 +47,7 @@ class TextFormatter(logging.Formatter):
     """One line for people; the engine's journal adds the time."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write level, message and what it is about; ids as people know them, 12 digits."""
+        """Write level, message and fields; ids have 12 digits, as in ``docker ps``."""
         parts = [f"{record.levelname:<7} {record.getMessage()}"]
         for key, value in _fields(record).items():
             text = str(value)
@@ -58,7 +58,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object for each line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write time (seconds since the epoch), level, logger, message and fields."""
@@ -82,9 +82,9 @@ class QueueingHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self._queue: queue.Queue[tuple[int, bytes] | None] = queue.Queue(_CAPACITY)
-        self._refused = 0  # by the queue; counted where lines come from
-        self._unwritten = 0  # counted where they are written, as what was told of both is
-        self._told = 0
+        self._rejected = 0  # by the queue; counted in the threads that log
+        self._unwritten = 0  # counted in the thread that writes
+        self._reported = 0  # of both, in the thread that writes
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
@@ -95,7 +95,7 @@ class QueueingHandler(logging.Handler):
             stream = 2 if record.levelno >= logging.ERROR else 1
             self._queue.put_nowait((stream, (self.format(record) + "\n").encode()))
         except queue.Full:
-            self._refused += 1
+            self._rejected += 1
         except Exception:  # noqa: BLE001 - logging must not bring its caller down
             self.handleError(record)
 
@@ -104,7 +104,7 @@ class QueueingHandler(logging.Handler):
         try:
             self._queue.put_nowait(None)
         except queue.Full:
-            self._refused += 1
+            self._rejected += 1
         else:
             self._thread.join(timeout=1)
         super().close()
@@ -112,7 +112,7 @@ class QueueingHandler(logging.Handler):
     def _write(self) -> None:
         while (item := self._queue.get()) is not None:
             stream, line = item
-            dropped = self._refused + self._unwritten - self._told
+            dropped = self._rejected + self._unwritten - self._reported
             if dropped:
                 line += self._line_of(dropped)
             try:
@@ -121,7 +121,7 @@ class QueueingHandler(logging.Handler):
             except OSError:
                 self._unwritten += 1
             else:
-                self._told += dropped
+                self._reported += dropped
 
     def _line_of(self, dropped: int) -> bytes:
         text = "%d log lines were dropped: nobody read them"
@@ -131,7 +131,7 @@ class QueueingHandler(logging.Handler):
         return (self.format(record) + "\n").encode()
 
 
-def set_up(level: str, style: str) -> None:
+def configure(level: str, style: str) -> None:
     """Send the whole process's log through one queue.
 
     Args:

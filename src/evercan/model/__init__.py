@@ -1,1 +1,1 @@
-"""x"""
+"""The values that every other package uses: what is declared, observed, planned and wrong."""

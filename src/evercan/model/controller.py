@@ -1,4 +1,4 @@
-"""A CAN controller: what it is told, and what a look shows of it; no I/O.
+"""A CAN controller: its settings, and what the kernel shows of it.
 
 Words and units are those of ``ip link set NAME type can``: bitrates in bit/s, a
 sample point as a part of the bit, a restart delay in milliseconds. Sample points
@@ -67,22 +67,22 @@ class ControllerSettings:
     txqueuelen: int | None = None
 
     def __bool__(self) -> bool:
-        """Whether anything is asked at all."""
+        """Whether any setting is given."""
         return any(True for _ in self.given())
 
     def given(self) -> Iterator[tuple[str, int | bool]]:
-        """Yield the fields that are asked, by the names they have as options and for ``ip``."""
-        for each in fields(self):
-            value = getattr(self, each.name)
+        """Yield the settings that are given, by their names as options and for ``ip``."""
+        for field in fields(self):
+            value = getattr(self, field.name)
             if value is not None:
-                yield each.name.replace("_", "-"), value
+                yield field.name.replace("_", "-"), value
 
     def words(self) -> str:
-        """Write what is asked as ``ip link set`` takes it, but for ``type can``."""
+        """Write the settings as ``ip link set`` takes them, without ``type can``."""
         return " ".join(f"{name} {written(name, value)}" for name, value in self.given())
 
     def command(self, name: str) -> str:
-        """Write the commands with which a person would set up interface ``name`` so."""
+        """Write the commands that configure interface ``name`` like this by hand."""
         queue = f"txqueuelen {self.txqueuelen} " if self.txqueuelen is not None else ""
         rest = " ".join(
             f"{key} {written(key, value)}" for key, value in self.given() if key != "txqueuelen"
@@ -169,21 +169,21 @@ class Traffic(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
-    """What a look shows of a controller.
+    """What the kernel shows of a controller.
 
     Attributes:
         state: how it stands to the bus; ``stopped`` while it is down.
-        timing: what the kernel made of the bitrates that were asked.
+        timing: the bitrates that the kernel made of those that were asked for.
         modes: ``CAN_CTRLMODE_*`` that are on.
-        supported: those that it has; None from kernels that do not tell.
+        supported: those that it has; None from kernels that do not give them.
         restart_ms: as in ``ControllerSettings``.
         txqueuelen: as in ``ControllerSettings``.
         mtu: 16 for classic frames, 72 when it is set to FD.
-        clock: Hz; 0 when its driver does not tell.
-        limits: of the arbitration phase, if the driver tells them.
+        clock: Hz; 0 when its driver does not give it.
+        limits: of the arbitration phase, if the driver gives them.
         data_limits: of the data phase, likewise: only FD controllers have them.
         bitrates: the only ones that it can do, if its driver lists them.
-        bitrate_max: what its transceiver can do, bit/s; 0 when not told.
+        bitrate_max: what its transceiver can do, bit/s; 0 when unknown.
         tx_errors: transmit error counter, None if its driver has none.
         rx_errors: receive error counter, likewise.
         events: how often something happened to it.
@@ -240,4 +240,4 @@ class Controller:
             names = [name for bit, name in MODES.items() if self.supported & bit and bit != FD]
             parts.append(f"modes {', '.join(names) or 'none'}")
             parts.append("CAN FD" if self.supported & FD else "no CAN FD")
-        return "; ".join(parts) or "its driver tells no limits"
+        return "; ".join(parts) or "its driver gives no limits"

@@ -1,27 +1,27 @@
-"""Whether a controller is as it is asked to be; pure.
+"""Compares a controller with the settings that are asked for.
 
 The kernel makes the nearest that a clock can be divided into of a bitrate and a
-sample point, so that what is asked and what is there need not be equal.
+sample point, so the two need not be equal.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from evercan.controller import Controller, ControllerSettings, Timing, written
+from evercan.model.controller import Controller, ControllerSettings, Timing, written
 
 MAX_ERROR = 0.05
 """How far off a bitrate may be that the kernel takes (``CAN_CALC_MAX_ERROR``)."""
 
 _SAME_BITRATE = 0.005
-"""How far off a bitrate of somebody else's may be and still be the one that is asked."""
+"""How far off a bitrate that somebody else set may be and still count as the same."""
 
 _SAME_SAMPLE_POINT = 50
 """The same for a sample point, in thousandths: the kernel takes the nearest below."""
 
 
 class Difference(NamedTuple):
-    """A setting that is not as it is asked.
+    """A setting that is not as asked.
 
     Attributes:
         name: as an option, without ``vxcan.``.
@@ -76,9 +76,9 @@ def _alike(field: str, wanted: int, there: int) -> bool:
 
 
 def restoring(asked: ControllerSettings, former: ControllerSettings) -> ControllerSettings:
-    """Return what puts back whatever of ``asked`` a kernel took before it refused the rest.
+    """Return the settings that undo what a kernel took of ``asked`` before it rejected the rest.
 
-    A bitrate that never was set cannot be put back, and needs not: it is taken last.
+    A bitrate that never was set cannot be restored, and need not be: it is taken last.
     """
     concerned = {name.replace("-", "_") for name, _ in asked.given()}
     if asked.fd is not None and former.fd:
@@ -93,6 +93,6 @@ def restoring(asked: ControllerSettings, former: ControllerSettings) -> Controll
 
 
 def may_be_granted(wanted: ControllerSettings, timing: Timing) -> bool:
-    """Whether the kernel can have made this of what is asked."""
+    """Whether the kernel can have made these bitrates of those that are asked for."""
     pairs = ((wanted.bitrate, timing.bitrate), (wanted.dbitrate, timing.dbitrate))
     return all(asked is None or abs(asked - made) <= asked * MAX_ERROR for asked, made in pairs)

@@ -1,4 +1,4 @@
-"""Interface names: valid, short enough, and never somebody else's."""
+"""Interface names: valid, short enough, and not in use by somebody else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator
 
-from evercan.model import MAX_NAME
+MAX_NAME = 15
+"""Bytes in an interface name: ``IFNAMSIZ`` of ``linux/if.h`` without the closing NUL."""
 
 PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
 """Host ends are ``vxcan`` and eight hex digits; the container end adds a ``p``."""
@@ -14,8 +15,8 @@ PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
 _DIGITS = 8
 
 
-def complaint(name: str, *, room: int = 0) -> str | None:
-    """Say why the kernel would refuse an interface name; None when it would not.
+def why_invalid(name: str, *, room: int = 0) -> str | None:
+    """Return why the kernel would reject an interface name; None if it would not.
 
     The rules are those of ``dev_valid_name`` in ``net/core/dev.c``, and no ``%``,
     which ``dev_alloc_name`` takes for a pattern.
@@ -36,7 +37,7 @@ def complaint(name: str, *, room: int = 0) -> str | None:
     return None
 
 
-def _candidates(endpoint_id: str) -> Iterator[str]:
+def _keys(endpoint_id: str) -> Iterator[str]:
     """Yield eight-digit keys for an endpoint: windows of its id, then of its digests."""
     if re.fullmatch(r"[0-9a-f]+", endpoint_id):
         for start in range(0, len(endpoint_id) - _DIGITS + 1, _DIGITS):
@@ -47,7 +48,7 @@ def _candidates(endpoint_id: str) -> Iterator[str]:
 
 def host_ends(endpoint_id: str) -> Iterator[str]:
     """Yield the names that an endpoint's host end may have, the most likely first."""
-    return (f"{PAIR_PREFIX}{key}" for key in _candidates(endpoint_id))
+    return (f"{PAIR_PREFIX}{key}" for key in _keys(endpoint_id))
 
 
 def is_host_end(name: str) -> bool:
@@ -58,13 +59,12 @@ def is_host_end(name: str) -> bool:
 def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
     """Choose the names of an endpoint's pair: host end, container end.
 
-    The first choice is the id's first eight digits, as people know it from the
-    ancestors. Ids that share them get other names instead of each other's
-    interface.
+    The first choice is the id's first eight digits, as in evercan's ancestors. Ids that
+    share them get other names, so that no endpoint gets another one's interface.
 
     Args:
         endpoint_id: the engine's endpoint id.
-        taken: names that are in use on the host or on record.
+        taken: names that exist on the host or in the intent.
     """
     for host_end in host_ends(endpoint_id):
         container_end = f"{host_end}{PAIR_SUFFIX}"

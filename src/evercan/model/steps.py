@@ -1,8 +1,7 @@
-"""The words in which ``plan`` speaks to the kernel.
+"""The steps that a plan consists of: each one change of the kernel, as a value.
 
-A step is a value: what to do, to which interface. Each knows the bus it
-serves (empty where it serves none any more) and the endpoint, if it serves one
-alone, so that a failure reaches the caller it concerns.
+Each step knows the bus that it is for (empty for none) and the endpoint, if it is for
+one endpoint alone, so that a failure is reported to the call that it concerns.
 """
 
 from __future__ import annotations
@@ -10,25 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from evercan.controller import ControllerSettings
-from evercan.model import Rule, Sandbox
+from evercan.errors import number_of
+from evercan.model.controller import ControllerSettings
+from evercan.model.observed import Location, Rule
 
 
 @dataclass(frozen=True, slots=True)
 class MakeBus:
-    """Make a vcan of this name, tagged, and set it up."""
+    """Create a vcan of this name, tagged, and bring it up."""
 
     bus: str
 
     endpoint: ClassVar[str | None] = None
 
     def __str__(self) -> str:
-        return f"make bus interface {self.bus}"
+        return f"create bus interface {self.bus}"
 
 
 @dataclass(frozen=True, slots=True)
 class MakePair:
-    """Make a vxcan pair on the host, tagged, with the host end up."""
+    """Create a vxcan pair on the host, tagged, with the host end up."""
 
     bus: str
     endpoint: str
@@ -36,26 +36,26 @@ class MakePair:
     container_end: str
 
     def __str__(self) -> str:
-        return f"make interface pair {self.host_end} <-> {self.container_end}"
+        return f"create interface pair {self.host_end} <-> {self.container_end}"
 
 
 @dataclass(frozen=True, slots=True)
-class MendPair:
-    """Make a pair anew whose container end belongs into a running container."""
+class RepairPair:
+    """Create a pair again whose container end belongs in a running container."""
 
     bus: str
     endpoint: str
     host_end: str
     container_end: str
-    sandbox: Sandbox
+    location: Location
     altname: str | None = None
 
     def __str__(self) -> str:
-        return f"put interface pair {self.host_end} <-> {self.sandbox.name} back into its container"
+        return f"restore interface pair {self.host_end} <-> {self.location.name} in its container"
 
 
 @dataclass(frozen=True, slots=True)
-class SetUp:
+class BringUp:
     """Set an interface administratively up."""
 
     bus: str
@@ -63,19 +63,19 @@ class SetUp:
     name: str
 
     def __str__(self) -> str:
-        return f"set {self.name} up"
+        return f"bring {self.name} up"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigureBus:
-    """Set a controller, down if need be, tag it and set it up.
+    """Configure a controller, which is set down for it if necessary, and bring it up.
 
     Attributes:
-        bus: the bus interface, as it is called on record.
+        bus: the bus interface, by the name in the intent.
         index: the controller's ifindex.
         name: its name.
         settings: what it is to be set to.
-        former: how it was set, to be put back if the kernel refuses.
+        former: how it was set; restored if the kernel rejects ``settings``.
         was_up: it is up and has to be set down first.
     """
 
@@ -89,12 +89,26 @@ class ConfigureBus:
     endpoint: ClassVar[str | None] = None
 
     def __str__(self) -> str:
-        return f"set {self.name} up with {self.settings.words()}"
+        return f"configure {self.name} with {self.settings.words()} and bring it up"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTag:
+    """Set ``IFLA_GROUP`` of a controller back to 0; a release before 0.2 had set it."""
+
+    index: int
+    name: str
+
+    bus: ClassVar[str] = ""
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"clear the group of {self.name} that an older release has set"
 
 
 @dataclass(frozen=True, slots=True)
 class NameEnd:
-    """Give a container end, while it is on the host, the name that people know it by."""
+    """Give a container end, while it is on the host, its ``vxcan.name``."""
 
     bus: str
     endpoint: str
@@ -107,7 +121,7 @@ class NameEnd:
 
 @dataclass(frozen=True, slots=True)
 class DeleteLink:
-    """Delete an interface of ours; with a vxcan end goes its other end."""
+    """Delete an interface that evercan created; of a vxcan pair both ends go."""
 
     index: int
     name: str
@@ -121,7 +135,7 @@ class DeleteLink:
 
 @dataclass(frozen=True, slots=True)
 class AddRules:
-    """Lay these can-gw rules on a bus, in one batch."""
+    """Add these can-gw rules to a bus, in one batch."""
 
     bus: str
     rules: tuple[Rule, ...]
@@ -129,12 +143,12 @@ class AddRules:
     endpoint: ClassVar[str | None] = None
 
     def __str__(self) -> str:
-        return f"lay {len(self.rules)} rules on {self.bus}"
+        return f"add {number_of(len(self.rules), 'rule')} to {self.bus}"
 
 
 @dataclass(frozen=True, slots=True)
-class DropRules:
-    """Remove these can-gw rules, each once, in one batch."""
+class RemoveRules:
+    """Remove these can-gw rules, each of them one time, in one batch."""
 
     bus: str
     rules: tuple[Rule, ...]
@@ -142,29 +156,30 @@ class DropRules:
     endpoint: ClassVar[str | None] = None
 
     def __str__(self) -> str:
-        return f"remove {len(self.rules)} rules from {self.bus}"
+        return f"remove {number_of(len(self.rules), 'rule')} from {self.bus}"
 
 
 Step = (
     MakeBus
     | MakePair
-    | MendPair
-    | SetUp
+    | RepairPair
+    | BringUp
     | ConfigureBus
+    | ClearTag
     | NameEnd
     | DeleteLink
     | AddRules
-    | DropRules
+    | RemoveRules
 )
 
 
 class Failure(NamedTuple):
-    """A step that the kernel refused.
+    """A step that the kernel did not take.
 
     Attributes:
         step: the step.
         code: the errno, positive.
-        words: what the kernel said beyond the errno, if anything.
+        words: the kernel's own message, if it gave one.
     """
 
     step: Step

@@ -1,17 +1,18 @@
-"""What the bus interface of a new network is; pure.
+"""Chooses what the bus interface of a new network is.
 
-A controller is never impersonated: where one is meant, no virtual interface takes
-its name, and where a virtual one is, it is not taken for a controller.
+A controller is never replaced: where one is meant, no virtual interface gets its name, and
+a virtual interface is never taken for a controller.
 """
 
 from __future__ import annotations
 
 import re
 
-from evercan.controller import written
 from evercan.errors import OptionError
-from evercan.model import BusKind, Declared, Link, Network, Observed
-from evercan.options import AUTO, DEV, KIND, NetworkOptions, refuse_on_virtual
+from evercan.model.controller import written
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import Link, Observed
+from evercan.options.network import AUTO, DEV, KIND, NetworkOptions, reject_on_virtual
 
 _LIKE_HARDWARE = re.compile(r"(can|slcan)[0-9]+")
 
@@ -22,31 +23,31 @@ def choose_bus(
     """Return what kind of bus it is, and whether evercan may remove its interface.
 
     Raises:
-        OptionError: the interface is no CAN bus, not of the kind that is asked, or
-            not to be set as is asked.
+        OptionError: the interface is no CAN bus, is not of the kind that is asked for, or
+            cannot be configured as asked.
     """
     bus = options.bus
-    others = [each for each in declared.networks.values() if each.bus == bus]
+    others = [network for network in declared.networks.values() if network.bus == bus]
     link = observed.find(bus)
     if link is not None:
         _require_bus(declared, options, link)
     kind = _kind(options, link, others)
     if options.settings:
         _require_settable(options, kind, link)
-        for each in others:
-            _require_agreement(options, each)
+        for network in others:
+            _require_agreement(options, network)
     if kind is BusKind.PHYSICAL:
         return kind, False
     if link is None:
         return kind, True
-    # An interface that evercan made for another network, or made and was
-    # about to remove, stays evercan's to remove.
-    ours = bus in declared.retired or any(each.owns_bus for each in others)
+    # evercan may still delete an interface that it created for another network, or
+    # created and was about to delete.
+    ours = bus in declared.retired or any(network.owns_bus for network in others)
     return kind, link.is_ours and ours
 
 
 def looks_like_hardware(bus: str) -> bool:
-    """Whether kernels give such a name to a controller."""
+    """Whether the kernel gives such names to controllers."""
     return _LIKE_HARDWARE.fullmatch(bus) is not None
 
 
@@ -64,7 +65,7 @@ def _require_bus(declared: Declared, options: NetworkOptions, link: Link) -> Non
 
 
 def _kind(options: NetworkOptions, link: Link | None, others: list[Network]) -> BusKind:
-    """Return the kind: as recorded, else as found, else as asked; refuse what does not agree."""
+    """Return the kind: as recorded, else as found, else as asked; reject what does not agree."""
     bus = options.bus
     found = None
     if link is not None:
@@ -102,19 +103,19 @@ def _kind(options: NetworkOptions, link: Link | None, others: list[Network]) -> 
 def _require_settable(options: NetworkOptions, kind: BusKind, link: Link | None) -> None:
     if kind is BusKind.VIRTUAL:
         there = "there is no" if link is None else f"it is a {link.kind}, no"
-        refuse_on_virtual(options.settings, f"{options.bus} is a virtual bus: {there} controller")
+        reject_on_virtual(options.settings, f"{options.bus} is a virtual bus: {there} controller")
     if link is not None and link.controller is None:
         name, value = next(options.settings.given())
         raise OptionError(
             f"vxcan.{name}",
             written(name, value),
             f"the driver of {options.bus} takes no settings by netlink",
-            "remove it and set the interface up with its own tool",
+            "remove it and configure the interface with its own tool",
         )
 
 
 def _require_agreement(options: NetworkOptions, other: Network) -> None:
-    """Refuse settings that another network on the bus does not have."""
+    """Reject settings that another network on the bus does not have."""
     theirs = dict(other.settings.given())
     if not theirs:
         return
@@ -127,5 +128,5 @@ def _require_agreement(options: NetworkOptions, other: Network) -> None:
                 f"vxcan.{name}",
                 written(name, value),
                 f"network {other.id[:12]} on the same bus {options.bus} {has}",
-                "give both the same, or leave all settings out of the second",
+                "give the settings on one of the networks only, or identical settings on all",
             )

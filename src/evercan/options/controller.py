@@ -1,7 +1,7 @@
-"""The options that set a CAN controller, as typed values; impossible ones are refused.
+"""The options that configure a CAN controller, as typed values.
 
-What a particular controller can do, only its kernel driver knows; here is refused
-what none can.
+Only its kernel driver knows what a particular controller can do; settings that no
+controller can have are rejected here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TypeVar
 
-from evercan.controller import ControllerSettings
 from evercan.errors import OptionError
+from evercan.model.controller import ControllerSettings
 
 BITRATE, SAMPLE_POINT = "vxcan.bitrate", "vxcan.sample-point"
 DBITRATE, DSAMPLE_POINT = "vxcan.dbitrate", "vxcan.dsample-point"
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 def controller_settings(own: Mapping[str, str]) -> ControllerSettings:
-    """Read what a network asks of its controller.
+    """Read the settings that a network asks for.
 
     Args:
         own: evercan's options of a network, as text.

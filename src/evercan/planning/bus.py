@@ -1,18 +1,20 @@
 """What has to happen for a bus interface to be as declared; pure.
 
-A virtual one is made. A controller is waited for, set as its network asks, and
-set up; one that somebody else has set up otherwise is left alone and reported.
+A virtual bus interface is created. A controller is waited for, configured as its network
+asks, and brought up; one that somebody else has configured differently is left alone and
+reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evercan.controller import ControllerSettings, ControllerState
-from evercan.controller_match import differences
-from evercan.model import BusKind, Declared, Link, Network, Observed
-from evercan.steps import ConfigureBus, MakeBus, SetUp, Step
-from evercan.troubles import Problem, Trouble
+from evercan.model.controller import ControllerSettings, ControllerState
+from evercan.model.controller_match import differences
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import Link, Observed
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import BringUp, ConfigureBus, MakeBus, Step
 
 
 def plan_bus(
@@ -22,107 +24,115 @@ def plan_bus(
     steps: list[Step],
     problems: list[Problem],
 ) -> Link | None:
-    """Plan for the bus interface of some networks; return it when rules can be laid to it."""
+    """Plan the bus interface of some networks; return it if it can get rules."""
     bus, kind = networks[0].bus, networks[0].kind
     link = observed.find(bus)
     if link is None and kind is BusKind.VIRTUAL:
         steps.append(MakeBus(bus))
         return None
-    unfit = _unfit(bus, kind, link)
-    if unfit is not None:
-        problems.append(unfit)
-    if unfit is not None or link is None:
+    unusable = _unusable(bus, kind, link)
+    if unusable is not None:
+        problems.append(unusable)
+    if unusable is not None or link is None:
         return None
     setter = declared.network_that_sets(bus)
     if setter is not None and kind is BusKind.PHYSICAL:
         return _plan_controller(setter, link, steps, problems)
     if link.up:
         problems.extend(_bus_off(bus, link))
-    elif link.is_ours and any(each.owns_bus for each in networks):
-        steps.append(SetUp(bus, None, link.name))
+    elif link.is_ours and any(network.owns_bus for network in networks):
+        steps.append(BringUp(bus, None, link.name))
     else:
-        remedy = f"on the host run 'ip link set {bus} up'"
-        if link.controller is not None:
-            remedy += " ('… type can bitrate N'), or give its network vxcan.bitrate"
-        text = f"the bus interface {bus} is down and not evercan's to set up; {remedy}"
-        problems.append(Problem(kind=Trouble.BUS_DOWN, bus=bus, text=text))
+        problems.append(_down(bus, link))
     return link
 
 
-def _unfit(bus: str, kind: BusKind, link: Link | None) -> Problem | None:
-    """Say why there is no interface that can be this bus; None if there is one."""
-    trouble = Trouble.BUS_FOREIGN
+def _down(bus: str, link: Link) -> Problem:
+    remedy = f"on the host run 'ip link set {bus} up'"
+    if link.controller is not None:
+        remedy += " ('… type can bitrate N'), or give its network vxcan.bitrate"
+    return Problem(
+        kind=ProblemKind.BUS_DOWN,
+        bus=bus,
+        text=f"the bus interface {bus} is down, and evercan did not create it",
+        remedy=remedy,
+    )
+
+
+def _unusable(bus: str, kind: BusKind, link: Link | None) -> Problem | None:
+    """Return why no interface can be this bus; None if there is one."""
+    problem_kind = ProblemKind.BUS_FOREIGN
     if link is None:
-        trouble = Trouble.BUS_ABSENT
-        text = (
-            f"the CAN controller {bus} is absent; plug it in or load its driver, "
-            "the bus is wired the moment it appears"
-        )
+        problem_kind = ProblemKind.BUS_ABSENT
+        text = f"the CAN controller {bus} is absent"
+        remedy = "plug it in or load its driver; evercan adds the bus's rules as soon as it appears"
     elif not link.is_can:
-        text = f"the host's interface {bus} is no CAN interface any more; rename it"
+        text = f"the host's interface {bus} is no longer a CAN interface"
+        remedy = "rename it"
     elif kind is BusKind.PHYSICAL and link.is_virtual:
-        text = (
-            f"the host's interface {bus} is a {link.kind} that has taken the name of a CAN "
-            f"controller; remove it ('ip link del {bus}'), then plug the controller in anew"
-        )
+        text = f"the host's interface {bus} is a {link.kind} with the name of a CAN controller"
+        remedy = f"remove it ('ip link del {bus}'), then re-plug the controller"
     else:
         return None
-    return Problem(kind=trouble, bus=bus, text=text)
+    return Problem(kind=problem_kind, bus=bus, text=text, remedy=remedy)
 
 
 def _plan_controller(
     network: Network, link: Link, steps: list[Step], problems: list[Problem]
 ) -> Link | None:
-    """Plan for a controller that a network sets.
+    """Plan a controller that a network configures.
 
-    One on the wrong bitrate disturbs every node of its bus with each frame that it
-    sends or hears: no rules are laid to it.
+    A controller with the wrong bitrate disturbs every node of its bus with each frame
+    that it sends or receives: it gets no rules.
     """
     bus, wanted, seen = network.bus, network.settings, link.controller
     if seen is None:
+        options = ", ".join(f"vxcan.{name}" for name, _ in wanted.given())
         problems.append(
             Problem(
-                kind=Trouble.BUS_SETTINGS,
+                kind=ProblemKind.BUS_SETTINGS,
                 bus=bus,
-                text=f"the driver of {bus} takes no settings by netlink; create its network "
-                f"without {', '.join(f'vxcan.{name}' for name, _ in wanted.given())}",
+                text=f"the driver of {bus} takes no settings by netlink",
+                remedy=f"create its network without {options}",
             )
         )
         return link
     wrong = differences(wanted, seen, network.granted)
-    if not link.up or (wrong and link.is_set_up_by_us):
+    if not link.up or (wrong and network.configured == link.index):
         down = link.up
-        if link.up and {each.name for each in wrong} == {"txqueuelen"}:
-            # The one setting that is changed without leaving the bus.
+        if link.up and {difference.name for difference in wrong} == {"txqueuelen"}:
+            # The only setting that can be changed while the controller is up.
             wanted, down = ControllerSettings(txqueuelen=wanted.txqueuelen), False
         steps.append(ConfigureBus(bus, link.index, link.name, wanted, seen.settings(), down))
         return link
     if wrong:
-        has = ", ".join(f"{each.name} {each.seen} instead of {each.wanted}" for each in wrong)
+        has = ", ".join(f"{item.name} {item.seen} instead of {item.wanted}" for item in wrong)
         problems.append(
             Problem(
-                kind=Trouble.BUS_SETTINGS,
+                kind=ProblemKind.BUS_SETTINGS,
                 bus=bus,
-                text=f"the controller {bus} was set up by somebody else with {has}; evercan leaves "
-                f"it alone: run 'ip link set {bus} down' on the host and it is set as asked, or "
-                "create its network with what it has",
+                text=f"somebody else configured the controller {bus} with {has}, so evercan "
+                "leaves it alone",
+                remedy=f"run 'ip link set {bus} down' on the host, then evercan configures it as "
+                "asked, or create its network with the settings that it has",
             )
         )
-        return None if any(each.disturbs for each in wrong) else link
+        return None if any(difference.disturbs for difference in wrong) else link
     problems.extend(_bus_off(bus, link))
     return link
 
 
 def _bus_off(bus: str, link: Link) -> Iterator[Problem]:
-    """Say that a controller has left its bus and will not come back by itself, if it has."""
+    """Report a controller that is bus-off and does not restart automatically."""
     controller = link.controller
     if controller is None or controller.restart_ms:
         return
     if controller.state is ControllerState.BUS_OFF:
         yield Problem(
-            kind=Trouble.BUS_OFF,
+            kind=ProblemKind.BUS_OFF,
             bus=bus,
-            text=f"the controller {bus} is bus-off after too many errors and sends nothing; look "
-            "at its wires, its termination and the bitrate of the others, then run 'ip link set "
-            f"{link.name} type can restart' on the host; vxcan.restart-ms=100 does that by itself",
+            text=f"the controller {bus} is bus-off after too many errors and sends nothing",
+            remedy="check its wires, its termination and the bitrate of the other nodes, then run "
+            f"'ip link set {link.name} type can restart' on the host; vxcan.restart-ms=100 "
+            "restarts it automatically",
         )

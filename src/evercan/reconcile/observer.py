@@ -1,4 +1,4 @@
-"""Looks at the kernel, and what is learned from one look for the next."""
+"""Observes the kernel, and keeps what one observation teaches for the next."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evercan.kernel.port import Kernel
-from evercan.model import Declared, Observed
-from evercan.sandboxes import Sandboxes
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.tracking.namespaces import Namespaces
 
-Look = Callable[[Declared], Observed]
-"""Looks at the kernel, for what is wanted.
+Observe = Callable[[Declared], Observed]
+"""Observes the kernel for a declared state.
 
 Raises:
-    KernelError: the look failed.
+    KernelError: the observation failed.
 """
 
 
-class Looks:
-    """The one way to see the kernel; remembers where the container ends are."""
+class Observer:
+    """The one way to observe the kernel; remembers where the container ends are."""
 
     def __init__(self, kernel: Kernel) -> None:
-        """Know nothing yet."""
+        """Start without knowing any namespace."""
         self._kernel = kernel
-        self._sandboxes = Sandboxes()
+        self._namespaces = Namespaces()
 
-    def look(self, declared: Declared) -> Observed:
-        """Observe, and learn where the container ends are; errors as of ``Look``."""
-        return self._learned(declared, time.monotonic(), self._kernel.observe())
+    def observe(self, declared: Declared) -> Observed:
+        """Observe links and rules; errors as of ``Observe``."""
+        return self._with_locations(declared, time.monotonic(), self._kernel.observe())
 
-    def look_closely(self, declared: Declared) -> Observed:
-        """Observe what the rules have counted too; errors as of ``Look``."""
-        return self._learned(declared, time.monotonic(), self._kernel.observe_closely())
+    def observe_with_counts(self, declared: Declared) -> Observed:
+        """Observe the rules' counters too; errors as of ``Observe``."""
+        return self._with_locations(declared, time.monotonic(), self._kernel.observe_with_counts())
 
-    def _learned(self, declared: Declared, at: float, observed: Observed) -> Observed:
-        """Learn from a look that began at a moment."""
-        # Asked after the look: what ended before it or during it is not learned. Nobody is told
-        # twice, so it counts at once: the rest of the look may fail.
+    def _with_locations(self, declared: Declared, at: float, observed: Observed) -> Observed:
+        """Add what is known of the namespaces to an observation that began at ``at``."""
+        # Asked after the observation: a namespace that ended before or during it is not
+        # learned. The kernel announces an end only one time, so it is taken into account
+        # at once, even if the rest of this observation fails.
         ended = self._kernel.ended_namespaces()
-        self._sandboxes = self._sandboxes.without(ended)
-        self._sandboxes = self._sandboxes.learn(declared, observed, ended, self._kernel.name_inside)
-        sandboxes = self._sandboxes
-        return replace(observed, sandboxes=sandboxes.trusted, ended=sandboxes.ended, at=at)
+        self._namespaces = self._namespaces.without(ended)
+        self._namespaces = self._namespaces.learn(
+            declared, observed, ended, self._kernel.name_inside
+        )
+        known = self._namespaces
+        return replace(observed, locations=known.trusted, ended=known.ended, at=at)

@@ -1,41 +1,39 @@
-"""One turn at a time, in a thread, shared by whoever waits."""
+"""Runs one reconcile pass at a time in a thread, and gives its result to every waiting call."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from evercan.errors import EvercanError, InternalFault
-from evercan.log import call_id
-from evercan.reconciler import Edit, Reconciler
-from evercan.state import Snapshot, State
+from evercan.intent.changes import Change, NoChange
+from evercan.log.writer import call_id
+from evercan.model.state import State
+from evercan.reconcile.inspector import Inspector, Snapshot
+from evercan.reconcile.reconciler import Outcome, Reconciler
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_log = logging.getLogger(__name__)
-
 
 class _Waiting(NamedTuple):
-    """An edit for the next turn, who waits for it, and the engine call that it is of."""
+    """A change for the next pass, who waits for it, and the engine call that it is of."""
 
-    edit: Edit
-    done: asyncio.Future[EvercanError | None]
+    change: Change
+    done: asyncio.Future[Outcome]
     call: str | None
 
 
 @contextmanager
-def unswept() -> Iterator[None]:
-    """Keep the garbage collector from walking through a turn's rules.
+def without_garbage_collection() -> Iterator[None]:
+    """Keep the garbage collector from visiting the rules of a pass.
 
-    There may be tens of thousands, all gone with the turn by their reference counts; and
-    while it walks nothing else runs.
+    There may be tens of thousands, and reference counting frees all of them at the end of
+    the pass; while the collector visits them nothing else runs.
     """
     gc.disable()
     try:
@@ -44,115 +42,107 @@ def unswept() -> Iterator[None]:
         gc.enable()
 
 
-class Turns:
-    """Carries edits from the event loop to the reconciler.
+class PassQueue:
+    """Carries changes from the event loop to the reconciler.
 
-    Netlink and fsync block, so a turn runs in a thread of its own; edits that
-    arrive while it does all go into the next one.
+    Netlink and fsync block, so a pass runs in a thread of its own; changes that arrive
+    during a pass all go into the next one.
     """
 
-    def __init__(self, reconciler: Reconciler) -> None:
-        """Take the reconciler, which from now on is used from this thread only."""
+    def __init__(self, reconciler: Reconciler, inspector: Inspector) -> None:
+        """Take both, which from now on are used from the queue's thread only."""
         self._reconciler = reconciler
+        self._inspector = inspector
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._waiting: list[_Waiting] = []
-        self._turning: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> State:
-        """What the last turn left behind."""
+        """What the last pass left behind."""
         return self._reconciler.state
 
+    @property
+    def retry_at(self) -> float | None:
+        """When a pass should follow without an event, in seconds of the monotonic clock."""
+        return self._reconciler.retry_at
+
     async def start(self) -> None:
-        """Bring everything on record back; errors as of ``Reconciler.start``."""
+        """Restore everything that is declared; errors as of ``Reconciler.start``."""
         await self._in_thread(self._reconciler.start)
+        await self._in_thread(self._inspector.start)
 
-    async def change(self, edit: Edit) -> None:
-        """Hand an edit to the next turn and wait until it is over.
+    async def run(self, change: Change) -> Outcome:
+        """Put a change into the next pass, and return what became of it when that is over."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(change, done, call_id.get()))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_passes())
+        return await done
 
-        Raises:
-            EvercanError: the edit was refused, and nothing of it is on record; or the
-                turn failed, and it may be: if it is, a later turn makes it true.
-        """
-        done: asyncio.Future[EvercanError | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(edit, done, call_id.get()))
-        if self._turning is None:
-            self._turning = asyncio.create_task(self._take())
-        refusal = await done
-        if refusal is not None:
-            raise refusal
+    async def check(self) -> Outcome:
+        """Run a pass that no call asked for: it repairs what has drifted."""
+        return await self.run(NoChange())
 
-    async def check(self) -> None:
-        """Take a turn that nobody asked for: mend what has drifted."""
-        await self.change(lambda declared, _: declared)
+    async def check_since(self, since: float) -> Outcome | None:
+        """Run a pass for an event, unless a later observation has covered it already.
 
-    async def catch_up(self, since: float) -> bool:
-        """Take a turn for what happened at a moment, unless one looks after it anyway.
-
-        What evercan itself changes rings too, and is looked at by the turn that changed it.
+        evercan's own changes cause events too, and the pass that made them has observed
+        their result.
 
         Args:
-            since: the moment, in seconds of the monotonic clock.
+            since: when the event happened, in seconds of the monotonic clock.
 
         Returns:
-            Whether it took one.
+            None if no pass was needed.
         """
-        while self._turning is not None:
-            await asyncio.wait([self._turning])
+        while self._running is not None:
+            await asyncio.wait([self._running])
         if self.state.observed.at > since:
-            return False
-        await self.check()
-        return True
+            return None
+        return await self.check()
 
-    async def look_for_losses(self) -> None:
-        """Tell of frames that controllers could not take."""
-        await self._in_thread(self._reconciler.look_for_losses)
+    async def report_lost_frames(self) -> None:
+        """Log frames that controllers could not take; errors as of ``Inspector``."""
+        await self._in_thread(self._inspector.report_lost_frames)
 
     async def inspect(self) -> State:
-        """Look between two turns at what is wrong."""
-        return await self._in_thread(self._reconciler.inspect)
+        """Observe between two passes what is wrong; errors as of ``Inspector``."""
+        return await self._in_thread(self._inspector.inspect)
 
     async def snapshot(self) -> Snapshot:
-        """Look at the counters between two turns."""
-        return await self._in_thread(self._reconciler.snapshot)
+        """Observe between two passes, with all counters; errors as of ``Inspector``."""
+        return await self._in_thread(self._inspector.snapshot)
 
     async def close(self) -> None:
-        """Let the turn that is under way end; nothing is undone."""
-        if self._turning is not None:
-            await asyncio.wait([self._turning])
+        """Let the pass that is running end; nothing is undone."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
         self._thread.shutdown()
 
-    async def _take(self) -> None:
-        """Take turns until nobody waits."""
+    async def _run_passes(self) -> None:
+        """Run passes until nobody waits."""
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                # A turn serves whoever waits: its lines are about all those calls.
-                calls = dict.fromkeys(each.call for each in batch if each.call is not None)
+                # A pass serves everybody who waits: its log lines are about all those calls.
+                calls = dict.fromkeys(waiting.call for waiting in batch if waiting.call is not None)
                 call_id.set(",".join(calls) or None)
-                refusals = await self._one([each.edit for each in batch])
-                for each, refusal in zip(batch, refusals, strict=True):
-                    if not each.done.done():
-                        each.done.set_result(refusal)
+                changes = [waiting.change for waiting in batch]
+                outcomes = await self._in_thread(self._reconciler.run, changes)
+                for waiting, outcome in zip(batch, outcomes, strict=True):
+                    if not waiting.done.done():
+                        waiting.done.set_result(outcome)
         finally:
-            self._turning = None
-
-    async def _one(self, edits: list[Edit]) -> list[EvercanError | None]:
-        try:
-            return await self._in_thread(self._reconciler.turn, edits)
-        except EvercanError as error:
-            return [error] * len(edits)
-        except Exception as error:  # noqa: BLE001 - its callers must not wait for ever
-            _log.exception("A turn could not be taken; report it with what follows")
-            return [InternalFault(error)] * len(edits)
+            self._running = None
 
     async def _in_thread(
         self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs
     ) -> _T:
-        context = copy_context()  # an executor knows nothing of the call that is answered
+        context = copy_context()  # an executor does not know which call is being answered
 
         def run() -> _T:
-            with unswept():
+            with without_garbage_collection():
                 return context.run(function, *arguments, **keywords)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)

@@ -1,9 +1,9 @@
-"""Observe, edit the intent, write it down, plan, apply, verify: the one way to change.
+"""Makes the kernel as declared: observe, change the declared state, save, plan, apply, verify.
 
-Every engine call, the start after a reboot, a kernel event and the periodic
-check all are a *turn*. A turn carries any number of edits: calls that arrive
-while one is under way share the next one, so that thirty containers starting
-at once cost a few looks at the kernel and not thirty.
+Every engine call, the start after a reboot, a kernel event and the periodic check are one
+*reconcile pass*. A pass takes any number of changes: calls that arrive during a pass share
+the next one, so that thirty containers that start at once cost a few observations, not
+thirty.
 """
 
 from __future__ import annotations
@@ -12,301 +12,306 @@ import errno
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
 
-from evercan import narration
-from evercan.controller import Controller
-from evercan.drift import OF_RULES, Drift, drifted
 from evercan.errors import EvercanError, InternalFault
-from evercan.frames import Ledger
-from evercan.intent import settle, wake
+from evercan.intent.changes import Change
+from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
 from evercan.kernel.port import Kernel
-from evercan.looks import Look, Looks
-from evercan.losses import Losses, buses
-from evercan.model import Counts, Declared, Observed
-from evercan.plan import Plan, make_plan
-from evercan.record import Record
-from evercan.recoveries import Recoveries
-from evercan.refusals import Declined, explain
-from evercan.state import Snapshot, State, Tally
-from evercan.steps import (
+from evercan.log import lines
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.model.state import State
+from evercan.model.steps import (
     AddRules,
+    BringUp,
+    ClearTag,
     ConfigureBus,
     DeleteLink,
-    DropRules,
     Failure,
     MakeBus,
     NameEnd,
-    SetUp,
+    RemoveRules,
     Step,
 )
-from evercan.store import Store
-from evercan.troubles import Problem, Trouble
+from evercan.planning.drift import Drift
+from evercan.planning.plan import Plan
+from evercan.reconcile.comparison import compare
+from evercan.reconcile.observer import Observer
+from evercan.reconcile.saved_intent import SavedIntent
+from evercan.reconcile.state_file import StateFile
+from evercan.tracking.failures import Failures, problems_of_failures
+from evercan.tracking.recoveries import Recoveries
+from evercan.tracking.repair_limits import RepairLimits, limited
 
-Edit = Callable[[Declared, Observed], Declared]
-"""A change of the intent; refuses by raising ``EvercanError``."""
+Restrain = Callable[[Plan, Declared, Observed], Plan]
+"""Takes out of a plan what is not to be done, and adds the problems that this leaves."""
 
-Planner = Callable[[Declared, Declared, Observed], Plan]
-"""Plans from what was wanted before the turn, what is wanted now, and what is there."""
+_ROUNDS = 6
+"""Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
 
-_PASSES = 6
-"""Plans applied in one turn at the most: links, rules, and room for things that move."""
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
-_LOOKS = 4
-"""Looks at rules that seem to be wrong, at the most, until two in a row agree."""
-
-_GONE = frozenset({errno.ENOENT, errno.ENODEV})
-
-_MAY_BE_GONE = (DropRules, DeleteLink, AddRules, SetUp, ConfigureBus, NameEnd)
-"""Steps whose interface may have gone meanwhile: the next plan has it or not."""
+_MAY_BE_GONE = (RemoveRules, DeleteLink, AddRules, BringUp, ConfigureBus, ClearTag, NameEnd)
+"""Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 
 _log = logging.getLogger(__name__)
 
 
-def mend_everything(_: Declared, declared: Declared, observed: Observed) -> Plan:
-    """Plan all that is wanted, whoever asked for it and whenever."""
-    return make_plan(declared, observed)
+def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
+    """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
+    return plan
+
+
+class Outcome(NamedTuple):
+    """What became of a change.
+
+    Attributes:
+        state: what the pass left behind.
+        observed: the observation that the change was applied to.
+        before: the declared state that it was applied to; None if it was not applied.
+        error: why it was rejected, or why the pass failed; None if neither.
+    """
+
+    state: State
+    observed: Observed = Observed()
+    before: Declared | None = None
+    error: EvercanError | None = None
 
 
 class Reconciler:
-    """Owns the intent; the only caller of ``kernel`` for change.
+    """Owns the declared state; the only caller of ``kernel.apply``.
 
-    Not thread safe: one turn at a time, in whatever thread.
+    Not thread safe: one pass at a time, in whatever thread.
 
     Attributes:
-        state: what the last turn left behind.
+        state: what the last pass left behind.
+        observer: observes the kernel.
+        saved: the declared state on disk.
+        recoveries: what was found and repaired.
+        limits: how often the same thing is repaired.
+        restrain: what is done about drift.
+        failed: the steps that the kernel did not take in the last pass.
+        retry_at: when a withheld repair may be made, in seconds of the monotonic clock.
         steps_taken: how often each kind of step was taken, by kind and outcome.
     """
 
-    def __init__(self, kernel: Kernel, store: Store, planner: Planner = mend_everything) -> None:
-        """Take the two things that outlive it, and how much a turn may do."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        state_file: StateFile,
+        *,
+        restrain: Restrain = repair_drift,
+        limits: RepairLimits | None = None,
+    ) -> None:
+        """Take what outlives a process, and what a pass may do.
+
+        Args:
+            kernel: the host's kernel.
+            state_file: keeps the declared state.
+            restrain: what is done about drift.
+            limits: how often the same thing is repaired.
+        """
         self._kernel = kernel
-        self._looks = Looks(kernel)
-        self._record = Record(store)
-        self._planner = planner
+        self._failures = Failures()
+        self._rebooted = False
+        self.restrain = restrain
+        self.retry_at: float | None = None
         self.state = State()
-        self._declined = Declined()
-        self._losses = Losses()
-        self._recoveries = Recoveries()
-        self._ledger = Ledger()
-        self._refused: dict[Step, Failure] = {}
+        self.observer = Observer(kernel)
+        self.saved = SavedIntent(state_file)
+        self.recoveries = Recoveries()
+        self.limits = RepairLimits() if limits is None else limits
+        self.failed: dict[Step, Failure] = {}
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
-        """Take up the record where it was left, and make it true.
+        """Load the declared state that the last process left, and make the kernel so.
 
         Raises:
-            StateError: the record cannot be used.
-            KernelError: the kernel cannot be looked at.
+            StateError: the state file cannot be used.
+            KernelError: the kernel cannot be observed.
         """
-        recorded = self._record.load()
+        saved = self.saved.load()
         boot = self._kernel.boot_id()
-        rebooted = bool(recorded.boot) and recorded.boot != boot
-        if rebooted and recorded.networks:
-            _log.info("The host was rebooted: bringing back %d networks", len(recorded.networks))
-        self.state = self.state._replace(declared=wake(recorded, boot))
-        self._turn([], rebooted=rebooted)
-        if buses(self.state.declared, self.state.observed):
-            state, counts = self._inspect(self._looks.look_closely)
-            self._losses.take_up(state.declared, state.observed, counts)
+        self._rebooted = bool(saved.boot) and saved.boot != boot
+        if self._rebooted and saved.networks:
+            _log.info("The host was rebooted: restoring %d networks", len(saved.networks))
+        declared = after_start(saved, boot)
+        self.state = self.state._replace(declared=declared)
+        observed = self.observer.observe(declared)
+        current = after_observation(declared, observed)
+        self._save_derived(current)
+        self._converge(current, current, observed, rebooted=self._rebooted)
 
-    def turn(self, edits: Sequence[Edit]) -> list[EvercanError | None]:
-        """Carry out edits and make the kernel as declared.
+    def run(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Run one pass: apply changes and make the kernel as declared.
 
         Returns:
-            For each edit, why it was refused, or None. Whether the kernel could be
-            brought to what is declared is in ``state.problems``.
-
-        Raises:
-            KernelError: the kernel cannot be looked at. If it could before the edits, they
-                are on record, and the next turn makes them true.
-            StateError: the intent cannot be written; nothing was changed.
-            InternalFault: something that nobody had thought of.
+            An outcome for each change. Whether the kernel could be made as declared is in
+            ``Outcome.state.problems``. If the pass failed after the changes were saved,
+            they stay declared, and a later pass makes the kernel so.
         """
+        entries: list[Outcome] = []
         try:
-            return self._turn(edits)
-        except EvercanError as error:
-            self._recoveries.failed(error)
-            raise
-        except Exception as error:
-            fault = InternalFault(error)
-            self._recoveries.failed(fault)
-            raise fault from error
+            self._run(changes, entries)
+            error = None
+        except EvercanError as failed:
+            error = failed
+        except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
+            error = InternalFault(failed)
+        if error is not None:
+            self.recoveries.pass_failed(error)
+        # A change that the pass did not reach has not been applied.
+        entries += [Outcome(self.state, error=error)] * (len(changes) - len(entries))
+        return [entry._replace(state=self.state, error=entry.error or error) for entry in entries]
 
-    def _turn(self, edits: Sequence[Edit], *, rebooted: bool = False) -> list[EvercanError | None]:
-        before = self.state.declared
-        observed = self._looks.look(before)
-        settled = declared = settle(before, observed)
-        refusals: list[EvercanError | None] = []
-        for edit in edits:
+    def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
+        observed = self.observer.observe(self.state.declared)
+        current = after_observation(self.state.declared, observed)
+        declared = self._apply_changes(changes, entries, current, observed)
+        self._converge(current, declared, observed, rebooted=False)
+
+    def _apply_changes(
+        self,
+        changes: Sequence[Change],
+        entries: list[Outcome],
+        current: Declared,
+        observed: Observed,
+    ) -> Declared:
+        """Apply changes to the declared state and save it; return what is declared now."""
+        declared = current
+        applied: list[Outcome] = []
+        for change in changes:
             try:
-                declared = edit(declared, observed)
+                after = change.apply(declared, observed)
             except EvercanError as error:
-                refusals.append(error)
+                applied.append(Outcome(self.state, observed, error=error))
             else:
-                refusals.append(None)
-        self._save(declared)
-        self._converge(settled, declared, observed, rebooted=rebooted)
-        return refusals
-
-    def inspect(self) -> State:
-        """Look, and say what a turn would find; change nothing.
-
-        Raises:
-            KernelError: the kernel cannot be looked at.
-        """
-        return self._inspect(self._looks.look)[0]
-
-    def snapshot(self) -> Snapshot:
-        """Inspect, and read all that counts.
-
-        Raises:
-            KernelError: the kernel cannot be looked at.
-        """
-        state, counts = self._inspect(self._looks.look_closely)
-        declared, observed = state.declared, state.observed
-        return Snapshot(
-            state=state,
-            frames=self._ledger.look(declared, observed, counts),
-            controllers=self._controllers(declared, observed),
-            tally=Tally(
-                steps=dict(self.steps_taken),
-                writes=self._record.writes,
-                drift=dict(self._recoveries.drift),
-                recoveries=dict(self._recoveries.recoveries),
-            ),
-            recoveries=dict(self._recoveries.last),
-            at=time.time(),
-        )
-
-    def look_for_losses(self) -> None:
-        """Tell of frames that controllers could not take, if any bus is one.
-
-        Raises:
-            KernelError: the kernel cannot be looked at.
-        """
-        if buses(self.state.declared, self.state.observed):
-            state, counts = self._inspect(self._looks.look_closely)
-            self._losses.look(state.declared, state.observed, counts)
-
-    def _inspect(self, look: Look) -> tuple[State, Counts]:
-        """Say what a turn would find, and what the rules have counted if that was looked at."""
-        before = self.state.declared
-        observed = look(before)
-        declared = settle(before, observed)
-        observed, plan, _ = self._find(declared, declared, observed, look)
-        found = drifted(declared, declared, observed, plan.steps)
-        standing = plan._replace(steps=tuple(each for each in plan.steps if each in self._refused))
-        problems = (
-            *plan.problems,
-            *explain(standing, self._refused, observed),
-            *(each.problem() for each in found if each.step not in self._refused),
-        )
-        if (ailment := self._recoveries.ailment) is not None:
-            problems = (*problems, Problem(kind=Trouble.REFUSED, bus="", text=ailment))
+                applied.append(Outcome(self.state, observed, before=declared))
+                declared = after
+        if declared == current:
+            self._save_derived(current)
         else:
-            problems = (*problems, *self._record.problems)
-        state = State(declared=declared, observed=observed.without_rules(), problems=problems)
-        return state, observed.counts
-
-    def _controllers(self, declared: Declared, observed: Observed) -> dict[str, Controller]:
-        """Look at each bus that is a controller, closely."""
-        looked = {
-            bus: self._kernel.controller(link.index)
-            for bus, link in buses(declared, observed).values()
-        }
-        return {bus: each for bus, each in looked.items() if each is not None}
+            try:
+                self._save(declared)
+            except EvercanError as error:
+                # Nothing of the calls is on disk, so none of it may be done. Repairs go on.
+                entries += [
+                    entry._replace(before=None, error=entry.error or error) for entry in applied
+                ]
+                self._save_derived(current)
+                return current
+        entries += applied
+        return declared
 
     def _save(self, declared: Declared) -> None:
-        """Write the intent down: from now on it is what is wanted, whatever becomes of the turn."""
-        self._record.save(declared)
+        """Save what is wanted from now on, whatever becomes of the pass."""
+        self.saved.save(declared)
+        self.state = self.state._replace(declared=declared)
+
+    def _save_derived(self, declared: Declared) -> None:
+        """Save what an observation has shown; a disk that cannot be written delays no repair."""
+        self.saved.save_derived(declared)
         self.state = self.state._replace(declared=declared)
 
     def _converge(
         self, before: Declared, declared: Declared, observed: Observed, *, rebooted: bool
     ) -> None:
-        """Apply plans until one is empty, or nothing more can be done."""
-        refused = self._declined.standing(time.monotonic())
-        observed, plan, found = self._find(before, declared, observed, self._looks.look)
-        self._recoveries.found(declared, found, plan.steps, rebooted=rebooted)
-        for _ in range(_PASSES):
-            steps = [step for step in plan.steps if step not in refused]
+        """Apply plans until one is empty, or nothing more can be done.
+
+        Args:
+            before: what was wanted when the pass began.
+            declared: what is wanted now, and saved.
+            observed: the observation that the pass began with.
+            rebooted: this is the first pass after a reboot.
+        """
+        failed = self._failures.not_now(time.monotonic())
+        observed, whole = compare(before, declared, observed, self.observer.observe)
+        found = whole.drift
+        plan, withheld = self._allowed(whole, failed, declared, observed)
+        self.recoveries.found(declared, found, plan.steps, rebooted=rebooted)
+        for _ in range(_ROUNDS):
+            steps = [step for step in plan.steps if step not in failed]
             if not steps:
                 break
-            refused |= self._apply(before, declared, steps)
-            observed = self._looks.look(declared)
-            settled = settle(declared, observed)
-            if settled != declared:
-                self._save(settled)
-                declared = settled
-            plan = self._planner(before, declared, observed)
-        self._declined = self._declined.after(refused, plan.steps, time.monotonic())
-        still = self._drift(plan, before, declared, observed) if found else ()
-        self._recoveries.ended(found, still, refused, rebooted=rebooted)
-        problems = (*plan.problems, *explain(plan, refused, observed), *self._record.problems)
-        known, self.state = (
+            noted = before_steps(declared, steps)
+            if noted != declared:
+                self._save_derived(noted)
+            newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
+            failed |= newly_failed
+            if not rebooted:
+                repaired = [item for item in whole.drift if item.step in steps]
+                self.limits.spend(item for item in repaired if item.step not in newly_failed)
+            observed = self.observer.observe(noted)
+            after = after_observation(after_failures(noted, declared, newly_failed), observed)
+            if after != noted:
+                self._save_derived(after)
+            declared = after
+            observed, whole = compare(
+                before, declared, observed, self.observer.observe, after_steps=True
+            )
+            plan, withheld = self._allowed(whole, failed, declared, observed)
+        self._failures = self._failures.after(failed, plan.steps, time.monotonic())
+        self.failed = failed
+        self.retry_at = self.limits.retry_at(withheld)
+        self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
+        problems = (
+            *plan.problems,
+            *problems_of_failures(plan.steps, failed, observed),
+            *limited(withheld),
+            *self.saved.problems,
+        )
+        former, self.state = (
             self.state,
             State(declared=declared, observed=observed.without_rules(), problems=problems),
         )
-        self._refused = refused
-        self._recoveries.judge(self.state, known)
+        self.recoveries.completed(self.state, former)
 
-    def _find(
-        self, before: Declared, declared: Declared, observed: Observed, look: Look
-    ) -> tuple[Observed, Plan, list[Drift]]:
-        """Plan, and tell what has drifted; of rules only what two looks in a row agree on.
-
-        A dump of rules is no snapshot: between two of its datagrams it goes on by position
-        (``cgw_dump_jobs``), so that a rule laid meanwhile makes another seem double, and
-        one removed makes another seem gone.
-        """
-        doubted: list[Drift] = []
-        for _ in range(_LOOKS):
-            plan = self._planner(before, declared, observed)
-            found = list(self._drift(plan, before, declared, observed))
-            of_rules = [each for each in found if each.fault in OF_RULES]
-            if of_rules == doubted:
-                break
-            doubted = of_rules
-            observed = look(declared)
-        return observed, plan, found
-
-    @staticmethod
-    def _drift(
-        plan: Plan, before: Declared, declared: Declared, observed: Observed
-    ) -> Iterator[Drift]:
-        """Tell what has drifted, of a plan that may withhold what would mend it."""
-        withheld = any(each.kind is Trouble.DRIFT for each in plan.problems)
-        steps = make_plan(declared, observed).steps if withheld else plan.steps
-        return drifted(before, declared, observed, steps)
+    def _allowed(
+        self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
+    ) -> tuple[Plan, list[Drift]]:
+        """Return the part of a plan that may be applied now, and the repairs that may not."""
+        plan = self.restrain(whole, declared, observed)
+        planned = set(plan.steps) if whole.drift else set()
+        repairs = [item for item in whole.drift if item.step in planned and item.step not in failed]
+        withheld = self.limits.withheld(repairs)
+        skipped = {item.step for item in withheld}
+        return plan._replace(
+            steps=tuple(step for step in plan.steps if step not in skipped)
+        ) if skipped else plan, withheld
 
     def _apply(
-        self, before: Declared, declared: Declared, steps: Sequence[Step]
+        self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
     ) -> dict[Step, Failure]:
-        """Apply steps; return those that the kernel refused for good."""
+        """Apply steps; return those that the kernel did not take, with its reasons."""
+
+        def log(line: Callable[..., None], step: Step) -> None:
+            # Pairs of before a reboot are created when their containers join, passes later.
+            since_reboot = rebooted if isinstance(step, MakeBus) else self._rebooted
+            line(before, declared, step, rebooted=since_reboot)
+
         for step in steps:
-            narration.announce(before, declared, step)
+            log(lines.before_step, step)
         failures = {failure.step: failure for failure in self._kernel.apply(steps)}
         for step in steps:
             outcome = "refused" if step in failures else "done"
             self.steps_taken[type(step).__name__, outcome] += 1
             if step not in failures:
-                narration.report(before, declared, step)
-        return {
-            step: failure
-            for step, failure in failures.items()
-            if not self._passing(declared, failure)
-        }
+                log(lines.after_step, step)
+        return dict(self._lasting(declared, failures.values()))
 
     @staticmethod
-    def _passing(declared: Declared, failure: Failure) -> bool:
-        """Whether a failure only says that somebody else was faster."""
-        step = failure.step
-        if isinstance(step, MakeBus) and failure.code == errno.EEXIST:
-            narration.overtaken(declared, step)
-            return True
-        if isinstance(step, DropRules) and failure.code == errno.EINVAL:
-            return True  # cgw_remove_job's word for a rule that is not there
-        if isinstance(step, NameEnd) and failure.code == errno.EEXIST:
-            return True  # another end of that name came first: the next plan tells of it
-        return failure.code in _GONE and isinstance(step, _MAY_BE_GONE)
+    def _lasting(declared: Declared, failures: Iterable[Failure]) -> Iterable[tuple[Step, Failure]]:
+        """Yield the failures that do not only say that somebody else was faster."""
+        for failure in failures:
+            step, code = failure.step, failure.code
+            if isinstance(step, MakeBus) and code == errno.EEXIST:
+                lines.created_concurrently(declared, step)
+            elif isinstance(step, RemoveRules) and code == errno.EINVAL:
+                pass  # cgw_remove_job's answer for a rule that does not exist
+            elif isinstance(step, NameEnd) and code == errno.EEXIST:
+                pass  # another end of that name came first; the next plan sees it
+            elif not (code in _NOT_THERE and isinstance(step, _MAY_BE_GONE)):
+                yield step, failure

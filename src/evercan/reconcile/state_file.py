@@ -1,9 +1,9 @@
-"""The intent on disk: one versioned file, atomic and durable.
+"""Stores the declared state in one versioned file; writes are atomic and durable.
 
-A write goes to a temporary file, is fsynced, the former file is kept as the
-last good copy, the new one takes its name, and the folder is fsynced: whenever
-the power goes, one whole file is there. What cannot be read is set aside under
-a name that says so, never overwritten.
+A write goes to a temporary file, which is fsynced; the former file is kept as the last
+good copy, the new one is renamed to its name, and the folder is fsynced. So there is one
+complete file whenever the power fails. A file that cannot be read is renamed, never
+overwritten.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import orjson
 
-from evercan.controller import ControllerSettings, Timing
 from evercan.errors import StateError
-from evercan.model import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.controller import ControllerSettings, Timing
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 
-VERSION = 2
-"""2 added settings and granted of a network, altname of an endpoint; 1 is still read."""
+VERSION = 3
+"""The version that is written; older ones are still read.
+
+2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 added
+``configured`` of a network.
+"""
 
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
 
-class Store:
+class StateFile:
     """The state file in one folder.
 
     Attributes:
@@ -45,7 +49,7 @@ class Store:
         self.writes = 0
 
     def load(self) -> Declared:
-        """Read the intent; an empty one when there is no file yet.
+        """Read the declared state; an empty one if there is no file yet.
 
         Raises:
             StateError: the file is of a newer version, or cannot be reached.
@@ -58,8 +62,9 @@ class Store:
                 continue
             except _NewerVersionError as error:
                 raise StateError(
-                    f"{path} has version {error.version}, this evercan knows {VERSION}: "
-                    "install the release that wrote it; the file is left as it is"
+                    f"{path} has version {error.version}, and this evercan knows {VERSION}; the "
+                    "file was left as it is",
+                    "install the release that wrote it",
                 ) from error
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 damaged = True
@@ -67,21 +72,22 @@ class Store:
                 continue
             except OSError as error:
                 raise StateError(
-                    f"cannot read {path}: {error.strerror}; see the host's kernel log for "
-                    "the disk, mend it, and enable the plugin again; the file stays as it is"
+                    f"cannot read {path}: {error.strerror}; the file was left as it is",
+                    "see the host's kernel log for the disk, repair it, and enable the plugin "
+                    "again",
                 ) from error
             if damaged:
                 _log.warning(
-                    "State restored from the last good copy %s; what was asked later is missing: "
-                    "`evercan adopt` takes it from the engine's list",
+                    "State restored from the last good copy %s; later changes are missing: run "
+                    "`evercan adopt`, which takes them from the engine's list",
                     path.name,
                 )
             return declared
         if damaged:
             _log.error(
-                "No good copy of the state is left: run `evercan adopt`, which takes the engine's "
-                "networks and running containers back; without it networks must be created again "
-                "(docker compose down && docker compose up)"
+                "No good copy of the state is left: run `evercan adopt`, which restores the "
+                "engine's networks and running containers; without it networks must be created "
+                "again (docker compose down && docker compose up)"
             )
         return Declared()
 
@@ -97,10 +103,10 @@ class Store:
         _log.error("State file %s is damaged (%s), set aside as %s", path.name, error, aside.name)
 
     def save(self, declared: Declared) -> None:
-        """Write the intent so that it survives a power cut from now on.
+        """Write the declared state so that it survives a power cut from now on.
 
         Raises:
-            StateError: it could not be written; the former file still stands.
+            StateError: it could not be written; the former file is unchanged.
         """
         try:
             with self._temporary.open("wb") as file:
@@ -118,8 +124,8 @@ class Store:
                 os.close(folder)
         except OSError as error:
             raise StateError(
-                f"cannot write {self.path}: {error.strerror}; free some space or make the "
-                "folder writable, and try again"
+                f"cannot write {self.path}: {error.strerror}",
+                "free some space or make the folder writable, and try again",
             ) from error
         self.writes += 1
 
@@ -133,7 +139,7 @@ class _NewerVersionError(Exception):
 
 
 def encode(declared: Declared) -> bytes:
-    """Encode the intent as JSON that a person can read."""
+    """Encode the declared state as JSON that a person can read."""
     return orjson.dumps(
         {
             "format": "evercan-state",
@@ -161,20 +167,21 @@ def decode(data: bytes) -> Declared:
         raise ValueError(f"its version is {version!r}")
     if version > VERSION:
         raise _NewerVersionError(version)
-    networks = _each(document["networks"], _network)
-    endpoints = _each(document["endpoints"], _endpoint)
-    strays = [each.id for each in endpoints if each.network not in {n.id for n in networks}]
+    networks = _read_list(document["networks"], _network)
+    endpoints = _read_list(document["endpoints"], _endpoint)
+    known = {network.id for network in networks}
+    strays = [endpoint.id for endpoint in endpoints if endpoint.network not in known]
     if strays:
         raise ValueError(f"endpoint {strays[0]} has no network")
     return Declared(
         boot=_text(document["boot"]),
-        networks={each.id: each for each in networks},
-        endpoints={each.id: each for each in endpoints},
-        retired=frozenset(_each(document["retired"], _text)),
+        networks={network.id: network for network in networks},
+        endpoints={endpoint.id: endpoint for endpoint in endpoints},
+        retired=frozenset(_read_list(document["retired"], _text)),
     )
 
 
-def _each(items: Any, read: Callable[[Any], _T]) -> list[_T]:
+def _read_list(items: Any, read: Callable[[Any], _T]) -> list[_T]:
     if not isinstance(items, list):
         raise TypeError(f"a list was expected, not {type(items).__name__}")
     return [read(item) for item in items]
@@ -197,25 +204,32 @@ def _network(fields: Mapping[str, Any]) -> Network:
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),
+        configured=_ifindex(fields.get("configured")),
         granted=_timing(fields.get("granted")),
     )
 
 
 def _settings(given: Any) -> ControllerSettings:
     if not isinstance(given, dict):
-        raise TypeError(f"settings are no object but {type(given).__name__}")
+        raise TypeError(f"settings are {type(given).__name__}, not an object")
     types = get_type_hints(ControllerSettings)
     for name, value in given.items():
-        # bool is an int to isinstance, and neither is the other here.
+        # isinstance takes a bool for an int, and here neither may stand for the other.
         if value is not None and type(value) not in get_args(types[name]):
             raise TypeError(f"setting {name} is {value!r}")
     return ControllerSettings(**given)
 
 
+def _ifindex(given: Any) -> int | None:
+    if given is not None and type(given) is not int:
+        raise TypeError(f"configured is {given!r}")
+    return given
+
+
 def _timing(given: Any) -> Timing | None:
     if given is None:
         return None
-    if not all(type(each) is int for each in given.values()):
+    if not all(type(value) is int for value in given.values()):
         raise TypeError(f"granted is {given!r}")
     return Timing(**given)
 

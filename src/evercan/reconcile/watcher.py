@@ -1,7 +1,7 @@
-"""Takes a turn when the kernel says that something changed, and now and then anyway.
+"""Runs a pass when the kernel announces a change, and at an interval.
 
-Link events wake it at once, debounced; the rule table sends no events, so it
-is compared at an interval. Between the two it sleeps.
+Link events cause a pass at once, debounced; the rule table sends no events, so it is
+compared at an interval. Between the two the watcher sleeps.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import time
 from typing import Protocol
 
 from evercan.errors import EvercanError
-from evercan.turns import Turns
+from evercan.reconcile.queue import PassQueue
 
 DEBOUNCE = 0.05
-"""Seconds between the first event and the turn: one change seldom comes alone."""
+"""Seconds between the first event and the pass: one change seldom comes alone."""
 
-REST = 1.0
-"""Seconds without a turn after one that came to nothing."""
+DEBOUNCE_LIMITED = 0.5
+"""The same while repairs are withheld: somebody keeps causing events."""
+
+PAUSE = 1.0
+"""Seconds without a pass after one that failed."""
 
 
 class LinkEventSource(Protocol):
@@ -32,12 +35,12 @@ class LinkEventSource(Protocol):
         ...
 
 
-class Watch:
+class Watcher:
     """Keeps the kernel as declared while nobody calls."""
 
-    def __init__(self, turns: Turns, events: LinkEventSource, interval: float) -> None:
-        """Take the seconds between two checks; 0 leaves it to the events."""
-        self._turns = turns
+    def __init__(self, queue: PassQueue, events: LinkEventSource, interval: float) -> None:
+        """Take the seconds between two checks; 0 checks at events only."""
+        self._queue = queue
         self._events = events
         self._interval = interval
 
@@ -57,20 +60,33 @@ class Watch:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(self._interval or None):
+                    async with asyncio.timeout(self._timeout()):
                         await happened.wait()
-                        await asyncio.sleep(DEBOUNCE)
+                        limited = self._queue.retry_at is not None
+                        await asyncio.sleep(DEBOUNCE_LIMITED if limited else DEBOUNCE)
                 except TimeoutError:
-                    last = time.monotonic()  # no event for a whole interval: look at the rules
+                    last = time.monotonic()  # no event until now: compare the rules
                 happened.clear()
-                await self._look(last)
+                await self._check(last)
         finally:
             loop.remove_reader(self._events.fileno())
 
-    async def _look(self, since: float) -> None:
+    def _timeout(self) -> float | None:
+        """Return the seconds until a pass is due without an event; None if none is."""
+        due = [self._interval] if self._interval else []
+        if (retry_at := self._queue.retry_at) is not None:
+            due.append(max(retry_at - time.monotonic(), 0.0))
+        return min(due, default=None)
+
+    async def _check(self, since: float) -> None:
         try:
-            if await self._turns.catch_up(since):
-                await self._turns.look_for_losses()
+            outcome = await self._queue.check_since(since)
+            if outcome is None:
+                return
+            if outcome.error is not None:
+                # It is logged already. What it left half done causes events too.
+                await asyncio.sleep(PAUSE)
+                return
+            await self._queue.report_lost_frames()
         except EvercanError:
-            # It has said so itself, once. What it left half done rings too: not at once again.
-            await asyncio.sleep(REST)
+            await asyncio.sleep(PAUSE)

@@ -1,1 +1,1 @@
-"""x"""
+"""What operators read: ``/health``, ``/status`` and ``/metrics``."""

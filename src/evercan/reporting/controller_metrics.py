@@ -1,4 +1,4 @@
-"""A controller as Prometheus sees it; loaded with the first scrape, as ``metrics`` is."""
+"""The metrics of controllers; loaded with the first scrape, like ``metrics``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from evercan.controller import Controller, ControllerState
+from evercan.model.controller import Controller, ControllerState
 
 
 def families(controllers: Mapping[str, Controller]) -> Iterator[Metric]:
@@ -42,22 +42,22 @@ def families(controllers: Mapping[str, Controller]) -> Iterator[Metric]:
         "overrun: received faster than they were read.",
         labels=("bus", "direction", "fate"),
     )
-    for bus, each in controllers.items():
+    for bus, controller in controllers.items():
         for state in ControllerState:
-            states.add_metric((bus, state), float(each.state is state))
-        for direction, counter in (("tx", each.tx_errors), ("rx", each.rx_errors)):
+            states.add_metric((bus, state), float(controller.state is state))
+        for direction, counter in (("tx", controller.tx_errors), ("rx", controller.rx_errors)):
             if counter is not None:
                 errors.add_metric((bus, direction), counter)
         for phase, rate in (
-            ("arbitration", each.timing.bitrate),
-            ("data", each.timing.dbitrate),
+            ("arbitration", controller.timing.bitrate),
+            ("data", controller.timing.dbitrate),
         ):
             if rate:
                 bitrates.add_metric((bus, phase), rate)
-        queue.add_metric((bus,), each.txqueuelen)
-        for event, times in each.events._asdict().items():
+        queue.add_metric((bus,), controller.txqueuelen)
+        for event, times in controller.events._asdict().items():
             events.add_metric((bus, event), times)
-        _count_frames(frames, bus, each)
+        _count_frames(frames, bus, controller)
     yield from (states, errors, bitrates, queue, events, frames)
 
 

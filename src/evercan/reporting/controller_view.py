@@ -1,15 +1,15 @@
-"""A controller as an operator sees it: in ``/status``; pure."""
+"""Describes a controller for ``/status``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from evercan.controller import MODES, Controller
+from evercan.model.controller import MODES, Controller
 
 
 def describe(controller: Controller) -> Mapping[str, Any]:
-    """Write a controller for ``/status``; the words are those of ``ip``, sample points parts."""
+    """Describe a controller in the terms of ``ip``; sample points are parts of a bit."""
     timing, traffic = controller.timing, controller.traffic
     return {
         "state": controller.state,

@@ -1,7 +1,7 @@
-"""How long calls took, counted without the library that writes it out for Prometheus.
+"""Counts how long calls took, without the library that writes it for Prometheus.
 
-``prometheus_client`` loads an HTTP server of its own and takes a tenth of the
-start; it is loaded when somebody first asks for the metrics.
+``prometheus_client`` loads an HTTP server of its own and takes a tenth of the start; it is
+loaded at the first scrape.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the buckets, seconds, each inclusive; one more bucket has no bound."""
+"""Upper bounds of the buckets, seconds, inclusive; one more bucket has no bound."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Durations:
     """Calls by verb and outcome (ok, refused, failed)."""
 
     def __init__(self) -> None:
-        """Start at nothing."""
+        """Start at 0."""
         self.by_call: dict[tuple[str, str], Histogram] = {}
 
     def called(self, verb: str, outcome: str, seconds: float) -> None:

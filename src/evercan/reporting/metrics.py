@@ -1,12 +1,10 @@
-"""What Prometheus sees: calls, steps, members, frames. Names follow its conventions.
+"""The metrics for Prometheus: calls, steps, members and frames, named by its conventions.
 
-Nothing is counted twice: calls are counted where they are answered, steps where
-they are taken, frames by the kernel (the counters of each can-gw rule), and all
-of it is put together when somebody asks.
+Calls are counted where they are answered, steps where they are taken, frames by the kernel
+(the counters of each can-gw rule); all of it is collected at a scrape.
 
-What an alert compares with its own past (drift, recoveries, calls that bring a
-container up) is there as 0 before it first happens: Prometheus sees no increase
-from nothing to 1.
+What an alert compares with its own past (drift, recoveries, calls that start a container)
+is exported as 0 before it first happens: Prometheus sees no increase from no value to 1.
 """
 
 from __future__ import annotations
@@ -24,13 +22,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from evercan.controller_metrics import families
-from evercan.drift import Fault
-from evercan.durations import BOUNDS, Durations, Histogram
-from evercan.model import RuleCount
-from evercan.recoveries import AFTER_REBOOT
-from evercan.state import Snapshot
-from evercan.status import Daemon
+from evercan.model.observed import RuleCount
+from evercan.planning.drift import DriftKind
+from evercan.reconcile.inspector import Snapshot
+from evercan.reporting.controller_metrics import families
+from evercan.reporting.durations import BOUNDS, Durations, Histogram
+from evercan.reporting.status import Daemon
+from evercan.tracking.recoveries import AFTER_REBOOT
 
 _BRING_UP = ("CreateNetwork", "CreateEndpoint", "Join")
 _CALL_OUTCOMES = ("ok", "refused", "failed")
@@ -45,7 +43,7 @@ def render(daemon: Daemon, snapshot: Snapshot, durations: Durations) -> bytes:
 
 
 class _Moment(Collector):
-    """A snapshot as metric families."""
+    """Yields a snapshot as metric families."""
 
     def __init__(self, daemon: Daemon, snapshot: Snapshot, durations: Durations) -> None:
         self._daemon = daemon
@@ -57,18 +55,20 @@ class _Moment(Collector):
         yield self._calls()
         state = self._snapshot.state
         yield GaugeMetricFamily(
-            "evercan_healthy", "1 when every bus is whole.", value=float(not state.problems)
+            "evercan_healthy", "1 when every bus is healthy.", value=float(not state.problems)
         )
         problems = GaugeMetricFamily(
-            "evercan_problems", "What no step mends, by bus and kind.", labels=("bus", "kind")
+            "evercan_problems", "Problems, by bus and kind.", labels=("bus", "kind")
         )
-        for (bus, trouble), times in Counter((p.bus, p.kind) for p in state.problems).items():
-            problems.add_metric((bus, trouble), times)
+        for (bus, kind), times in Counter(
+            (problem.bus, problem.kind) for problem in state.problems
+        ).items():
+            problems.add_metric((bus, kind), times)
         yield problems
         yield from self._members()
         steps = CounterMetricFamily(
             "evercan_steps",
-            "Steps taken in the kernel, by kind and outcome.",
+            "Changes of the kernel, by step and outcome (done, refused).",
             labels=("step", "outcome"),
         )
         tally = self._snapshot.tally
@@ -95,22 +95,22 @@ class _Moment(Collector):
         )
 
     def _repairs(self) -> Iterator[Metric]:
-        """What was found not to be as it should, and what came of it, for every bus on record."""
+        """Yield the drift that was found and what came of it, for every bus."""
         buses = self._snapshot.state.declared.networks_by_bus()
         tally = self._snapshot.tally
         drift = CounterMetricFamily(
             "evercan_drift_found",
-            "Things that a look found not to be as they were wanted, by bus and fault.",
+            "Changes that somebody else made and a check found, by bus and fault.",
             labels=("bus", "fault"),
         )
-        for found in dict.fromkeys((*product(buses, Fault), *tally.drift)):
+        for found in dict.fromkeys((*product(buses, DriftKind), *tally.drift)):
             drift.add_metric(found, tally.drift.get(found, 0))
         recoveries = CounterMetricFamily(
             "evercan_recoveries",
-            "Things brought back, by bus, fault and outcome (mended, refused, left).",
+            "What came of drift, by bus, fault and outcome (mended, refused, left).",
             labels=("bus", "fault", "outcome"),
         )
-        possible = product(buses, (*Fault, AFTER_REBOOT), _RECOVERY_OUTCOMES)
+        possible = product(buses, (*DriftKind, AFTER_REBOOT), _RECOVERY_OUTCOMES)
         for ended in dict.fromkeys((*possible, *tally.recoveries)):
             recoveries.add_metric(ended, tally.recoveries.get(ended, 0))
         yield drift
@@ -132,17 +132,15 @@ class _Moment(Collector):
 
     def _members(self) -> Iterator[Metric]:
         declared = self._snapshot.state.declared
-        networks = GaugeMetricFamily(
-            "evercan_networks", "Networks on record, by bus.", labels=("bus",)
-        )
+        networks = GaugeMetricFamily("evercan_networks", "Networks, by bus.", labels=("bus",))
         members = GaugeMetricFamily(
-            "evercan_endpoints", "Endpoints on record, by bus and phase.", labels=("bus", "phase")
+            "evercan_endpoints", "Endpoints, by bus and phase.", labels=("bus", "phase")
         )
         for bus, on_bus in declared.networks_by_bus().items():
             networks.add_metric((bus,), len(on_bus))
         phases = Counter(
-            (declared.networks[each.network].bus, each.phase)
-            for each in declared.endpoints.values()
+            (declared.networks[endpoint.network].bus, endpoint.phase)
+            for endpoint in declared.endpoints.values()
         )
         for (bus, phase), number in phases.items():
             members.add_metric((bus, phase), number)

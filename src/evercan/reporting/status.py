@@ -1,4 +1,4 @@
-"""What an operator sees: the plan that is not applied, as JSON; pure.
+"""Writes ``/health`` and ``/status``: the plan that is not applied, as JSON.
 
 The schema of ``/status`` is ``docs/status.schema.json``.
 """
@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from evercan.controller_view import describe
-from evercan.frames import Frames
-from evercan.model import Endpoint, Network
+from evercan.errors import EvercanError
+from evercan.model.declared import Endpoint, Network
+from evercan.model.problems import Problem
+from evercan.model.state import State
+from evercan.reconcile.inspector import Snapshot
+from evercan.reporting.controller_view import describe
 from evercan.settings import Settings
-from evercan.state import Snapshot, State
-from evercan.troubles import Trouble
+from evercan.tracking.frame_counters import Frames
 
 SCHEMA = 1
-"""Version of what ``/status`` answers; raised when a field changes its meaning or goes."""
+"""Version of the document; raised when a field changes its meaning or is removed."""
 
 Page = tuple[int, Mapping[str, Any]]
 """The HTTP status, and the document."""
 
 
 class Daemon(NamedTuple):
-    """What an operator may ask of the process itself.
+    """What an operator may ask about the process itself.
 
     Attributes:
         version: of evercan.
@@ -37,22 +39,28 @@ class Daemon(NamedTuple):
 
 
 def health(state: State) -> Page:
-    """Answer ``GET /health``: 200 when every bus is whole, else 503 with the reasons."""
-    reasons = [
-        {"bus": each.bus, "endpoint": each.endpoint, "kind": each.kind, "text": each.text}
-        for each in state.problems
-    ]
+    """Answer ``GET /health``: 200 when every bus is healthy, else 503 with the reasons."""
+    reasons = [_reason(problem) for problem in state.problems]
     return (503 if reasons else 200), {"healthy": not reasons, "reasons": reasons}
 
 
-def blind(why: str) -> Page:
-    """Answer ``GET /health`` when the kernel cannot be looked at."""
-    reason = {"bus": "", "endpoint": None, "kind": Trouble.REFUSED, "text": why}
-    return 503, {"healthy": False, "reasons": [reason]}
+def not_observed(error: EvercanError) -> Page:
+    """Answer ``GET /health`` when the kernel cannot be observed."""
+    return 503, {"healthy": False, "reasons": [_reason(Problem.of_error(error))]}
+
+
+def _reason(problem: Problem) -> Mapping[str, Any]:
+    return {
+        "bus": problem.bus,
+        "endpoint": problem.endpoint,
+        "kind": problem.kind,
+        "text": problem.text,
+        "remedy": problem.remedy,
+    }
 
 
 def status(daemon: Daemon, snapshot: Snapshot) -> Page:
-    """Answer ``GET /status``: the whole picture."""
+    """Answer ``GET /status``: everything."""
     code, verdict = health(snapshot.state)
     declared = snapshot.state.declared
     return 200, {
@@ -65,7 +73,7 @@ def status(daemon: Daemon, snapshot: Snapshot) -> Page:
         "now": snapshot.at,
         "recovery": daemon.settings.recovery,
         "health_interval": daemon.settings.health_interval,
-        "networks": [_network(each, snapshot) for each in declared.networks.values()],
+        "networks": [_network(network, snapshot) for network in declared.networks.values()],
     }
 
 
@@ -88,7 +96,8 @@ def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
         "last_recovery": None if last is None else {"at": last.at, "what": last.what},
         "controller": None if controller is None else describe(controller),
         "endpoints": [
-            _endpoint(each, snapshot, frames) for each in state.declared.endpoints_of(network.id)
+            _endpoint(endpoint, snapshot, frames)
+            for endpoint in state.declared.endpoints_of(network.id)
         ],
     }
 

@@ -1,1 +1,1 @@
-"""x"""
+"""What is remembered between two reconcile passes, one class for each thing."""

@@ -1,9 +1,9 @@
-"""How many frames went where, from the counters of the can-gw rules; no I/O.
+"""Adds up how many frames went where, from the counters of the can-gw rules.
 
-The kernel counts by rule, in 32 bits, and a rule that is laid anew starts at
-nothing. A ``Ledger`` adds up what came since its last look, so that its sums
-only grow while the daemon lives. What a rule counts between the last look and
-its removal is not seen.
+The kernel counts by rule, in 32 bits, and a rule that is added again starts at 0.
+``FrameCounters`` adds up what came since its last observation, so that its sums only grow
+while the daemon runs. What a rule counts between the last observation and its removal is
+not counted.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from itertools import product
 from operator import add
 from typing import NamedTuple
 
-from evercan.model import NONE, Declared, Observed, Rule, RuleCount
-from evercan.plan import FD
+from evercan.model.declared import NONE, Declared
+from evercan.model.observed import Observed, Rule, RuleCount
+from evercan.planning.rules import FD
 
 DIRECTIONS = ("from_bus", "to_bus", "between_members")
 """Which way a rule carries frames, seen from the bus interface on the host."""
 
 _WRAP = 1 << 32
 _PLAUSIBLE = 1 << 24
-"""Frames between two looks: a counter that fell wrapped if it says no more than this."""
+"""Frames between two observations: a counter that fell has wrapped if it grew by no more."""
 
 
 class EndpointFrames(NamedTuple):
     """The frames of one endpoint, as its container would count them.
 
     Attributes:
-        sent: frames that its container sent, each once however many members heard it.
+        sent: frames that its container sent, each once however many members received it.
         received: frames that were handed to its host end.
         dropped: frames for it that were lost because its host end was down.
         deleted: frames for it that were at their hop limit: echoes of a frame that
@@ -43,7 +44,7 @@ class EndpointFrames(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Sums since the daemon started to look.
+    """Sums since the daemon started.
 
     Attributes:
         by_bus: by bus interface and direction.
@@ -55,7 +56,7 @@ class Frames(NamedTuple):
 
     def of_bus(self, bus: str) -> dict[str, RuleCount]:
         """Return the sums of one bus by direction; those without a rule are 0."""
-        return {each: self.by_bus.get((bus, each), RuleCount()) for each in DIRECTIONS}
+        return {way: self.by_bus.get((bus, way), RuleCount()) for way in DIRECTIONS}
 
     def of_endpoint(self, endpoint_id: str) -> EndpointFrames:
         """Return the sums of one endpoint."""
@@ -63,29 +64,29 @@ class Frames(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """A rule's counters at the last look, and how many of its copies had counted something."""
+    """A rule's counters at the last observation, and how many of its copies had counted frames."""
 
     copies: int
     total: RuleCount
 
 
-class Ledger:
-    """Adds up, from look to look, what the rules have counted."""
+class FrameCounters:
+    """Adds up, from observation to observation, what the rules have counted."""
 
     def __init__(self) -> None:
-        """Start at nothing: what the rules of an earlier life count is taken at the first look."""
+        """Start at 0: the first observation adds what rules of an earlier process have counted."""
         self._seen: dict[Rule, _Seen] = {}
         self._buses: dict[tuple[str, str], RuleCount] = {}
         self._endpoints: dict[str, EndpointFrames] = {}
 
-    def look(
+    def add(
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> Frames:
-        """Add what came since the last look; forget who is on record no more.
+        """Add what came since the last observation; forget networks and endpoints that are gone.
 
         Args:
             declared: whose buses and endpoints are counted.
-            observed: tells whose interface an ifindex is.
+            observed: tells which endpoint an ifindex belongs to.
             counts: rules of the host, each as often as it is there; those that have
                 counted nothing may be left out.
         """
@@ -119,15 +120,15 @@ class Ledger:
             if source in end_of:
                 self._credit(end_of[source], EndpointFrames(frames))
         self._seen = seen
-        self._settle(declared)
+        self._keep_declared(declared)
         return Frames(by_bus=dict(self._buses), by_endpoint=dict(self._endpoints))
 
     def _credit(self, endpoint_id: str, more: EndpointFrames) -> None:
         known = self._endpoints.get(endpoint_id, EndpointFrames())
         self._endpoints[endpoint_id] = EndpointFrames(*map(add, known, more))
 
-    def _settle(self, declared: Declared) -> None:
-        """Keep the sums of who is on record, and of no one else; those that have none are 0."""
+    def _keep_declared(self, declared: Declared) -> None:
+        """Keep the sums of what is declared, and of nothing else; a new bus starts at 0."""
         keys = product(declared.networks_by_bus(), DIRECTIONS)
         self._buses = {key: self._buses.get(key, RuleCount()) for key in keys}
         self._endpoints = {

@@ -1,9 +1,9 @@
-"""Frames that a controller could not take, told once; no I/O but the log.
+"""Logs frames that a controller could not take, one time for each kind of frame.
 
-can-gw counts a frame as dropped when the interface it sends to refuses it, and
-nobody else hears of that: not the container, whose own sending went well. A
-controller refuses FD frames if it is set to classic ones (``can_send``), and any
-frame while its queue is full.
+can-gw counts a frame as dropped when the interface that it sends to rejects it, and
+nobody else learns of that: the container itself has sent it successfully. A controller
+rejects FD frames if it is set to classic ones (``can_send``), and any frame while its
+queue is full.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
-from evercan import narration
 from evercan.errors import number_of
-from evercan.model import Declared, Link, Observed, Rule, RuleCount
-from evercan.plan import FD
+from evercan.log import lines
+from evercan.model.declared import Declared
+from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.planning.rules import FD
 
 _log = logging.getLogger(__name__)
 
@@ -28,38 +29,38 @@ class _Kind(NamedTuple):
     fd: bool
 
 
-class Losses:
-    """Watches what rules to controllers drop."""
+class LostFrames:
+    """Remembers what rules to controllers have dropped."""
 
     def __init__(self) -> None:
-        """Nothing was told so far."""
+        """Start with nothing reported."""
         self._dropped: Counter[_Kind] = Counter()
-        self._told: set[_Kind] = set()
+        self._reported: set[_Kind] = set()
 
-    def take_up(
+    def start(
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> None:
-        """Take what rules have dropped in an earlier life of the daemon for told."""
-        self._dropped = _dropped(buses(declared, observed), counts)
+        """Take what rules have dropped before this process as reported."""
+        self._dropped = _dropped(controllers_of(declared, observed), counts)
 
-    def look(
+    def report(
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> None:
-        """Tell of each controller that lost frames of a kind since the last look, once."""
-        controllers = buses(declared, observed)
+        """Log each controller that lost frames of a kind since the last call, one time."""
+        controllers = controllers_of(declared, observed)
         dropped = _dropped(controllers, counts)
         for kind, frames in dropped.items():
             bus, link = controllers[kind.ifindex]
-            # What is dropped because a controller is down is told by other means.
-            if frames > self._dropped[kind] and link.up and kind not in self._told:
-                _tell(declared, bus, link, kind, frames - self._dropped[kind])
-                self._told.add(kind)
+            # What is dropped because a controller is down is reported as bus-down.
+            if frames > self._dropped[kind] and link.up and kind not in self._reported:
+                _log_loss(declared, bus, link, kind, frames - self._dropped[kind])
+                self._reported.add(kind)
         self._dropped = dropped
-        self._told = {kind for kind in self._told if kind.ifindex in controllers}
+        self._reported = {kind for kind in self._reported if kind.ifindex in controllers}
 
 
-def buses(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]:
-    """Return the controllers that are buses, by ifindex: what they are called on record too."""
+def controllers_of(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]:
+    """Return the controllers that are buses, by ifindex, with the bus's name in the intent."""
     found = ((bus, observed.find(bus)) for bus in declared.networks_by_bus())
     return {
         link.index: (bus, link)
@@ -78,23 +79,23 @@ def _dropped(
     return dropped
 
 
-def _tell(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) -> None:
+def _log_loss(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) -> None:
     controller = link.controller
     if controller is None:
         return
-    subject = narration.concerning(declared, bus)
+    subject = lines.subject(declared, bus)
     if kind.fd and not controller.fd:
         text = (
             "%s that a container sent did not reach the wire: %s is set to classic "
-            "frames. The other containers have them; evercan_frames_total counts them as dropped. "
-            "vxcan.fd=on sets an FD controller to FD"
+            "frames. The other containers received them; evercan_frames_total counts them as "
+            "dropped. vxcan.fd=on sets an FD controller to FD"
         )
         _log.warning(text, number_of(frames, "FD frame"), bus, extra=subject)
     else:
         text = (
             "%s did not reach the wire: the queue of %s (txqueuelen %d) was full. "
             "evercan_frames_total counts them as dropped. Raise vxcan.txqueuelen, send less, or "
-            "see whether anybody acknowledges on the wire"
+            "check that another node acknowledges frames on the wire"
         )
         how_many = number_of(frames, "frame")
         _log.warning(text, how_many, bus, controller.txqueuelen, extra=subject)

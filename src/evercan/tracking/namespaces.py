@@ -1,11 +1,10 @@
-"""Which namespace a container's end is in, for as long as that is certain.
+"""Knows which namespace a container's end is in, for as long as that is certain.
 
-A pair that is deleted under a running container can be put back there if the
-number of its network namespace (nsid) is known. Numbers are reused: when a
-namespace ends, its number goes to the next one, and mending by a stale number
-would give the wrong container a bus. So a number is trusted only if it was
-seen on the pair in this process's life and the kernel has not announced its
-end since.
+A pair that is deleted while its container runs can be created there again if the number
+of the container's network namespace (nsid) is known. Numbers are reused: when a namespace
+ends, its number goes to the next one, and a repair by a stale number would give the wrong
+container a bus. So a number is trusted only if this process has observed it on the pair
+and the kernel has not announced its end since.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from evercan.model import NONE, Declared, Link, Observed, Sandbox
+from evercan.model.declared import NONE, Declared
+from evercan.model.observed import Link, Location, Observed
 
 NameInside = Callable[[Link], str | None]
 """Asks the kernel what a host end's other end is called in its namespace."""
 
 
-class Sandboxes(NamedTuple):
+class Namespaces(NamedTuple):
     """What is known of the members' namespaces.
 
     Attributes:
@@ -27,10 +27,10 @@ class Sandboxes(NamedTuple):
         ended: endpoints whose namespace is known to have ended.
     """
 
-    trusted: Mapping[str, Sandbox] = NONE
+    trusted: Mapping[str, Location] = NONE
     ended: frozenset[str] = frozenset()
 
-    def without(self, ended: frozenset[int] | None) -> Sandboxes:
+    def without(self, ended: frozenset[int] | None) -> Namespaces:
         """Return what is still certain after announcements.
 
         Args:
@@ -41,7 +41,7 @@ class Sandboxes(NamedTuple):
             return self._replace(trusted={})
         over = {key for key, known in self.trusted.items() if known.nsid in ended}
         trusted = {key: known for key, known in self.trusted.items() if key not in over}
-        return Sandboxes(trusted=trusted, ended=self.ended | over)
+        return Namespaces(trusted=trusted, ended=self.ended | over)
 
     def learn(
         self,
@@ -49,19 +49,19 @@ class Sandboxes(NamedTuple):
         observed: Observed,
         ended: frozenset[int] | None,
         name_inside: NameInside,
-    ) -> Sandboxes:
-        """Return what is known after a look.
+    ) -> Namespaces:
+        """Return what is known after an observation.
 
         Args:
             declared: whose endpoints count; what was known of others is dropped.
-            observed: the look.
-            ended: what was announced since the last look and until after this one, and
-                is left out already: what it was seen with may be gone.
-            name_inside: asked once for each pair that is newly seen up at both ends:
-                the engine renames an end before it sets it up.
+            observed: the observation.
+            ended: what was announced since the last observation and until after this one,
+                and is left out already: what it was observed with may be gone.
+            name_inside: asked once for each pair that is newly observed up at both
+                ends: the engine renames an end before it brings it up.
         """
-        trusted: dict[str, Sandbox] = {}
-        gone = {each for each in self.ended if each in declared.endpoints}
+        trusted: dict[str, Location] = {}
+        gone = {ended_id for ended_id in self.ended if ended_id in declared.endpoints}
         for endpoint in declared.endpoints.values():
             known = self.trusted.get(endpoint.id)
             link = observed.links.get(endpoint.host_end)
@@ -70,15 +70,15 @@ class Sandboxes(NamedTuple):
                 if known is not None and known.nsid != link.peer_nsid:
                     known = None
                 if known is None and link.running and link.peer_nsid not in (ended or ()):
-                    known = _sandbox(link.peer_nsid, name_inside(link))
+                    known = _location(link.peer_nsid, name_inside(link))
             if known is not None:
                 trusted[endpoint.id] = known
-        return Sandboxes(trusted=trusted, ended=frozenset(gone))
+        return Namespaces(trusted=trusted, ended=frozenset(gone))
 
 
-def _sandbox(nsid: int, name: str | None) -> Sandbox | None:
-    """Know where an end is, if it has a name that it could be given again.
+def _location(nsid: int, name: str | None) -> Location | None:
+    """Return where an end is, if it has a name that it could be given again.
 
-    The kernel takes any bytes for a name; those that are no text cannot be sent.
+    The kernel takes any bytes for a name; bytes that are not text cannot be sent.
     """
-    return None if name is None or not name.isprintable() else Sandbox(nsid, name)
+    return None if name is None or not name.isprintable() else Location(nsid, name)

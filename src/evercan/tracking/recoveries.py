@@ -1,8 +1,8 @@
-"""The story of what broke and came back: counted, remembered, and told in order.
+"""Counts, remembers and logs what has changed and what was repaired.
 
-A check that finds something says ``Health check FAILED`` before anything is
-mended, and ``Health check OK`` once all is whole again; nothing in between says
-so twice, and a day on which nothing breaks says nothing.
+A pass that finds drift logs ``Health check FAILED`` before anything is repaired, and
+``Health check OK`` once everything is as declared again. Neither is repeated in between,
+and nothing is logged while nothing changes.
 """
 
 from __future__ import annotations
@@ -11,102 +11,138 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from evercan import narration
-from evercan.drift import Drift
 from evercan.errors import EvercanError, InternalFault
-from evercan.model import Declared
-from evercan.state import LastRecovery, State
-from evercan.steps import Step
+from evercan.log import lines
+from evercan.model.declared import NONE, Declared
+from evercan.model.state import State
+from evercan.model.steps import Step
+from evercan.planning.drift import Drift
 
 AFTER_REBOOT = "reboot"
-"""The fault under which it counts that a bus was made again because the host was rebooted."""
+"""The ``fault`` under which a bus is counted that was created again after a reboot."""
 
 _log = logging.getLogger(__name__)
 
 
-class Recoveries:
-    """What one daemon has found and mended.
+class LastRecovery(NamedTuple):
+    """The last recovery of a bus.
 
     Attributes:
-        drift: things found not to be as they were wanted, by bus and fault.
-        recoveries: what came of them, by bus, fault and outcome: ``mended``,
-            ``refused`` by the kernel, ``left`` because the settings say so.
+        at: when, in seconds since the epoch.
+        what: what had been wrong, in one sentence.
+    """
+
+    at: float
+    what: str
+
+
+class Tally(NamedTuple):
+    """How often something happened since the daemon started.
+
+    Attributes:
+        steps: steps, by kind and outcome (``done``, ``refused``).
+        writes: writes of the state file.
+        drift: drift that was found, by bus and kind.
+        recoveries: what came of it, by bus, kind and outcome.
+    """
+
+    steps: Mapping[tuple[str, str], int] = NONE
+    writes: int = 0
+    drift: Mapping[tuple[str, str], int] = NONE
+    recoveries: Mapping[tuple[str, str, str], int] = NONE
+
+
+class Recoveries:
+    """What one process has found and repaired.
+
+    Attributes:
+        drift: drift that was found, by bus and kind.
+        recoveries: what came of it, by bus, kind and outcome: ``mended`` (repaired),
+            ``refused`` by the kernel, ``left`` by the settings or by the repair limit.
         last: the last recovery of each bus.
-        ailment: why the last turn came to nothing, None if it did not.
+        failed_pass: the error that ended the last pass; None if it was completed.
     """
 
     def __init__(self) -> None:
-        """Start with nothing told."""
+        """Start with no drift and no recovery."""
         self.drift: Counter[tuple[str, str]] = Counter()
         self.recoveries: Counter[tuple[str, str, str]] = Counter()
         self.last: dict[str, LastRecovery] = {}
-        self.ailment: str | None = None
+        self.failed_pass: EvercanError | None = None
         self._healthy: bool | None = None
-        self._standing: frozenset[object] = frozenset()
+        self._remaining: frozenset[object] = frozenset()
 
     def found(
         self,
         declared: Declared,
-        found: Sequence[Drift],
+        drift: Sequence[Drift],
         planned: Collection[Step],
         *,
         rebooted: bool,
     ) -> None:
-        """Take what a look has found, before any of it is mended.
+        """Count and log the drift that a pass has found, before any of it is repaired.
 
         Args:
             declared: what is wanted.
-            found: what is not so.
-            planned: the steps that will be taken; the rest is told as a problem.
-            rebooted: it went with the power, so nothing failed.
+            drift: what was found.
+            planned: the steps that will be taken; other drift is reported as a problem.
+            rebooted: the host was rebooted, so nothing has drifted.
         """
         if rebooted:
             return
-        for each in found:
-            if each.key in self._standing:
+        for item in drift:
+            if item.key in self._remaining:
                 continue
-            self.drift[each.bus, each.fault.value] += 1
-            if each.step in planned:
+            self.drift[item.bus, item.kind.value] += 1
+            if item.step in planned:
                 self._healthy = False
                 _log.warning(
-                    "Health check FAILED: %s; mending it",
-                    each.text,
-                    extra=narration.concerning(declared, each.bus, each.endpoint, fault=each.fault),
+                    "Health check FAILED: %s; repairing it",
+                    item.text,
+                    extra=lines.subject(declared, item.bus, item.endpoint, fault=item.kind),
                 )
 
     def ended(
         self,
-        found: Sequence[Drift],
-        still: Iterable[Drift],
-        refused: Collection[Step],
+        drift: Sequence[Drift],
+        remaining: Iterable[Drift],
+        failed: Collection[Step],
         *,
         rebooted: bool,
     ) -> None:
-        """Take what came of it: what still is not so, and what the kernel refused."""
-        remaining = {each.key: each for each in still}
-        mended: dict[str, list[str]] = {}
-        for each in found:
-            outcome = "mended"
-            if each.key in remaining:
-                if each.key in self._standing:
-                    continue
-                outcome = "refused" if remaining[each.key].step in refused else "left"
-            else:
-                mended.setdefault(each.bus, []).append(each.text)
-            fault = AFTER_REBOOT if rebooted else each.fault.value
-            self.recoveries[each.bus, fault, outcome] += 1
-        for bus, texts in mended.items():
-            what = "the host was rebooted" if rebooted else ", ".join(texts)
-            self.last[bus] = LastRecovery(at=time.time(), what=f"{what}; all was put back")
-        self._standing = frozenset(remaining)
+        """Count what a pass has repaired.
 
-    def judge(self, state: State, known: State) -> None:
-        """Tell what a turn has left: what is wrong and was not before, or that all is well."""
-        told, self.ailment = self.ailment, None
+        Args:
+            drift: what it had found.
+            remaining: the drift that is still there.
+            failed: the steps that the kernel did not take.
+            rebooted: as of ``found``.
+        """
+        still = {item.key: item for item in remaining}
+        repaired: dict[str, list[str]] = {}
+        for item in drift:
+            outcome = "mended"
+            if item.key in still:
+                if item.key in self._remaining:
+                    continue
+                outcome = "refused" if still[item.key].step in failed else "left"
+            else:
+                repaired.setdefault(item.bus, []).append(item.text)
+            kind = AFTER_REBOOT if rebooted else item.kind.value
+            self.recoveries[item.bus, kind, outcome] += 1
+        for bus, texts in repaired.items():
+            what = "the host was rebooted" if rebooted else ", ".join(texts)
+            self.last[bus] = LastRecovery(at=time.time(), what=f"{what}; all was restored")
+        self._remaining = frozenset(still)
+
+    def completed(self, state: State, former: State) -> None:
+        """Log what is wrong after a pass and was not before, or that everything is healthy."""
+        reported, self.failed_pass = self.failed_pass, None
         for problem in state.problems:
-            if problem not in known.problems and problem.text != told:
-                narration.tell(state.declared, problem)
+            if problem not in former.problems and str(problem) != str(reported):
+                lines.problem(state.declared, problem)
         healthy = not state.problems
         if healthy and self._healthy is not True:
             _log.info(
@@ -118,10 +154,10 @@ class Recoveries:
         buses: Mapping[str, object] = state.declared.networks_by_bus()
         self.last = {bus: last for bus, last in self.last.items() if bus in buses}
 
-    def failed(self, error: EvercanError) -> None:
-        """Take that a turn came to nothing: the kernel or the disk does not serve, or a fault."""
-        if self.ailment != str(error):
+    def pass_failed(self, error: EvercanError) -> None:
+        """Log, one time, that a pass could not be completed."""
+        if str(self.failed_pass) != str(error):
             fault = error.__cause__ if isinstance(error, InternalFault) else None
             _log.error("Health check FAILED: %s", error, exc_info=fault)
-        self.ailment = str(error)
+        self.failed_pass = error
         self._healthy = False

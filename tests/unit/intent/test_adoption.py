@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from evercan.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
-from evercan.model import LINK_GROUP, BusKind, Declared, Phase
-from evercan.steps import MakePair
+from evercan.intent.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
+from evercan.model.observed import LINK_GROUP
+from evercan.model.declared import BusKind, Declared, Phase
+from evercan.model.steps import MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, record
 

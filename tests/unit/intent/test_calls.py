@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from evercan import intent
+from evercan.intent import calls
 from evercan.errors import OptionError, RequestError, UnknownNetwork
-from evercan.model import LINK_GROUP, BusKind, Declared, Link, Observed, Phase
-from evercan.options import EndpointOptions, NetworkOptions
-from evercan.plan import make_plan
-from evercan.steps import DeleteLink, MakePair
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.declared import BusKind, Declared, Phase
+from evercan.options.endpoint import EndpointOptions
+from evercan.options.network import NetworkOptions
+from evercan.planning.plan import make_plan
+from evercan.model.steps import DeleteLink, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, physical, record
 from tests.support.worlds import World, records, worlds
@@ -33,7 +35,7 @@ def phases(declared: Declared) -> dict[str, Phase]:
 
 
 def created(observed: Observed, declared: Declared | None = None, bus: str = "can0") -> Declared:
-    return intent.create_network(declared or Declared(), observed, "net", NetworkOptions(bus=bus))
+    return calls.create_network(declared or Declared(), observed, "net", NetworkOptions(bus=bus))
 
 
 def test_a_bus_that_is_not_there_will_be_made_and_is_ours() -> None:
@@ -81,7 +83,7 @@ def test_a_containers_end_is_refused_as_a_bus(end: str) -> None:
     declared = record([network()], [endpoint("aa")])
     link = Link(index=5, name=end, kind="vxcan", group=LINK_GROUP)
     with pytest.raises(OptionError, match="a container's CAN interface"):
-        intent.create_network(declared, seeing(link), "other", NetworkOptions(bus=end))
+        calls.create_network(declared, seeing(link), "other", NetworkOptions(bus=end))
 
 
 def test_a_network_on_record_is_refused_with_other_options() -> None:
@@ -114,7 +116,7 @@ def test_an_endpoint_gets_names_that_nobody_on_host_or_record_has() -> None:
         (EMPTY, record([network("net", host_end)])),
         (EMPTY, record([network()], [endpoint("0123abcd")])),
     ):
-        changed = intent.create_endpoint(
+        changed = calls.create_endpoint(
             declared, observed, "net", "0123abcd" + "0" * 56, EndpointOptions()
         )
         assert changed.endpoints["0123abcd" + "0" * 56].host_end != host_end
@@ -122,21 +124,21 @@ def test_an_endpoint_gets_names_that_nobody_on_host_or_record_has() -> None:
 
 def test_an_endpoint_of_an_unknown_network_is_refused() -> None:
     with pytest.raises(UnknownNetwork):
-        intent.create_endpoint(Declared(), EMPTY, "net", "aa", EndpointOptions())
+        calls.create_endpoint(Declared(), EMPTY, "net", "aa", EndpointOptions())
     with pytest.raises(UnknownNetwork):
-        intent.join(Declared(), EMPTY, "net", "aa")
+        calls.join(Declared(), EMPTY, "net", "aa")
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_joining_makes_a_member_of_an_endpoint_in_any_phase(phase: Phase) -> None:
     declared = record([network()], [endpoint("aa", phase=phase)])
-    assert intent.join(declared, EMPTY, "net", "aa").endpoints["aa"].is_member
+    assert calls.join(declared, EMPTY, "net", "aa").endpoints["aa"].is_member
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_leaving_ends_a_membership_and_nothing_else(phase: Phase) -> None:
     declared = record([network()], [endpoint("aa", phase=phase)])
-    left = intent.leave(declared, "aa")
+    left = calls.leave(declared, "aa")
     if phase in (Phase.OFFERED, Phase.JOINED):
         assert phases(left) == {"aa": Phase.LEFT}
     else:
@@ -146,14 +148,14 @@ def test_leaving_ends_a_membership_and_nothing_else(phase: Phase) -> None:
 @given(records())
 def test_every_edit_done_twice_is_the_same_as_once(declared: Declared) -> None:
     edits: list[Callable[[Declared], Declared]] = [
-        lambda d: intent.leave(d, "aa"),
+        lambda d: calls.leave(d, "aa"),
         lambda d: d.without_endpoint("aa"),
         lambda d: d.without_network("net0"),
-        lambda d: intent.wake(d, d.boot) if Phase.DORMANT not in phases(d).values() else d,
+        lambda d: calls.wake(d, d.boot) if Phase.DORMANT not in phases(d).values() else d,
     ]
     if "net0" in declared.networks:
-        edits.append(lambda d: intent.create_endpoint(d, EMPTY, "net0", "new", EndpointOptions()))
-        edits.append(lambda d: intent.join(d, EMPTY, "net0", "new"))
+        edits.append(lambda d: calls.create_endpoint(d, EMPTY, "net0", "new", EndpointOptions()))
+        edits.append(lambda d: calls.join(d, EMPTY, "net0", "new"))
     for edit in edits:
         once = edit(declared)
         assert edit(once) == once
@@ -162,11 +164,11 @@ def test_every_edit_done_twice_is_the_same_as_once(declared: Declared) -> None:
 @given(records())
 def test_no_edit_wants_and_retires_the_same_interface(declared: Declared) -> None:
     for changed in (
-        intent.leave(declared, "aa"),
+        calls.leave(declared, "aa"),
         declared.without_endpoint("aa"),
         declared.without_network("net0"),
-        intent.wake(declared, "another boot"),
-        intent.wake(declared, declared.boot),
+        calls.wake(declared, "another boot"),
+        calls.wake(declared, declared.boot),
     ):
         wanted = {each.bus for each in changed.networks.values()} | {
             each.host_end for each in changed.endpoints.values() if each.phase is not Phase.DORMANT
@@ -181,7 +183,7 @@ def test_after_a_reboot_everybody_sleeps() -> None:
     declared = record(
         [network()], [endpoint(each.value, phase=each) for each in Phase], boot="boot-1"
     )
-    awake = intent.wake(declared, "boot-2")
+    awake = calls.wake(declared, "boot-2")
     assert awake.boot == "boot-2"
     assert set(phases(awake).values()) == {Phase.DORMANT}
     assert "dormant" not in awake.endpoints
@@ -190,7 +192,7 @@ def test_after_a_reboot_everybody_sleeps() -> None:
 
 def test_after_a_restart_members_stay_members() -> None:
     declared = record([network()], [endpoint(each.value, phase=each) for each in Phase])
-    assert phases(intent.wake(declared, "boot-1")) == {
+    assert phases(calls.wake(declared, "boot-1")) == {
         "created": Phase.DORMANT,
         "offered": Phase.OFFERED,
         "joined": Phase.JOINED,
@@ -202,16 +204,16 @@ def test_a_pair_that_was_offered_and_is_in_a_sandbox_was_taken() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     declared = record([network()], [endpoint("aa", phase=Phase.OFFERED)])
-    assert phases(intent.settle(declared, kernel.observe())) == {"aa": Phase.OFFERED}
+    assert phases(calls.settle(declared, kernel.observe())) == {"aa": Phase.OFFERED}
     kernel.take("vxcanaap", 1)
-    assert phases(intent.settle(declared, kernel.observe())) == {"aa": Phase.JOINED}
+    assert phases(calls.settle(declared, kernel.observe())) == {"aa": Phase.JOINED}
 
 
 def test_a_joined_pair_that_is_back_on_the_host_was_handed_back() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    settled = intent.settle(declared, kernel.observe())
+    settled = calls.settle(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
     assert settled.retired == {"vxcanaa"}
 
@@ -221,9 +223,9 @@ def test_a_pair_that_left_is_wanted_until_it_was_handed_back() -> None:
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     kernel.take("vxcanaap", 1)
     declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
-    assert intent.settle(declared, kernel.observe()) == declared
+    assert calls.settle(declared, kernel.observe()) == declared
     kernel.give_back(1, "vcanp0", "vxcanaap")
-    settled = intent.settle(declared, kernel.observe())
+    settled = calls.settle(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
     assert settled.retired == {"vxcanaa"}
 
@@ -232,7 +234,7 @@ def test_a_pair_that_was_being_mended_was_not_handed_back() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert intent.settle(declared, kernel.observe()) == declared
+    assert calls.settle(declared, kernel.observe()) == declared
     assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
 
 
@@ -250,7 +252,7 @@ def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
     kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
     kernel.take("vxcanaaq", 1)
     observed = kernel.observe()
-    steps = make_plan(intent.settle(declared, observed), observed).steps
+    steps = make_plan(calls.settle(declared, observed), observed).steps
     assert DeleteLink(2, "vxcanaar") in steps
 
 
@@ -258,34 +260,34 @@ def test_an_interface_of_somebody_else_tells_nothing_of_an_endpoint() -> None:
     kernel = FakeKernel()
     kernel.make("vxcanaa", "vxcan")
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert intent.settle(declared, kernel.observe()) == declared
+    assert calls.settle(declared, kernel.observe()) == declared
 
 
 def test_a_virtual_bus_that_is_gone_will_be_evercans_own() -> None:
-    gone = intent.settle(record([network(owns_bus=False)]), EMPTY)
+    gone = calls.settle(record([network(owns_bus=False)]), EMPTY)
     assert gone.networks["net"].owns_bus
     there = Link(index=5, name="vcan0", kind="vcan")
     assert (
-        not intent.settle(record([network(owns_bus=False)]), seeing(there)).networks["net"].owns_bus
+        not calls.settle(record([network(owns_bus=False)]), seeing(there)).networks["net"].owns_bus
     )
-    assert not intent.settle(record([physical()]), EMPTY).networks["net"].owns_bus
+    assert not calls.settle(record([physical()]), EMPTY).networks["net"].owns_bus
 
 
 def test_a_retired_name_that_is_gone_is_forgotten() -> None:
     declared = record([network()], retired=["vxcanaa"])
-    assert not intent.settle(declared, EMPTY).retired
+    assert not calls.settle(declared, EMPTY).retired
 
 
 @given(worlds())
 def test_settling_twice_is_settling_once(world: World) -> None:
     observed = world.kernel.observe()
-    once = intent.settle(world.declared, observed)
-    assert intent.settle(once, observed) == once
+    once = calls.settle(world.declared, observed)
+    assert calls.settle(once, observed) == once
 
 
 @given(worlds())
 def test_settling_forgets_no_network_and_no_endpoint(world: World) -> None:
-    settled = intent.settle(world.declared, world.kernel.observe())
+    settled = calls.settle(world.declared, world.kernel.observe())
     assert settled.networks.keys() == world.declared.networks.keys()
     assert settled.endpoints.keys() == world.declared.endpoints.keys()
     for before, after in zip(

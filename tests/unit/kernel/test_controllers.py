@@ -10,20 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.controller import (
-    Controller,
-    ControllerSettings,
-    ControllerState,
-    Events,
-    Limits,
-    Timing,
-    Traffic,
-)
+from evercan.model.controller import Controller, ControllerSettings, ControllerState, Events, Limits, Timing, Traffic
 from evercan.kernel import links
 from evercan.kernel.links import decode_links
 from evercan.kernel.netlink import Message
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
-from evercan.model import LINK_GROUP, Link
+from evercan.model.observed import LINK_GROUP, Link
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
 

@@ -13,7 +13,7 @@ from evercan.kernel import links
 from evercan.kernel.links import decode_links
 from evercan.kernel.netlink import Message, NetlinkSocket
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
-from evercan.model import LINK_GROUP, Link
+from evercan.model.observed import LINK_GROUP, Link
 from tests.support.netlink_peer import attribute, message
 
 IFNAME, LINK, LINKINFO, GROUP, LINK_NETNSID, PROP_LIST, ALT_IFNAME = 3, 5, 18, 27, 37, 52, 53

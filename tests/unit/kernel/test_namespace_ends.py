@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from evercan.errors import KernelError
-from evercan.model import Link
-from evercan.options import NetworkOptions
-from evercan.reconciler import Reconciler
-from evercan.store import Store
+from evercan.model.observed import Link
+from evercan.options.network import NetworkOptions
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import Store
 from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
-from evercan import log
-from evercan.log import JsonFormatter, QueueingHandler, TextFormatter, about, call_id
+from evercan.log import writer
+from evercan.log.writer import JsonFormatter, QueueingHandler, TextFormatter, about, call_id
 from tests.support.engine import engine_id
 
 ENDPOINT = engine_id("dashboard")
@@ -176,7 +176,7 @@ def root() -> Iterator[logging.Logger]:
 def test_setting_up_takes_the_whole_process(
     root: logging.Logger, style: str, formatter: type[logging.Formatter]
 ) -> None:
-    log.set_up("warning", style)
+    writer.set_up("warning", style)
     (handler,) = root.handlers
     assert isinstance(handler, QueueingHandler)
     assert isinstance(handler.formatter, formatter)

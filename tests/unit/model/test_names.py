@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.names import complaint, pair_names
+from evercan.model.names import complaint, pair_names
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from evercan import intent
-from evercan.bus_choice import looks_like_hardware
-from evercan.controller import ControllerSettings
+from evercan.intent import calls
+from evercan.options.bus import looks_like_hardware
+from evercan.model.controller import ControllerSettings
 from evercan.errors import OptionError, RequestError
-from evercan.model import LINK_GROUP, BusKind, Declared, Link, Network, Observed
-from evercan.options import NetworkOptions
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.options.network import NetworkOptions
 from tests.support.fake_controllers import SJA1000
 from tests.support.records import network, physical, record
 
@@ -31,7 +32,7 @@ def create(
 ) -> Network:
     observed = Observed(links={} if link is None else {link.name: link})
     options = NetworkOptions(bus="can0", kind=kind, settings=settings)
-    after = intent.create_network(declared or record(), observed, "new", options)
+    after = calls.create_network(declared or record(), observed, "new", options)
     return after.networks["new"]
 
 
@@ -141,7 +142,7 @@ def test_an_id_that_comes_again_with_other_settings_is_refused(
 ) -> None:
     declared = record([replace(physical("old"), settings=FAST)])
     with pytest.raises(RequestError, match=words):
-        intent.create_network(declared, Observed(), "old", options)
+        calls.create_network(declared, Observed(), "old", options)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from evercan.controller import ControllerSettings
-from evercan.controller_options import CONTROLLER_OPTIONS
+from evercan.model.controller import ControllerSettings
+from evercan.options.controller import CONTROLLER_OPTIONS
 from evercan.errors import OptionError
-from evercan.model import BusKind
-from evercan.options import NETWORK_OPTIONS, endpoint_options, network_options
+from evercan.model.declared import BusKind
+from evercan.options.network import NETWORK_OPTIONS, network_options
+from evercan.options.endpoint import endpoint_options
 
 FD = {"vxcan.bitrate": "500000", "vxcan.dbitrate": "2000000", "vxcan.fd": "on"}
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import OptionError
-from evercan.names import complaint
-from evercan.options import endpoint_options, network_options
+from evercan.model.names import complaint
+from evercan.options.endpoint import endpoint_options
+from evercan.options.network import network_options
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from evercan import intent
-from evercan.model import LINK_GROUP, Declared, Observed, Phase, Rule
-from evercan.plan import Plan, Problem, Trouble, make_plan, mesh
-from evercan.restraint import restrained_plan
-from evercan.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp
+from evercan.intent import calls
+from evercan.model.observed import LINK_GROUP, Observed, Rule
+from evercan.model.declared import Declared, Phase
+from evercan.planning.plan import Plan, make_plan
+from evercan.model.problems import Problem, Trouble
+from evercan.planning.rules import mesh
+from evercan.planning.fail_fast import restrained_plan
+from evercan.model.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, record
 from tests.support.worlds import World, worlds
@@ -82,7 +85,7 @@ def test_a_new_endpoint_gets_its_pair(before: Declared) -> None:
 def test_a_pair_that_went_away_before_the_join_is_not_made_again() -> None:
     before = record([network()], [endpoint("aa", phase=Phase.CREATED)])
     observed = whole(record([network()])).observe()
-    plan = restrained_plan(before, intent.join(before, observed, "net", "aa"), observed)
+    plan = restrained_plan(before, calls.join(before, observed, "net", "aa"), observed)
     assert plan.steps == ()
     (problem,) = plan.problems
     assert (problem.kind, problem.endpoint) == (Trouble.DRIFT, "aa")
@@ -145,7 +148,7 @@ def test_the_rules_of_who_left_go(doubled: bool, told_before: bool) -> None:
     links = kernel.observe().links
     if doubled:
         kernel.add_rule(Rule(links["vxcanaa"].index, links["vxcanbb"].index, 0x4))
-    left = intent.leave(TRIO, "aa")
+    left = calls.leave(TRIO, "aa")
     plan = restrained_plan(left if told_before else TRIO, left, kernel.observe())
     assert plan.problems == ()
     (step,) = plan.steps
@@ -177,7 +180,7 @@ def test_a_restart_of_one_container_after_another_mends_flushed_rules() -> None:
         return wanted
 
     for name in ("aa", "bb", "cc"):
-        declared = turn(intent.leave(declared, name))
+        declared = turn(calls.leave(declared, name))
         declared = turn(declared.without_endpoint(name))
         declared = turn(declared.with_endpoint(endpoint(f"{name}2", phase=Phase.CREATED)))
         declared = turn(declared.with_endpoint(endpoint(f"{name}2", phase=Phase.OFFERED)))

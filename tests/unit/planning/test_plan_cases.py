@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evercan.plan import make_plan
+from evercan.planning.plan import make_plan
 from tests.support.plan_cases import Case, read_case, write_steps
 
 CASES = [read_case(each) for each in sorted((Path(__file__).parent / "plan_cases").iterdir())]

@@ -6,9 +6,11 @@ from collections import Counter
 
 from hypothesis import given
 
-from evercan.model import Observed, Phase
-from evercan.plan import Trouble, make_plan
-from evercan.steps import AddRules, ConfigureBus, DeleteLink, DropRules
+from evercan.model.observed import Observed
+from evercan.model.declared import Phase
+from evercan.model.problems import Trouble
+from evercan.planning.plan import make_plan
+from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, DropRules
 from tests.support.invariants import CLASSIC, FD, assert_flags, full_mesh, paths
 from tests.support.plan_cases import write_steps
 from tests.support.worlds import World, worlds

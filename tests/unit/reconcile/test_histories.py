@@ -20,15 +20,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from evercan.controller import ControllerSettings
-from evercan.controller_match import differences
-from evercan.driver import Driver
+from evercan.model.controller import ControllerSettings
+from evercan.model.controller_match import differences
+from evercan.libnetwork.driver import Driver
 from evercan.errors import EvercanError
-from evercan.model import BusKind, Declared, Link, Observed, Phase, Rule
-from evercan.plan import Trouble, make_plan
-from evercan.reconciler import Reconciler
-from evercan.store import Store, decode
-from evercan.turns import Turns
+from evercan.model.declared import BusKind, Declared, Phase
+from evercan.model.observed import Link, Observed, Rule
+from evercan.model.problems import Trouble
+from evercan.planning.plan import make_plan
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import Store, decode
+from evercan.reconcile.queue import Turns
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_nothing_lies_around, assert_whole
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from evercan.errors import EvercanError, KernelError, RequestError, StateError
-from evercan.model import Declared, Observed
-from evercan.plan import Trouble
-from evercan.reconciler import Reconciler
-from evercan.steps import Failure, MakeBus, Step
-from evercan.store import Store
-from evercan.turns import Turns
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.model.problems import Trouble
+from evercan.reconcile.reconciler import Reconciler
+from evercan.model.steps import Failure, MakeBus, Step
+from evercan.reconcile.state_file import Store
+from evercan.reconcile.queue import Turns
 from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_exactly_once

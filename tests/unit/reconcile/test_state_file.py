@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.controller import ControllerSettings, Timing
+from evercan.model.controller import ControllerSettings, Timing
 from evercan.errors import StateError
-from evercan.model import BusKind, Declared, Endpoint, Network, Phase
-from evercan.store import Store, decode, encode
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.reconcile.state_file import Store, decode, encode
 from tests.support.records import endpoint, network, record
 from tests.support.worlds import records
 

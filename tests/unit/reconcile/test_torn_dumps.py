@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from evercan.model import Observed, Rule
-from evercan.reconciler import Reconciler
-from evercan.steps import DropRules, Failure, Step
-from evercan.store import Store
+from evercan.model.observed import Observed, Rule
+from evercan.reconcile.reconciler import Reconciler
+from evercan.model.steps import DropRules, Failure, Step
+from evercan.reconcile.state_file import Store
 from tests.support.edits import creating, joining
 from tests.support.fake_kernel import FakeKernel
 

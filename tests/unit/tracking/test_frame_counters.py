@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.frames import DIRECTIONS, EndpointFrames, Ledger
-from evercan.model import Declared, Endpoint, Link, Network, Observed, Phase, Rule, RuleCount
-from evercan.plan import mesh
+from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, Ledger
+from evercan.model.declared import Declared, Endpoint, Network, Phase
+from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.planning.rules import mesh
 
 BUS, ONE, TWO = 2, 3, 4
 DECLARED = Declared(

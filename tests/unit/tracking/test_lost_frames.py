@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from evercan.controller import ControllerSettings
-from evercan.losses import Losses
-from evercan.model import Declared, Rule, RuleCount
+from evercan.model.controller import ControllerSettings
+from evercan.tracking.lost_frames import Losses
+from evercan.model.declared import Declared
+from evercan.model.observed import Rule, RuleCount
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import network, physical, record

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase, Sandbox
-from evercan.sandboxes import NameInside, Sandboxes
+from evercan.model.observed import LINK_GROUP, Link, Observed, Sandbox
+from evercan.model.declared import Declared, Endpoint, Network, Phase
+from evercan.tracking.namespaces import NameInside, Sandboxes
 
 DECLARED = Declared(
     networks={"net": Network(id="net", bus="vcan0")},
