@@ -16,11 +16,11 @@ import uvloop
 from evercan.daemon import SWITCH_INTERVAL, yield_often
 from evercan.kernel import can_gw
 from evercan.kernel.netlink import HEADER
-from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.declared import Declared, Endpoint, Network, Phase
-from evercan.planning.rules import FD, mesh
+from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.planning.plan import make_plan
-from evercan.reconcile.queue import unswept
+from evercan.planning.rules import FD, mesh
+from evercan.reconcile.queue import without_garbage_collection
 
 __all__ = ["SWITCH_INTERVAL", "lateness", "turn_seconds"]
 
@@ -68,7 +68,7 @@ class Work:
 
     def turn(self) -> None:
         """Look and plan, as a turn does that finds nothing to do."""
-        with unswept():
+        with without_garbage_collection():
             self._look_and_plan()
 
     def _look_and_plan(self) -> None:

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from bench import busy
 from bench.figures import Figure
-from evercan.intent import calls
-from evercan.model.declared import Declared
-from evercan.model.observed import Observed
+from evercan.intent.changes import (
+    CreateEndpoint,
+    CreateNetwork,
+    DeleteEndpoint,
+    Join,
+    Leave,
+)
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import Store, encode
+from evercan.reconcile.state_file import StateFile, encode
+from tests.support.changes import run_pass
 from tests.support.fake_kernel import FakeKernel
 
 NETWORK = "ab" * 32
@@ -29,35 +34,30 @@ def resident() -> float:
 
 
 class Life:
-    """A reconciler on a fake kernel, told what an engine tells."""
+    """A reconciler on a fake kernel that gets an engine's calls."""
 
     def __init__(self, folder: Path) -> None:
         self._kernel = FakeKernel()
-        self._turns = Reconciler(self._kernel, Store(folder))
-        self._turns.start()
-        wanted = network_options({})
-        self._turns.turn([lambda d, o: calls.create_network(d, o, NETWORK, wanted)])
+        self._reconciler = Reconciler(self._kernel, StateFile(folder))
+        self._reconciler.start()
+        run_pass(self._reconciler, CreateNetwork(NETWORK, network_options({})))
 
     def come(self, number: int) -> None:
         """CreateEndpoint and Join."""
-        one, options = f"{number:064x}", endpoint_options({})
-
-        def create(declared: Declared, observed: Observed) -> Declared:
-            return calls.create_endpoint(declared, observed, NETWORK, one, options)
-
-        self._turns.turn([create])
-        self._turns.turn([lambda d, o: calls.join(d, o, NETWORK, one)])
+        endpoint = f"{number:064x}"
+        run_pass(self._reconciler, CreateEndpoint(NETWORK, endpoint, endpoint_options({})))
+        run_pass(self._reconciler, Join(NETWORK, endpoint))
 
     def go(self, number: int) -> None:
         """Leave and DeleteEndpoint."""
-        one = f"{number:064x}"
-        self._turns.turn([lambda d, _: calls.leave(d, one)])
-        self._turns.turn([lambda d, _: d.without_endpoint(one)])
+        endpoint = f"{number:064x}"
+        run_pass(self._reconciler, Leave(endpoint))
+        run_pass(self._reconciler, DeleteEndpoint(endpoint))
         self._kernel.taken.clear()  # the fake writes down every step, for tests
 
     def check(self) -> None:
         """Take a health check's turn."""
-        self._turns.turn([])
+        run_pass(self._reconciler)
 
     @property
     def record(self) -> int:

@@ -14,8 +14,8 @@ import uvloop
 from aiohttp import web
 
 from evercan import daemon
-from evercan.reporting import metrics
 from evercan.__main__ import DEFAULT_SOCKET, bind
+from evercan.reporting import metrics
 
 LOADED = (aiohttp.ClientSession, orjson, prometheus_client, pyroute2.IPRoute, uvloop, web, metrics)
 

@@ -8,10 +8,10 @@ import logging
 import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
-from evercan.model.observed import LINK_GROUP
 from evercan.model.declared import BusKind
-from evercan.settings import Recovery
+from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import ConfigureBus
+from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.invariants import assert_exactly_once

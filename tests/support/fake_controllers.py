@@ -5,7 +5,14 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from evercan.model.controller import FD, LISTEN_ONLY, Controller, ControllerSettings, ControllerState, Limits
+from evercan.model.controller import (
+    FD,
+    LISTEN_ONLY,
+    Controller,
+    ControllerSettings,
+    ControllerState,
+    Limits,
+)
 
 SJA1000 = Controller(
     state=ControllerState.STOPPED,

@@ -215,7 +215,7 @@ class FakeWorld:
     def delete(self, name: str) -> None:
         self._kernel.delete(name)
 
-    def set_down(self, name: str) -> None:
+    def bring_down(self, name: str) -> None:
         assert self._kernel.set_flag(name, up=False) == 0
 
     def flush_rules(self) -> None:

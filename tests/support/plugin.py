@@ -11,8 +11,8 @@ from pathlib import Path
 from evercan.__main__ import bind
 from evercan.daemon import serve
 from evercan.model.declared import Declared
-from evercan.settings import Recovery, Settings
 from evercan.reconcile.state_file import decode
+from evercan.settings import Recovery, Settings
 from tests.support.link_bell import LinkBell
 from tests.support.shared_kernel import SharedKernel
 

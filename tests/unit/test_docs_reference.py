@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from build.common import ROOT
-from evercan.options import network
-from evercan.model.controller import NO_SETTINGS
-from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.errors import OptionError
+from evercan.model.controller import NO_SETTINGS
+from evercan.model.problems import ProblemKind
+from evercan.options import network
+from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
-from evercan.model.problems import Trouble
 from tests.support.pages import code, table
 
 REFERENCE = "docs/reference.md"
@@ -92,7 +92,7 @@ def test_the_values_of_settings_are_those_that_are_taken() -> None:
 
 def test_every_reason_is_there_with_its_remedy() -> None:
     listed = rows("Reasons and remedies")
-    assert sorted(listed) == sorted(Trouble)
+    assert sorted(listed) == sorted(ProblemKind)
     assert all(len(cells) == 2 and all(cells) for cells in listed.values())
 
 

@@ -18,12 +18,12 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
+from evercan.model.state import State
+from evercan.reconcile.inspector import Snapshot
 from evercan.reporting import metrics
 from evercan.reporting.durations import Durations
-from evercan.settings import Settings
-from evercan.reconcile.inspector import Snapshot
-from evercan.model.state import State
 from evercan.reporting.status import Daemon
+from evercan.settings import Settings
 from tests.support.dashboard import EXAMPLE, expressions
 from tests.support.prometheus import metrics_of, promtool
 

@@ -21,7 +21,7 @@ sys.modules["_ssl"] = None
 import evercan.daemon, evercan.metrics, uvloop
 import aiohttp
 aiohttp.ClientSession
-from evercan.protocol import web
+from evercan.libnetwork import web
 
 async def page(request):
     return web.Response(body=b"whole")

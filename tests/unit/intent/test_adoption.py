@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from evercan.intent.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
-from evercan.model.observed import LINK_GROUP
 from evercan.model.declared import BusKind, Declared, Phase
+from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, record

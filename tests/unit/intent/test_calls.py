@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from evercan.intent import calls
 from evercan.errors import OptionError, RequestError, UnknownNetwork
-from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.intent.changes import CreateEndpoint, Join, Leave
+from evercan.intent.observation import after_observation, after_start
 from evercan.model.declared import BusKind, Declared, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.steps import DeleteLink, MakePair
 from evercan.options.endpoint import EndpointOptions
 from evercan.options.network import NetworkOptions
 from evercan.planning.plan import make_plan
-from evercan.model.steps import DeleteLink, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, physical, record
 from tests.support.worlds import World, records, worlds
@@ -126,13 +127,13 @@ def test_an_endpoint_of_an_unknown_network_is_refused() -> None:
     with pytest.raises(UnknownNetwork):
         calls.create_endpoint(Declared(), EMPTY, "net", "aa", EndpointOptions())
     with pytest.raises(UnknownNetwork):
-        calls.join(Declared(), EMPTY, "net", "aa")
+        Join("net", "aa").apply(Declared(), EMPTY)
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_joining_makes_a_member_of_an_endpoint_in_any_phase(phase: Phase) -> None:
     declared = record([network()], [endpoint("aa", phase=phase)])
-    assert calls.join(declared, EMPTY, "net", "aa").endpoints["aa"].is_member
+    assert Join("net", "aa").apply(declared, EMPTY).endpoints["aa"].is_member
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -148,14 +149,14 @@ def test_leaving_ends_a_membership_and_nothing_else(phase: Phase) -> None:
 @given(records())
 def test_every_edit_done_twice_is_the_same_as_once(declared: Declared) -> None:
     edits: list[Callable[[Declared], Declared]] = [
-        lambda d: calls.leave(d, "aa"),
+        lambda d: Leave("aa").apply(d, Observed()),
         lambda d: d.without_endpoint("aa"),
         lambda d: d.without_network("net0"),
-        lambda d: calls.wake(d, d.boot) if Phase.DORMANT not in phases(d).values() else d,
+        lambda d: after_start(d, d.boot) if Phase.DORMANT not in phases(d).values() else d,
     ]
     if "net0" in declared.networks:
-        edits.append(lambda d: calls.create_endpoint(d, EMPTY, "net0", "new", EndpointOptions()))
-        edits.append(lambda d: calls.join(d, EMPTY, "net0", "new"))
+        edits.append(lambda d: CreateEndpoint("net0", "new", EndpointOptions()).apply(d, EMPTY))
+        edits.append(lambda d: Join("net0", "new").apply(d, EMPTY))
     for edit in edits:
         once = edit(declared)
         assert edit(once) == once
@@ -164,11 +165,11 @@ def test_every_edit_done_twice_is_the_same_as_once(declared: Declared) -> None:
 @given(records())
 def test_no_edit_wants_and_retires_the_same_interface(declared: Declared) -> None:
     for changed in (
-        calls.leave(declared, "aa"),
+        Leave("aa").apply(declared, Observed()),
         declared.without_endpoint("aa"),
         declared.without_network("net0"),
-        calls.wake(declared, "another boot"),
-        calls.wake(declared, declared.boot),
+        after_start(declared, "another boot"),
+        after_start(declared, declared.boot),
     ):
         wanted = {each.bus for each in changed.networks.values()} | {
             each.host_end for each in changed.endpoints.values() if each.phase is not Phase.DORMANT
@@ -192,7 +193,7 @@ def test_after_a_reboot_everybody_sleeps() -> None:
 
 def test_after_a_restart_members_stay_members() -> None:
     declared = record([network()], [endpoint(each.value, phase=each) for each in Phase])
-    assert phases(calls.wake(declared, "boot-1")) == {
+    assert phases(after_start(declared, "boot-1")) == {
         "created": Phase.DORMANT,
         "offered": Phase.OFFERED,
         "joined": Phase.JOINED,
@@ -204,9 +205,9 @@ def test_a_pair_that_was_offered_and_is_in_a_sandbox_was_taken() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     declared = record([network()], [endpoint("aa", phase=Phase.OFFERED)])
-    assert phases(calls.settle(declared, kernel.observe())) == {"aa": Phase.OFFERED}
+    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.OFFERED}
     kernel.take("vxcanaap", 1)
-    assert phases(calls.settle(declared, kernel.observe())) == {"aa": Phase.JOINED}
+    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.JOINED}
 
 
 def test_a_joined_pair_that_is_back_on_the_host_was_handed_back() -> None:
@@ -223,7 +224,7 @@ def test_a_pair_that_left_is_wanted_until_it_was_handed_back() -> None:
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     kernel.take("vxcanaap", 1)
     declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
-    assert calls.settle(declared, kernel.observe()) == declared
+    assert after_observation(declared, kernel.observe()) == declared
     kernel.give_back(1, "vcanp0", "vxcanaap")
     settled = calls.settle(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
@@ -234,7 +235,7 @@ def test_a_pair_that_was_being_mended_was_not_handed_back() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert calls.settle(declared, kernel.observe()) == declared
+    assert after_observation(declared, kernel.observe()) == declared
     assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
 
 
@@ -252,7 +253,7 @@ def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
     kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
     kernel.take("vxcanaaq", 1)
     observed = kernel.observe()
-    steps = make_plan(calls.settle(declared, observed), observed).steps
+    steps = make_plan(after_observation(declared, observed), observed).steps
     assert DeleteLink(2, "vxcanaar") in steps
 
 
@@ -260,7 +261,7 @@ def test_an_interface_of_somebody_else_tells_nothing_of_an_endpoint() -> None:
     kernel = FakeKernel()
     kernel.make("vxcanaa", "vxcan")
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert calls.settle(declared, kernel.observe()) == declared
+    assert after_observation(declared, kernel.observe()) == declared
 
 
 def test_a_virtual_bus_that_is_gone_will_be_evercans_own() -> None:
@@ -268,21 +269,23 @@ def test_a_virtual_bus_that_is_gone_will_be_evercans_own() -> None:
     assert gone.networks["net"].owns_bus
     there = Link(index=5, name="vcan0", kind="vcan")
     assert (
-        not calls.settle(record([network(owns_bus=False)]), seeing(there)).networks["net"].owns_bus
+        not after_observation(record([network(owns_bus=False)]), seeing(there))
+        .networks["net"]
+        .owns_bus
     )
-    assert not calls.settle(record([physical()]), EMPTY).networks["net"].owns_bus
+    assert not after_observation(record([physical()]), EMPTY).networks["net"].owns_bus
 
 
 def test_a_retired_name_that_is_gone_is_forgotten() -> None:
     declared = record([network()], retired=["vxcanaa"])
-    assert not calls.settle(declared, EMPTY).retired
+    assert not after_observation(declared, EMPTY).retired
 
 
 @given(worlds())
 def test_settling_twice_is_settling_once(world: World) -> None:
     observed = world.kernel.observe()
     once = calls.settle(world.declared, observed)
-    assert calls.settle(once, observed) == once
+    assert after_observation(once, observed) == once
 
 
 @given(worlds())

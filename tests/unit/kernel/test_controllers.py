@@ -10,11 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.model.controller import Controller, ControllerSettings, ControllerState, Events, Limits, Timing, Traffic
 from evercan.kernel import links
 from evercan.kernel.links import decode_links
 from evercan.kernel.netlink import Message
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
+from evercan.model.controller import (
+    Controller,
+    ControllerSettings,
+    ControllerState,
+    Events,
+    Limits,
+    Timing,
+    Traffic,
+)
 from evercan.model.observed import LINK_GROUP, Link
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
@@ -157,7 +165,7 @@ def test_what_is_not_asked_is_not_said() -> None:
 
 
 def test_setting_down_says_so_of_the_flag_alone() -> None:
-    decoded = second_opinion(links.set_down(7))
+    decoded = second_opinion(links.bring_down(7))
     assert (decoded["index"], decoded["flags"], decoded["change"]) == (7, 0, 1)
 
 

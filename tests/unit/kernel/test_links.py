@@ -130,7 +130,7 @@ def test_the_peer_is_a_whole_link_message_as_vxcan_newlink_reads_it() -> None:
 
 
 def test_setting_up_touches_that_flag_alone() -> None:
-    request = links.set_up("vcan0")
+    request = links.bring_up("vcan0")
     index, flags, change = struct.unpack_from("=iII", request.payload, 4)
     assert (index, flags, change) == (0, UP, UP)
     assert second_opinion(on_the_wire(request)).get_attr("IFLA_IFNAME") == "vcan0"

@@ -11,8 +11,8 @@ from evercan.errors import KernelError
 from evercan.model.observed import Link
 from evercan.options.network import NetworkOptions
 from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import Store
-from tests.support.edits import creating, joining
+from evercan.reconcile.state_file import StateFile
+from tests.support.changes import creating, joining, run_pass
 from tests.support.fake_kernel import FakeKernel
 
 FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
@@ -22,15 +22,15 @@ def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_be
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = FakeKernel()
-    reconciler = Reconciler(kernel, Store(tmp_path))
+    reconciler = Reconciler(kernel, StateFile(tmp_path))
     reconciler.start()
     for network, prefix in (("a", "acan"), ("b", "bcan")):
         options = NetworkOptions(bus=f"vcan{network}", peer_prefix=prefix)
-        reconciler.turn([creating(network, options=options)])
+        run_pass(reconciler, creating(network, options=options))
     for network, end in (("a", FIRST), ("b", SECOND), ("b", THIRD)):
-        reconciler.turn([joining(end, network)])
+        run_pass(reconciler, joining(end, network))
     kernel.take(f"vxcan{FIRST}p", 5, "acan0")
-    reconciler.turn([])  # the first container is known to be in namespace 5
+    run_pass(reconciler)  # the first container is known to be in namespace 5
     kernel.delete(f"vxcan{FIRST}")
     kernel.end_sandbox(5)  # it dies, and the next container's namespace gets the number
     kernel.take(f"vxcan{SECOND}p", 5, "bcan0")
@@ -42,6 +42,6 @@ def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_be
     with monkeypatch.context() as patch:
         patch.setattr(kernel, "name_inside", nameless)
         with pytest.raises(KernelError):
-            reconciler.turn([])
-    reconciler.turn([])
+            run_pass(reconciler)
+    run_pass(reconciler)
     assert set(kernel.inside(5)) == {"bcan0"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evercan.errors import KernelError
 from evercan.kernel import links
-from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
+from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from tests.support.netlink_peer import Answers, NetlinkPeer, Sent, done, error, message, part
 
 _REQUEST, _ACK, _DUMP = 0x01, 0x04, 0x300
@@ -27,7 +27,7 @@ def talking_to(peer: NetlinkPeer) -> NetlinkSocket:
     return netlink
 
 
-def batch(answers: Answers, messages: list[Message]) -> tuple[list[Refusal], NetlinkPeer]:
+def batch(answers: Answers, messages: list[Message]) -> tuple[list[Reply], NetlinkPeer]:
     peer = NetlinkPeer(answers)
     return talking_to(peer).batch(messages), peer
 
@@ -46,7 +46,7 @@ def requests(number: int) -> list[Message]:
 
 def test_only_the_last_of_a_batch_asks_for_an_acknowledgement() -> None:
     answers, peer = batch(lambda sent: [error(sent[-1])], requests(3))
-    assert answers == [Refusal(0)] * 3
+    assert answers == [Reply(0)] * 3
     (sent,) = peer.sent
     assert [each.flags & _ACK for each in sent] == [0, 0, _ACK]
     assert all(each.flags & _REQUEST and each.flags & 0x400 for each in sent)
@@ -73,7 +73,7 @@ def test_every_error_reaches_its_own_message(number: int, data: st.DataObject) -
 
     answers, _ = batch(refuse, requests(number))
     assert {n for n, each in enumerate(answers) if each.code} == failing
-    assert all(answers[n] == Refusal(errno.EINVAL, f"row {n}") for n in failing)
+    assert all(answers[n] == Reply(errno.EINVAL, f"row {n}") for n in failing)
 
 
 def test_a_large_batch_is_sent_in_pieces_in_order() -> None:
@@ -96,12 +96,12 @@ def test_the_kernels_own_words_are_read(capped: bool) -> None:
         lambda sent: [error(sent[0], errno.EOPNOTSUPP, words, capped=capped)],
         [Message(16, 0, b"seven!!")],
     )
-    assert answers == [Refusal(errno.EOPNOTSUPP, words)]
+    assert answers == [Reply(errno.EOPNOTSUPP, words)]
 
 
 def test_an_error_without_words_is_an_errno_alone() -> None:
     answers, _ = batch(lambda sent: [error(sent[0], errno.EEXIST)], requests(1))
-    assert answers == [Refusal(errno.EEXIST, "")]
+    assert answers == [Reply(errno.EEXIST, "")]
 
 
 def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
@@ -110,7 +110,7 @@ def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
         return [error(stale, errno.EPERM), part(ROW, b"left", stale), error(sent[-1])]
 
     answers, _ = batch(answer, requests(2))
-    assert answers == [Refusal(0), Refusal(0)]
+    assert answers == [Reply(0), Reply(0)]
 
 
 def test_silence_is_an_error_that_says_so() -> None:
@@ -199,7 +199,7 @@ def test_a_request_gets_its_one_answer() -> None:
     answer, refusal = talking_to(peer).request(Message(18, 0, b""))
     assert answer is not None
     assert b"row." in answer
-    assert refusal == Refusal(0)
+    assert refusal == Reply(0)
 
 
 # --- this machine's kernel -----------------------------------------------------------
@@ -208,7 +208,7 @@ def test_a_request_gets_its_one_answer() -> None:
 def test_the_real_kernel_is_spoken_to_in_the_same_way() -> None:
     with NetlinkSocket() as netlink:
         answers = netlink.batch(
-            [links.delete(0x7FFF_FFF0), links.set_up("nosuch-evercan"), links.delete(0x7FFF_FFF1)]
+            [links.delete(0x7FFF_FFF0), links.bring_up("nosuch-evercan"), links.delete(0x7FFF_FFF1)]
         )
     assert len(answers) == 3
     assert {each.code for each in answers} <= {errno.ENODEV, errno.EPERM, errno.EINVAL}

@@ -16,7 +16,7 @@ ENCODE = """
 import json, sys
 from evercan.kernel import links
 messages = [
-    links.make_vcan("vcan0"), links.make_pair("vxcan1", "vxcan1p"), links.set_up("vcan0"),
+    links.make_vcan("vcan0"), links.make_pair("vxcan1", "vxcan1p"), links.bring_up("vcan0"),
 ]
 print(json.dumps({
     "bytes": [each.payload.hex() for each in messages],

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import RequestError
-from evercan.libnetwork.requests import CreateEndpointRequest, CreateNetworkRequest, EndpointRequest, NetworkRequest, parse_body
+from evercan.libnetwork.requests import (
+    CreateEndpointRequest,
+    CreateNetworkRequest,
+    EndpointRequest,
+    NetworkRequest,
+    parse_body,
+)
 from tests.support.engine import engine_id
 
 NETWORK, ENDPOINT = engine_id("powertrain"), engine_id("dashboard")

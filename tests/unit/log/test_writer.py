@@ -176,7 +176,7 @@ def root() -> Iterator[logging.Logger]:
 def test_setting_up_takes_the_whole_process(
     root: logging.Logger, style: str, formatter: type[logging.Formatter]
 ) -> None:
-    writer.set_up("warning", style)
+    writer.bring_up("warning", style)
     (handler,) = root.handlers
     assert isinstance(handler, QueueingHandler)
     assert isinstance(handler.formatter, formatter)

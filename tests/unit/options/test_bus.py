@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from evercan.intent import calls
-from evercan.options.bus import looks_like_hardware
-from evercan.model.controller import ControllerSettings
 from evercan.errors import OptionError, RequestError
-from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.intent.changes import CreateNetwork
+from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.options.bus import looks_like_hardware
 from evercan.options.network import NetworkOptions
 from tests.support.fake_controllers import SJA1000
 from tests.support.records import network, physical, record
@@ -32,7 +32,7 @@ def create(
 ) -> Network:
     observed = Observed(links={} if link is None else {link.name: link})
     options = NetworkOptions(bus="can0", kind=kind, settings=settings)
-    after = calls.create_network(declared or record(), observed, "new", options)
+    after = CreateNetwork("new", options).apply(declared or record(), observed)
     return after.networks["new"]
 
 
@@ -142,7 +142,7 @@ def test_an_id_that_comes_again_with_other_settings_is_refused(
 ) -> None:
     declared = record([replace(physical("old"), settings=FAST)])
     with pytest.raises(RequestError, match=words):
-        calls.create_network(declared, Observed(), "old", options)
+        CreateNetwork("old", options).apply(declared, Observed())
 
 
 @pytest.mark.parametrize(

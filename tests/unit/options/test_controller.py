@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from evercan.model.controller import ControllerSettings
-from evercan.options.controller import CONTROLLER_OPTIONS
 from evercan.errors import OptionError
+from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind
-from evercan.options.network import NETWORK_OPTIONS, network_options
+from evercan.options.controller import CONTROLLER_OPTIONS
 from evercan.options.endpoint import endpoint_options
+from evercan.options.network import NETWORK_OPTIONS, network_options
 
 FD = {"vxcan.bitrate": "500000", "vxcan.dbitrate": "2000000", "vxcan.fd": "on"}
 

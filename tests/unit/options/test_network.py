@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import OptionError
-from evercan.model.names import complaint
+from evercan.model.names import why_invalid
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 
@@ -102,5 +102,5 @@ def test_options_are_usable_or_refused(options: dict[str, object]) -> None:
         read = network_options(options)
     except OptionError:
         return
-    assert complaint(read.bus) is None
-    assert complaint(read.peer_prefix, room=1) is None
+    assert why_invalid(read.bus) is None
+    assert why_invalid(read.peer_prefix, room=1) is None

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from evercan.intent import calls
-from evercan.model.observed import LINK_GROUP, Observed, Rule
+from evercan.intent.changes import Join, Leave
 from evercan.model.declared import Declared, Phase
+from evercan.model.observed import LINK_GROUP, Observed, Rule
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import AddRules, BringUp, DeleteLink, MakeBus, MakePair, RemoveRules
+from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import Plan, make_plan
-from evercan.model.problems import Problem, Trouble
 from evercan.planning.rules import mesh
-from evercan.planning.fail_fast import restrained_plan
-from evercan.model.steps import AddRules, DeleteLink, DropRules, MakeBus, MakePair, SetUp
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, network, record
 from tests.support.worlds import World, worlds
@@ -37,37 +37,42 @@ def whole(declared: Declared) -> FakeKernel:
     return kernel
 
 
+def plan_of(before: Declared, declared: Declared, observed: Observed) -> Plan:
+    """Plan a pass that began with ``before``, and leave its drift."""
+    return leave_drift(make_plan(declared, observed, before), declared, observed)
+
+
 def drift(plan: Plan) -> list[Problem]:
-    return [each for each in plan.problems if each.kind is Trouble.DRIFT]
+    return [each for each in plan.problems if each.kind is ProblemKind.DRIFT]
 
 
 def test_a_whole_bus_wants_nothing() -> None:
-    assert restrained_plan(TRIO, TRIO, whole(TRIO).observe()) == Plan()
+    assert plan_of(TRIO, TRIO, whole(TRIO).observe()) == Plan()
 
 
 def test_a_new_networks_bus_is_made() -> None:
     wanted = record([network()])
-    assert restrained_plan(record(), wanted, Observed()) == Plan(steps=(MakeBus("vcan0"),))
+    assert plan_of(record(), wanted, Observed()) == Plan(steps=(MakeBus("vcan0"),))
 
 
 def test_a_bus_that_went_away_is_told_and_not_made() -> None:
     wanted = record([network()])
-    plan = restrained_plan(wanted, wanted, Observed())
+    plan = plan_of(wanted, wanted, Observed())
     assert plan.steps == ()
     (problem,) = plan.problems
-    assert (problem.kind, problem.bus, problem.endpoint) == (Trouble.DRIFT, "vcan0", None)
+    assert (problem.kind, problem.bus, problem.endpoint) == (ProblemKind.DRIFT, "vcan0", None)
     for words in ("vcan0 is gone", "down && docker compose up", "EVERCAN_RECOVERY=auto"):
         assert words in problem.text
 
 
 def test_another_network_on_a_bus_that_went_away_does_not_bring_it_back() -> None:
-    plan = restrained_plan(record([network()]), record([network(), network("other")]), Observed())
+    plan = plan_of(record([network()]), record([network(), network("other")]), Observed())
     assert plan.steps == ()
     assert len(drift(plan)) == 1
 
 
 def test_a_network_that_is_removed_and_created_again_gets_its_bus() -> None:
-    plan = restrained_plan(record([network()]), record([network("anew")]), Observed())
+    plan = plan_of(record([network()]), record([network("anew")]), Observed())
     assert plan == Plan(steps=(MakeBus("vcan0"),))
 
 
@@ -77,7 +82,7 @@ def test_a_network_that_is_removed_and_created_again_gets_its_bus() -> None:
 def test_a_new_endpoint_gets_its_pair(before: Declared) -> None:
     observed = whole(record([network()])).observe()
     wanted = before.with_endpoint(endpoint("aa", phase=Phase.CREATED))
-    assert restrained_plan(before, wanted, observed) == Plan(
+    assert plan_of(before, wanted, observed) == Plan(
         steps=(MakePair("vcan0", "aa", "vxcanaa", "vxcanaap"),)
     )
 
@@ -85,10 +90,10 @@ def test_a_new_endpoint_gets_its_pair(before: Declared) -> None:
 def test_a_pair_that_went_away_before_the_join_is_not_made_again() -> None:
     before = record([network()], [endpoint("aa", phase=Phase.CREATED)])
     observed = whole(record([network()])).observe()
-    plan = restrained_plan(before, calls.join(before, observed, "net", "aa"), observed)
+    plan = plan_of(before, Join("net", "aa").apply(before, observed), observed)
     assert plan.steps == ()
     (problem,) = plan.problems
-    assert (problem.kind, problem.endpoint) == (Trouble.DRIFT, "aa")
+    assert (problem.kind, problem.endpoint) == (ProblemKind.DRIFT, "aa")
     assert "restart its container" in problem.text
 
 
@@ -96,7 +101,7 @@ def test_a_host_end_or_a_bus_that_was_set_down_stays_down() -> None:
     kernel = whole(TRIO)
     kernel.set_flag("vxcanaa", up=False)
     kernel.set_flag("vcan0", up=False)
-    plan = restrained_plan(TRIO, TRIO, kernel.observe())
+    plan = plan_of(TRIO, TRIO, kernel.observe())
     assert plan.steps == ()
     assert {(each.endpoint, "ip link set" in each.text) for each in plan.problems} == {
         ("aa", True),
@@ -107,8 +112,8 @@ def test_a_host_end_or_a_bus_that_was_set_down_stays_down() -> None:
 def test_an_unused_bus_of_ours_that_is_down_is_set_up_for_a_new_network() -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", "vcan", group=LINK_GROUP)
-    plan = restrained_plan(record(), record([network()]), kernel.observe())
-    assert plan.steps == (SetUp("vcan0", None, "vcan0"),)
+    plan = plan_of(record(), record([network()]), kernel.observe())
+    assert plan.steps == (BringUp("vcan0", None, "vcan0"),)
 
 
 def test_who_joins_is_wired_and_the_rules_among_the_others_stay_flushed() -> None:
@@ -116,7 +121,7 @@ def test_who_joins_is_wired_and_the_rules_among_the_others_stay_flushed() -> Non
     kernel = whole(TRIO)
     kernel.flush_rules()
     observed = kernel.observe()
-    (step,) = restrained_plan(pair, TRIO, observed).steps
+    (step,) = plan_of(pair, TRIO, observed).steps
     assert isinstance(step, AddRules)
     joined = observed.links["vxcancc"].index
     members = [observed.links[f"vxcan{each}"].index for each in ("aa", "bb", "cc")]
@@ -124,7 +129,7 @@ def test_who_joins_is_wired_and_the_rules_among_the_others_stay_flushed() -> Non
     assert Counter(step.rules) == Counter(
         each for each in every if joined in (each.source, each.target)
     )
-    problems = drift(restrained_plan(pair, TRIO, observed))
+    problems = drift(plan_of(pair, TRIO, observed))
     assert [each.endpoint for each in problems] == ["aa", "bb"]
     assert "lacks 8 rules and EVERCAN_RECOVERY" in problems[0].text
 
@@ -133,7 +138,7 @@ def test_rules_laid_twice_stay_and_are_told_at_both_ends() -> None:
     kernel = whole(TRIO)
     links = kernel.observe().links
     kernel.add_rule(Rule(links["vxcanaa"].index, links["vxcanbb"].index, 0x4))
-    plan = restrained_plan(TRIO, TRIO, kernel.observe())
+    plan = plan_of(TRIO, TRIO, kernel.observe())
     assert plan.steps == ()
     assert [(each.endpoint, "has 1 rule too many" in each.text) for each in drift(plan)] == [
         ("aa", True),
@@ -148,11 +153,11 @@ def test_the_rules_of_who_left_go(doubled: bool, told_before: bool) -> None:
     links = kernel.observe().links
     if doubled:
         kernel.add_rule(Rule(links["vxcanaa"].index, links["vxcanbb"].index, 0x4))
-    left = calls.leave(TRIO, "aa")
-    plan = restrained_plan(left if told_before else TRIO, left, kernel.observe())
+    left = Leave("aa").apply(TRIO, Observed())
+    plan = plan_of(left if told_before else TRIO, left, kernel.observe())
     assert plan.problems == ()
     (step,) = plan.steps
-    assert isinstance(step, DropRules)
+    assert isinstance(step, RemoveRules)
     assert len(step.rules) == 12 + doubled
 
 
@@ -160,7 +165,7 @@ def test_the_rules_of_who_left_go(doubled: bool, told_before: bool) -> None:
 def test_what_was_deleted_goes(told_before: bool) -> None:
     kernel = whole(TRIO)
     wanted = TRIO.without_network("net")
-    plan = restrained_plan(wanted if told_before else TRIO, wanted, kernel.observe())
+    plan = plan_of(wanted if told_before else TRIO, wanted, kernel.observe())
     assert plan.problems == ()
     assert [each.name for each in plan.steps if isinstance(each, DeleteLink)] == [
         "vcan0",
@@ -176,11 +181,11 @@ def test_a_restart_of_one_container_after_another_mends_flushed_rules() -> None:
 
     def turn(wanted: Declared) -> Declared:
         for _ in range(4):
-            kernel.apply(restrained_plan(declared, wanted, kernel.observe()).steps)
+            kernel.apply(plan_of(declared, wanted, kernel.observe()).steps)
         return wanted
 
     for name in ("aa", "bb", "cc"):
-        declared = turn(calls.leave(declared, name))
+        declared = turn(Leave(name).apply(declared, Observed()))
         declared = turn(declared.without_endpoint(name))
         declared = turn(declared.with_endpoint(endpoint(f"{name}2", phase=Phase.CREATED)))
         declared = turn(declared.with_endpoint(endpoint(f"{name}2", phase=Phase.OFFERED)))
@@ -195,14 +200,14 @@ def test_what_nobody_asked_for_is_told_and_not_done(world: World) -> None:
         for each in declared.endpoints.values()
         if each.phase is Phase.LEFT and each.host_end in observed.links
     }
-    plan = restrained_plan(declared, declared, observed)
+    plan = plan_of(declared, declared, observed)
     for step in plan.steps:
-        assert isinstance(step, DeleteLink | DropRules)
-        if isinstance(step, DropRules):
+        assert isinstance(step, DeleteLink | RemoveRules)
+        if isinstance(step, RemoveRules):
             assert all(left & {rule.source, rule.target} for rule in step.rules)
     withheld = [each for each in make_plan(declared, observed).steps if each not in plan.steps]
     going = {each.index for each in plan.steps if isinstance(each, DeleteLink)}
-    if any(not isinstance(each, AddRules | DropRules) for each in withheld) and not going:
+    if any(not isinstance(each, AddRules | RemoveRules) for each in withheld) and not going:
         assert drift(plan)
 
 
@@ -210,7 +215,7 @@ def test_what_nobody_asked_for_is_told_and_not_done(world: World) -> None:
 def test_what_is_all_new_is_all_done(world: World) -> None:
     observed = world.kernel.observe()
     everything = make_plan(world.declared, observed)
-    asked = restrained_plan(Declared(), replace(world.declared), observed)
+    asked = plan_of(Declared(), replace(world.declared), observed)
     assert asked.problems == everything.problems or drift(asked)
-    links = [each for each in everything.steps if not isinstance(each, AddRules | DropRules)]
-    assert [each for each in asked.steps if not isinstance(each, AddRules | DropRules)] == links
+    links = [each for each in everything.steps if not isinstance(each, AddRules | RemoveRules)]
+    assert [each for each in asked.steps if not isinstance(each, AddRules | RemoveRules)] == links

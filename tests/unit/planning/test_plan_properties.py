@@ -6,11 +6,11 @@ from collections import Counter
 
 from hypothesis import given
 
-from evercan.model.observed import Observed
 from evercan.model.declared import Phase
-from evercan.model.problems import Trouble
+from evercan.model.observed import Observed
+from evercan.model.problems import ProblemKind
+from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, RemoveRules
 from evercan.planning.plan import make_plan
-from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, DropRules
 from tests.support.invariants import CLASSIC, FD, assert_flags, full_mesh, paths
 from tests.support.plan_cases import write_steps
 from tests.support.worlds import World, worlds
@@ -57,7 +57,7 @@ def test_after_a_plan_every_pair_of_members_has_one_rule_of_each_kind(world: Wor
         left_out = {
             each.bus
             for each in make_plan(world.declared, observed).problems
-            if each.kind in (Trouble.BUS_FOREIGN, Trouble.BUS_SETTINGS)
+            if each.kind in (ProblemKind.BUS_FOREIGN, ProblemKind.BUS_SETTINGS)
         }
         if bus in observed.links and observed.links[bus].is_can and bus not in left_out:
             members.add(bus)
@@ -143,8 +143,8 @@ def test_only_what_is_tagged_and_retired_is_deleted(world: World) -> None:
 @given(worlds())
 def test_rules_are_added_before_any_are_dropped(world: World) -> None:
     steps = make_plan(world.declared, world.kernel.observe()).steps
-    kinds = [type(step) for step in steps if isinstance(step, AddRules | DropRules)]
-    assert kinds == sorted(kinds, key=[AddRules, DropRules].index)
+    kinds = [type(step) for step in steps if isinstance(step, AddRules | RemoveRules)]
+    assert kinds == sorted(kinds, key=[AddRules, RemoveRules].index)
 
 
 @given(worlds())
@@ -152,7 +152,7 @@ def test_every_dropped_rule_is_there_as_often_as_it_is_dropped(world: World) -> 
     observed = world.kernel.observe()
     dropped: Counter[object] = Counter()
     for step in make_plan(world.declared, observed).steps:
-        if isinstance(step, DropRules):
+        if isinstance(step, RemoveRules):
             dropped.update(step.rules)
     assert not dropped - Counter[object](observed.rules)
 

@@ -20,17 +20,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from evercan.errors import EvercanError
+from evercan.libnetwork.driver import Driver
 from evercan.model.controller import ControllerSettings
 from evercan.model.controller_match import differences
-from evercan.libnetwork.driver import Driver
-from evercan.errors import EvercanError
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import Link, Observed, Rule
-from evercan.model.problems import Trouble
+from evercan.model.problems import ProblemKind
 from evercan.planning.plan import make_plan
-from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import Store, decode
-from evercan.reconcile.queue import Turns
+from evercan.reconcile.state_file import decode
+from tests.support.changes import queue_of
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_nothing_lies_around, assert_whole
 
@@ -46,14 +45,14 @@ SETTINGS: tuple[dict[str, str], ...] = (
 )
 BUSES = (("vcan", "0"), ("vcan", "1"), ("can", "0"))
 
-_LEFT_OUT = frozenset({Trouble.BUS_SETTINGS})
+_LEFT_OUT = frozenset({ProblemKind.BUS_SETTINGS})
 
 networks, endpoints, buses = map(st.sampled_from, (NETWORKS, ENDPOINTS, BUSES))
 numbers = st.integers(0, 1000)
 
 
 @dataclass(frozen=True)
-class Sandbox:
+class Location:
     """Where a container end is while its container runs."""
 
     nsid: int
@@ -71,7 +70,7 @@ class Histories(RuleBasedStateMachine):
         self._boots, self._nsids = count(2), count(1)
         self.kernel = FakeKernel()
         self.offered: dict[str, str] = {}
-        self.sandboxes: dict[str, Sandbox] = {}
+        self.locations: dict[str, Location] = {}
         self.members: set[str] = set()
         self.foreign_links: dict[int, Link] = {}
         self.foreign_rules: Counter[Rule] = Counter()
@@ -81,14 +80,13 @@ class Histories(RuleBasedStateMachine):
     # --- the plugin's process ----------------------------------------------
 
     def begin(self) -> None:
-        store = Store(Path(self._folder.name))
-        self.turns = Turns(Reconciler(self.kernel, store))
-        self.driver = Driver(self.turns)
-        self.run(self.turns.start())
+        self.queue = queue_of(self.kernel, Path(self._folder.name))
+        self.driver = Driver(self.queue)
+        self.run(self.queue.start())
 
     def end(self) -> None:
         steps = len(self.kernel.taken)
-        self.run(self.turns.close())
+        self.run(self.queue.close())
         assert len(self.kernel.taken) == steps, "leaving is not undoing"
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -101,7 +99,7 @@ class Histories(RuleBasedStateMachine):
 
     @property
     def declared(self) -> Declared:
-        return self.turns.state.declared
+        return self.queue.state.declared
 
     def refused(self, work: Awaitable[object]) -> bool:
         """Let one call run; a refusal leaves the networks on record as they were."""
@@ -164,9 +162,9 @@ class Histories(RuleBasedStateMachine):
         on_record = self.declared.endpoints.get(endpoint)
         if link is None or not link.is_ours or on_record is None or not on_record.is_member:
             return
-        sandbox = Sandbox(next(self._nsids), "vcanp0", source)
+        sandbox = Location(next(self._nsids), "vcanp0", source)
         self.kernel.take(source, sandbox.nsid, sandbox.inside)
-        self.sandboxes[endpoint] = sandbox
+        self.locations[endpoint] = sandbox
         self.members.add(endpoint)
 
     @rule(endpoint=endpoints)
@@ -177,10 +175,10 @@ class Histories(RuleBasedStateMachine):
         on_record = self.declared.endpoints.get(endpoint)
         assert on_record is None or not on_record.is_member
 
-    @precondition(lambda self: set(self.sandboxes) - self.members)
+    @precondition(lambda self: set(self.locations) - self.members)
     @rule()
     def hand_back_what_left(self) -> None:
-        for endpoint in sorted(set(self.sandboxes) - self.members):
+        for endpoint in sorted(set(self.locations) - self.members):
             self.hand_back(endpoint)
 
     @precondition(lambda self: self.members)
@@ -188,11 +186,11 @@ class Histories(RuleBasedStateMachine):
     def hand_back_without_a_word(self, number: int) -> None:
         self.hand_back(self.any_member(number))
 
-    @precondition(lambda self: self.sandboxes)
+    @precondition(lambda self: self.locations)
     @rule(number=numbers)
     def a_sandbox_ends(self, number: int) -> None:
-        endpoint = sorted(self.sandboxes)[number % len(self.sandboxes)]
-        self.kernel.end_sandbox(self.sandboxes.pop(endpoint).nsid)
+        endpoint = sorted(self.locations)[number % len(self.locations)]
+        self.kernel.end_sandbox(self.locations.pop(endpoint).nsid)
         self.members.discard(endpoint)
 
     @rule(endpoint=endpoints)
@@ -254,7 +252,9 @@ class Histories(RuleBasedStateMachine):
             self.kernel.set_flag(CONTROLLER, up=False)
         if self.kernel.set_up_controller(CONTROLLER, ControllerSettings(bitrate=bitrate)) == 0:
             link = self.kernel.link(CONTROLLER)
-            self.theirs = None if link.is_set_up_by_us else link
+            networks = self.declared.networks.values()
+            ours = any(network.configured == link.index for network in networks)
+            self.theirs = None if ours else link
 
     # --- crashes -------------------------------------------------------------
 
@@ -349,10 +349,10 @@ class Histories(RuleBasedStateMachine):
         for endpoint in gone:
             self.members.discard(endpoint)
             self.offered.pop(endpoint, None)
-            self.sandboxes.pop(endpoint, None)
+            self.locations.pop(endpoint, None)
 
     def hand_back(self, endpoint: str) -> None:
-        sandbox = self.sandboxes.pop(endpoint)
+        sandbox = self.locations.pop(endpoint)
         self.members.discard(endpoint)
         self.kernel.give_back(sandbox.nsid, sandbox.inside, sandbox.source)
 
@@ -372,7 +372,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_promises_hold(self) -> None:
-        self.run(self.turns.check())
+        self.run(self.queue.check())
         observed = self.kernel.observe()
         self.drop_foreign_rules_of_what_is_gone()
         self.each_bus_carries_each_frame_once(observed)
@@ -387,14 +387,14 @@ class Histories(RuleBasedStateMachine):
     def each_bus_carries_each_frame_once(self, observed: Observed) -> None:
         foreign = Counter({laid: times for laid, times in self.foreign_rules.items() if times > 0})
         # A controller that somebody has set to another bitrate is left out on purpose.
-        left_out = {each.bus for each in self.turns.state.problems if each.kind in _LEFT_OUT}
+        left_out = {each.bus for each in self.queue.state.problems if each.kind in _LEFT_OUT}
         links = {name: link for name, link in observed.links.items() if name not in left_out}
         assert_whole(self.declared, Observed(links=links, rules=observed.rules - foreign))
 
     def a_second_look_changes_nothing(self, observed: Observed) -> None:
         assert make_plan(self.declared, observed).steps == ()
         steps = len(self.kernel.taken)
-        self.run(self.turns.check())
+        self.run(self.queue.check())
         assert len(self.kernel.taken) == steps
 
     def what_is_foreign_is_as_it_was(self, observed: Observed) -> None:
@@ -438,7 +438,7 @@ class Histories(RuleBasedStateMachine):
             link = observed.links[on_record.host_end]
             assert link.is_ours
             assert link.up
-            assert link.peer_nsid == self.sandboxes[endpoint].nsid
+            assert link.peer_nsid == self.locations[endpoint].nsid
 
 
 TestHistories = Histories.TestCase

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.model.controller import ControllerSettings, Timing
 from evercan.errors import StateError
+from evercan.model.controller import ControllerSettings, Timing
 from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
-from evercan.reconcile.state_file import Store, decode, encode
+from evercan.reconcile.state_file import StateFile, decode, encode
 from tests.support.records import endpoint, network, record
 from tests.support.worlds import records
 
@@ -26,8 +26,8 @@ NEW = record([network("new")], [endpoint("aa", "new")], retired=["vxcanbb"])
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
+def store(tmp_path: Path) -> StateFile:
+    return StateFile(tmp_path)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -38,9 +38,9 @@ def test_nothing_on_disk_is_an_empty_record(store: Store) -> None:
     assert store.load() == Declared()
 
 
-def test_what_was_saved_is_loaded_by_the_next_process(store: Store, tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded_by_the_next_process(store: StateFile, tmp_path: Path) -> None:
     store.save(NEW)
-    assert Store(tmp_path).load() == NEW
+    assert StateFile(tmp_path).load() == NEW
 
 
 def test_a_person_can_read_it(store: Store) -> None:
@@ -138,7 +138,7 @@ def cut_power_at(monkeypatch: pytest.MonkeyPatch, call: int) -> Callable[[], int
 def calls_of_a_save(folder: Path) -> int:
     with pytest.MonkeyPatch.context() as patch:
         count = cut_power_at(patch, 1000)
-        Store(folder).save(NEW)
+        StateFile(folder).save(NEW)
         return count()
 
 
@@ -146,22 +146,22 @@ def calls_of_a_save(folder: Path) -> int:
 def test_power_cut_before_any_system_call_leaves_the_old_record_or_the_new(
     tmp_path: Path, call: int
 ) -> None:
-    Store(tmp_path).save(Declared())
-    Store(tmp_path).save(OLD)
+    StateFile(tmp_path).save(Declared())
+    StateFile(tmp_path).save(OLD)
     with pytest.MonkeyPatch.context() as patch:
         cut_power_at(patch, call)
         try:
-            Store(tmp_path).save(NEW)
+            StateFile(tmp_path).save(NEW)
         except PowerCut:
             pass
         else:
             patch.undo()
             assert calls_of_a_save(tmp_path) < call, "a save makes more calls than are tried"
             return
-    assert Store(tmp_path).load() in (OLD, NEW)
+    assert StateFile(tmp_path).load() in (OLD, NEW)
     assert not list(tmp_path.glob("*damaged*"))
-    Store(tmp_path).save(NEW)
-    assert Store(tmp_path).load() == NEW
+    StateFile(tmp_path).save(NEW)
+    assert StateFile(tmp_path).load() == NEW
 
 
 def test_a_save_makes_fewer_system_calls_than_the_power_cuts_above_try(store: Store) -> None:
@@ -170,7 +170,7 @@ def test_a_save_makes_fewer_system_calls_than_the_power_cuts_above_try(store: St
 
 
 def test_the_file_is_synced_before_it_takes_its_name_and_the_folder_after(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
     fsync, rename = os.fsync, Path.rename
@@ -193,7 +193,7 @@ def test_the_file_is_synced_before_it_takes_its_name_and_the_folder_after(
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 def test_a_write_that_fails_says_so_and_keeps_the_old_record(
-    store: Store, monkeypatch: pytest.MonkeyPatch, code: int, call: str
+    store: StateFile, monkeypatch: pytest.MonkeyPatch, code: int, call: str
 ) -> None:
     store.save(OLD)
 
@@ -254,12 +254,12 @@ def damages() -> Iterator[Any]:
 
 @pytest.mark.parametrize("damage", list(damages()))
 def test_a_damaged_file_is_set_aside_and_the_last_good_copy_is_used(
-    store: Store, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+    store: StateFile, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.save(OLD)
     store.save(NEW)
     store.path.write_bytes(damage)
-    assert Store(tmp_path).load() == OLD
+    assert StateFile(tmp_path).load() == OLD
     (aside,) = tmp_path.glob("state.json.damaged-*")
     assert aside.read_bytes() == damage
     assert aside.name in caplog.text
@@ -270,7 +270,7 @@ def test_a_damaged_file_is_set_aside_and_the_last_good_copy_is_used(
 def test_a_damaged_file_without_a_copy_is_set_aside_and_said_aloud(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     store.path.write_bytes(damage)
     assert store.load() == Declared()
     assert damage in files(tmp_path).values()
@@ -285,7 +285,7 @@ def test_a_torn_file_is_never_taken_for_a_whole_one(cut: int) -> None:
 
 
 def test_files_set_aside_never_overwrite_each_other(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     for number in range(5):
         store.path.write_text(f"damage {number}")
         store.load()
@@ -294,7 +294,7 @@ def test_files_set_aside_never_overwrite_each_other(tmp_path: Path) -> None:
 
 
 def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     store.save(OLD)
     store.save(NEW)
     for file in tmp_path.iterdir():
@@ -304,7 +304,7 @@ def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     store.save(OLD)
     written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 3})
     store.path.write_bytes(written)
@@ -342,7 +342,7 @@ def test_a_file_of_version_1_is_read_and_what_is_new_is_not_set() -> None:
     ],
 )
 def test_settings_that_cannot_be_are_a_damaged_file(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     document = orjson.loads(encode(NEW))
     document["networks"][0] |= wrong
     store.path.write_bytes(orjson.dumps(document))
@@ -351,15 +351,15 @@ def test_settings_that_cannot_be_are_a_damaged_file(tmp_path: Path, wrong: dict[
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_not_an_empty_record(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = StateFile(tmp_path)
     store.path.mkdir()
     with pytest.raises(StateError, match="cannot read"):
         store.load()
 
 
-def test_a_half_written_temporary_file_is_no_matter(store: Store, tmp_path: Path) -> None:
+def test_a_half_written_temporary_file_is_no_matter(store: StateFile, tmp_path: Path) -> None:
     store.save(NEW)
     (tmp_path / "state.json.new").write_text("half")
-    assert Store(tmp_path).load() == NEW
+    assert StateFile(tmp_path).load() == NEW
     store.save(OLD)
-    assert Store(tmp_path).load() == OLD
+    assert StateFile(tmp_path).load() == OLD

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from evercan.model.observed import Observed, Rule
+from evercan.model.steps import Failure, RemoveRules, Step
+from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.reconciler import Reconciler
-from evercan.model.steps import DropRules, Failure, Step
-from evercan.reconcile.state_file import Store
-from tests.support.edits import creating, joining
+from evercan.reconcile.state_file import StateFile
+from tests.support.changes import creating, joining, run_pass
 from tests.support.fake_kernel import FakeKernel
 
 MEMBERS = 20
@@ -62,14 +63,14 @@ def kernel() -> PagingKernel:
 @pytest.fixture
 def reconciler(kernel: PagingKernel, tmp_path: Path) -> Reconciler:
     """A bus of more rules than one datagram holds, and another bus with newer ones."""
-    made = Reconciler(kernel, Store(tmp_path))
+    made = Reconciler(kernel, StateFile(tmp_path))
     made.start()
-    made.turn([creating("net", "vcan0"), creating("other", "vcan1")])
-    made.turn([joining(f"{number:08x}") for number in range(MEMBERS)])
-    made.turn([joining("ffffffff", "other")])
+    run_pass(made, creating("net", "vcan0"), creating("other", "vcan1"))
+    run_pass(made, *(joining(f"{number:08x}") for number in range(MEMBERS)))
+    run_pass(made, joining("ffffffff", "other"))
     for name in ("can8", "can9"):
         kernel.make(name, up=True)
-    made.turn([])
+    run_pass(made)
     kernel.applied.clear()
     return made
 
@@ -79,10 +80,10 @@ def test_a_rule_that_somebody_adds_meanwhile_makes_no_other_seem_double(
 ) -> None:
     own = Rule(kernel.link("can8").index, kernel.link("can9").index, 4)
     kernel.meanwhile = partial(kernel.add_rule, own)
-    reconciler.turn([])
+    run_pass(reconciler)
     assert (kernel.applied, caplog.records) == ([], [])
     kernel.meanwhile = partial(kernel.add_rule, own)
-    assert reconciler.inspect().problems == ()
+    assert Inspector(kernel, reconciler).inspect().problems == ()
 
 
 def test_an_interface_that_goes_meanwhile_makes_no_rule_seem_gone(
@@ -92,12 +93,12 @@ def test_an_interface_that_goes_meanwhile_makes_no_rule_seem_gone(
     for _ in range(4):
         kernel.add_rule(Rule(kernel.link("can8").index, kernel.link("can9").index, 4))
     kernel.meanwhile = partial(kernel.delete, "can8")
-    reconciler.turn([])
+    run_pass(reconciler)
     assert (kernel.applied, caplog.records) == ([], [])
 
 
 def test_what_two_looks_show_is_mended(kernel: PagingKernel, reconciler: Reconciler) -> None:
     gone = next(iter(kernel.observe().rules))
-    assert kernel.apply([DropRules("vcan0", (gone,))]) == []
-    reconciler.turn([])
+    assert kernel.apply([RemoveRules("vcan0", (gone,))]) == []
+    run_pass(reconciler)
     assert kernel.observe().rules[gone] == 1

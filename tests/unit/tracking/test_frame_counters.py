@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, Ledger
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.observed import Link, Observed, Rule, RuleCount
 from evercan.planning.rules import mesh
+from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, FrameCounters
 
 BUS, ONE, TWO = 2, 3, 4
 DECLARED = Declared(
@@ -46,7 +46,7 @@ def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, Rul
 
 
 def test_each_direction_of_a_bus_is_summed() -> None:
-    frames = Ledger().look(
+    frames = FrameCounters().look(
         DECLARED,
         OBSERVED,
         counts(
@@ -66,7 +66,7 @@ def test_each_direction_of_a_bus_is_summed() -> None:
 
 
 def test_a_frame_that_two_members_heard_was_sent_once() -> None:
-    frames = Ledger().look(
+    frames = FrameCounters().look(
         DECLARED,
         OBSERVED,
         counts(
@@ -83,11 +83,11 @@ def test_a_frame_that_two_members_heard_was_sent_once() -> None:
 
 def test_classic_and_fd_frames_are_both_sent() -> None:
     both = [(rule, RuleCount(handled=2)) for rule in RULES if rule.source == ONE]
-    assert Ledger().look(DECLARED, OBSERVED, both).of_endpoint("one").sent == 4
+    assert FrameCounters().look(DECLARED, OBSERVED, both).of_endpoint("one").sent == 4
 
 
 def test_a_rule_laid_anew_takes_nothing_away() -> None:
-    ledger = Ledger()
+    ledger = FrameCounters()
     ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(100)}))
     ledger.look(DECLARED, OBSERVED, [])
     frames = ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(3)}))
@@ -99,7 +99,7 @@ def test_a_rule_laid_anew_takes_nothing_away() -> None:
 
 
 def test_a_counter_that_wraps_goes_on() -> None:
-    ledger = Ledger()
+    ledger = FrameCounters()
     near = (1 << 32) - 10
     ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(near)}))
     frames = ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(5)}))
@@ -107,7 +107,7 @@ def test_a_counter_that_wraps_goes_on() -> None:
 
 
 def test_the_end_of_a_doubled_rule_counts_nothing_twice() -> None:
-    ledger = Ledger()
+    ledger = FrameCounters()
     rule = Rule(ONE, BUS, 5)
     ledger.look(DECLARED, OBSERVED, [(rule, RuleCount(100)), (rule, RuleCount(10))])
     frames = ledger.look(DECLARED, OBSERVED, [(rule, RuleCount(101))])
@@ -118,16 +118,16 @@ def test_the_end_of_a_doubled_rule_counts_nothing_twice() -> None:
 
 def test_rules_of_others_are_not_counted() -> None:
     foreign = [(Rule(9, BUS, 0), RuleCount(1)), (Rule(BUS, 9, 0), RuleCount(1))]
-    assert set(Ledger().look(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
+    assert set(FrameCounters().look(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
 
 
 def test_a_bus_on_which_nobody_has_sent_anything_has_sent_0() -> None:
-    by_bus = Ledger().look(DECLARED, OBSERVED, []).by_bus
+    by_bus = FrameCounters().look(DECLARED, OBSERVED, []).by_bus
     assert by_bus == {("vcan0", each): RuleCount() for each in DIRECTIONS}
 
 
 def test_who_is_forgotten_is_counted_no_more() -> None:
-    ledger = Ledger()
+    ledger = FrameCounters()
     ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, TWO): RuleCount(1)}))
     frames = ledger.look(Declared(), OBSERVED, [])
     assert (dict(frames.by_bus), dict(frames.by_endpoint)) == ({}, {})
@@ -145,7 +145,7 @@ def test_who_is_forgotten_is_counted_no_more() -> None:
     )
 )
 def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
-    ledger = Ledger()
+    ledger = FrameCounters()
     before = ledger.look(DECLARED, OBSERVED, [])
     for look in looks:
         now = ledger.look(DECLARED, OBSERVED, look)
@@ -168,7 +168,7 @@ def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
 def test_rules_that_have_counted_nothing_need_not_be_told(
     looks: list[dict[Rule, RuleCount]],
 ) -> None:
-    one, other = Ledger(), Ledger()
+    one, other = FrameCounters(), FrameCounters()
     for each in looks:
         told = [(rule, count) for rule, count in each.items() if any(count)]
         whole = one.look(DECLARED, OBSERVED, each.items())

@@ -7,9 +7,9 @@ import logging
 import pytest
 
 from evercan.model.controller import ControllerSettings
-from evercan.tracking.lost_frames import Losses
 from evercan.model.declared import Declared
 from evercan.model.observed import Rule, RuleCount
+from evercan.tracking.lost_frames import LostFrames
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import network, physical, record
@@ -38,7 +38,7 @@ def drops(index: int, flags: int, frames: int) -> list[tuple[Rule, RuleCount]]:
 
 
 def look(
-    losses: Losses, kernel: FakeKernel, flags: int, frames: int, declared: Declared = DECLARED
+    losses: LostFrames, kernel: FakeKernel, flags: int, frames: int, declared: Declared = DECLARED
 ) -> None:
     observed = kernel.observe()
     losses.look(declared, observed, drops(observed.links["can0"].index, flags, frames))
@@ -47,7 +47,7 @@ def look(
 def test_fd_frames_for_a_classic_controller_are_told_once(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = Losses()
+    losses = LostFrames()
     for frames in (0, 3, 8, 500):
         look(losses, kernel, FD, frames)
     assert [each.getMessage().split(":")[0] for each in caplog.records] == [
@@ -59,7 +59,7 @@ def test_fd_frames_for_a_classic_controller_are_told_once(
 def test_a_full_queue_is_told_with_its_length(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = Losses()
+    losses = LostFrames()
     for frames in (7, 9):
         look(losses, kernel, CLASSIC, frames)
     (record,) = caplog.records
@@ -68,7 +68,7 @@ def test_a_full_queue_is_told_with_its_length(
 
 
 def test_both_kinds_are_told_apart(kernel: FakeKernel, caplog: pytest.LogCaptureFixture) -> None:
-    losses = Losses()
+    losses = LostFrames()
     look(losses, kernel, CLASSIC, 1)
     look(losses, kernel, FD, 1)
     assert len(caplog.records) == 2
@@ -77,7 +77,7 @@ def test_both_kinds_are_told_apart(kernel: FakeKernel, caplog: pytest.LogCapture
 def test_what_is_dropped_while_it_is_down_is_no_loss_of_its_queue(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = Losses()
+    losses = LostFrames()
     kernel.set_flag("can0", up=False)
     look(losses, kernel, CLASSIC, 50)
     kernel.set_flag("can0", up=True)
@@ -90,7 +90,7 @@ def test_what_is_dropped_while_it_is_down_is_no_loss_of_its_queue(
 def test_what_was_dropped_in_an_earlier_life_is_not_told_again(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = Losses()
+    losses = LostFrames()
     observed = kernel.observe()
     losses.take_up(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
     look(losses, kernel, CLASSIC, 50)
@@ -102,7 +102,7 @@ def test_what_was_dropped_in_an_earlier_life_is_not_told_again(
 def test_one_that_is_plugged_in_anew_is_told_of_anew(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = Losses()
+    losses = LostFrames()
     look(losses, kernel, FD, 5)
     kernel.delete("can0")
     losses.look(DECLARED, kernel.observe(), [])
@@ -120,17 +120,19 @@ def test_an_fd_controller_that_drops_fd_frames_has_a_full_queue(
     kernel.set_up_controller(
         "can0", ControllerSettings(bitrate=500_000, dbitrate=2_000_000, fd=True)
     )
-    look(Losses(), kernel, FD, 5)
+    look(LostFrames(), kernel, FD, 5)
     assert "was full" in caplog.text
 
 
 def test_buses_without_a_controller_and_controllers_that_are_no_bus_do_not_count(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look(Losses(), kernel, FD, 5, record())
+    look(LostFrames(), kernel, FD, 5, record())
     kernel.make("vcan0", up=True)
     observed = kernel.observe()
-    Losses().look(record([network()]), observed, drops(observed.links["vcan0"].index, CLASSIC, 5))
+    LostFrames().look(
+        record([network()]), observed, drops(observed.links["vcan0"].index, CLASSIC, 5)
+    )
     assert caplog.records == []
 
 
