@@ -181,6 +181,8 @@ def _walk(data: bytes) -> Iterator[tuple[int, int]]:
     offset, end = 0, len(data)
     while offset + _BARE <= end:
         (length,) = _U32.unpack_from(data, offset)
+        if length < HEADER.size:
+            return  # impossible, and must not keep the loop running
         yield offset, length
         offset += align(length)
 

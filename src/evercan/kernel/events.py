@@ -11,9 +11,10 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 
 from evercan.kernel.links import ARPHRD_CAN, RTM_DELLINK, RTM_NEWLINK
-from evercan.kernel.netlink import HEADER, align
+from evercan.kernel.netlink import HEADER, Part, align, messages_of
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _RTNLGRP_LINK, _RTNLGRP_NSID = 1, 28
@@ -74,13 +75,8 @@ class LinkEvents(_Listening):
         """Read what is there; return whether any of it calls for an observation."""
         datagrams, concerned = self._datagrams()
         for data in datagrams:
-            offset = 0
-            while offset + HEADER.size + 4 <= len(data):
-                length, kind, _, _, _ = HEADER.unpack_from(data, offset)
-                (hardware,) = struct.unpack_from("=H", data, offset + HEADER.size + 2)
-                of_can = kind in (RTM_NEWLINK, RTM_DELLINK) and hardware == ARPHRD_CAN
-                concerned |= of_can or kind == _RTM_DELNSID
-                offset += align(length)
+            for part in messages_of(data):
+                concerned |= part.kind == _RTM_DELNSID or _is_of_can_link(data, part)
         return concerned
 
 
@@ -102,14 +98,26 @@ class NamespaceEvents(_Listening):
             return None
         ended: set[int] = set()
         for data in datagrams:
-            offset = 0
-            while offset + HEADER.size + 4 <= len(data):
-                length, kind, _, _, _ = HEADER.unpack_from(data, offset)
-                at, end = offset + HEADER.size + 4, offset + length
-                while kind == _RTM_DELNSID and at + 8 <= end:
-                    size, attribute, nsid = struct.unpack_from("=HHi", data, at)
-                    if attribute == _NETNSA_NSID:
-                        ended.add(nsid)
-                    at += max(align(size), 4)
-                offset += align(length)
+            for part in messages_of(data):
+                if part.kind == _RTM_DELNSID:
+                    ended.update(_numbers_in(data, part))
         return frozenset(ended)
+
+
+def _is_of_can_link(data: bytes, part: Part) -> bool:
+    """Whether a message is about a CAN interface (``ifi_type`` of ``struct ifinfomsg``)."""
+    at = part.offset + HEADER.size + 2
+    if part.kind not in (RTM_NEWLINK, RTM_DELLINK) or at + 2 > len(data):
+        return False
+    (hardware,) = struct.unpack_from("=H", data, at)
+    return bool(hardware == ARPHRD_CAN)
+
+
+def _numbers_in(data: bytes, part: Part) -> Iterator[int]:
+    """Yield the namespace numbers of an announcement (``struct rtgenmsg`` and attributes)."""
+    at, end = part.offset + HEADER.size + 4, min(part.offset + part.length, len(data))
+    while at + 8 <= end:
+        size, attribute, nsid = struct.unpack_from("=HHi", data, at)
+        if attribute == _NETNSA_NSID:
+            yield nsid
+        at += max(align(size), 4)

@@ -14,7 +14,7 @@ from typing import Any
 
 from evercan.kernel.attributes import attributes, text
 from evercan.kernel.controllers import decode_controller, link_info
-from evercan.kernel.netlink import HEADER, Message, align
+from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model.controller import Controller, ControllerSettings
 from evercan.model.observed import LINK_GROUP, Link
@@ -199,12 +199,9 @@ def list_all() -> Message:
 def decode_links(chunks: Iterable[bytes]) -> Iterator[Link]:
     """Decode a dump, or notifications, into links."""
     for data in chunks:
-        offset = 0
-        while offset + HEADER.size <= len(data):
-            length, kind, _, _, _ = HEADER.unpack_from(data, offset)
-            if kind == RTM_NEWLINK:
-                yield _decode(data, offset + HEADER.size, offset + length)
-            offset += align(length)
+        for part in messages_of(data):
+            if part.kind == RTM_NEWLINK:
+                yield _decode(data, part.offset + HEADER.size, part.offset + part.length)
 
 
 def _altnames(data: bytes, at: int, end: int) -> frozenset[str]:

@@ -11,7 +11,8 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -66,28 +67,18 @@ def align(length: int) -> int:
 class NetlinkSocket:
     """A ``NETLINK_ROUTE`` socket of this process.
 
+    After an error in an exchange the rest of its answer may still be waiting, and a dump
+    that was not read to its end makes the kernel reject the next one (EBUSY). So the next
+    exchange begins with a new socket.
+
     Raises:
         KernelError: the socket cannot be created, or the kernel does not answer.
     """
 
     def __init__(self) -> None:
         """Open it; needs no privilege until something is changed."""
-        try:
-            self._socket = socket.socket(
-                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-            )
-        except OSError as error:
-            raise KernelError(
-                "open a netlink socket", error.errno or errno.EIO, "this host has no rtnetlink"
-            ) from error
-        for option in (_CAP_ACK, _EXT_ACK, _STRICT_CHK):
-            self._socket.setsockopt(_SOL_NETLINK, option, 1)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-        except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._socket.settimeout(_TIMEOUT)
-        self._socket.bind((0, 0))
+        self._socket = _open()
+        self._broken = False
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -118,7 +109,8 @@ class NetlinkSocket:
             KernelError: the kernel rejected the dump.
         """
         for _ in range(_DUMP_ATTEMPTS):
-            chunks, interrupted = self._dump_once(message)
+            with self._exchange():
+                chunks, interrupted = self._dump_once(message)
             if not interrupted:
                 break
         return chunks
@@ -152,12 +144,9 @@ class NetlinkSocket:
     @staticmethod
     def _last(data: bytes) -> tuple[int, int, int] | None:
         """Find NLMSG_DONE: its offset, length and flags."""
-        offset = 0
-        while offset + HEADER.size <= len(data):
-            length, kind, flags, _, _ = HEADER.unpack_from(data, offset)
-            if kind == NLMSG_DONE:
-                return offset, length, flags
-            offset += align(length)
+        for part in messages_of(data):
+            if part.kind == NLMSG_DONE:
+                return part.offset, part.length, part.flags
         return None
 
     def batch(self, messages: Sequence[Message]) -> list[Reply]:
@@ -169,7 +158,8 @@ class NetlinkSocket:
         """
         answers: list[Reply] = []
         for start in range(0, len(messages), _BATCH):
-            answers += self._batch_once(messages[start : start + _BATCH])
+            with self._exchange():
+                answers += self._batch_once(messages[start : start + _BATCH])
         return answers
 
     def _batch_once(self, messages: Sequence[Message]) -> list[Reply]:
@@ -178,17 +168,20 @@ class NetlinkSocket:
         answers = [Reply(0)] * len(messages)
         while True:
             data = self._receive()
-            offset = 0
-            while offset + HEADER.size <= len(data):
-                length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
-                if kind == NLMSG_ERROR and first <= sequence <= last:
-                    answers[sequence - first] = _reply(data, offset, length, flags)
-                    if sequence == last:
+            for part in messages_of(data):
+                if part.kind == NLMSG_ERROR and first <= part.sequence <= last:
+                    answers[part.sequence - first] = _reply(
+                        data, part.offset, part.length, part.flags
+                    )
+                    if part.sequence == last:
                         return answers
-                offset += align(length)
 
     def request(self, message: Message) -> tuple[bytes | None, Reply]:
         """Send one request that is answered by at most one message; return its datagram."""
+        with self._exchange():
+            return self._request_once(message)
+
+    def _request_once(self, message: Message) -> tuple[bytes | None, Reply]:
         sequence = self._send([message], 0)
         answer: bytes | None = None
         while True:
@@ -199,6 +192,24 @@ class NetlinkSocket:
             if kind == NLMSG_ERROR:
                 return answer, _reply(data, 0, length, flags)
             answer = data
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """Run one exchange; after any error the next one begins with a new socket."""
+        if self._broken:
+            self._socket.close()
+            self._socket = _open()
+            self._broken = False
+        try:
+            yield
+        except struct.error as error:
+            self._broken = True
+            raise KernelError(
+                "read an answer of the kernel", errno.EBADMSG, "evercan tries again"
+            ) from error
+        except BaseException:
+            self._broken = True
+            raise
 
     def _send(self, messages: Sequence[Message], flags: int) -> int:
         """Send messages under fresh sequence numbers; return the last one's."""
@@ -238,6 +249,55 @@ class NetlinkSocket:
     @staticmethod
     def _error(doing: str, reply: Reply) -> KernelError:
         return KernelError(doing, reply.code, reply.words or os.strerror(reply.code))
+
+
+def _open() -> socket.socket:
+    """Open a socket.
+
+    Raises:
+        KernelError: it cannot be created.
+    """
+    try:
+        opened = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+        )
+    except OSError as error:
+        raise KernelError(
+            "open a netlink socket", error.errno or errno.EIO, "this host has no rtnetlink"
+        ) from error
+    for option in (_CAP_ACK, _EXT_ACK, _STRICT_CHK):
+        opened.setsockopt(_SOL_NETLINK, option, 1)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+    except PermissionError:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    opened.settimeout(_TIMEOUT)
+    opened.bind((0, 0))
+    return opened
+
+
+class Part(NamedTuple):
+    """Where a message is in a datagram, and what its header says (``struct nlmsghdr``)."""
+
+    offset: int
+    length: int
+    kind: int
+    flags: int
+    sequence: int
+
+
+def messages_of(data: bytes) -> Iterator[Part]:
+    """Yield the messages of a datagram.
+
+    A length that is impossible ends the datagram, so that it cannot keep a loop running.
+    """
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
+        if length < HEADER.size:
+            return
+        yield Part(offset, length, kind, flags, sequence)
+        offset += align(length)
 
 
 def _reply(data: bytes, offset: int, length: int, flags: int) -> Reply:

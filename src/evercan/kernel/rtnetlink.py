@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -68,6 +70,10 @@ class RtnetlinkKernel:
         return self._observe(lambda rules: tuple(can_gw.decode_counts(rules)))
 
     def _observe(self, count: Callable[[list[bytes]], Counts]) -> Observed:
+        with _decoding("the kernel's tables"):
+            return self._read(count)
+
+    def _read(self, count: Callable[[list[bytes]], Counts]) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
         try:
@@ -103,14 +109,15 @@ class RtnetlinkKernel:
 
     def name_inside(self, link: Link) -> str | None:
         """Ask for the other end by its number, in its namespace."""
-        if link.peer_index is None or link.peer_nsid is None:
+        if link.peer_index is None or link.known_nsid is None:
             return None
-        found = self._get(links.get_inside(link.peer_index, link.peer_nsid))
+        found = self._get(links.get_inside(link.peer_index, link.known_nsid))
         return None if found is None else found.name
 
     def _get(self, message: Message) -> Link | None:
         answer, _ = self._netlink.request(message)
-        return None if answer is None else next(links.decode_links([answer]), None)
+        with _decoding("a link"):
+            return None if answer is None else next(links.decode_links([answer]), None)
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         """Send runs of plain steps as one batch each; take those of several calls between them."""
@@ -185,6 +192,19 @@ class RtnetlinkKernel:
             leftovers.append(host_end)
         self._netlink.batch([links.delete(link.index) for link in leftovers if link is not None])
         return rejection or Reply(0)
+
+
+@contextmanager
+def _decoding(what: str) -> Iterator[None]:
+    """Turn bytes that cannot be decoded into an error of the kernel's.
+
+    Raises:
+        KernelError: EBADMSG.
+    """
+    try:
+        yield
+    except struct.error as error:
+        raise KernelError(f"decode {what}", errno.EBADMSG, "evercan tries again") from error
 
 
 def _messages(step: Step) -> Iterator[Message]:

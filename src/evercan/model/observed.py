@@ -45,7 +45,8 @@ class Link:
         group: ``IFLA_GROUP``.
         peer_index: ``IFLA_LINK``: for a vxcan end, the other end's ifindex.
         peer_nsid: ``IFLA_LINK_NETNSID``: the id of the other end's network
-            namespace, None while it is on the host.
+            namespace, None while it is on the host. Negative while that namespace is
+            ending: the other end is inside, and the number means nothing.
         altnames: ``IFLA_ALT_IFNAME``.
         controller: what it shows as a CAN controller (kind ``can``), else None.
     """
@@ -86,6 +87,14 @@ class Link:
     def is_in_container(self) -> bool:
         """Whether its other end is in another namespace."""
         return self.peer_nsid is not None
+
+    @property
+    def known_nsid(self) -> int | None:
+        """The number of its other end's namespace, if requests may refer to it.
+
+        ``peernet2id`` gives ``NETNSA_NSID_NOT_ASSIGNED`` (-1) for a namespace that is ending.
+        """
+        return None if self.peer_nsid is None or self.peer_nsid < 0 else self.peer_nsid
 
 
 class Rule(NamedTuple):

@@ -65,12 +65,12 @@ class Namespaces(NamedTuple):
         for endpoint in declared.endpoints.values():
             known = self.trusted.get(endpoint.id)
             link = observed.links.get(endpoint.host_end)
-            if link is not None and link.is_ours and link.peer_nsid is not None:
+            if link is not None and link.is_ours and link.known_nsid is not None:
                 gone.discard(endpoint.id)
-                if known is not None and known.nsid != link.peer_nsid:
+                if known is not None and known.nsid != link.known_nsid:
                     known = None
-                if known is None and link.running and link.peer_nsid not in (ended or ()):
-                    known = _location(link.peer_nsid, name_inside(link))
+                if known is None and link.running and link.known_nsid not in (ended or ()):
+                    known = _location(link.known_nsid, name_inside(link))
             if known is not None:
                 trusted[endpoint.id] = known
         return Namespaces(trusted=trusted, ended=frozenset(gone))
