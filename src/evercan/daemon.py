@@ -29,6 +29,7 @@ from evercan.reconcile.watcher import LinkEventSource, Watcher
 from evercan.reporting import status
 from evercan.reporting.durations import Durations
 from evercan.settings import Recovery, Settings, read_settings
+from evercan.supervisor import Supervisor
 
 HEALTH_BOUND = 5.0
 """Seconds within which ``GET /health`` is answered, whatever the kernel does."""
@@ -75,11 +76,10 @@ def main(bound: int) -> int:
 async def serve(
     bound: socket.socket, settings: Settings, kernel: Kernel, events: LinkEventSource
 ) -> None:
-    """Restore what is declared, then answer until the process is told to stop.
+    """Restore what is declared and answer until the process is told to stop.
 
     Raises:
         StateError: the state file cannot be used.
-        KernelError: the kernel cannot be observed.
     """
     settings.state_folder.mkdir(parents=True, exist_ok=True)
     fail_fast = settings.recovery is Recovery.FAIL_FAST
@@ -100,36 +100,58 @@ async def serve(
 
         return metrics.render(daemon, await queue.snapshot(), durations)
 
+    supervisor = Supervisor()
+
     async def health() -> status.Page:
-        return await _health(queue)
+        return await _health(queue, supervisor)
 
     async def whole() -> status.Page:
-        return status.status(daemon, await queue.snapshot())
+        return status.status(daemon, await queue.snapshot(), supervisor.problems)
 
     server = Server(driver, {"health": health, "status": whole}, scrape, durations.called)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await queue.start()
+    # Serve first: calls wait for the state, but each of them is answered within its bound.
     await server.start(bound)
-    tasks = [asyncio.create_task(Watcher(queue, events, settings.health_interval).run())]
-    if settings.metrics is not None:
-        tasks.append(asyncio.create_task(publish(server, *settings.metrics)))
-    _log.info("evercan serves %d networks", len(queue.state.declared.networks))
-    await stopped.wait()
-    for task in tasks:
-        task.cancel()
+    if await _started(queue, stopped):
+        watcher = Watcher(queue, events, settings.health_interval)
+        supervisor.run("watcher", watcher.run)
+        publishing = None
+        if settings.metrics is not None:
+            publishing = asyncio.create_task(publish(server, *settings.metrics))
+        _log.info("evercan serves %d networks", len(queue.state.declared.networks))
+        await stopped.wait()
+        if publishing is not None:
+            publishing.cancel()
+        await supervisor.close()
     # Stopping is not undoing: every interface and rule stays as it is.
     _log.info("evercan stops; all interfaces stay as they are")
     await server.close()
     await queue.close()
 
 
-async def _health(queue: PassQueue) -> status.Page:
+async def _started(queue: PassQueue, stopped: asyncio.Event) -> bool:
+    """Wait until the state is loaded and restored; False if the process is to stop before.
+
+    Raises:
+        StateError: the state file cannot be used.
+    """
+    starting = asyncio.create_task(queue.start())
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        return False
+    await starting
+    return True
+
+
+async def _health(queue: PassQueue, supervisor: Supervisor) -> status.Page:
     try:
         async with asyncio.timeout(HEALTH_BOUND):
-            return status.health(await queue.inspect())
+            return status.health(await queue.inspect(), supervisor.problems)
     except EvercanError as error:
         return status.not_observed(error)
     except TimeoutError:

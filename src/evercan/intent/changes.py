@@ -245,6 +245,10 @@ class DeleteEndpoint(NamedTuple):
         return declared
 
 
+Removal = DeleteNetwork | Leave | DeleteEndpoint
+"""Changes that only remove. The engine never repeats them, whatever the answer was."""
+
+
 def with_phase(declared: Declared, endpoint_id: str, phase: Phase) -> Declared:
     """Put an endpoint into a phase; an unknown one is no error."""
     endpoint = declared.endpoints.get(endpoint_id)

@@ -116,7 +116,7 @@ class Driver:
 
     async def delete_network(self, network_id: str) -> None:
         """Remove a network and what was created for it; an unknown one is no error."""
-        known = self._queue.state.declared.networks.get(network_id)
+        known = (await self._queue.current()).declared.networks.get(network_id)
         raise_error(await self._queue.run(DeleteNetwork(network_id)))
         if known is not None:
             _log.info(
@@ -149,7 +149,7 @@ class Driver:
             OptionError: something on the host keeps the name that it is to have.
             CannotServe: the kernel cannot serve it.
         """
-        _log_what_join_finds(self._queue.state, network_id, endpoint_id)
+        _log_what_join_finds(await self._queue.current(), network_id, endpoint_id)
         async with self._transactions.commit(Join(network_id, endpoint_id)) as outcome:
             state = await self._wait_for_name(outcome.state, endpoint_id)
             bus = _bus_of(state, network_id)
@@ -169,7 +169,7 @@ class Driver:
 
     async def leave(self, endpoint_id: str) -> None:
         """End a membership; an unknown endpoint is no error."""
-        known = self._queue.state.declared.endpoints.get(endpoint_id)
+        known = (await self._queue.current()).declared.endpoints.get(endpoint_id)
         raise_error(await self._queue.run(Leave(endpoint_id)))
         if known is not None and known.is_member:
             _log.info(

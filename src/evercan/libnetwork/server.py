@@ -168,6 +168,9 @@ async def _answer_page(name: str, page: Callable[[], Awaitable[web.Response]]) -
         return _error(
             503, f"{name} took longer than {BOUND:.0f} s; the host is very busy or its kernel hangs"
         )
+    except Exception as error:  # noqa: BLE001 - a page must not end the connection without a word
+        _log.exception("%s met a bug in evercan; report it with the lines that follow", name)
+        return _error(503, InternalFault(error))
 
 
 async def _unknown(request: web.Request) -> web.Response:

@@ -22,6 +22,7 @@ class ProblemKind(StrEnum):
     DRIFT = "drift"
     REPAIRS_LIMITED = "repairs-limited"
     REFUSED = "refused"
+    INTERNAL_ERROR = "internal-error"
 
 
 class Problem(NamedTuple):

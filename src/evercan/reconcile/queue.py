@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
+from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, NoChange
 from evercan.log.writer import call_id
 from evercan.model.state import State
@@ -18,6 +21,8 @@ from evercan.reconcile.reconciler import Outcome, Reconciler
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
@@ -56,6 +61,8 @@ class PassQueue:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
+        self._snapshot: asyncio.Task[Snapshot] | None = None
+        self._started = asyncio.Event()
 
     @property
     def state(self) -> State:
@@ -68,12 +75,24 @@ class PassQueue:
         return self._reconciler.retry_at
 
     async def start(self) -> None:
-        """Restore everything that is declared; errors as of ``Reconciler.start``."""
+        """Load what is declared and restore it; calls that arrive meanwhile wait.
+
+        Raises:
+            StateError: the state file cannot be used.
+        """
         await self._in_thread(self._reconciler.start)
-        await self._in_thread(self._inspector.start)
+        self._started.set()
+        with suppress(EvercanError):  # logged; lost frames are then counted from 0
+            await self._inspect(self._inspector.start)
+
+    async def current(self) -> State:
+        """Return what the last pass left behind, once there was one."""
+        await self._started.wait()
+        return self.state
 
     async def run(self, change: Change) -> Outcome:
         """Put a change into the next pass, and return what became of it when that is over."""
+        await self._started.wait()
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(change, done, call_id.get()))
         if self._running is None:
@@ -104,15 +123,29 @@ class PassQueue:
 
     async def report_lost_frames(self) -> None:
         """Log frames that controllers could not take; errors as of ``Inspector``."""
-        await self._in_thread(self._inspector.report_lost_frames)
+        await self._inspect(self._inspector.report_lost_frames)
 
     async def inspect(self) -> State:
         """Observe between two passes what is wrong; errors as of ``Inspector``."""
-        return await self._in_thread(self._inspector.inspect)
+        return await self._inspect(self._inspector.inspect)
 
     async def snapshot(self) -> Snapshot:
-        """Observe between two passes, with all counters; errors as of ``Inspector``."""
-        return await self._in_thread(self._inspector.snapshot)
+        """Observe between two passes, with all counters; errors as of ``Inspector``.
+
+        Whoever asks before an observation has begun shares it, so that many readers delay
+        a pass by one observation at the most.
+        """
+        if self._snapshot is None:
+            loop = asyncio.get_running_loop()
+            self._snapshot = asyncio.create_task(self._inspect(partial(self._begin_snapshot, loop)))
+        return await asyncio.shield(self._snapshot)
+
+    def _begin_snapshot(self, loop: asyncio.AbstractEventLoop) -> Snapshot:
+        loop.call_soon_threadsafe(self._forget_snapshot)
+        return self._inspector.snapshot()
+
+    def _forget_snapshot(self) -> None:
+        self._snapshot = None
 
     async def close(self) -> None:
         """Let the pass that is running end; nothing is undone."""
@@ -129,12 +162,33 @@ class PassQueue:
                 calls = dict.fromkeys(waiting.call for waiting in batch if waiting.call is not None)
                 call_id.set(",".join(calls) or None)
                 changes = [waiting.change for waiting in batch]
-                outcomes = await self._in_thread(self._reconciler.run, changes)
+                outcomes = await self._run_pass(changes)
                 for waiting, outcome in zip(batch, outcomes, strict=True):
                     if not waiting.done.done():
                         waiting.done.set_result(outcome)
         finally:
             self._running = None
+
+    async def _inspect(self, function: Callable[[], _T]) -> _T:
+        """Observe in the thread.
+
+        Raises:
+            EvercanError: the observation failed, for whatever reason.
+        """
+        try:
+            return await self._in_thread(function)
+        except EvercanError:
+            raise
+        except Exception as error:
+            _log.exception("An observation failed; report it with the lines that follow")
+            raise InternalFault(error) from error
+
+    async def _run_pass(self, changes: list[Change]) -> list[Outcome]:
+        try:
+            return await self._in_thread(self._reconciler.run, changes)
+        except Exception as error:  # noqa: BLE001 - whoever waits gets an answer in any case
+            _log.exception("A reconcile pass could not run; report it with the lines that follow")
+            return [Outcome(self.state, error=InternalFault(error))] * len(changes)
 
     async def _in_thread(
         self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs

@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
-from evercan.intent.changes import Change
+from evercan.intent.changes import Change, Removal
 from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
 from evercan.kernel.port import Kernel
 from evercan.log import lines
@@ -41,6 +41,7 @@ from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.saved_intent import SavedIntent
 from evercan.reconcile.state_file import StateFile
+from evercan.tracking.backoff import Backoff
 from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
@@ -93,7 +94,8 @@ class Reconciler:
         limits: how often the same thing is repaired.
         restrain: what is done about drift.
         failed: the steps that the kernel did not take in the last pass.
-        retry_at: when a withheld repair may be made, in seconds of the monotonic clock.
+        retry_at: when a pass should follow without an event, in seconds of the monotonic
+            clock: something failed, or a repair is withheld.
         steps_taken: how often each kind of step was taken, by kind and outcome.
     """
 
@@ -116,6 +118,10 @@ class Reconciler:
         self._kernel = kernel
         self._failures = Failures()
         self._rebooted = False
+        self._restored = False
+        self._kept: list[Change] = []
+        self._repairs_at: float | None = None
+        self._backoff = Backoff()
         self.restrain = restrain
         self.retry_at: float | None = None
         self.state = State()
@@ -127,23 +133,20 @@ class Reconciler:
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     def start(self) -> None:
-        """Load the declared state that the last process left, and make the kernel so.
+        """Load the declared state that the last process left, and run the first pass.
+
+        A pass that fails is repeated like any other.
 
         Raises:
             StateError: the state file cannot be used.
-            KernelError: the kernel cannot be observed.
         """
         saved = self.saved.load()
         boot = self._kernel.boot_id()
         self._rebooted = bool(saved.boot) and saved.boot != boot
         if self._rebooted and saved.networks:
             _log.info("The host was rebooted: restoring %d networks", len(saved.networks))
-        declared = after_start(saved, boot)
-        self.state = self.state._replace(declared=declared)
-        observed = self.observer.observe(declared)
-        current = after_observation(declared, observed)
-        self._save_derived(current)
-        self._converge(current, current, observed, rebooted=self._rebooted)
+        self.state = self.state._replace(declared=after_start(saved, boot))
+        self.run([])
 
     def run(self, changes: Sequence[Change]) -> list[Outcome]:
         """Run one pass: apply changes and make the kernel as declared.
@@ -153,10 +156,12 @@ class Reconciler:
             ``Outcome.state.problems``. If the pass failed after the changes were saved,
             they stay declared, and a later pass makes the kernel so.
         """
+        kept, self._kept = self._kept, []
+        everything = [*kept, *changes]
         entries: list[Outcome] = []
+        error: EvercanError | None = None
         try:
-            self._run(changes, entries)
-            error = None
+            self._run(everything, entries)
         except EvercanError as failed:
             error = failed
         except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
@@ -164,14 +169,39 @@ class Reconciler:
         if error is not None:
             self.recoveries.pass_failed(error)
         # A change that the pass did not reach has not been applied.
-        entries += [Outcome(self.state, error=error)] * (len(changes) - len(entries))
-        return [entry._replace(state=self.state, error=entry.error or error) for entry in entries]
+        entries += [Outcome(self.state, error=error)] * (len(everything) - len(entries))
+        self._keep_removals(everything, entries)
+        self._schedule_retry(failed=error is not None)
+        return [
+            entry._replace(state=self.state, error=entry.error or error)
+            for entry in entries[len(kept) :]
+        ]
 
     def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
         observed = self.observer.observe(self.state.declared)
         current = after_observation(self.state.declared, observed)
         declared = self._apply_changes(changes, entries, current, observed)
-        self._converge(current, declared, observed, rebooted=False)
+        rebooted = self._rebooted and not self._restored
+        self._converge(current, declared, observed, rebooted=rebooted)
+        self._restored = True
+
+    def _keep_removals(self, changes: Sequence[Change], entries: Sequence[Outcome]) -> None:
+        """Keep removals that could not be saved for the next pass: the engine forgets them."""
+        self._kept = [
+            change
+            for change, entry in zip(changes, entries, strict=True)
+            if entry.before is None and isinstance(change, Removal)
+        ]
+
+    def _schedule_retry(self, *, failed: bool) -> None:
+        """Decide when a pass follows without an event or a call."""
+        lasting = any(not Failures.is_permanent(failure) for failure in self.failed.values())
+        due = [] if self._repairs_at is None else [self._repairs_at]
+        if failed or lasting or self._kept or self.saved.problems:
+            due.append(time.monotonic() + self._backoff.next())
+        else:
+            self._backoff.reset()
+        self.retry_at = min(due, default=None)
 
     def _apply_changes(
         self,
@@ -255,7 +285,7 @@ class Reconciler:
             plan, withheld = self._allowed(whole, failed, declared, observed)
         self._failures = self._failures.after(failed, plan.steps, time.monotonic())
         self.failed = failed
-        self.retry_at = self.limits.retry_at(withheld)
+        self._repairs_at = self.limits.retry_at(withheld)
         self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
         problems = (
             *plan.problems,

@@ -49,10 +49,17 @@ class Watcher:
         loop = asyncio.get_running_loop()
         happened = asyncio.Event()
         last = 0.0
+        unreadable: Exception | None = None
 
         def readable() -> None:
-            nonlocal last
-            if self._events.drain():
+            nonlocal last, unreadable
+            try:
+                concerned = self._events.drain()
+            except Exception as error:  # noqa: BLE001 - raised below, where the supervisor sees it
+                # The descriptor stays readable, so that this would be called without end.
+                loop.remove_reader(self._events.fileno())
+                unreadable, concerned = error, True
+            if concerned:
                 last = time.monotonic()
                 happened.set()
 
@@ -68,6 +75,8 @@ class Watcher:
                     last = time.monotonic()  # no event until now: compare the rules
                 happened.clear()
                 await self._check(last)
+                if unreadable is not None:
+                    raise unreadable
         finally:
             loop.remove_reader(self._events.fileno())
 

@@ -5,7 +5,7 @@ The schema of ``/status`` is ``docs/status.schema.json``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evercan.errors import EvercanError
@@ -38,9 +38,9 @@ class Daemon(NamedTuple):
     settings: Settings
 
 
-def health(state: State) -> Page:
+def health(state: State, of_process: Sequence[Problem] = ()) -> Page:
     """Answer ``GET /health``: 200 when every bus is healthy, else 503 with the reasons."""
-    reasons = [_reason(problem) for problem in state.problems]
+    reasons = [_reason(problem) for problem in (*state.problems, *of_process)]
     return (503 if reasons else 200), {"healthy": not reasons, "reasons": reasons}
 
 
@@ -59,9 +59,9 @@ def _reason(problem: Problem) -> Mapping[str, Any]:
     }
 
 
-def status(daemon: Daemon, snapshot: Snapshot) -> Page:
+def status(daemon: Daemon, snapshot: Snapshot, of_process: Sequence[Problem] = ()) -> Page:
     """Answer ``GET /status``: everything."""
-    code, verdict = health(snapshot.state)
+    code, verdict = health(snapshot.state, of_process)
     declared = snapshot.state.declared
     return 200, {
         "schema": SCHEMA,

@@ -74,12 +74,17 @@ class Failures:
 
     since: Mapping[Step, tuple[Failure, float]] = field(default_factory=dict)
 
+    @staticmethod
+    def is_permanent(failure: Failure) -> bool:
+        """Whether a controller can never have the settings that it was asked to take."""
+        return isinstance(failure.step, ConfigureBus) and failure.code in _PERMANENT
+
     def not_now(self, now: float) -> dict[Step, Failure]:
         """Return the steps that are not to be tried now."""
         return {
             step: failure
             for step, (failure, when) in self.since.items()
-            if failure.code in _PERMANENT or now - when < RETRY_AFTER
+            if self.is_permanent(failure) or now - when < RETRY_AFTER
         }
 
     def after(self, failed: Mapping[Step, Failure], wanted: Iterable[Step], now: float) -> Failures:
