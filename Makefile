@@ -3,7 +3,7 @@
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
-PACKAGES := python3-venv $(shell cat lab/packages.txt build/packages.txt)
+PACKAGES := python3-venv $(shell cat lab/packages.txt tools/packages.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help run bench test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
@@ -13,7 +13,7 @@ help: ## what there is to make
 
 # Always asked, nearly free when all is there.
 $(VENV): FORCE
-	@build/bootstrap.sh $(VENV) $(PACKAGES)
+	@tools/bootstrap.sh $(VENV) $(PACKAGES)
 FORCE:
 
 run: $(VENV) ## the main job, to be watched: frames, a power cut, frames again

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from bench import lasting, native, on_host
 from bench.figures import HEADINGS, Figure, markdown, row
-from build import plugin
-from build.common import DIST
 from evercan import __version__
+from tools import plugin
+from tools.common import DIST
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "size": native.size,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from build import plugin
+from tools import plugin
 
 HERE = Path(__file__).parent
 COLD = "; its files not in the page cache"

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.figures import Figure
 from bench.native import start_figures
-from build import install, plugin
 from lab.testbed import Testbed, choose
+from tools import install, plugin
 
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"

@@ -14,16 +14,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from build.common import BuildError
-from build.images import load_can_tools
-from build.install import NAME, install
-from build.plugin import build
 from demo import show
 from lab.compose import Project
 from lab.errors import LabError
 from lab.frames import ContainerMember, HostMember, Member, Verdict, judge
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed, choose
+from tools.common import BuildError
+from tools.images import load_can_tools
+from tools.install import NAME, install
+from tools.plugin import build
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "compose.yaml"
 BUS = "vcan0"

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab import aptsources, recipe
+from lab import recipe
 from lab.errors import BuildError
 from lab.paths import HERE, tool
 from lab.progress import phase
+from tools import apt_sources
 
 _NEEDED_BYTES: Final = 4 * 2**30
 
@@ -75,12 +76,12 @@ def _root() -> list[str]:
 
 
 def _mmdebstrap(work: Path, root: Path, key: str) -> list[str]:
-    source = aptsources.best(aptsources.read())
-    keys = aptsources.keyring(source)
+    source = apt_sources.best(apt_sources.read())
+    keys = apt_sources.keyring(source)
     if keys is None:
         raise BuildError(
             "Debian's archive keys are not installed (package debian-archive-keyring)",
-            "build/bootstrap.sh .venv debian-archive-keyring",
+            "tools/bootstrap.sh .venv debian-archive-keyring",
         )
     options = [
         'APT::Install-Recommends "false"',
@@ -112,7 +113,7 @@ def _mmdebstrap(work: Path, root: Path, key: str) -> list[str]:
     # default is right.
     if source is None:
         return [*argv[:-2], f"--keyring={keys}", *argv[-2:]]
-    return [*argv, f"deb [signed-by={keys}] {aptsources.resolve(source.uri)} {recipe.SUITE} main"]
+    return [*argv, f"deb [signed-by={keys}] {apt_sources.resolve(source.uri)} {recipe.SUITE} main"]
 
 
 def _proxies() -> list[str]:

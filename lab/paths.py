@@ -41,6 +41,6 @@ def tool(name: str) -> str:
         package = PACKAGE_OF[name]
         raise MissingToolError(
             f"the program {name} is not installed (Debian package {package})",
-            f"build/bootstrap.sh .venv {package.split(' ', maxsplit=1)[0]}",
+            f"tools/bootstrap.sh .venv {package.split(' ', maxsplit=1)[0]}",
         )
     return found

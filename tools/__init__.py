@@ -1,1 +1,1 @@
-"""How the plugin is built: from this checkout to ``dist/plugin`` and onto an engine."""
+"""Commands that build the plugin, its images and the documentation, and install the plugin."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from build.common import BuildError, cache_dir, content_key, locked, say
-from build.engine import BuildEngine
-from build.wheels import MACHINES
-from lab import aptsources
+from tools import apt_sources
+from tools.common import BuildError, cache_dir, content_key, locked, say
+from tools.engine import BuildEngine
+from tools.wheels import MACHINES
 
 RELEASE = "trixie"
 REPOSITORY, TAG = "debian", f"{RELEASE}-slim"
@@ -72,14 +72,14 @@ def _stand_in(architecture: str) -> Path:
             f"{IMAGE} is not on the engine and cannot be made here for {architecture}",
             f"let the engine pull {IMAGE}, or install mmdebstrap on a machine of its architecture",
         )
-    sources = aptsources.read()
-    lines = aptsources.lines(sources, RELEASE)
+    sources = apt_sources.read()
+    lines = apt_sources.lines(sources, RELEASE)
     if not lines:
         raise BuildError(
             "apt on this machine names no Debian mirror to make an image from",
             f"let the engine pull {IMAGE}, or add a Debian archive to apt's sources",
         )
-    command = _mmdebstrap(lines, aptsources.keyring(aptsources.best(sources)))
+    command = _mmdebstrap(lines, apt_sources.keyring(apt_sources.best(sources)))
     target = cache_dir("base") / f"{content_key([('command', repr(command))])}.tar"
     with locked(target.with_suffix(".lock"), "making a minimal Debian"):
         if not target.is_file():

@@ -2,7 +2,7 @@
 # Prepares a bare Debian machine: installs the Debian packages named on the
 # command line that are missing, and makes the project's Python environment.
 #
-#   build/bootstrap.sh VENV [PACKAGE...]
+#   tools/bootstrap.sh VENV [PACKAGE...]
 #
 # The environment lives in the user's cache folder under a name made from the
 # locked requirements and the interpreter, so a change of either makes a new

@@ -1,4 +1,4 @@
-"""``python -m build.docs``: the documentation as a site, in ``dist/docs``.
+"""``python -m tools.docs``: the documentation as a site, in ``dist/docs``.
 
 What a page links to is laid out as it is in the repository, so that one link is right on
 both. Every warning of the generator is an error: a link to nowhere, a page in no menu.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from build.common import DIST, ROOT, BuildError, say
+from tools.common import DIST, ROOT, BuildError, say
 
 SOURCES = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),

@@ -21,7 +21,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-from build.common import BuildError, cache_dir, locked, say
+from tools.common import BuildError, cache_dir, locked, say
 
 LOCAL_SOCKET = Path("/var/run/docker.sock")
 # The bridge of a machine's own engine, and ours beside it.

@@ -15,10 +15,10 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from build import base_image
-from build.common import ROOT, BuildError, cache_dir, content_key, locked, say
-from build.engine import build_engine, connect
-from build.plugin import build_image
+from tools import base_image
+from tools.common import ROOT, BuildError, cache_dir, content_key, locked, say
+from tools.engine import build_engine, connect
+from tools.plugin import build_image
 
 CAN_TOOLS = "evercan/can-tools:latest"
 DOCKERFILE = ROOT / "build/Dockerfile.can-tools"
@@ -110,7 +110,7 @@ def load_can_tools(target: docker.DockerClient | str, fallback: str | None = Non
 
 def main() -> None:
     """Runs the command line: builds the image, and loads it where told to."""
-    parser = argparse.ArgumentParser(prog="python -m build.images", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.images", description=__doc__)
     parser.add_argument("--host", metavar="DOCKER_HOST", help="load it into this engine too")
     options = parser.parse_args()
     try:

@@ -1,6 +1,6 @@
 """Puts the built plugin onto an engine, or upgrades the one that is there and keeps its state.
 
-``python -m build.install`` may be run again at any time: an engine that has
+``python -m tools.install`` may be run again at any time: an engine that has
 this very build, enabled, is left alone. Everything goes through the engine's
 API, so the engine may be on another machine.
 """
@@ -19,11 +19,11 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, NotFound
 
-from build import archive
-from build.common import BuildError, say
-from build.engine import connect
-from build.plugin import PLUGIN
-from build.upgrade import upgrade
+from tools import archive
+from tools.common import BuildError, say
+from tools.engine import connect
+from tools.plugin import PLUGIN
+from tools.upgrade import upgrade
 
 NAME = "evercan:latest"
 # Seconds that one call may take; creating a plugin takes half a minute under emulation.
@@ -42,14 +42,14 @@ def install(
 
     Args:
         client_or_url: the engine, its DOCKER_HOST value, or None for the environment's.
-        plugin_dir: a folder with config.json and rootfs/, as ``build.plugin`` leaves it.
+        plugin_dir: a folder with config.json and rootfs/, as ``tools.plugin`` leaves it.
         name: the plugin's name on the engine, with its tag.
 
     Raises:
         BuildError: nothing is built, no engine answers, or the engine refuses.
     """
     if not (plugin_dir / "config.json").is_file():
-        raise BuildError(f"{plugin_dir} holds no plugin", "run  python -m build.plugin  first")
+        raise BuildError(f"{plugin_dir} holds no plugin", "run  python -m tools.plugin  first")
     if ":" not in name:
         raise BuildError(
             f"name {name!r} has no tag", f"use {name}:latest; the engine finds no driver without"
@@ -182,7 +182,7 @@ def wait_until_ready(client: docker.DockerClient, name: str) -> None:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m build.install", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.install", description=__doc__)
     parser.add_argument("--host", metavar="DOCKER_HOST", help="engine; default: DOCKER_HOST")
     parser.add_argument("--name", default=NAME, help=f"plugin's name and tag; default: {NAME}")
     options = parser.parse_args()

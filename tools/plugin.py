@@ -1,6 +1,6 @@
 """Builds the plugin: leaves ``dist/plugin`` ready for ``docker plugin create``.
 
-``python -m build.plugin`` does nothing when the sources, the locked
+``python -m tools.plugin`` does nothing when the sources, the locked
 requirements and the build files are those of the last build.
 """
 
@@ -21,17 +21,17 @@ from pathlib import Path
 
 from docker.errors import BuildError as StepFailed
 
-from build import archive, base_image, wheels
-from build.common import DIST, ROOT, BuildError, content_key, locked, say
-from build.engine import BuildEngine, NoEngineError, build_engine
 from lab.errors import LabError
 from lab.testbed import lab_testbed
+from tools import archive, base_image, wheels
+from tools.common import DIST, ROOT, BuildError, content_key, locked, say
+from tools.engine import BuildEngine, NoEngineError, build_engine
 
 PLUGIN = DIST / "plugin"
 RECORD = DIST / "plugin.json"
 CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
-SCRIPTS = tuple(ROOT / "build" / f"{each}.py" for each in ("lay_rootfs", "check_rootfs", "no_tls"))
+SCRIPTS = tuple(ROOT / "tools/rootfs" / f"{name}.py" for name in ("assemble", "check", "no_tls"))
 SOURCE = ROOT / "src/evercan"
 # The command-line tools are for people on the host; the daemon does not import them.
 NOT_SHIPPED = ("__pycache__", "cli")
@@ -244,7 +244,7 @@ def _build_anywhere(fallback: str | None) -> Built:
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m build.plugin", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.plugin", description=__doc__)
     parser.add_argument(
         "--fallback", metavar="DOCKER_HOST", help="engine to build on if there is no other"
     )

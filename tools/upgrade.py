@@ -25,8 +25,8 @@ import docker
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from build import archive, loopback_registry
-from build.common import BuildError, say
+from tools import archive, loopback_registry
+from tools.common import BuildError, say
 
 HELPER = "evercan/upgrade-helper"
 LABEL, PURPOSE = "evercan.purpose", "upgrade"

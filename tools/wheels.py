@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from build.common import ROOT, BuildError, cache_dir, content_key, locked, say
+from tools.common import ROOT, BuildError, cache_dir, content_key, locked, say
 
 REQUIREMENTS = ROOT / "requirements/plugin.txt"
 # Debian trixie: the interpreter's version and the C library's.

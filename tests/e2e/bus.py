@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import IPAMConfig
 
-from build.images import CAN_TOOLS
 from lab.frames import ContainerMember, HostMember, Member, Verdict, judge, wait_until
 from lab.plugin_process import NAME
 from lab.rules import mesh_faults, parse_cangw
+from tools.images import CAN_TOOLS
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from build.common import BuildError, cache_dir, locked
+from tools.common import BuildError, cache_dir, locked
 
 _METRIC = re.compile(r"\bevercan_[a-z0-9_]+")
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")

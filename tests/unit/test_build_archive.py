@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from build import archive
+from tools import archive
 
 
 @pytest.fixture

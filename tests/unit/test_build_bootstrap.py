@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "build/bootstrap.sh"
+SCRIPT = Path(__file__).parents[2] / "tools/bootstrap.sh"
 
 # What the script may use of the machine that the tests run on.
 REAL = (
@@ -63,7 +63,7 @@ class Machine:
         self.has("dpkg-query", DPKG_QUERY)
         self.has("python3", PYTHON)
         self.has("id", "echo 0")
-        self.script = self.folder / "build/bootstrap.sh"
+        self.script = self.folder / "tools/bootstrap.sh"
         self.script.parent.mkdir()
         self.script.write_text(SCRIPT.read_text().replace(*NO_ENGINE))
         (self.folder / "requirements").mkdir()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from build import plugin, wheels
-from build.common import BuildError, cache_dir, content_key, locked
+from tools import plugin, wheels
+from tools.common import BuildError, cache_dir, content_key, locked
 
 
 def test_a_key_sees_content_and_layout_but_no_bytecode(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from build.docs import from_elsewhere
+from tools.docs import from_elsewhere
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from build import engine, plugin
+from tools import engine, plugin
 
 
 @pytest.fixture

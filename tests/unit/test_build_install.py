@@ -11,9 +11,9 @@ import pytest
 import requests
 from docker.errors import APIError, NotFound
 
-from build import install
-from build.common import BuildError
-from build.install import NAME
+from tools import install
+from tools.common import BuildError
+from tools.install import NAME
 
 
 class Engine(docker.DockerClient):

@@ -1,7 +1,7 @@
 import pytest
 
-from build import check_rootfs
-from build.lay_rootfs import dropped, linked_libraries, locked_hashes, wanted_from_wheel
+from tools.rootfs import check
+from tools.rootfs.assemble import dropped, linked_libraries, locked_hashes, wanted_from_wheel
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_left_out_of_the_standard_library(name: str) -> None:
 
 
 def test_nothing_is_left_out_that_the_check_imports() -> None:
-    for module in check_rootfs.LATE:
+    for module in check.LATE:
         assert not dropped(module.replace(".", "/") + ".py"), module
         assert not dropped(module.split(".")[0] + "/__init__.py"), module
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from build import install, loopback_registry
-from build.common import BuildError
-from build.upgrade import write_blobs
+from tools import install, loopback_registry
+from tools.common import BuildError
+from tools.upgrade import write_blobs
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_build_is_known_again_by_its_stamp(plugin_dir: Path) -> None:
 
 
 def test_installing_nothing_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"python -m build\.plugin"):
+    with pytest.raises(BuildError, match=r"python -m tools\.plugin"):
         install.install("unix:///nowhere", tmp_path)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from build.common import ROOT
 from evercan import options
 from evercan.controller import NO_SETTINGS
 from evercan.controller_options import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
@@ -19,6 +18,7 @@ from evercan.errors import OptionError
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
 from evercan.troubles import Trouble
 from tests.support.pages import code, table
+from tools.common import ROOT
 
 REFERENCE = "docs/reference.md"
 CONFIG = json.loads((ROOT / "plugin/config.json").read_text())

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import aptsources
-from lab.aptsources import Evidence, Source
+from tools import apt_sources
+from tools.apt_sources import Evidence, Source
 
 DEB822 = """\
 Types: deb
@@ -38,7 +38,7 @@ Signed-By:
 
 def test_deb822_stanzas_become_one_source_per_suite() -> None:
     key = Path("/usr/share/keyrings/one.gpg")
-    assert list(aptsources.parse_deb822(DEB822)) == [
+    assert list(apt_sources.parse_deb822(DEB822)) == [
         Source("http://mirror.example/debian", "bookworm", ("main", "contrib"), key),
         Source("http://mirror.example/debian", "bookworm-updates", ("main", "contrib"), key),
         Source("http://inline.example/debian", "trixie", ("main",), key_inside=True),
@@ -71,7 +71,7 @@ def test_deb822_stanzas_become_one_source_per_suite() -> None:
     ],
 )
 def test_one_line_sources(line: str, expected: list[Source]) -> None:
-    assert list(aptsources.parse_one_line(line)) == expected
+    assert list(apt_sources.parse_one_line(line)) == expected
 
 
 DEBIAN = Source("http://m.example/debian", "bookworm", ("main",))
@@ -105,7 +105,7 @@ def told(lists: Path, source: Source, origin: str, label: str, name: str = "InRe
 def test_without_release_files_keys_and_addresses_speak(
     source: Source, expected: Evidence, tmp_path: Path
 ) -> None:
-    assert aptsources.evidence(source, tmp_path) == expected
+    assert apt_sources.evidence(source, tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_release_file_has_the_last_word(
 ) -> None:
     for source in (DEBIAN, Source("http://m.example/any", "stable", (), Path("/k/ours.gpg"))):
         lists = told(tmp_path, source, origin, label, name)
-        assert aptsources.evidence(source, lists) == expected
+        assert apt_sources.evidence(source, lists) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_release_files_are_found_under_the_names_that_apt_gives_them(
     uri: str, file: str, tmp_path: Path
 ) -> None:
     (tmp_path / f"{file}_dists_sid_InRelease").write_text("Origin: Debian\nLabel: Debian\n")
-    assert aptsources.evidence(Source(uri, "sid", ("main",)), tmp_path) == Evidence.RELEASE
+    assert apt_sources.evidence(Source(uri, "sid", ("main",)), tmp_path) == Evidence.RELEASE
 
 
 def test_somebody_elses_stable_main_is_no_mirror(tmp_path: Path) -> None:
-    assert aptsources.best([EDITOR], tmp_path) is None
-    assert aptsources.lines([EDITOR], "trixie", tmp_path) == []
-    assert aptsources.best([EDITOR, DEBIAN], tmp_path) == DEBIAN
+    assert apt_sources.best([EDITOR], tmp_path) is None
+    assert apt_sources.lines([EDITOR], "trixie", tmp_path) == []
+    assert apt_sources.best([EDITOR, DEBIAN], tmp_path) == DEBIAN
 
 
 def test_an_archive_mirror_is_preferred_to_everything_else(tmp_path: Path) -> None:
@@ -157,32 +157,32 @@ def test_an_archive_mirror_is_preferred_to_everything_else(tmp_path: Path) -> No
         Source("cdrom:[disc]/", "bookworm", ("main",), DEBIAN_KEYS),
         Source("http://m.example/debian", "bookworm", ("contrib",)),
     ]
-    assert aptsources.best([*others, snapshot, DEBIAN], tmp_path) == DEBIAN
-    assert aptsources.best([*others, snapshot], tmp_path) == snapshot
-    assert aptsources.best(others, tmp_path) is None
+    assert apt_sources.best([*others, snapshot, DEBIAN], tmp_path) == DEBIAN
+    assert apt_sources.best([*others, snapshot], tmp_path) == snapshot
+    assert apt_sources.best(others, tmp_path) is None
 
 
 def test_better_evidence_wins_over_an_earlier_place(tmp_path: Path) -> None:
     keyed = Source("http://k.example/any", "stable", ("main",), DEBIAN_KEYS)
     said = Source("http://r.example/any", "stable", ("main",), Path("/k/ours.gpg"))
-    assert aptsources.best([DEBIAN, keyed], tmp_path) == keyed
+    assert apt_sources.best([DEBIAN, keyed], tmp_path) == keyed
     lists = told(tmp_path, said, "Debian", "Debian")
-    assert aptsources.best([DEBIAN, keyed, said], lists) == said
+    assert apt_sources.best([DEBIAN, keyed, said], lists) == said
 
 
 def test_lines_for_a_release_come_from_the_machines_own_mirrors(tmp_path: Path) -> None:
     security = Source("http://s.example/debian-security", "bookworm-security", ("main",))
     updates = Source("http://m.example/debian", "bookworm-updates", ("main", "contrib"))
-    assert aptsources.lines([EDITOR, security, updates, DEBIAN], "trixie", tmp_path) == [
+    assert apt_sources.lines([EDITOR, security, updates, DEBIAN], "trixie", tmp_path) == [
         "deb http://m.example/debian trixie main",
         "deb http://m.example/debian trixie-updates main",
         "deb http://s.example/debian-security trixie-security main",
     ]
-    assert aptsources.lines([DEBIAN], "trixie", tmp_path) == [
+    assert apt_sources.lines([DEBIAN], "trixie", tmp_path) == [
         "deb http://m.example/debian trixie main"
     ]
-    assert aptsources.lines([security, updates], "trixie", tmp_path) == []
-    assert aptsources.lines([], "trixie", tmp_path) == []
+    assert apt_sources.lines([security, updates], "trixie", tmp_path) == []
+    assert apt_sources.lines([], "trixie", tmp_path) == []
 
 
 def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> N
     (parts / "b.sources").write_text(DEB822)
     (parts / "c.list").write_text("deb http://c.example/debian sid main\n")
     (parts / "d.list.save").write_text("deb http://d.example/debian sid main\n")
-    hosts = [source.uri for source in aptsources.read(tmp_path)]
+    hosts = [source.uri for source in apt_sources.read(tmp_path)]
     assert hosts[0] == "http://a.example/debian"
     assert hosts[-1] == "http://c.example/debian"
     assert "http://mirror.example/debian" in hosts
@@ -200,19 +200,19 @@ def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> N
 
 
 def test_a_machine_without_apt_has_no_sources(tmp_path: Path) -> None:
-    assert aptsources.read(tmp_path / "absent") == []
+    assert apt_sources.read(tmp_path / "absent") == []
 
 
 def test_a_mirror_list_kept_in_a_file_gives_its_first_address(tmp_path: Path) -> None:
     mirrors = tmp_path / "mirrors.list"
     mirrors.write_text("# ours\nhttp://first.example/debian priority:1\nhttp://b.example/debian\n")
-    assert aptsources.resolve(f"mirror+file:{mirrors}") == "http://first.example/debian"
-    assert aptsources.resolve("http://m.example/debian") == "http://m.example/debian"
+    assert apt_sources.resolve(f"mirror+file:{mirrors}") == "http://first.example/debian"
+    assert apt_sources.resolve("http://m.example/debian") == "http://m.example/debian"
 
 
 def test_the_sources_own_keyring_comes_first(tmp_path: Path) -> None:
     key = tmp_path / "key.gpg"
     key.touch()
-    assert aptsources.keyring(Source("u", "sid", ("main",), key)) == key
+    assert apt_sources.keyring(Source("u", "sid", ("main",), key)) == key
     missing = Source("u", "sid", ("main",), tmp_path / "absent.gpg")
-    assert aptsources.keyring(missing) == aptsources.keyring(None)
+    assert apt_sources.keyring(missing) == apt_sources.keyring(None)

@@ -24,7 +24,7 @@ def test_the_cache_follows_the_environment(tmp_path: Path) -> None:
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGE_OF, "no-such-program", "some-package")
-    with pytest.raises(MissingToolError, match=r"remedy: build/bootstrap.sh .venv some-package"):
+    with pytest.raises(MissingToolError, match=r"remedy: tools/bootstrap.sh .venv some-package"):
         tool("no-such-program")
 
 

@@ -1,4 +1,4 @@
-"""In the plugin's root file system ``build/no_tls.py`` is the module ``ssl``."""
+"""In the plugin's root file system ``tools/rootfs/no_tls.py`` is the module ``ssl``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from build import no_tls
+from tools.rootfs import no_tls
 
 ROOT = Path(__file__).parents[2]
 
 SERVE = """
 import asyncio, socket, sys, tempfile
-from build import no_tls
+from tools.rootfs import no_tls
 sys.modules["ssl"] = no_tls
 sys.modules["_ssl"] = None
 import evercan.daemon, evercan.metrics, uvloop

@@ -1,7 +1,7 @@
 """Runs inside the finished root file system, before it is exported: does it hold together?
 
 It imports what the daemon may ever import, so that a file too many left out by
-``lay_rootfs`` stops the build, and it sees that nothing for breaking out was
+``assemble`` stops the build, and it sees that nothing for breaking out was
 left in.
 """
 

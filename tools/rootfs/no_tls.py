@@ -3,7 +3,7 @@
 The plugin listens on a unix socket and, if told to, serves plain metrics on TCP; it
 calls nobody. uvloop and ``prometheus_client`` import ``ssl`` all the same and take these
 names from it; behind the real one stands OpenSSL: 8 MB of disk, 5 of memory, and most of
-the security updates that a root file system of Python needs. ``check_rootfs`` imports
+the security updates that a root file system of Python needs. ``check`` imports
 everything on top of this, so a release that wants more of it stops the build.
 """
 
