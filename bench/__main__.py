@@ -20,7 +20,7 @@ from bench import lasting, native, on_host
 from bench.figures import HEADINGS, Figure, markdown, row
 from evercan import __version__
 from tools import plugin
-from tools.common import DIST
+from tools.common.checkout import DIST
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "size": native.size,

@@ -114,8 +114,8 @@ def size(quick: bool) -> list[Figure]:
     if not quick:
         contents = {built.content}
         for _ in range(2):
-            plugin.RECORD.unlink()
-            contents.add(plugin.build(anew=True).content)
+            plugin.LAST_BUILD.unlink()
+            contents.add(plugin.build(from_scratch=True).content)
         figures.append(
             Figure(
                 group="size", name="contents of three builds, two without any cache", unit="hashes",

@@ -1,7 +1,7 @@
-"""Which accelerator truly boots the guest on this machine.
+"""Which accelerator boots the guest on this machine: KVM or emulation.
 
-The device /dev/kvm may be there and yet crash a stock kernel, so what counts is
-a boot that came up; the verdict is kept per kernel, processor and QEMU.
+Where /dev/kvm exists, a stock kernel may still crash under it. So only a completed boot counts;
+the result is kept for each combination of kernel, processor and QEMU.
 """
 
 import json
@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from lab.errors import LabError
-from lab.paths import cache, tool
+from lab.paths import lab_cache
 from lab.qemu import Accel
+from tools.common.programs import find_program
 
 VARIABLE: Final = "EVERCAN_LAB_ACCEL"
 """Environment variable that forces `kvm` or `tcg`."""
 
 
 def candidates() -> list[Accel]:
-    """Accelerators to try in turn; the last is the one that always works.
+    """Return the accelerators to try, in order; the last one always works.
 
     Raises:
-        LabError: The environment asks for one that does not exist.
+        LabError: The environment names an accelerator that does not exist.
     """
     forced = os.environ.get(VARIABLE, "")
     if forced == "kvm":
@@ -34,25 +35,25 @@ def candidates() -> list[Accel]:
         raise LabError(f"{VARIABLE}={forced} is neither kvm nor tcg", f"unset {VARIABLE}")
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ["tcg"]
-    return ["tcg"] if verdict() is False else ["kvm", "tcg"]
+    return ["tcg"] if kvm_worked() is False else ["kvm", "tcg"]
 
 
-def verdict() -> bool | None:
-    """Whether KVM booted a guest here before; None if it was never tried."""
-    said = _read().get(_machine())
-    return said if isinstance(said, bool) else None
+def kvm_worked() -> bool | None:
+    """Return whether KVM booted a guest on this machine; None if it was never tried."""
+    result = _read().get(_machine())
+    return result if isinstance(result, bool) else None
 
 
-def remember(works: bool) -> None:
-    """Keep the outcome of a boot with KVM."""
+def remember(*, works: bool) -> None:
+    """Keep the result of a boot with KVM."""
     path = _file()
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(_read() | {_machine(): works}, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(_read() | {_machine(): works}, indent=1) + "\n", encoding="utf-8")
+    new.replace(path)
 
 
 def _file() -> Path:
-    return cache() / "kvm.json"
+    return lab_cache() / "kvm.json"
 
 
 def _read() -> dict[str, object]:
@@ -64,9 +65,15 @@ def _read() -> dict[str, object]:
 
 
 def _machine() -> str:
+    """Return the kernel, the processor and the QEMU of this machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    processor = next((li.partition(":")[2].strip() for li in lines if "model name" in li), "?")
+    processor = next(
+        (line.partition(":")[2].strip() for line in lines if "model name" in line), "?"
+    )
     qemu = subprocess.run(
-        [tool("qemu-system-x86_64"), "--version"], capture_output=True, text=True, check=True
+        [find_program("qemu-system-x86_64"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()[0]
     return f"{platform.release()} / {processor} / {qemu}"

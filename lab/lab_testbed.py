@@ -1,7 +1,6 @@
 """The lab as a testbed."""
 
 import subprocess
-import time
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -11,12 +10,14 @@ from lab import qemu, recipe
 from lab.errors import TestbedError
 from lab.machine import Machine
 from lab.shell import JOURNAL, checked
+from tools.common.docker_engine import new_client
+from tools.common.polling import attempts
 
 _PLUG_TIMEOUT_S: Final = 60.0
 
 
 class LabTestbed:
-    """A lab that runs. See `lab.testbed.Testbed` for what is common to all testbeds."""
+    """A running lab. See `lab.testbed.Testbed` for what all testbeds have in common."""
 
     cuts_power: Final = True
 
@@ -25,18 +26,18 @@ class LabTestbed:
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
-        accel = self.machine.record.accel.upper()
+        """A description: ``lab (trixie, kernel 6.12, TCG)``."""
+        accel = self.machine.info.accel.upper()
         return f"lab ({recipe.SUITE}, kernel {self.machine.image.release}, {accel})"
 
     @property
     def docker_host(self) -> str:
-        """Address of the guest's engine."""
+        """DOCKER_HOST value of the guest's engine."""
         return self.machine.docker_host
 
     def client(self, timeout: float = 300) -> docker.DockerClient:
-        """A fresh client of the guest's engine."""
-        return docker.DockerClient(self.docker_host, version="auto", timeout=int(timeout))
+        """Return a new client of the guest's engine."""
+        return new_client(self.docker_host, timeout)
 
     def host(
         self,
@@ -53,11 +54,11 @@ class LabTestbed:
         return self.machine.ssh.popen(argv)
 
     def forwarded(self, port: int) -> AbstractContextManager[int]:
-        """Let a loopback port of this machine lead to one of the guest; yields the former."""
+        """Forward a loopback port of this machine to a port of the guest; yield the former."""
         return self.machine.ssh.forwarded(port)
 
     def power_cut(self) -> None:
-        """Take the guest's power away; returns when its engine answers again.
+        """Cut the guest's power; return when its engine answers again.
 
         What the guest had not synced to its disk is lost.
         """
@@ -69,16 +70,16 @@ class LabTestbed:
         self.machine.wait_engine(timeout)
 
     def now(self) -> float:
-        """The guest's clock, in seconds since 1970."""
+        """Return the guest's time, in seconds since 1970."""
         return float(self.host("date", "+%s.%N").stdout)
 
     def journal(self, since: float | None = None) -> str:
-        """The engine's log, of this boot and those before it."""
+        """Return the engine's log of this boot and the earlier ones."""
         extra = () if since is None else (f"--since=@{since:.6f}",)
         return self.host(*JOURNAL, *extra).stdout.decode(errors="replace")
 
     def unplug(self, controller: int) -> None:
-        """Unplug CAN controller 0 or 1; returns when the guest has let go of it.
+        """Unplug CAN controller 0 or 1; return when the guest has released it.
 
         Raises:
             QmpError: It is not plugged in.
@@ -86,22 +87,24 @@ class LabTestbed:
         self.machine.unplug(controller)
 
     def replug(self, controller: int) -> None:
-        """Plug the controller in again; returns when its interface is there.
+        """Plug the controller in again; return when its interface exists.
 
-        The guest names it as a new one: the lowest `canN` that is free.
+        The guest treats it as a new one and gives it the lowest free name `canN`.
 
         Raises:
             QmpError: It is plugged in.
             TestbedError: The guest made no interface for it.
         """
         self.machine.replug(controller)
-        deadline = time.monotonic() + _PLUG_TIMEOUT_S
-        while not self.interface(controller):
-            if time.monotonic() > deadline:
-                raise TestbedError(f"no interface for controller {controller} after re-plugging")
-            time.sleep(0.1)
+        for _ in attempts(_PLUG_TIMEOUT_S, 0.1):
+            if self.interface(controller):
+                return
+        raise TestbedError(
+            f"no interface for controller {controller} after re-plugging",
+            "read the guest's kernel log: python -m lab exec dmesg",
+        )
 
     def interface(self, controller: int) -> str:
-        """Name of the controller's interface in the guest; empty if there is none."""
+        """Return the name of the controller's interface in the guest; empty if there is none."""
         folder = f"/sys/bus/pci/devices/{qemu.pci_address(controller)}/net"
         return self.host("ls", folder, check=False).stdout.decode().strip()

@@ -1,11 +1,11 @@
-"""Runs one program for as long as whoever started it lives.
+"""Runs one program until the process that started it ends.
 
-    python -I -S leash.py FOLDER PROGRAM [ARGUMENT...]
+    python -I -S supervisor.py FOLDER PROGRAM [ARGUMENT...]
 
-Standard input is the leash: a pipe whose other end only the starter holds. When
-it closes, however the starter ended, the program is stopped and FOLDER removed.
-A pipe is surer than a parent-death signal, which fires when the *thread* that
-started the program ends; that signal only guards the leash's own death here.
+Standard input is a pipe whose other end only the starter has. When it closes, however the starter
+ended, the program is stopped and FOLDER is removed. A parent-death signal alone would not do: it
+is sent when the *thread* that started the program ends. Here it is used only for the case that
+this supervisor is killed.
 """
 
 import ctypes
@@ -21,34 +21,34 @@ _PR_SET_PDEATHSIG: Final = 1
 _GRACE_S: Final = 5.0
 
 
-def _die_with_the_leash() -> None:
+def _end_with_the_supervisor() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(folder: str, argv: list[str]) -> int:
-    """Run ``argv``; its exit status, or 128 plus the signal that ended it."""
-    # One thread and nothing imported that locks: the hook is safe here.
+    """Run ``argv``; return its exit status, or 128 plus the signal that ended it."""
+    # Safe here: there is one thread, and no imported module holds a lock.
     program = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_the_leash,  # noqa: PLW1509  see above
+        preexec_fn=_end_with_the_supervisor,  # noqa: PLW1509 - see above
     )
-    let_go = threading.Event()
+    starter_ended = threading.Event()
 
-    def hold() -> None:
-        # Not sys.stdin: a read held there would block the interpreter's own end.
+    def wait_for_starter() -> None:
+        # Not sys.stdin: a blocking read there would keep the interpreter from ending.
         while os.read(0, 4096):
             pass
-        let_go.set()
+        starter_ended.set()
         program.terminate()
         try:
             program.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             program.kill()
 
-    threading.Thread(target=hold, daemon=True).start()
+    threading.Thread(target=wait_for_starter, daemon=True).start()
     status = program.wait()
-    if let_go.is_set():
+    if starter_ended.is_set():
         shutil.rmtree(folder, ignore_errors=True)
     return status if status >= 0 else 128 - status
 

@@ -1,10 +1,12 @@
 """Finds Debian's mirrors in this machine's own apt sources.
 
-Nothing in the project names a mirror: what the machine's apt may use, the lab and
-the build use. Both formats of apt's sources are read: one line each, and deb822.
+Nothing in the project names a mirror: the lab and the image builds use those of the machine's
+apt. Both formats of apt's sources are read: one line for each source, and deb822.
 """
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,27 +15,32 @@ from typing import Final
 
 CODENAMES: Final = frozenset(["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"])
 SUITES: Final = CODENAMES | {"oldoldstable", "oldstable", "stable", "testing", "unstable"}
-"""Names a Debian main archive goes by in apt's sources."""
+"""Suites of Debian's main archive in apt's sources."""
 
 KEYRINGS: Final = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
-"""Where Debian's package debian-archive-keyring puts its keys."""
+"""The files of Debian's package debian-archive-keyring."""
 
 ETC_APT: Final = Path("/etc/apt")
 LISTS: Final = Path("/var/lib/apt/lists")
-"""Where apt keeps the Release file of each source, since its last update."""
+"""Where apt keeps the Release file of each source after an update."""
 
+_ACCESS_SETTINGS: Final = (
+    *("Acquire::http", "Acquire::https"),
+    *("Acquire::Check-Valid-Until", "Acquire::Check-Date"),
+)
 _SUFFIXES: Final = ("", "-updates", "-security")
+_LABELS: Final = frozenset(["Debian", "Debian-Security"])
 _SCHEMES: Final = ("http://", "https://", "mirror+file:", "file:", "copy:")
-# With the day of a snapshot, or without.
+# With or without the day of a snapshot.
 _PATH: Final = re.compile(r"/debian(-security)?(/[0-9]{8}T[0-9]{6}Z)?$")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One archive that apt is told of.
+    """One archive in apt's sources.
 
     Attributes:
         uri: The archive's address, without a slash at its end.
@@ -51,7 +58,7 @@ class Source:
 
 
 class Evidence(IntEnum):
-    """What speaks for a source being Debian's own archive; more is better."""
+    """How well it is proved that a source is Debian's own archive; more is better."""
 
     NONE = 0
     PATH = 1
@@ -60,7 +67,7 @@ class Evidence(IntEnum):
 
 
 def parse_one_line(text: str) -> Iterator[Source]:
-    """Sources of a `.list` file: ``deb [options] uri suite components``."""
+    """Yield the sources of a `.list` file: ``deb [options] uri suite components``."""
     for line in text.splitlines():
         fields = line.partition("#")[0].split()
         if len(fields) < 3 or fields[0] != "deb":
@@ -78,7 +85,7 @@ def parse_one_line(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Sources of a `.sources` file: stanzas of ``Field: value``."""
+    """Yield the sources of a `.sources` file: stanzas of ``Field: value``."""
     for stanza in _stanzas(text):
         if "deb" not in stanza.get("types", "").split():
             continue
@@ -109,13 +116,13 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 
 
 def _source(uri: str, suite: str, components: Iterable[str], keys: str) -> Source:
-    path = next((Path(each) for each in re.split(r"[,\s]+", keys) if each.startswith("/")), None)
+    path = next((Path(key) for key in re.split(r"[,\s]+", keys) if key.startswith("/")), None)
     inside = bool(keys.strip()) and path is None
     return Source(uri.rstrip("/"), suite, tuple(components), path, inside)
 
 
 def read(etc_apt: Path = ETC_APT) -> list[Source]:
-    """Every source of this machine, in apt's order."""
+    """Return every source of this machine, in apt's order."""
     parts = sorted((etc_apt / "sources.list.d").glob("*"))
     found: list[Source] = []
     for path in [etc_apt / "sources.list", *parts]:
@@ -130,30 +137,30 @@ def read(etc_apt: Path = ETC_APT) -> list[Source]:
 
 
 def evidence(source: Source, lists: Path = LISTS) -> Evidence:
-    """What speaks for a source being Debian's own archive, or a mirror of it.
+    """Return how well it is proved that a source is Debian's own archive or a mirror of it.
 
-    Names alone do not: other people's archives have a suite `stable` with a component
-    `main` too, and some of them lie under `/debian`.
+    Names alone prove nothing: other archives have a suite `stable` with a component `main` too,
+    and some of them are under `/debian`.
     """
-    # Who made it says so in its Release file, which apt has checked the signature of.
-    said = _release(source, lists)
-    if said is not None:
-        ours = said.get("origin") == "Debian" and said.get("label") in {"Debian", "Debian-Security"}
-        return Evidence.RELEASE if ours else Evidence.NONE
-    # Nobody else can sign with Debian's keys; who names other keys is somebody else.
+    # The Release file names the archive's publisher, and apt has checked its signature.
+    fields = _release(source, lists)
+    if fields is not None:
+        debian = fields.get("origin") == "Debian" and fields.get("label") in _LABELS
+        return Evidence.RELEASE if debian else Evidence.NONE
+    # Only Debian can sign with Debian's keys; other keys belong to other publishers.
     if source.signed_by is not None:
-        own = source.signed_by.name.startswith("debian-archive-")
-        return Evidence.KEY if own else Evidence.NONE
+        debian = source.signed_by.name.startswith("debian-archive-")
+        return Evidence.KEY if debian else Evidence.NONE
     if source.key_inside:
         return Evidence.NONE
-    # Never updated, and checked with whatever apt trusts: the customary address has to do.
+    # Never updated, and checked with all keys that apt trusts: the usual address must suffice.
     codename = source.suite.partition("-")[0] in CODENAMES
     return Evidence.PATH if codename and _PATH.search(source.uri) else Evidence.NONE
 
 
 def _release(source: Source, lists: Path) -> dict[str, str] | None:
-    """The fields of a source's Release file by lower-case name; None if apt has none."""
-    # As apt's URItoFileName does it: without the scheme and the user, some characters quoted.
+    """Return the fields of a source's Release file by lower-case name; None if apt has none."""
+    # As in apt's URItoFileName: without the scheme and the user, some characters quoted.
     address = re.sub(r"^[a-z0-9+]+:(//)?([^/@]*@)?", "", f"{source.uri}/dists/{source.suite}/")
     quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda c: f"%{ord(c[0]):02x}", address)
     for name in ("InRelease", "Release"):
@@ -167,12 +174,12 @@ def _release(source: Source, lists: Path) -> dict[str, str] | None:
 
 
 def best(sources: Iterable[Source], lists: Path = LISTS) -> Source | None:
-    """The source that most likely mirrors Debian's main archive; None if none does."""
+    """Return the source that most likely mirrors Debian's main archive; None if none does."""
     return _best(sources, "", lists)
 
 
 def _best(sources: Iterable[Source], suffix: str, lists: Path) -> Source | None:
-    able = [
+    candidates = [
         (source, grade)
         for source in sources
         if source.suite.endswith(suffix)
@@ -181,16 +188,20 @@ def _best(sources: Iterable[Source], suffix: str, lists: Path) -> Source | None:
         and source.uri.startswith(_SCHEMES)
         and (grade := evidence(source, lists))
     ]
-    # A snapshot of the past has the suite we want only by luck, so it comes last.
-    found = min(able, key=lambda each: ("snapshot" in each[0].uri, -each[1]), default=None)
+    # A snapshot of the past may lack the suite we want, so it comes last.
+    found = min(
+        candidates,
+        key=lambda candidate: ("snapshot" in candidate[0].uri, -candidate[1]),
+        default=None,
+    )
     return found[0] if found else None
 
 
 def lines(sources: Iterable[Source], release: str, lists: Path = LISTS) -> list[str]:
-    """Apt's lines for a Debian release, from the mirrors that a machine uses.
+    """Return apt's lines for a Debian release, from the mirrors that a machine uses.
 
     Args:
-        sources: The machine's archives; other people's may be among them.
+        sources: The machine's archives; not all need be Debian's.
         release: Code name, `trixie`.
         lists: Where apt keeps Release files.
 
@@ -206,7 +217,7 @@ def lines(sources: Iterable[Source], release: str, lists: Path = LISTS) -> list[
 
 
 def resolve(uri: str) -> str:
-    """The address to hand on: a list of mirrors kept in a file gives its first."""
+    """Return the address to use: of a list of mirrors in a file, the first one."""
     if not uri.startswith("mirror+file:"):
         return uri
     path = Path("/" + uri.removeprefix("mirror+file:").lstrip("/"))
@@ -218,6 +229,25 @@ def resolve(uri: str) -> str:
 
 
 def keyring(source: Source | None) -> Path | None:
-    """The keyring to check the mirror's signature with; None if there is none."""
+    """Return the keyring that checks the mirror's signature; None if there is none."""
     candidates = [source.signed_by] if source and source.signed_by else []
     return next((path for path in [*candidates, *KEYRINGS] if path.is_file()), None)
+
+
+def access_options() -> list[str]:
+    """Return apt's options that this machine needs to reach and accept its mirrors.
+
+    Whatever apt needs here (a proxy, a release file past its date), it needs inside an image too.
+
+    Returns:
+        Lines such as ``Acquire::http::Proxy "http://proxy.example:3128"``.
+    """
+    if not shutil.which("apt-config"):
+        return []
+    shown = subprocess.run(
+        ["apt-config", "dump", "--format", '%f "%v"%n', *_ACCESS_SETTINGS],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return [line for line in shown.splitlines() if "::" in line and not line.endswith('""')]

@@ -1,7 +1,7 @@
-"""Trees of files to tar archives and back, the same bytes for the same tree.
+"""Packs folders into tar archives, reproducibly, and unpacks them.
 
-Owners, times and order are fixed, so two builds of one commit can be compared
-by a hash and an archive does not depend on who made it.
+Owners, times and order are fixed, so two builds of one commit can be compared by a hash, and an
+archive does not depend on who made it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-# What an engine puts into a container that it creates; none of it is ours.
+# What an engine adds to a container that it creates.
 _OF_THE_ENGINE = {
     ".dockerenv", "dev/console", "dev/pts", "dev/shm", "etc/hostname", "etc/hosts",
     "etc/mtab", "etc/resolv.conf",
@@ -20,7 +20,7 @@ _OF_THE_ENGINE = {
 
 
 def members(tree: Path) -> Iterator[Path]:
-    """Yields everything below a folder, sorted, each folder before what is in it."""
+    """Yield everything below a folder, sorted, a folder before its content."""
     for path in sorted(tree.iterdir()):
         yield path
         if path.is_dir() and not path.is_symlink():
@@ -28,12 +28,12 @@ def members(tree: Path) -> Iterator[Path]:
 
 
 def write_tar(tree: Path, stream: IO[bytes], epoch: int = 0) -> None:
-    """Writes a folder's content as a tar archive: owned by root, in a fixed order.
+    """Write a folder's content as a tar archive: owned by root, in a fixed order.
 
     Args:
-        tree: the folder; its own name is not in the archive.
-        stream: where to write; need not be seekable.
-        epoch: the time of every member, in seconds since 1970.
+        tree: The folder; its own name is not in the archive.
+        stream: Where to write; need not be seekable.
+        epoch: The time of every member, in seconds since 1970.
     """
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as tar:
         for path in members(tree):
@@ -53,7 +53,7 @@ def write_tar(tree: Path, stream: IO[bytes], epoch: int = 0) -> None:
 
 
 def tree_hash(tree: Path) -> str:
-    """Hashes names, kinds, modes, link targets and contents of all below a folder (sha256)."""
+    """Hash names, kinds, modes, link targets and contents of everything below a folder (sha256)."""
     digest = hashlib.sha256()
     for path in members(tree):
         name = path.relative_to(tree).as_posix()
@@ -69,19 +69,19 @@ def tree_hash(tree: Path) -> str:
 
 
 def tree_size(tree: Path) -> int:
-    """Returns the bytes in all files below a folder, each file counted once."""
+    """Return the bytes in all files below a folder, each file counted once."""
     return sum(p.stat().st_size for p in members(tree) if p.is_file() and not p.is_symlink())
 
 
 class _Chunks:
-    """A readable file over the chunks that a streamed HTTP answer comes in."""
+    """Reads the chunks of a streamed HTTP answer like a file."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._rest = b""
 
     def read(self, size: int) -> bytes:
-        """Returns ``size`` bytes, fewer only at the end."""
+        """Return ``size`` bytes, fewer only at the end."""
         parts = [self._rest]
         have = len(self._rest)
         while have < size and (chunk := next(self._chunks, None)) is not None:
@@ -93,19 +93,19 @@ class _Chunks:
 
 
 def unpack_export(chunks: Iterable[bytes], target: Path) -> None:
-    """Unpacks the export of a container that never ran, without what the engine put in.
+    """Unpack the export of a container that never ran, without what the engine added.
 
     Args:
-        chunks: the tar archive as the engine streams it.
-        target: an existing empty folder.
+        chunks: The tar archive as the engine streams it.
+        target: An existing empty folder.
     """
     stream = cast("IO[bytes]", _Chunks(chunks))
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.name.rstrip("/") not in _OF_THE_ENGINE:
-                # Not as root, and on any file system: owners stay those of the builder.
+                # Without owners, so that this works without root and on any file system.
                 tar.extract(member, target, filter="tar")
-    # The engine mounts its own files here when the plugin runs.
+    # The engine mounts its own files over these when the plugin runs.
     for name in ("etc/hosts", "etc/hostname", "etc/resolv.conf"):
         if (target / "etc").is_dir():
             (target / name).touch(mode=0o644)

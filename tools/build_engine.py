@@ -1,9 +1,8 @@
-"""Where images are built: an engine that is there, else one of our own for a while.
+"""The Docker engine that images are built on: one that is there, or a private one.
 
-The private engine is Debian's ``dockerd`` with its own folders, socket and
-container names, so it neither sees nor disturbs any other engine. Its layers
-stay in the user's cache folder. It ends with the process that started it, even
-if that one is killed.
+The private engine is Debian's ``dockerd`` with its own folders, socket and container names, so
+it does not affect any other engine. Its layers stay in the user's cache folder. It ends with the
+process that started it, even if that process is killed.
 """
 
 from __future__ import annotations
@@ -12,29 +11,31 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException
 
-from tools.common import BuildError, cache_dir, locked, say
+from tools.common.cache import cache_dir
+from tools.common.docker_engine import (
+    ENGINE_ERRORS,
+    LOCAL_ENGINE,
+    LOCAL_SOCKET,
+    connect,
+    new_client,
+)
+from tools.common.errors import BuildError, EngineError, NoEngineError
+from tools.common.locks import locked
+from tools.common.polling import attempts
+from tools.common.progress import report
 
-LOCAL_SOCKET = Path("/var/run/docker.sock")
-# The bridge of a machine's own engine, and ours beside it.
+# The bridge of the machine's own engine, and the private engine's.
 FOREIGN_BRIDGE = Path("/sys/class/net/docker0")
 OWN_BRIDGE = "evercan-build"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-# Seconds one API call may be silent: a build step is, while apt works.
-CALL_SECONDS = 900
-
-
-class NoEngineError(BuildError):
-    """There is no engine to build on, and none may be started here."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class BuildEngine:
     """An engine to build on.
 
     Attributes:
-        client: connected, with a time-out long enough for a build.
-        private: whether it is ours alone, so that old layers may be cleared away.
+        client: A connected client; its time-out is long enough for a build.
+        private: whether it is used for builds alone, so that old layers may be removed.
     """
 
     client: docker.DockerClient
@@ -51,57 +52,33 @@ class BuildEngine:
 
     @property
     def architecture(self) -> str:
-        """What the engine's host is, in Go's words: ``amd64`` or ``arm64``."""
+        """The architecture of the engine's host, by its name in Go: ``amd64`` or ``arm64``."""
         return str(self.client.version()["Arch"])
 
     def clear_leftovers(self) -> None:
-        """Removes layers that no named image needs; on a private engine only."""
+        """Remove layers that no named image needs; on a private engine only."""
         if self.private:
             self.client.images.prune(filters={"dangling": True})
 
 
-def connect(url: str | None = None, timeout: int = CALL_SECONDS) -> docker.DockerClient:
-    """Connects to an engine.
-
-    Args:
-        url: a DOCKER_HOST value; None reads the environment.
-        timeout: seconds that one call may stay silent.
-
-    Raises:
-        BuildError: nothing answers there.
-    """
-    where = url or os.environ.get("DOCKER_HOST") or f"unix://{LOCAL_SOCKET}"
-    try:
-        if url:
-            client = docker.DockerClient(base_url=url, timeout=timeout)
-        else:
-            client = docker.from_env(timeout=timeout)
-        client.ping()
-    except (DockerException, OSError) as error:
-        raise BuildError(
-            f"no Docker engine answers at {where}: {error}",
-            "start it, or name another one with --host or in DOCKER_HOST",
-        ) from error
-    return client
-
-
 @contextmanager
 def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
-    """Finds or starts an engine to build on, and ends it if it was started here.
+    """Find or start an engine to build on; stop it at the end if it was started here.
 
-    In this order: the one DOCKER_HOST names, the machine's own, a private one
+    In this order: the one that DOCKER_HOST names, the machine's own, a private one
     (needs root and ``dockerd``), the fallback.
 
     Args:
-        fallback: a DOCKER_HOST value to use when nothing else is there.
+        fallback: DOCKER_HOST value of an engine to use if there is no other.
 
     Raises:
-        NoEngineError: there is none of these.
-        BuildError: DOCKER_HOST names an engine that does not answer, or the private one fails.
+        NoEngineError: There is none of these.
+        EngineError: DOCKER_HOST names an engine that does not answer.
+        BuildError: The private engine does not start.
     """
     if os.environ.get("DOCKER_HOST"):
         yield BuildEngine(connect(), private=False)
-    elif LOCAL_SOCKET.exists() and (local := _answering(f"unix://{LOCAL_SOCKET}")):
+    elif LOCAL_SOCKET.exists() and (local := _local_engine()):
         yield BuildEngine(local, private=False)
     elif os.geteuid() == 0 and shutil.which("dockerd"):
         with private_engine() as url:
@@ -111,37 +88,38 @@ def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
     else:
         raise NoEngineError(
             "there is no Docker engine to build on",
-            "set DOCKER_HOST, or install Debian's docker.io and run this as root",
+            "set DOCKER_HOST; or install Debian's docker.io and run this as root; or build on the "
+            "lab's engine: python -m lab plugin",
         )
 
 
-def _answering(url: str) -> docker.DockerClient | None:
-    """Connects, or returns None: a socket file may outlive its engine."""
+def _local_engine() -> docker.DockerClient | None:
+    """Connect to the machine's own engine; return None if only its socket file is left."""
     try:
-        return connect(url)
-    except BuildError:
+        return connect(LOCAL_ENGINE)
+    except EngineError:
         return None
 
 
 @contextmanager
 def private_engine() -> Iterator[str]:
-    """Runs a ``dockerd`` of our own; one at a time for each cache folder.
+    """Run a private ``dockerd``; one at a time for each cache folder.
 
     Yields:
         Its DOCKER_HOST value.
 
     Raises:
-        BuildError: it does not come up.
+        BuildError: It does not start.
     """
     data = cache_dir("engine")
     with locked(data.with_suffix(".lock"), "building on the private engine") as lock:
-        # A socket's path may have 107 bytes at most, so it is not in the cache folder.
+        # The path of a socket has at most 107 bytes, so it is not in the cache folder.
         run = Path(tempfile.mkdtemp(prefix="evercan-"))
         log = run / "log"
         try:
             with _bridge() as bridge, log.open("wb") as output:
-                # The child keeps the lock open: should we be killed, the next one
-                # waits until this engine has really gone.
+                # The child keeps the lock: if this process is killed, the next one waits
+                # until this engine has ended.
                 process = subprocess.Popen(
                     _command(data, run, bridge),
                     stdout=output,
@@ -160,20 +138,20 @@ def private_engine() -> Iterator[str]:
 
 @contextmanager
 def _bridge() -> Iterator[str]:
-    """Yields the value of ``--bridge`` with which an engine leaves other engines' alone.
+    """Yield the value of ``--bridge`` with which an engine does not touch another's bridge.
 
-    Builds use the host's network and need none. But told ``none``, an engine deletes
-    the interface docker0 (moby, daemon_unix.go, removeDefaultBridgeInterface), and
-    where there is one it is another engine's.
+    Builds use the host's network and need no bridge. But with ``none`` an engine deletes the
+    interface docker0 (moby, daemon_unix.go, removeDefaultBridgeInterface), which belongs to
+    another engine if it exists.
     """
     if not FOREIGN_BRIDGE.exists():
         yield "none"
         return
     remove = ["ip", "link", "del", OWN_BRIDGE]
-    subprocess.run(remove, check=False, capture_output=True)  # of a process that was killed
+    subprocess.run(remove, check=False, capture_output=True)  # left by a process that was killed
     subprocess.run(["ip", "link", "add", OWN_BRIDGE, "type", "bridge"], check=True)
     try:
-        # Without an address it would take one of the machine's. This one is nobody's (RFC 5737).
+        # Without an address the engine would choose one. This one is reserved (RFC 5737).
         address = ["ip", "address", "add", "198.51.100.1/30", "dev", OWN_BRIDGE]
         subprocess.run(address, check=True)
         yield OWN_BRIDGE
@@ -182,39 +160,39 @@ def _bridge() -> Iterator[str]:
 
 
 def _command(data: Path, run: Path, bridge: str) -> list[str]:
-    """Returns the command line of a private engine."""
+    """Return the command line of a private engine."""
     return [
         *("setpriv", "--pdeathsig=TERM", "dockerd", f"--host=unix://{run}/docker.sock"),
         *(f"--data-root={data}", f"--exec-root={run}/exec", f"--pidfile={run}/pid"),
-        # Hands off the firewall and the routing of the machine.
+        # The machine's firewall and routing stay as they are.
         *(f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", "--ip-forward=false"),
         "--log-level=warn",
-        # A containerd of the machine may be shared; its contents are not.
+        # The engine may share the machine's containerd, but not its contents.
         *("--containerd-namespace=evercan", "--containerd-plugins-namespace=evercan-plugins"),
     ]
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Waits until the engine answers.
+    """Wait until the engine answers.
 
     Raises:
-        BuildError: it ended, or `START_SECONDS` are over.
+        BuildError: It ended, or it does not answer within `START_SECONDS`.
     """
-    say("starting a private Docker engine to build on")
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(DockerException, OSError):
-            docker.DockerClient(base_url=url, version="1.41", timeout=5).ping()
+    report("starting a private Docker engine to build on")
+    for _ in attempts(START_SECONDS, 0.1):
+        if process.poll() is not None:
+            break
+        with suppress(*ENGINE_ERRORS):
+            new_client(url, timeout=5).ping()
             return
-        time.sleep(0.1)
     raise BuildError(
-        f"the private Docker engine does not come up: {log.read_text()[-2000:]}",
+        f"the private Docker engine does not start: {log.read_text()[-2000:]}",
         "start an engine yourself and name it in DOCKER_HOST",
     )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the engine; its containerd ends with it."""
+    """Stop the engine; its containerd stops with it."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -224,7 +202,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _remove(run: Path) -> None:
-    """Removes the run folder, unmounting what a killed engine left in it."""
+    """Remove the run folder and unmount what a killed engine left in it."""
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     for target in reversed([line.split()[1] for line in mounts]):
         if target.startswith(f"{run}/"):

@@ -1,8 +1,8 @@
-"""Puts the built plugin onto an engine, or upgrades the one that is there and keeps its state.
+"""Installs the built plugin on an engine, or upgrades the installed plugin and keeps its state.
 
-``python -m tools.install`` may be run again at any time: an engine that has
-this very build, enabled, is left alone. Everything goes through the engine's
-API, so the engine may be on another machine.
+``python -m tools.install`` may be run again at any time: it changes nothing if the engine has
+this build and it is enabled. Only the engine's API is used, so the engine may be on another
+machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 
 from tools import archive
-from tools.common import BuildError, say
-from tools.engine import connect
+from tools.common.docker_engine import connect
+from tools.common.errors import BuildError, ToolError
+from tools.common.polling import attempts
+from tools.common.progress import report
 from tools.plugin import PLUGIN
 from tools.upgrade import upgrade
 
@@ -35,68 +36,72 @@ READY_SECONDS = 30.0
 def install(
     client_or_url: docker.DockerClient | str | None, plugin_dir: Path = PLUGIN, name: str = NAME
 ) -> None:
-    """Creates and enables the plugin, or brings the one of that name up to this build.
+    """Create and enable the plugin, or upgrade the plugin of that name to this build.
 
-    Containers and networks may be in use: their interfaces stay as they are, and
-    the plugin is away only while the engine exchanges its files.
+    Containers and networks may be in use: their interfaces stay as they are, and the plugin
+    stops only while the engine replaces its files.
 
     Args:
-        client_or_url: the engine, its DOCKER_HOST value, or None for the environment's.
-        plugin_dir: a folder with config.json and rootfs/, as ``tools.plugin`` leaves it.
-        name: the plugin's name on the engine, with its tag.
+        client_or_url: The engine, its DOCKER_HOST value, or None for the environment's.
+        plugin_dir: A folder with config.json and rootfs/, as ``tools.plugin`` leaves it.
+        name: The plugin's name on the engine, with its tag.
 
     Raises:
-        BuildError: nothing is built, no engine answers, or the engine refuses.
+        EngineError: No engine answers.
+        BuildError: Nothing is built, or the engine rejects the plugin.
     """
     if not (plugin_dir / "config.json").is_file():
-        raise BuildError(f"{plugin_dir} holds no plugin", "run  python -m tools.plugin  first")
+        raise BuildError(f"there is no plugin in {plugin_dir}", "run: python -m tools.plugin")
     if ":" not in name:
         raise BuildError(
-            f"name {name!r} has no tag", f"use {name}:latest; the engine finds no driver without"
+            f"the name {name!r} has no tag",
+            f"use {name}:latest; without a tag the engine finds no driver",
         )
     client = client_or_url if isinstance(client_or_url, docker.DockerClient) else None
     client = client or connect(client_or_url if isinstance(client_or_url, str) else None)
-    patience, client.api.timeout = client.api.timeout, CALL_SECONDS
+    timeout, client.api.timeout = client.api.timeout, CALL_SECONDS
     try:
-        _bring_up(client, plugin_dir, name)
+        _bring_to_this_build(client, plugin_dir, name)
         wait_until_ready(client, name)
     except APIError as error:
         raise BuildError(
-            f"the engine refuses plugin {name}: {error.explanation or error}",
-            f"see the engine's log for the reason, then run this again; {_hint(name)}",
+            f"the engine rejects plugin {name}: {error.explanation or error}",
+            f"read the engine's log for the reason, then run this again; {_hint(name)}",
         ) from error
     except (DockerException, OSError) as error:
         raise BuildError(
-            f"the engine went away while plugin {name} was brought up: {error}",
-            f"see that it runs, then run this again; {_hint(name)}",
+            f"the connection to the engine was lost while plugin {name} was installed: {error}",
+            f"start the engine, then run this again; {_hint(name)}",
         ) from error
     finally:
-        client.api.timeout = patience
+        client.api.timeout = timeout
 
 
-def _bring_up(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:
-    """Takes the one path of four that an engine's state asks for."""
+def _bring_to_this_build(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:
+    """Create, upgrade, enable or keep the plugin, depending on what the engine has."""
     there = inspect(client, name)
     if there is None:
-        say(f"creating plugin {name}")
+        report(f"creating plugin {name}")
         create(client, plugin_dir, name)
     elif not same_build(there, plugin_dir):
-        say(f"plugin {name} is there from another build: it is upgraded in place")
-        say("its settings, its networks and its record stay, and so do containers' interfaces")
-        _exchange(client, plugin_dir, name, enabled=there["Enabled"])
+        report(f"plugin {name} is from another build and is upgraded in place")
+        report("its settings, its networks, its state and the containers' interfaces are kept")
+        _upgrade_disabled(client, plugin_dir, name, enabled=there["Enabled"])
     elif there["Enabled"]:
-        say(f"plugin {name} is this build already")
+        report(f"plugin {name} is up to date")
         return
-    say(f"enabling {name}")
+    report(f"enabling {name}")
     client.api.enable_plugin(name, timeout=0)
 
 
-def _exchange(client: docker.DockerClient, plugin_dir: Path, name: str, *, enabled: bool) -> None:
-    """Upgrades a plugin and leaves it disabled; if that fails or is interrupted, as it was."""
+def _upgrade_disabled(
+    client: docker.DockerClient, plugin_dir: Path, name: str, *, enabled: bool
+) -> None:
+    """Upgrade a plugin and leave it disabled; enable it again if that fails or is interrupted."""
     try:
         if enabled:
-            say(f"disabling {name}; {_hint(name)}")
-            # Networks count as use, and an upgrade is not a removal: the force is safe.
+            report(f"disabling {name}; {_hint(name)}")
+            # Networks count as use. Nothing is removed, so the force is safe.
             client.api.disable_plugin(name, force=True)
         upgrade(client, plugin_dir, name)
     except BaseException:
@@ -106,25 +111,27 @@ def _exchange(client: docker.DockerClient, plugin_dir: Path, name: str, *, enabl
 
 
 def _enable_again(client: docker.DockerClient, name: str) -> None:
-    """Enables a plugin after a failure, or says how to: the failure itself must not be hidden."""
+    """Enable a plugin after a failure; report a second failure without hiding the first."""
     try:
         if (inspect(client, name) or {}).get("Enabled"):
             return
         client.api.enable_plugin(name, timeout=0)
-        say(f"{name} is enabled again")
+        report(f"{name} is enabled again")
     except (DockerException, OSError) as error:
-        say(f"{name} cannot be enabled again ({error}); {_hint(name)}")
+        report(f"cannot enable {name} again ({error}); {_hint(name)}")
 
 
 def _hint(name: str) -> str:
-    """Returns what to do about an upgrade that did not come to its end."""
-    return f"if it stays disabled, containers do not start:  docker plugin enable {name}"
+    """Return what to do about an upgrade that was not completed."""
+    return (
+        f"while it is disabled, containers do not start; to enable it: docker plugin enable {name}"
+    )
 
 
 def inspect(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
-    """Returns what the engine says of a plugin, or None if it has none of that name."""
+    """Return the engine's description of a plugin, or None if it has none of that name."""
     try:
-        # types-docker leaves it without types.
+        # types-docker has no types for it.
         found: dict[str, Any] = client.api.inspect_plugin(name)  # type: ignore[no-untyped-call]
     except NotFound:
         return None
@@ -132,18 +139,18 @@ def inspect(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
 
 
 def same_build(there: dict[str, Any], plugin_dir: Path) -> bool:
-    """Tells whether an engine's plugin is the build in a folder, by the key stamped into both."""
+    """Tell whether an engine's plugin is the build in a folder: both contain the build's key."""
     documentation = json.loads((plugin_dir / "config.json").read_text())
     return bool(there["Config"].get("Documentation") == documentation["documentation"])
 
 
 def create(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:
-    """Sends a plugin to the engine, without enabling it.
+    """Send a plugin to the engine, without enabling it.
 
     Raises:
-        APIError: the engine refuses.
+        APIError: The engine rejects it.
     """
-    # Not the SDK's create_plugin: it would send this machine's owners and times along.
+    # The SDK's create_plugin would also send this machine's owners and times.
     with tempfile.TemporaryFile() as packed:
         archive.write_tar(plugin_dir, packed)
         packed.seek(0)
@@ -160,41 +167,39 @@ def create(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:
 
 
 def wait_until_ready(client: docker.DockerClient, name: str) -> None:
-    """Waits until the engine has the plugin's driver.
+    """Wait until the engine lists the plugin as a network driver.
 
-    ``enable`` returns only after the engine has dialled the plugin's socket; that
-    it stays enabled and is listed as a network driver is what is waited for here.
+    ``enable`` returns after the engine has connected to the plugin's socket. This waits until the
+    plugin is listed and still enabled.
 
     Raises:
-        BuildError: it is not, after `READY_SECONDS`.
+        BuildError: It is not listed after `READY_SECONDS`.
     """
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
+    for _ in attempts(READY_SECONDS, 0.2):
         there = inspect(client, name)
         if there and there["Enabled"] and name in client.info()["Plugins"]["Network"]:
             return
-        time.sleep(0.2)
     raise BuildError(
-        f"plugin {name} is installed but its driver does not come up",
-        "see the engine's log; lines of the plugin carry its id in the field plugin=",
+        f"plugin {name} is installed but the engine does not list its driver",
+        "read the engine's log; the plugin's lines have its id in the field plugin=",
     )
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.install", description=__doc__)
     parser.add_argument("--host", metavar="DOCKER_HOST", help="engine; default: DOCKER_HOST")
     parser.add_argument("--name", default=NAME, help=f"plugin's name and tag; default: {NAME}")
     options = parser.parse_args()
-    # A plain kill unwinds like Ctrl-C: an upgrade puts the plugin back into service.
+    # SIGTERM is handled like Ctrl-C, so that an interrupted upgrade enables the plugin again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         client = connect(options.host)
         install(client, PLUGIN, options.name)
-    except BuildError as error:
+    except ToolError as error:
         sys.exit(f"evercan: {error}")
     except KeyboardInterrupt:
-        say("interrupted; run this again to bring the plugin up to this build")
+        report("interrupted; run this again to complete the installation")
         sys.exit(130)
     there = inspect(client, options.name) or {}
     print(f"{options.name}  enabled  id {there.get('Id', '')[:12]}")

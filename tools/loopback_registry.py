@@ -1,8 +1,7 @@
-"""A registry that holds one plugin and answers on loopback: what an upgrade in place pulls from.
+"""A read-only registry on the loopback address with one plugin, for an upgrade in place.
 
-It runs on the engine's host, in a throw-away container made of the plugin's own
-root file system, with the standard library alone. It only ever reads, binds
-127.0.0.1 and prints the port that it got as its first line.
+It runs on the engine's host, in a temporary container made of the plugin's own root file system,
+with the standard library alone. It binds 127.0.0.1 and prints its port as its first line.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The four reading requests of the registry protocol, version 2."""
+    """Answers the four read requests of the registry protocol, version 2."""
 
     protocol_version = "HTTP/1.1"
     folder = FOLDER
 
     def do_HEAD(self) -> None:
-        """Answers with the headers alone."""
+        """Answer with the headers alone."""
         self._answer(with_body=False)
 
     def do_GET(self) -> None:
-        """Answers with the manifest or a blob."""
+        """Answer with the manifest or a blob."""
         self._answer(with_body=True)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Writes to stderr; stdout carries the port alone."""
+        """Write to stderr: stdout is for the port alone."""
         print(format % args, file=sys.stderr, flush=True)
 
     def _answer(self, *, with_body: bool) -> None:
-        """Finds what a path names: ``/v2/NAME/manifests/TAG`` or ``/v2/NAME/blobs/DIGEST``."""
+        """Answer ``/v2/NAME/manifests/TAG`` or ``/v2/NAME/blobs/DIGEST``."""
         path = self.path.partition("?")[0]
         name = path.rpartition("/")[2].removeprefix("sha256:")
         if path.rstrip("/") == "/v2":
@@ -60,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
                 shutil.copyfileobj(content, self.wfile, 1 << 20)
 
     def _send(self, status: HTTPStatus, headers: dict[str, str]) -> None:
-        """Sends the head of an answer."""
+        """Send the status and the headers of an answer."""
         self.send_response(status)
         self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
         for name, value in headers.items():
@@ -69,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serves until the container is removed."""
+    """Serve until the container is removed."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -1,7 +1,7 @@
-"""Builds the plugin: leaves ``dist/plugin`` ready for ``docker plugin create``.
+"""Builds the plugin in ``dist/plugin``, ready for ``docker plugin create``.
 
-``python -m tools.plugin`` does nothing when the sources, the locked
-requirements and the build files are those of the last build.
+``python -m tools.plugin`` does nothing if the sources, the locked requirements and the build
+files are those of the last build.
 """
 
 from __future__ import annotations
@@ -21,33 +21,35 @@ from pathlib import Path
 
 from docker.errors import BuildError as StepFailed
 
-from lab.errors import LabError
-from lab.testbed import lab_testbed
 from tools import archive, base_image, wheels
-from tools.common import DIST, ROOT, BuildError, content_key, locked, say
-from tools.engine import BuildEngine, NoEngineError, build_engine
+from tools.build_engine import BuildEngine, build_engine
+from tools.common.cache import content_key
+from tools.common.checkout import DIST, ROOT
+from tools.common.errors import BuildError, ToolError
+from tools.common.locks import locked
+from tools.common.progress import report
 
 PLUGIN = DIST / "plugin"
-RECORD = DIST / "plugin.json"
+LAST_BUILD = DIST / "plugin.json"
 CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
 SCRIPTS = tuple(ROOT / "tools/rootfs" / f"{name}.py" for name in ("assemble", "check", "no_tls"))
 SOURCE = ROOT / "src/evercan"
-# The command-line tools are for people on the host; the daemon does not import them.
+# The command for the host is not part of the plugin; the daemon does not import it.
 NOT_SHIPPED = ("__pycache__", "cli")
 IMAGE = "evercan/rootfs"
-# The budget for the unpacked root file system, in bytes.
-LIMIT = 70_000_000
+# The largest size of the unpacked root file system, in bytes.
+SIZE_LIMIT = 70_000_000
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the last build left.
+    """What the last build made.
 
     Attributes:
-        key: hash of everything the build was made from, 16 hexadecimal digits.
+        key: Hash of everything that the plugin is built from, 16 hexadecimal digits.
         content: sha256 of the root file system's names, modes and contents.
-        size: bytes in its files.
+        size: Bytes in its files.
         architecture: ``amd64`` or ``arm64``.
     """
 
@@ -57,11 +59,14 @@ class Built:
     architecture: str
 
     def __str__(self) -> str:
-        return f"dist/plugin  {self.size / 1e6:.1f} MB  {self.architecture}  build {self.key}"
+        return (
+            f"dist/plugin  {self.size / 1e6:.1f} MB  {self.architecture}  build {self.key}\n"
+            f"content      sha256:{self.content}"
+        )
 
 
 def source_key() -> str:
-    """Returns the key of the checkout as it is: equal keys make equal plugins."""
+    """Return the key of the checkout as it is: equal keys mean equal plugins."""
     return content_key(
         [
             ("config", CONFIG),
@@ -78,60 +83,67 @@ def source_key() -> str:
 
 
 def stamped(config: str, build: str) -> str:
-    """Returns config.json with the build's key in it, so that an engine can tell builds apart."""
+    """Return config.json with the build's key in it, which identifies the build on an engine."""
     fields = json.loads(config)
     fields["documentation"] = f"{fields['documentation']} Build {build}."
     return json.dumps(fields, indent=2) + "\n"
 
 
-def recorded(record: Path = RECORD) -> Built | None:
-    """Returns what the last build left, or None if there is nothing usable."""
+def last_build(file: Path = LAST_BUILD) -> Built | None:
+    """Return what the last build made, or None if its file is missing or unusable."""
     try:
-        return Built(**json.loads(record.read_text()))
+        return Built(**json.loads(file.read_text()))
     except (OSError, TypeError, ValueError):
         return None
 
 
-def build(fallback: str | None = None, *, anew: bool = False) -> Built:
-    """Builds ``dist/plugin`` unless it is there already.
+def build(fallback: str | None = None, *, from_scratch: bool = False) -> Built:
+    """Build ``dist/plugin`` unless it is up to date.
 
     Args:
         fallback: DOCKER_HOST value of an engine to build on if there is no other.
-        anew: build even so, and without any layer of an earlier build.
+        from_scratch: Build in any case, and use no layer of an earlier build.
 
     Raises:
-        NoEngineError: there is no engine to build on.
-        BuildError: no base image, no wheels, a failed build step, or a root file
-            system over its budget.
+        NoEngineError: There is no engine to build on.
+        BuildError: There is no base image, a wheel is missing, a build step failed, or the
+            root file system is too large.
     """
     key = source_key()
     with locked(DIST / "plugin.lock", "building the plugin"):
-        last = recorded()
-        if not anew and last and last.key == key and (PLUGIN / "rootfs/usr/bin/python3").exists():
-            say(f"dist/plugin is up to date (build {key})")
+        last = last_build()
+        if (
+            not from_scratch
+            and last
+            and last.key == key
+            and (PLUGIN / "rootfs/usr/bin/python3").exists()
+        ):
+            report(f"dist/plugin is up to date (build {key})")
             return last
         for leftover in [*DIST.glob("context-*"), *DIST.glob("plugin-*")]:
-            shutil.rmtree(leftover)  # of a build that was killed
+            shutil.rmtree(leftover)  # left by a build that was killed
         with build_engine(fallback) as engine:
-            built = _build(engine, key, anew=anew)
-        RECORD.write_text(json.dumps(asdict(built), indent=2) + "\n")
+            built = _build(engine, key, from_scratch=from_scratch)
+        LAST_BUILD.write_text(json.dumps(asdict(built), indent=2) + "\n")
         return built
 
 
-def _build(engine: BuildEngine, key: str, *, anew: bool) -> Built:
-    """Builds on a given engine and puts the result in place whole."""
+def _build(engine: BuildEngine, key: str, *, from_scratch: bool) -> Built:
+    """Build on an engine and replace ``dist/plugin`` in one step."""
     architecture = engine.architecture
     with tempfile.TemporaryDirectory(dir=DIST, prefix="context-") as scratch:
         context = Path(scratch)
         _fill(context, wheels.fetch(architecture))
         base_image.ensure(engine)
-        say("building the root file system")
+        report("building the root file system")
         arguments = {
             "APT_WEEK": time.strftime("%G-%V", time.gmtime()),
             "SOURCE_DATE_EPOCH": str(commit_time()),
         }
-        # The named stage outlives the clearing away of unnamed layers.
-        build_image(engine, context, f"{IMAGE}-tools", arguments, stage="tools", anew=anew)
+        # A named stage stays when unnamed layers are removed.
+        build_image(
+            engine, context, f"{IMAGE}-tools", arguments, stage="tools", from_scratch=from_scratch
+        )
         build_image(engine, context, IMAGE, arguments)
     fresh = Path(tempfile.mkdtemp(dir=DIST, prefix="plugin-"))
     try:
@@ -139,10 +151,10 @@ def _build(engine: BuildEngine, key: str, *, anew: bool) -> Built:
         export_image(engine, IMAGE, fresh / "rootfs")
         engine.clear_leftovers()
         size = archive.tree_size(fresh / "rootfs")
-        if size > LIMIT:
+        if size > SIZE_LIMIT:
             raise BuildError(
-                f"the root file system has {size} bytes, more than its budget of {LIMIT}",
-                "see what grew with  du -a dist/plugin-*/rootfs | sort -n",
+                f"the root file system has {size} bytes; the limit is {SIZE_LIMIT}",
+                "find the largest files: du -a dist/plugin-*/rootfs | sort -n",
             )
         (fresh / "config.json").write_text(stamped(CONFIG.read_text(), key))
         fresh.chmod(0o755)
@@ -154,7 +166,7 @@ def _build(engine: BuildEngine, key: str, *, anew: bool) -> Built:
 
 
 def _fill(context: Path, wheel_folder: Path) -> None:
-    """Puts together what the Dockerfile copies."""
+    """Copy everything that the Dockerfile needs into the build context."""
     shutil.copy(DOCKERFILE, context / "Dockerfile")
     shutil.copy(wheels.REQUIREMENTS, context / "plugin.txt")
     for script in SCRIPTS:
@@ -165,7 +177,7 @@ def _fill(context: Path, wheel_folder: Path) -> None:
 
 
 def commit_time() -> int:
-    """Returns SOURCE_DATE_EPOCH, else the last commit's time, else 0, in seconds since 1970."""
+    """Return SOURCE_DATE_EPOCH, else the last commit's time, else 0, in seconds since 1970."""
     if "SOURCE_DATE_EPOCH" in os.environ:
         return int(os.environ["SOURCE_DATE_EPOCH"])
     shown = subprocess.run(
@@ -181,23 +193,23 @@ def build_image(
     arguments: dict[str, str] | None = None,
     stage: str | None = None,
     *,
-    anew: bool = False,
+    from_scratch: bool = False,
 ) -> str:
-    """Builds a folder with a ``Dockerfile`` into an image, on the host's network.
+    """Build an image from a folder with a ``Dockerfile``, on the host's network.
 
     Args:
-        engine: where to build.
-        context: the folder.
-        tag: the image's name.
-        arguments: build arguments by name.
-        stage: the stage to stop after; None for the last.
-        anew: use no layer of an earlier build.
+        engine: Where to build.
+        context: The folder.
+        tag: The image's name.
+        arguments: Build arguments by name.
+        stage: The stage to stop after; None for the last.
+        from_scratch: Use no layer of an earlier build.
 
     Returns:
         The image's id.
 
     Raises:
-        BuildError: a step failed; its last lines are in the message.
+        BuildError: A step failed; its last lines are in the text.
     """
     packed = io.BytesIO()
     archive.write_tar(context, packed)
@@ -209,7 +221,7 @@ def build_image(
             tag=tag,
             buildargs=arguments or {},
             target=stage,
-            nocache=anew,
+            nocache=from_scratch,
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -217,13 +229,14 @@ def build_image(
     except StepFailed as error:
         lines = "".join(str(line.get("stream", "")) for line in error.build_log)
         raise BuildError(
-            f"building {tag} failed: {error}\n{lines[-3000:]}", "see the last step above"
+            f"building {tag} failed: {error}\n{lines[-3000:]}",
+            "read the output of the last step above",
         ) from error
     return str(image.id)
 
 
 def export_image(engine: BuildEngine, tag: str, target: Path) -> None:
-    """Unpacks an image's files into an existing folder, without running anything."""
+    """Unpack an image's files into an existing folder, without running anything."""
     container = engine.client.containers.create(tag, ["never-run"], network_mode="none")
     try:
         chunks: Iterable[bytes] = engine.client.api.export(str(container.id))
@@ -232,29 +245,18 @@ def export_image(engine: BuildEngine, tag: str, target: Path) -> None:
         container.remove()
 
 
-def _build_anywhere(fallback: str | None) -> Built:
-    """Builds, in the lab if there is no engine: whoever is not root may start none here."""
-    try:
-        return build(fallback)
-    except NoEngineError:
-        say("there is no engine to build on: using the lab's")
-    with lab_testbed() as lab:
-        return build(lab.docker_host)
-
-
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.plugin", description=__doc__)
     parser.add_argument(
         "--fallback", metavar="DOCKER_HOST", help="engine to build on if there is no other"
     )
     options = parser.parse_args()
     try:
-        built = _build_anywhere(options.fallback)
-    except (BuildError, LabError) as error:
+        built = build(options.fallback)
+    except ToolError as error:
         sys.exit(f"evercan: {error}")
     print(built)
-    print(f"content      sha256:{built.content}")
 
 
 if __name__ == "__main__":

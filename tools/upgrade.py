@@ -1,12 +1,11 @@
 """Upgrades a plugin in place from a local build, so that it keeps its state.
 
-``docker plugin rm`` deletes the plugin's propagated mount, and with it what
-evercan knows of its networks; only ``POST /plugins/NAME/upgrade`` exchanges the
-root file system and leaves the mount alone. But that call pulls from a registry.
-So one is run for this purpose, on the engine's own loopback address (which an
-engine trusts without TLS), in a container that is removed afterwards. The image
-of that container is the new plugin's root file system: nothing else is needed,
-and nothing is written into the engine's folders behind its back.
+``docker plugin rm`` deletes the plugin's propagated mount, and with it evercan's state; only
+``POST /plugins/NAME/upgrade`` replaces the root file system and keeps the mount. But that call
+pulls from a registry. So a registry is run for the upgrade, on the loopback address of the
+engine's host (which the engine trusts without TLS), in a container that is removed afterwards.
+The image of that container is the new plugin's root file system, so no other image is needed,
+and nothing is written into the engine's folders directly.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import hashlib
 import json
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,29 +24,31 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from tools import archive, loopback_registry
-from tools.common import BuildError, say
+from tools.common.errors import BuildError
+from tools.common.polling import attempts
+from tools.common.progress import report
 
 HELPER = "evercan/upgrade-helper"
 LABEL, PURPOSE = "evercan.purpose", "upgrade"
 CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
-# Seconds for the helper to name its port; an interpreter starts slowly under emulation.
+# Seconds in which the helper prints its port; an interpreter starts slowly under emulation.
 PORT_SECONDS = 60.0
 
 
 def digest_of(path: Path) -> str:
-    """Returns a file's sha256, 64 hexadecimal digits."""
+    """Return a file's sha256, 64 hexadecimal digits."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def write_blobs(plugin: Path, folder: Path) -> Path:
-    """Writes a plugin the way a registry stores it.
+    """Write a plugin in the form in which a registry stores it.
 
     Args:
-        plugin: a folder with config.json and rootfs/.
-        folder: an existing folder that gets each blob under its digest, the
-            manifest, and the manifest's digest in ``digest``.
+        plugin: A folder with config.json and rootfs/.
+        folder: An existing folder. It gets each blob under its digest, the manifest, and
+            the manifest's digest in ``digest``.
 
     Returns:
         The blob of the root file system: a tar archive.
@@ -79,27 +79,27 @@ def write_blobs(plugin: Path, folder: Path) -> Path:
 
 
 def _descriptor(kind: str, digest: str, size: int) -> dict[str, Any]:
-    """Returns what a manifest says of a blob of ``size`` bytes."""
+    """Return a manifest's entry for a blob of ``size`` bytes."""
     return {"mediaType": kind, "digest": f"sha256:{digest}", "size": size}
 
 
 def upgrade(client: docker.DockerClient, plugin: Path, name: str) -> None:
-    """Exchanges the root file system and the configuration of a disabled plugin.
+    """Replace the root file system and the configuration of a disabled plugin.
 
     Its settings and its propagated mount stay as they are.
 
     Args:
-        client: connected to the engine.
-        plugin: a folder with config.json and rootfs/.
-        name: the plugin's name with its tag.
+        client: A client of the engine.
+        plugin: A folder with config.json and rootfs/.
+        name: The plugin's name with its tag.
 
     Raises:
-        BuildError: the engine refuses; the plugin is as it was.
+        BuildError: The engine rejects the upgrade; the plugin is unchanged.
     """
     with _registry(client, plugin) as reference:
-        say(f"the engine exchanges {name}")
+        report(f"the engine replaces the files of {name}")
         try:
-            # types-docker leaves these two without types.
+            # types-docker has no types for these two.
             privileges = client.api.plugin_privileges(reference)  # type: ignore[no-untyped-call]
             lines = client.api.upgrade_plugin(name, reference, privileges)  # type: ignore[no-untyped-call]
             for line in lines:
@@ -109,12 +109,12 @@ def upgrade(client: docker.DockerClient, plugin: Path, name: str) -> None:
             raise BuildError(f"upgrading {name} failed: {error.explanation}", _REMEDY) from error
 
 
-_REMEDY = "see the engine's log; the plugin is as it was before"
+_REMEDY = "read the engine's log; the plugin is unchanged"
 
 
 @contextmanager
 def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
-    """Runs the throw-away registry on the engine's host.
+    """Run the temporary registry on the engine's host.
 
     Yields:
         The reference under which the engine can pull the plugin.
@@ -122,14 +122,14 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
     image: str | None = None
     container: Container | None = None
     for leftover in client.containers.list(all=True, filters={"label": f"{LABEL}={PURPOSE}"}):
-        leftover.remove(force=True)  # of an upgrade that was killed
+        leftover.remove(force=True)  # left by an upgrade that was killed
     try:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch, "registry")
             folder.mkdir()
-            say("packing the new root file system")
+            report("packing the new root file system")
             layer = write_blobs(plugin, folder)
-            say("bringing it to the engine")
+            report("sending it to the engine")
             tag = layer.name[:12]
             client.api.import_image_from_file(str(layer), repository=HELPER, tag=tag)
             image = f"{HELPER}:{tag}"
@@ -145,7 +145,7 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
         container.start()
         yield f"127.0.0.1:{_port(container)}/evercan:latest"
     finally:
-        # A failure to tidy up must not hide why the upgrade failed.
+        # A failure of the clean-up must not hide why the upgrade failed.
         with suppress(APIError):
             if container is not None:
                 container.remove(force=True)
@@ -154,7 +154,7 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
 
 
 def _put(container: Container, folder: Path) -> None:
-    """Copies a folder to the root of a container that has not been started."""
+    """Copy a folder to the root of a container that has not been started."""
     with tempfile.TemporaryFile() as packed:
         with tarfile.open(fileobj=packed, mode="w") as tar:
             tar.add(folder, folder.name)
@@ -163,13 +163,12 @@ def _put(container: Container, folder: Path) -> None:
 
 
 def _port(container: Container) -> int:
-    """Waits for the port that the registry got.
+    """Wait for the port that the registry prints.
 
     Raises:
-        BuildError: it ended, or `PORT_SECONDS` are over.
+        BuildError: The registry ended, or printed no port within `PORT_SECONDS`.
     """
-    deadline = time.monotonic() + PORT_SECONDS
-    while time.monotonic() < deadline:
+    for _ in attempts(PORT_SECONDS, 0.2):
         with suppress(NotFound):
             first = container.logs(stdout=True, stderr=False).split(b"\n")[0]
             if first.strip().isdigit():
@@ -177,6 +176,5 @@ def _port(container: Container) -> int:
             container.reload()
             if container.status == "exited":
                 break
-        time.sleep(0.2)
-    words = container.logs().decode(errors="replace")[-1000:]
-    raise BuildError(f"the upgrade's helper container names no port: {words}", _REMEDY)
+    output = container.logs().decode(errors="replace")[-1000:]
+    raise BuildError(f"the upgrade's helper container printed no port: {output}", _REMEDY)

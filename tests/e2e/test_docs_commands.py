@@ -18,7 +18,7 @@ from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.support.host_programs import host_programs
 from tests.support.pages import PAGES, Block, commands
-from tools.common import ROOT
+from tools.common.checkout import ROOT
 
 RUN = {
     page: [block for block in commands(page) if block.reason is None]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from docker.errors import APIError
 
-from lab.frames import wait_until
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tools.common.polling import wait_until
 from tools.images import CAN_TOOLS
 
 if TYPE_CHECKING:

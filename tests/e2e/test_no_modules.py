@@ -11,7 +11,7 @@ from docker.errors import APIError
 from docker.types import IPAMConfig
 
 from lab.plugin_process import NAME
-from tools.engine import private_engine
+from tools.build_engine import private_engine
 from tools.install import install
 
 

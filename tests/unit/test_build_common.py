@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tools import plugin, wheels
-from tools.common import BuildError, cache_dir, content_key, locked
+from tools.common.cache import cache_dir, content_key
+from tools.common.errors import BuildError
+from tools.common.locks import locked
 
 
 def test_a_key_sees_content_and_layout_but_no_bytecode(tmp_path: Path) -> None:
@@ -59,12 +61,12 @@ def test_an_unknown_architecture_is_refused_before_any_download() -> None:
 
 def test_a_record_that_cannot_be_used_counts_as_none(tmp_path: Path) -> None:
     record = tmp_path / "plugin.json"
-    assert plugin.recorded(record) is None
+    assert plugin.last_build(record) is None
     for text in ("", "[]", '{"key": "k", "other": 1}'):
         record.write_text(text)
-        assert plugin.recorded(record) is None
+        assert plugin.last_build(record) is None
     record.write_text('{"key": "k", "content": "c", "size": 1, "architecture": "amd64"}')
-    assert plugin.recorded(record) == plugin.Built("k", "c", 1, "amd64")
+    assert plugin.last_build(record) == plugin.Built("k", "c", 1, "amd64")
 
 
 def test_the_plugin_asks_for_one_capability_and_nothing_of_the_host() -> None:

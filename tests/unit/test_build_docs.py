@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.docs import from_elsewhere
+from tools.docs import external_loads
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ from tools.docs import from_elsewhere
         ("a.txt", "@import", 0),
     ],
 )
-def test_what_is_loaded_from_elsewhere_is_found(
+def test_what_is_loaded_external_loads_is_found(
     tmp_path: Path, name: str, text: str, faults: int
 ) -> None:
     (tmp_path / name).write_text(text)
-    assert len(list(from_elsewhere(tmp_path))) == faults
+    assert len(list(external_loads(tmp_path))) == faults

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tools import engine, plugin
+from lab import cli
+from tools import build_engine as engine
+from tools import plugin
+from tools.common.errors import NoEngineError
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_engine")
 def test_without_an_engine_the_error_says_what_to_do() -> None:
-    with pytest.raises(engine.NoEngineError, match="set DOCKER_HOST"), engine.build_engine():
+    with pytest.raises(NoEngineError, match="set DOCKER_HOST"), engine.build_engine():
         pass
 
 
@@ -70,5 +73,5 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs(monkeypatch: pytest.M
         yield SimpleNamespace(docker_host="tcp://lab")
 
     monkeypatch.setattr(plugin, "build", build)
-    monkeypatch.setattr(plugin, "lab_testbed", lab)
-    assert plugin._build_anywhere(None) == built
+    monkeypatch.setattr(cli, "lab_testbed", lab)
+    assert cli.build_plugin() == built

@@ -12,7 +12,7 @@ import requests
 from docker.errors import APIError, NotFound
 
 from tools import install
-from tools.common import BuildError
+from tools.common.errors import BuildError
 from tools.install import NAME
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_put_back_leaves_a_hint(
     engine.enabling = requests.ConnectionError("refused")
     with pytest.raises(BuildError, match=f"docker plugin enable {NAME}"):
         install.install(engine, plugin_dir)
-    assert "cannot be enabled again (refused); if it stays disabled" in capsys.readouterr().err
+    assert f"cannot enable {NAME} again (refused); while it is disabled" in capsys.readouterr().err
 
 
 def test_a_build_that_does_not_start_leaves_the_hint_too(engine: Engine, plugin_dir: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools import install, loopback_registry
-from tools.common import BuildError
+from tools.common.errors import BuildError
 from tools.upgrade import write_blobs
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.support.pages import PAGES, Block, blocks, code, commands, read, table
-from tools.common import ROOT
+from tools.common.checkout import ROOT
 
 LANGUAGES = {"sh", "yaml", "ini", "json", "text"}
 

@@ -18,7 +18,7 @@ from evercan.errors import OptionError
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
 from evercan.troubles import Trouble
 from tests.support.pages import code, table
-from tools.common import ROOT
+from tools.common.checkout import ROOT
 
 REFERENCE = "docs/reference.md"
 CONFIG = json.loads((ROOT / "plugin/config.json").read_text())

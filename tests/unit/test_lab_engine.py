@@ -10,15 +10,15 @@ import docker
 import docker.errors
 import pytest
 
-from lab import on_engine
+from lab import engine_testbed
+from lab.engine_testbed import EngineTestbed
 from lab.errors import TestbedError
-from lab.on_engine import EngineTestbed
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder on the host's path; all that is needed is in it."""
-    for name in on_engine.PROGRAMS:
+    for name in engine_testbed.PROGRAMS:
         program = tmp_path / name
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
@@ -34,8 +34,8 @@ def testbed() -> EngineTestbed:
 
 @pytest.mark.usefixtures("programs")
 def test_a_host_with_every_program_will_do(testbed: EngineTestbed) -> None:
-    on_engine._require_programs(testbed)
-    on_engine._require_modules(testbed, "6.12")
+    engine_testbed._require_programs(testbed)
+    engine_testbed._require_modules(testbed, "6.12")
 
 
 def test_missing_programs_are_named_with_their_packages(
@@ -44,14 +44,14 @@ def test_missing_programs_are_named_with_their_packages(
     for name in ("cangw", "candump", "pgrep"):
         (programs / name).unlink()
     with pytest.raises(TestbedError, match="lacks candump cangw pgrep") as caught:
-        on_engine._require_programs(testbed)
+        engine_testbed._require_programs(testbed)
     assert "apt-get install can-utils procps" in caught.value.remedy
 
 
 def test_missing_modules_are_named(programs: Path, testbed: EngineTestbed) -> None:
     (programs / "modprobe").write_text('#!/bin/sh\n[ "$1" != can-gw ]\n')
     with pytest.raises(TestbedError, match=r"the kernel 6\.12 of .* lacks can-gw"):
-        on_engine._require_modules(testbed, "6.12")
+        engine_testbed._require_modules(testbed, "6.12")
 
 
 @pytest.mark.usefixtures("programs")
@@ -66,14 +66,14 @@ def test_the_way_to_the_host_is_asked_for_before_it_is_run() -> None:
     client = create_autospec(docker.DockerClient, instance=True)
 
     def nowhere(_: docker.DockerClient) -> str:
-        raise TestbedError("the image cannot be had")
+        raise TestbedError("the image cannot be had", "none")
 
     with pytest.raises(TestbedError, match="cannot be had"):
-        on_engine._start_helper(client, nowhere)
+        engine_testbed._start_helper(client, nowhere)
     client.containers.run.assert_not_called()
 
 
 def test_without_an_image_there_is_no_way_to_the_host() -> None:
     client = create_autospec(docker.DockerClient, instance=True)
     with pytest.raises(TestbedError, match="there is no image"):
-        on_engine._start_helper(client, None)
+        engine_testbed._start_helper(client, None)

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import accel, detached, launch
+from lab import accelerator, detached, launch
 from lab.cli import main
-from lab.errors import LabError, MissingToolError, TestbedError
+from lab.errors import LabError, TestbedError
 from lab.machine import Machine
-from lab.paths import HERE, PACKAGE_OF, cache, tool
-from lab.shell import checked, leashed
+from lab.paths import HERE, lab_cache
+from lab.shell import checked, ends_with_stdin
 from lab.testbed import choose
+from tools.common.errors import MissingProgramError
+from tools.common.programs import PACKAGES, find_program
 
 
 @pytest.fixture(autouse=True)
@@ -19,27 +21,29 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cache_follows_the_environment(tmp_path: Path) -> None:
-    assert cache() == tmp_path / "cache/evercan/lab"
+    assert lab_cache() == tmp_path / "cache/evercan/lab"
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGE_OF, "no-such-program", "some-package")
-    with pytest.raises(MissingToolError, match=r"remedy: tools/bootstrap.sh .venv some-package"):
-        tool("no-such-program")
+    monkeypatch.setitem(PACKAGES, "no-such-program", "some-package")
+    with pytest.raises(
+        MissingProgramError, match=r"remedy: run: tools/bootstrap.sh .venv some-package"
+    ):
+        find_program("no-such-program")
 
 
 def test_packages_txt_lists_every_program_the_lab_cannot_do_without() -> None:
     listed = (HERE / "packages.txt").read_text().split()
     assert listed == sorted(listed)
-    assert {name for tool, name in PACKAGE_OF.items() if tool != "docker"} <= set(listed)
+    assert {name for tool, name in PACKAGES.items() if tool != "docker"} <= set(listed)
 
 
 def test_a_forced_accelerator_is_the_only_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(accel.VARIABLE, "kvm")
-    assert accel.candidates() == ["kvm"]
-    monkeypatch.setenv(accel.VARIABLE, "vroom")
+    monkeypatch.setenv(accelerator.VARIABLE, "kvm")
+    assert accelerator.candidates() == ["kvm"]
+    monkeypatch.setenv(accelerator.VARIABLE, "vroom")
     with pytest.raises(LabError, match="neither kvm nor tcg"):
-        accel.candidates()
+        accelerator.candidates()
 
 
 @pytest.mark.parametrize(
@@ -48,28 +52,28 @@ def test_a_forced_accelerator_is_the_only_candidate(monkeypatch: pytest.MonkeyPa
 def test_kvm_is_tried_until_it_has_failed_once(
     verdict: bool | None, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(accel.VARIABLE, raising=False)
+    monkeypatch.delenv(accelerator.VARIABLE, raising=False)
     monkeypatch.setattr("os.access", lambda *_: True)
-    monkeypatch.setattr(accel, "_machine", lambda: "this machine")
+    monkeypatch.setattr(accelerator, "_machine", lambda: "this machine")
     if verdict is not None:
-        accel.remember(works=verdict)
-    assert accel.candidates() == expected
+        accelerator.remember(works=verdict)
+    assert accelerator.candidates() == expected
 
 
 def test_a_record_whose_process_is_gone_or_another_is_no_machine(tmp_path: Path) -> None:
     assert Machine.attach(tmp_path) is None
-    (tmp_path / launch.RECORD).write_text(
+    (tmp_path / launch.INFO_FILE).write_text(
         '{"pid": 1, "image": "/i", "accel": "tcg", "engine_port": 1, "ssh_port": 2}'
     )
     assert Machine.attach(tmp_path) is None
-    (tmp_path / launch.RECORD).write_text("{")
+    (tmp_path / launch.INFO_FILE).write_text("{")
     assert Machine.attach(tmp_path) is None
 
 
 def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
     left = tmp_path / "run"
     left.mkdir()
-    (cache() / "up").write_text(f"{left}\n")
+    (lab_cache() / "up").write_text(f"{left}\n")
     assert detached.running() is None
     assert detached.down() is False
     assert not left.exists()
@@ -78,7 +82,7 @@ def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
 def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    leash = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder)]
+    leash = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(folder)]
     program = ["sh", "-c", "echo up; exec sleep 60"]
     with subprocess.Popen(
         [*leash, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -92,7 +96,7 @@ def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> No
 
 
 def test_the_leash_passes_the_programs_own_end_on(tmp_path: Path) -> None:
-    leash = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(tmp_path)]
+    leash = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(tmp_path)]
     with subprocess.Popen([*leash, "sh", "-c", "exit 7"], stdin=subprocess.PIPE) as process:
         assert process.wait(10) == 7
     assert tmp_path.exists()
@@ -100,7 +104,7 @@ def test_the_leash_passes_the_programs_own_end_on(tmp_path: Path) -> None:
 
 def test_a_leashed_command_ends_with_its_standard_input() -> None:
     with subprocess.Popen(
-        ["sh", "-c", leashed(("sh", "-c", "echo hello; exec sleep 60"))],
+        ["sh", "-c", ends_with_stdin(("sh", "-c", "echo hello; exec sleep 60"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -113,7 +117,7 @@ def test_a_leashed_command_ends_with_its_standard_input() -> None:
 
 def test_a_leashed_command_keeps_its_own_status() -> None:
     with subprocess.Popen(
-        ["sh", "-c", leashed(("sh", "-c", "exit 3"))], stdin=subprocess.PIPE
+        ["sh", "-c", ends_with_stdin(("sh", "-c", "exit 3"))], stdin=subprocess.PIPE
     ) as process:
         assert process.wait(10) == 3
 

@@ -1,9 +1,8 @@
-"""Lays the plugin's root file system: interpreter, libraries, packages and nothing else.
+"""Assembles the plugin's root file system: interpreter, libraries, packages and nothing else.
 
-This runs inside the build image, under the very interpreter it copies, with the
-standard library alone. What is left out and why is written at `DROPPED`; the
-reasons for the shape (no site directory, bytecode without source) are in
-``ROOTFS.md``.
+This runs inside the build image, under the interpreter that it copies, with the standard library
+alone. `DROPPED` lists what is left out and why; ``build/ROOTFS.md`` has the reasons for the
+layout (no site directory, bytecode without source).
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from pathlib import Path, PurePosixPath
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 
-# What a daemon never imports. Names are relative to the standard library, with
-# ``*`` as a wildcard. The check stage of the Dockerfile imports everything the
-# daemon needs, so a name too many here fails the build, not the plugin.
+# What a daemon never imports. Names are relative to the standard library, with ``*`` as a
+# wildcard. The check stage of the Dockerfile imports everything that the daemon needs, so a
+# wrong name here fails the build, not the plugin.
 DROPPED = (
     # tests (unittest stays: pyroute2 imports unittest.mock)
     "test", "doctest.py", "lib-dynload/_test*", "lib-dynload/_ctypes_test*",
@@ -40,22 +39,22 @@ DROPPED = (
     "lib-dynload/_gdbm*",
     # other servers and formats
     "xmlrpc", "imaplib.py", "poplib.py", "smtplib.py", "ftplib.py",
-    # TLS: the plugin calls nobody; no_tls.py stands in, and hashlib does without OpenSSL
+    # TLS: the plugin makes no connections; no_tls.py replaces ssl; hashlib needs no OpenSSL
     "ssl.py", "lib-dynload/_ssl*", "lib-dynload/_hashlib*",
     # East Asian multi-byte encodings: CAN bus names and logs are UTF-8
     "lib-dynload/_codecs_*", "lib-dynload/_multibytecodec*",
 )  # fmt: skip
 
-# Parts of wheels that serve compilers, type checkers and tests; and one extension
-# module that alone would bring in the C++ library, 2.5 MB to load at every start:
-# frozenlist has the same in Python, and no frame or request loops over it.
+# Parts of wheels that only compilers, type checkers and tests use; and one extension module that
+# alone would need the C++ library, 2.5 MB to load at every start: frozenlist has the same in
+# Python, and it is not used in a loop over frames or requests.
 NOT_FOR_RUNNING = re.compile(
     r"(\.(pyx|pxd|pxi|pyi|c|h|hash|cpp|rst)|/py\.typed|\.dist-info/(RECORD|WHEEL|entry_points\.txt"
     r"|top_level\.txt))$|(^|/)(tests?|_testbase\.py|pytest_plugin\.py)(/|$)"
     r"|^frozenlist/_frozenlist\..*\.so$"
 )
 
-# glibc loads it by name when a thread is cancelled; no library names it.
+# glibc loads it by name when a thread is cancelled; no library is linked with it.
 LOADED_BY_NAME = ("libgcc_s.so.1",)
 
 EMPTY_FOLDERS = ("dev", "proc", "sys", "run/docker/plugins", "tmp", "var/lib/evercan")
@@ -71,17 +70,17 @@ ETC = {
 
 
 def locked_hashes(requirements: str) -> frozenset[str]:
-    """Returns every sha256 digest (64 hexadecimal digits) named in a requirements file."""
+    """Return every sha256 digest (64 hexadecimal digits) named in a requirements file."""
     return frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirements))
 
 
 def wanted_from_wheel(name: str) -> bool:
-    """Tells whether a member of a wheel, by its path inside it, is needed to run."""
+    """Tell whether a member of a wheel, by its path inside it, is needed to run."""
     return not name.endswith("/") and NOT_FOR_RUNNING.search(name) is None
 
 
 def dropped(relative: str) -> bool:
-    """Tells whether a path of the standard library, relative to its root, is left out."""
+    """Tell whether a path of the standard library, relative to its root, is left out."""
     path = PurePosixPath(relative)
     prefixes = [str(path), *map(str, path.parents)]
     return "__pycache__" in path.parts or any(
@@ -90,10 +89,10 @@ def dropped(relative: str) -> bool:
 
 
 def linked_libraries(ldd: str) -> list[str]:
-    """Returns the absolute paths in the output of ``ldd``.
+    """Return the absolute paths in the output of ``ldd``.
 
     Raises:
-        FileNotFoundError: a library was reported as not found.
+        FileNotFoundError: A library was reported as not found.
     """
     if missing := re.findall(r"(\S+) => not found", ldd):
         raise FileNotFoundError(f"shared libraries missing in the build image: {missing}")
@@ -101,7 +100,7 @@ def linked_libraries(ldd: str) -> list[str]:
 
 
 def copy_stdlib(out: Path) -> None:
-    """Copies the interpreter and what `dropped` leaves of the standard library."""
+    """Copy the interpreter and the standard library, without what `dropped` names."""
     interpreter = out / "usr/bin/python3"
     interpreter.parent.mkdir(parents=True)
     shutil.copy(os.path.realpath(sys.executable), interpreter)
@@ -114,10 +113,10 @@ def copy_stdlib(out: Path) -> None:
 
 
 def unpack_wheels(wheels: Path, allowed: frozenset[str], target: Path) -> None:
-    """Unpacks every wheel of a folder into ``target``.
+    """Unpack every wheel of a folder into ``target``.
 
     Raises:
-        ValueError: a wheel's digest is not in ``allowed``.
+        ValueError: A wheel's digest is not in ``allowed``.
     """
     for wheel in sorted(wheels.glob("*.whl")):
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
@@ -129,7 +128,7 @@ def unpack_wheels(wheels: Path, allowed: frozenset[str], target: Path) -> None:
 
 
 def add_libraries(out: Path) -> None:
-    """Copies each shared library that an ELF file of ``out`` needs, to the place it is found."""
+    """Copy each shared library that an ELF file of ``out`` needs, to the same path."""
     elves = [out / "usr/bin/python3", *sorted(out.rglob("*.so"))]
     wanted: set[str] = set()
     for elf in elves:
@@ -137,25 +136,25 @@ def add_libraries(out: Path) -> None:
         wanted.update(linked_libraries(run.stdout))
     libc = next(Path(path) for path in wanted if path.endswith("/libc.so.6"))
     wanted.update(str(libc.parent / name) for name in LOADED_BY_NAME)
-    for link in ("lib", "lib64"):  # as in any Debian: the loader's own path goes through them
+    for link in ("lib", "lib64"):  # as in Debian: the loader's path goes through them
         if Path("/", link).is_symlink():
             (out / link).symlink_to(f"usr/{link}")
     for path in map(Path, sorted(wanted)):
         target = out / path.parent.resolve().relative_to("/") / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    # With a cache the loader opens each library at once instead of trying folders.
+    # With a cache the loader opens each library directly instead of searching folders.
     (out / "etc/ld.so.conf").write_text(f"{os.path.realpath(libc.parent)}\n")
     subprocess.run(["ldconfig", "-X", "-r", out], check=True)
     shutil.rmtree(out / "var/cache", ignore_errors=True)
-    # Debian's own are stripped; the wheels bring debug symbols, 20 MB of them.
+    # Debian's libraries are stripped; the wheels contain 20 MB of debug symbols.
     subprocess.run(["strip", "--strip-unneeded", *elves], check=True)
 
 
 def compile_to_bytecode(library: Path, out: Path) -> None:
-    """Replaces the sources of ``library`` by bytecode; keeps those of evercan beside theirs.
+    """Replace the sources of ``library`` by bytecode; evercan's own sources are kept beside it.
 
-    Unchecked hashes: no file time is in the bytecode, and none is asked for at import.
+    With unchecked hashes the bytecode contains no file time, and an import reads none.
     """
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     own = library / "evercan"
@@ -171,7 +170,7 @@ def compile_to_bytecode(library: Path, out: Path) -> None:
 
 
 def add_origins(out: Path) -> None:
-    """Writes which Debian packages the files came from, and their copyright notes."""
+    """Write which Debian packages the files come from, and copy their copyright notes."""
     docs = out / "usr/share/doc"
     owners: dict[str, str] = {}
     for path in [sys.executable, *(f"/{p.relative_to(out)}" for p in out.rglob("*.so*"))]:
@@ -191,13 +190,13 @@ def add_origins(out: Path) -> None:
     (docs / "evercan/debian-packages").write_text("".join(lines))
 
 
-def lay(context: Path, out: Path, epoch: int) -> None:
-    """Lays the root file system in ``out`` from a build context.
+def assemble(context: Path, out: Path, epoch: int) -> None:
+    """Assemble the root file system in ``out`` from a build context.
 
     Args:
-        context: folder with ``wheels/``, ``src/evercan``, ``no_tls.py`` and ``plugin.txt``.
-        out: a folder that does not exist yet.
-        epoch: the time given to every file, in seconds since 1970.
+        context: A folder with ``wheels/``, ``src/evercan``, ``no_tls.py`` and ``plugin.txt``.
+        out: A folder that does not exist yet.
+        epoch: The time of every file, in seconds since 1970.
     """
     library = out / STDLIB.relative_to("/")
     copy_stdlib(out)
@@ -220,4 +219,4 @@ def lay(context: Path, out: Path, epoch: int) -> None:
 
 
 if __name__ == "__main__":
-    lay(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    assemble(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,8 +1,7 @@
-"""Runs inside the finished root file system, before it is exported: does it hold together?
+"""Checks the finished root file system from inside, before it is exported.
 
-It imports what the daemon may ever import, so that a file too many left out by
-``assemble`` stops the build, and it sees that nothing for breaking out was
-left in.
+It imports everything that the daemon may import, so that the build fails if ``assemble`` left
+out a file that is needed. It also checks that no shell, compiler or package manager is there.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sys
 from pathlib import Path
 
 PACKAGES = ("aiohttp.web", "orjson", "prometheus_client", "pyroute2", "uvloop")
-# Standard modules that are imported late, by name or only on errors.
+# Standard modules that are imported late, by name, or only after errors.
 LATE = (
     "argparse", "asyncio", "concurrent.futures", "contextlib", "ctypes", "dataclasses",
     "email.parser", "encodings.idna", "faulthandler", "gzip", "importlib.metadata", "ipaddress",
@@ -27,10 +26,10 @@ TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/
 
 
 def main() -> None:
-    """Imports everything.
+    """Import everything that is needed.
 
     Raises:
-        ImportError: something needed is missing, or something unwanted is there.
+        ImportError: Something needed is missing, or something unwanted is there.
     """
     for name in (*PACKAGES, *LATE):
         importlib.import_module(name)
@@ -43,7 +42,7 @@ def main() -> None:
             raise ImportError(f"{name} is in the root file system and should not be")
     if found := [tool for tool in TOOLS if Path(tool).exists()]:
         raise ImportError(f"tools in the root file system: {found}")
-    print("evercan: the root file system imports whole, under", sys.version.split()[0])
+    print("evercan: everything imports in the root file system, under", sys.version.split()[0])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Stands in for the standard library's ``ssl`` in the plugin's root file system, which has no TLS.
+"""Replaces the standard library's ``ssl`` in the plugin's root file system, which has no TLS.
 
-The plugin listens on a unix socket and, if told to, serves plain metrics on TCP; it
-calls nobody. uvloop and ``prometheus_client`` import ``ssl`` all the same and take these
-names from it; behind the real one stands OpenSSL: 8 MB of disk, 5 of memory, and most of
-the security updates that a root file system of Python needs. ``check`` imports
-everything on top of this, so a release that wants more of it stops the build.
+The plugin listens on a unix socket and, if configured, serves plain metrics on TCP; it makes no
+connections. But uvloop and ``prometheus_client`` import ``ssl`` and use these names. The real
+module needs OpenSSL: 8 MB of disk, 5 MB of memory, and most of the security updates of a root
+file system with Python. ``check`` imports everything on top of this module, so the build fails
+if a new release of a package needs more of it.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ class TLSVersion(IntEnum):
 
 
 class SSLError(OSError):
-    """What the real module raises, and this one for whatever would need TLS."""
+    """Base of the errors; raised by everything that would need TLS."""
 
 
 class SSLWantReadError(SSLError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 class SSLWantWriteError(SSLError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 class SSLSyscallError(SSLError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 class SSLEOFError(SSLError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 class SSLZeroReturnError(SSLError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 class SSLCertVerificationError(SSLError, ValueError):
-    """Named by who catches it."""
+    """Only named in ``except`` clauses."""
 
 
 CertificateError = SSLCertVerificationError
 
 
 class SSLContext:
-    """May be made and set, since aiohttp's client does so at its import; encrypts nothing."""
+    """Can be created and configured, as aiohttp's client does when it is imported."""
 
     def __init__(self, protocol: int = PROTOCOL_TLS_CLIENT) -> None:
-        """Take what the real one takes."""
+        """Accept the arguments of the real class."""
         self.protocol = protocol
         self.options = 0
         self.check_hostname = False
@@ -73,34 +73,34 @@ class SSLContext:
         """Do nothing."""
 
     def wrap_socket(self, *_: object, **__: object) -> NoReturn:
-        """Refuse."""
-        _refuse()
+        """Raise `SSLError`."""
+        _raise_no_tls()
 
     def wrap_bio(self, *_: object, **__: object) -> NoReturn:
-        """Refuse."""
-        _refuse()
+        """Raise `SSLError`."""
+        _raise_no_tls()
 
 
 class MemoryBIO:
-    """Named by uvloop."""
+    """Only named by uvloop."""
 
     def __init__(self) -> None:
-        """Refuse."""
-        _refuse()
+        """Raise `SSLError`."""
+        _raise_no_tls()
 
 
 class SSLObject:
-    """Named by who tells TLS from plain."""
+    """Only named in type checks."""
 
 
 class SSLSocket:
-    """Named by who tells TLS from plain."""
+    """Only named in type checks."""
 
 
 def create_default_context(*_: object, **__: object) -> SSLContext:
-    """Make a context that encrypts nothing."""
+    """Return a context that cannot encrypt."""
     return SSLContext()
 
 
-def _refuse() -> NoReturn:
+def _raise_no_tls() -> NoReturn:
     raise SSLError("the evercan plugin has no TLS: see build/ROOTFS.md")
