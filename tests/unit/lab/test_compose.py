@@ -1,4 +1,4 @@
-"""Compose projects by the engine's API, and what the demo takes for its own."""
+"""Compose projects by the engine's API, and the demo's choice of host ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Engine:
     """A testbed without compose, whose engine has networks."""
 
     def __init__(self, *names: str) -> None:
-        self.there = [SimpleNamespace(name=name, id=f"id of {name}") for name in names]
-        self.networks = SimpleNamespace(list=lambda: self.there)
+        self.found = [SimpleNamespace(name=name, id=f"id of {name}") for name in names]
+        self.networks = SimpleNamespace(list=lambda: self.found)
 
     def host(self, *_: str, **__: object) -> SimpleNamespace:
         return SimpleNamespace(returncode=1)
@@ -29,13 +29,13 @@ def project(engine: Engine, file: Path = EXAMPLE) -> Project:
     return Project(cast("Testbed", engine), file, "demo")
 
 
-def test_a_projects_networks_are_known_by_their_whole_name() -> None:
+def test_a_projects_networks_are_found_by_their_full_name() -> None:
     engine = Engine("demo_powertrain", "demo_powertrain2", "other-demo_powertrain", "bridge")
-    assert [each.name for each in project(engine).networks()] == ["demo_powertrain"]
+    assert [network.name for network in project(engine).networks()] == ["demo_powertrain"]
     assert project(Engine("bridge")).networks() == []
 
 
-def test_only_the_demos_own_pairs_are_struck() -> None:
+def test_only_the_demos_own_pairs_are_deleted() -> None:
     def endpoint(name: str, *, present: bool = True) -> dict[str, Any]:
         return {"endpoint": "e", "phase": "joined", "host_end": name, "present": present}
 
@@ -46,7 +46,7 @@ def test_only_the_demos_own_pairs_are_struck() -> None:
                 "bus": "vcan0",
                 "endpoints": [endpoint("vxcan1"), endpoint("vxcan2", present=False)],
             },
-            {"network": "somebody's", "bus": "vcan0", "endpoints": [endpoint("vxcan3")]},
+            {"network": "another", "bus": "vcan0", "endpoints": [endpoint("vxcan3")]},
         ]
     }
     assert host_ends(status, ["demo's"]) == ["vxcan1"]

@@ -1,4 +1,4 @@
-"""What an engine's host must have, tried on a host whose programs a test chooses."""
+"""What an engine's host must have, on a host whose programs the test chooses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.errors import TestbedError
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on the host's path; all that is needed is in it."""
+    """The only folder on the host's PATH, with all programs that are needed."""
     for name in engine_testbed.PROGRAMS:
         program = tmp_path / name
         program.write_text("#!/bin/sh\n")
@@ -33,7 +33,7 @@ def testbed() -> EngineTestbed:
 
 
 @pytest.mark.usefixtures("programs")
-def test_a_host_with_every_program_will_do(testbed: EngineTestbed) -> None:
+def test_a_host_with_every_program_is_accepted(testbed: EngineTestbed) -> None:
     engine_testbed._require_programs(testbed)
     engine_testbed._require_modules(testbed, "6.12")
 
@@ -55,25 +55,25 @@ def test_missing_modules_are_named(programs: Path, testbed: EngineTestbed) -> No
 
 
 @pytest.mark.usefixtures("programs")
-def test_a_program_that_is_not_there_is_a_failed_command(testbed: EngineTestbed) -> None:
+def test_a_missing_program_is_a_failed_command(testbed: EngineTestbed) -> None:
     assert testbed.host("docker", "compose", "version", check=False).returncode == 127
     with pytest.raises(TestbedError, match="docker compose version: status 127"):
         testbed.host("docker", "compose", "version")
 
 
-def test_the_way_to_the_host_is_asked_for_before_it_is_run() -> None:
-    """To run an image that is not there is to pull it, and the name may be anybody's."""
+def test_the_helper_image_is_loaded_before_it_is_run() -> None:
+    """Running a missing image would pull it, and the registry's image may be another one."""
     client = create_autospec(docker.DockerClient, instance=True)
 
-    def nowhere(_: docker.DockerClient) -> str:
-        raise TestbedError("the image cannot be had", "none")
+    def no_image(_: docker.DockerClient) -> str:
+        raise TestbedError("cannot build the image", "none")
 
-    with pytest.raises(TestbedError, match="cannot be had"):
-        engine_testbed._start_helper(client, nowhere)
+    with pytest.raises(TestbedError, match="cannot build"):
+        engine_testbed._start_helper(client, no_image)
     client.containers.run.assert_not_called()
 
 
-def test_without_an_image_there_is_no_way_to_the_host() -> None:
+def test_without_an_image_there_is_no_access_to_the_host() -> None:
     client = create_autospec(docker.DockerClient, instance=True)
     with pytest.raises(TestbedError, match="there is no image"):
         engine_testbed._start_helper(client, None)

@@ -32,10 +32,10 @@ def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyP
         find_program("no-such-program")
 
 
-def test_packages_txt_lists_every_program_the_lab_cannot_do_without() -> None:
+def test_packages_txt_lists_every_package_that_the_lab_needs() -> None:
     listed = (HERE / "packages.txt").read_text().split()
     assert listed == sorted(listed)
-    assert {name for tool, name in PACKAGES.items() if tool != "docker"} <= set(listed)
+    assert {name for program, name in PACKAGES.items() if program != "docker"} <= set(listed)
 
 
 def test_a_forced_accelerator_is_the_only_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_kvm_is_tried_until_it_has_failed_once(
     assert accelerator.candidates() == expected
 
 
-def test_a_record_whose_process_is_gone_or_another_is_no_machine(tmp_path: Path) -> None:
+def test_a_folder_without_a_running_process_is_no_machine(tmp_path: Path) -> None:
     assert Machine.attach(tmp_path) is None
     (tmp_path / launch.INFO_FILE).write_text(
         '{"pid": 1, "image": "/i", "accel": "tcg", "engine_port": 1, "ssh_port": 2}'
@@ -70,7 +70,7 @@ def test_a_record_whose_process_is_gone_or_another_is_no_machine(tmp_path: Path)
     assert Machine.attach(tmp_path) is None
 
 
-def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
+def test_the_folder_of_a_machine_that_stopped_is_removed(tmp_path: Path) -> None:
     left = tmp_path / "run"
     left.mkdir()
     (lab_cache() / "up").write_text(f"{left}\n")
@@ -79,13 +79,13 @@ def test_what_a_dead_machine_left_behind_is_removed(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> None:
+def test_the_supervisor_ends_the_program_and_removes_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    leash = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(folder)]
+    supervisor = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(folder)]
     program = ["sh", "-c", "echo up; exec sleep 60"]
     with subprocess.Popen(
-        [*leash, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*supervisor, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -95,14 +95,14 @@ def test_the_leash_ends_the_program_and_removes_its_folder(tmp_path: Path) -> No
     assert not folder.exists()
 
 
-def test_the_leash_passes_the_programs_own_end_on(tmp_path: Path) -> None:
-    leash = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(tmp_path)]
-    with subprocess.Popen([*leash, "sh", "-c", "exit 7"], stdin=subprocess.PIPE) as process:
+def test_the_supervisor_returns_the_programs_status(tmp_path: Path) -> None:
+    supervisor = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(tmp_path)]
+    with subprocess.Popen([*supervisor, "sh", "-c", "exit 7"], stdin=subprocess.PIPE) as process:
         assert process.wait(10) == 7
     assert tmp_path.exists()
 
 
-def test_a_leashed_command_ends_with_its_standard_input() -> None:
+def test_a_command_ends_with_its_standard_input() -> None:
     with subprocess.Popen(
         ["sh", "-c", ends_with_stdin(("sh", "-c", "echo hello; exec sleep 60"))],
         stdin=subprocess.PIPE,
@@ -115,27 +115,27 @@ def test_a_leashed_command_ends_with_its_standard_input() -> None:
         assert process.wait(10) == 128 + 15
 
 
-def test_a_leashed_command_keeps_its_own_status() -> None:
+def test_a_command_that_ends_by_itself_keeps_its_status() -> None:
     with subprocess.Popen(
         ["sh", "-c", ends_with_stdin(("sh", "-c", "exit 3"))], stdin=subprocess.PIPE
     ) as process:
         assert process.wait(10) == 3
 
 
-def test_a_failed_command_says_what_it_said() -> None:
+def test_the_error_of_a_failed_command_contains_its_output() -> None:
     done = subprocess.CompletedProcess(["x"], 2, stdout=b"", stderr=b"no such link\n")
     assert checked(["ip", "a b"], done, check=False) is done
     with pytest.raises(TestbedError, match=r"ip 'a b': status 2: no such link"):
         checked(["ip", "a b"], done, check=True)
 
 
-def test_a_misspelt_wish_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_testbed_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVERCAN_TESTBED", "moon")
     with pytest.raises(TestbedError, match="neither lab nor engine"), choose():
         pass
 
 
-def test_without_an_engine_the_wish_for_one_is_an_error_with_a_remedy(
+def test_a_forced_engine_that_is_missing_is_an_error_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVERCAN_TESTBED", "engine")
@@ -144,7 +144,7 @@ def test_without_an_engine_the_wish_for_one_is_an_error_with_a_remedy(
         pass
 
 
-def test_commands_on_a_lab_that_does_not_run_say_how_to_start_it(
+def test_commands_without_a_running_lab_name_the_command_that_starts_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["power-cut"]) == 1

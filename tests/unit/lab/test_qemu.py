@@ -22,7 +22,9 @@ def values(option: str, of: list[str]) -> list[str]:
 
 
 def test_two_controllers_share_one_wire_in_fixed_slots() -> None:
-    controllers = [d for d in values("-device", argv()) if d.startswith("kvaser_pci")]
+    controllers = [
+        device for device in values("-device", argv()) if device.startswith("kvaser_pci")
+    ]
     assert controllers == [
         "kvaser_pci,canbus=wire,id=kvaser0,addr=0x8",
         "kvaser_pci,canbus=wire,id=kvaser1,addr=0x9",
@@ -30,12 +32,12 @@ def test_two_controllers_share_one_wire_in_fixed_slots() -> None:
     assert values("-object", argv()) == ["can-bus,id=wire"]
 
 
-def test_the_guests_kernel_sees_a_controller_where_qemu_put_it() -> None:
+def test_pci_addresses_match_qemus_slots() -> None:
     assert qemu.pci_address(0) == "0000:00:08.0"
     assert qemu.slot(0) == "0x8"
 
 
-def test_ports_are_left_to_the_kernel_and_to_loopback() -> None:
+def test_ports_are_chosen_by_the_kernel_on_loopback() -> None:
     (netdev,) = values("-netdev", argv())
     assert netdev == "user,id=net,hostfwd=tcp:127.0.0.1:0-:2375,hostfwd=tcp:127.0.0.1:0-:22"
 
@@ -48,10 +50,10 @@ def test_a_comma_in_a_path_does_not_end_the_option() -> None:
 @pytest.mark.parametrize(
     ("accel", "option"), [("kvm", "kvm"), ("tcg", "tcg,thread=multi,tb-size=1024")]
 )
-def test_accelerators(accel: qemu.Accel, option: str) -> None:
+def test_each_accelerator_has_its_options(accel: qemu.Accel, option: str) -> None:
     assert values("-accel", argv(accel)) == [option]
 
 
-def test_size_of_the_machine() -> None:
+def test_the_size_of_the_machine_is_passed_on() -> None:
     assert values("-smp", argv()) == ["3"]
     assert values("-m", argv()) == ["1024"]

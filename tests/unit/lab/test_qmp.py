@@ -18,14 +18,14 @@ USERNET = (
 )
 
 
-def test_forwarded_ports_are_read_from_qemus_own_answer() -> None:
+def test_forwarded_ports_are_read_from_qemus_answer() -> None:
     assert forwarded_ports(USERNET) == {2375: 33861, 22: 42765}
     assert forwarded_ports("") == {}
 
 
 @contextmanager
 def monitor(path: Path, answers: Sequence[dict[str, object]]) -> Iterator[None]:
-    """A QEMU that greets, accepts the handshake, and answers with what it is given."""
+    """A QEMU that accepts the handshake and then sends the given answers."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -48,13 +48,13 @@ def monitor(path: Path, answers: Sequence[dict[str, object]]) -> Iterator[None]:
         thread.join(5)
 
 
-def test_an_event_between_command_and_answer_is_not_taken_for_the_answer(tmp_path: Path) -> None:
+def test_an_event_before_the_answer_is_skipped(tmp_path: Path) -> None:
     answers: list[dict[str, object]] = [{"event": "RESET"}, {"return": {"status": "running"}}]
     with monitor(tmp_path / "q", answers), Qmp(tmp_path / "q") as qmp:
         assert qmp.execute("query-status") == {"status": "running"}
 
 
-def test_a_refusal_is_an_error_that_says_why(tmp_path: Path) -> None:
+def test_the_error_of_a_rejected_command_contains_the_reason(tmp_path: Path) -> None:
     answers: list[dict[str, object]] = [{"error": {"class": "GenericError", "desc": "no such"}}]
     with (
         monitor(tmp_path / "q", answers),
@@ -64,7 +64,7 @@ def test_a_refusal_is_an_error_that_says_why(tmp_path: Path) -> None:
         qmp.execute("device_del", id="x")
 
 
-def test_waiting_passes_over_other_devices_events(tmp_path: Path) -> None:
+def test_a_wait_skips_events_of_other_devices(tmp_path: Path) -> None:
     answers: list[dict[str, object]] = [
         {"event": "DEVICE_DELETED", "data": {"device": "other", "path": "/b"}},
         {"event": "DEVICE_DELETED", "data": {"device": "k0", "path": "/a"}},
@@ -73,7 +73,7 @@ def test_waiting_passes_over_other_devices_events(tmp_path: Path) -> None:
         qmp.wait_event("DEVICE_DELETED", 5, device="k0")
 
 
-def test_waiting_ends_in_time(tmp_path: Path) -> None:
+def test_a_wait_ends_at_its_time_out(tmp_path: Path) -> None:
     with (
         monitor(tmp_path / "q", []),
         Qmp(tmp_path / "q") as qmp,
@@ -82,6 +82,6 @@ def test_waiting_ends_in_time(tmp_path: Path) -> None:
         qmp.wait_event("DEVICE_DELETED", 0.05)
 
 
-def test_nobody_there_is_an_error(tmp_path: Path) -> None:
+def test_a_socket_without_qemu_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(QmpError, match="does not answer"):
         Qmp(tmp_path / "absent")

@@ -16,7 +16,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_key_does_not_depend_on_where_the_tree_lies(tree: Path, tmp_path: Path) -> None:
+def test_the_key_does_not_depend_on_the_folders_place(tree: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     (copy / "guest/etc").mkdir(parents=True)
     (copy / "guest/etc/hostname").write_text("lab\n")
@@ -33,14 +33,14 @@ def test_the_key_does_not_depend_on_where_the_tree_lies(tree: Path, tmp_path: Pa
         lambda tree: (tree / "guest.sh").chmod(0o755),
     ],
 )
-def test_any_change_of_an_ingredient_changes_the_key(tree: Path, change: object) -> None:
+def test_any_change_of_a_file_changes_the_key(tree: Path, change: object) -> None:
     before = recipe.key(tree)
     assert callable(change)
     change(tree)
     assert recipe.key(tree) != before
 
 
-def test_content_cannot_slip_from_one_file_to_the_next(tmp_path: Path) -> None:
+def test_content_moved_to_the_next_file_changes_the_key(tmp_path: Path) -> None:
     keys = set()
     for number, (first, second) in enumerate([("ab", "c"), ("a", "bc")]):
         root = tmp_path / str(number)
@@ -51,16 +51,16 @@ def test_content_cannot_slip_from_one_file_to_the_next(tmp_path: Path) -> None:
     assert len(keys) == 2
 
 
-def test_every_ingredient_is_there() -> None:
+def test_every_file_of_the_recipe_exists() -> None:
     assert all((HERE / name).exists() for name in recipe.FILES)
     assert len(recipe.key()) == 16
 
 
-def test_packages_are_sorted_and_named_once() -> None:
+def test_packages_are_sorted_and_unique() -> None:
     assert list(recipe.PACKAGES) == sorted(set(recipe.PACKAGES))
 
 
-def test_an_image_is_pruned_last_used_first_but_never_from_under_a_machine(
+def test_unused_images_are_removed_but_not_one_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -7,7 +7,7 @@ from tools.apt_sources import Evidence, Source
 
 DEB822 = """\
 Types: deb
-# a remark
+# a comment
 URIs: http://mirror.example/debian/
 Suites: bookworm bookworm-updates
 Components: main contrib
@@ -52,7 +52,7 @@ def test_deb822_stanzas_become_one_source_per_suite() -> None:
         ("# deb http://m.example/debian trixie main", []),
         ("deb-src http://m.example/debian trixie main", []),
         (
-            "deb http://m.example/debian trixie main contrib # remark",
+            "deb http://m.example/debian trixie main contrib # comment",
             [Source("http://m.example/debian", "trixie", ("main", "contrib"))],
         ),
         (
@@ -70,7 +70,7 @@ def test_deb822_stanzas_become_one_source_per_suite() -> None:
         ),
     ],
 )
-def test_one_line_sources(line: str, expected: list[Source]) -> None:
+def test_one_line_sources_are_parsed(line: str, expected: list[Source]) -> None:
     assert list(apt_sources.parse_one_line(line)) == expected
 
 
@@ -79,8 +79,10 @@ DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 EDITOR = Source("http://editor.example/repos/code", "stable", ("main",), Path("/k/editor.gpg"))
 
 
-def told(lists: Path, source: Source, origin: str, label: str, name: str = "InRelease") -> Path:
-    """Leave the Release file of a source as apt would."""
+def add_release_file(
+    lists: Path, source: Source, origin: str, label: str, name: str = "InRelease"
+) -> Path:
+    """Write the Release file of a source as apt does."""
     address = source.uri.partition("://")[2].replace("/", "_")
     text = f"-----BEGIN PGP SIGNED MESSAGE-----\n\nOrigin: {origin}\nLabel: {label}\nSuite: x\n"
     (lists / f"{address}_dists_{source.suite}_{name}").write_text(text)
@@ -102,7 +104,7 @@ def told(lists: Path, source: Source, origin: str, label: str, name: str = "InRe
         (Source("http://m.example/ubuntu", "noble", ("main",)), Evidence.NONE),
     ],
 )
-def test_without_release_files_keys_and_addresses_speak(
+def test_without_release_files_keys_and_addresses_count(
     source: Source, expected: Evidence, tmp_path: Path
 ) -> None:
     assert apt_sources.evidence(source, tmp_path) == expected
@@ -119,11 +121,11 @@ def test_without_release_files_keys_and_addresses_speak(
     ],
 )
 @pytest.mark.parametrize("name", ["InRelease", "Release"])
-def test_a_release_file_has_the_last_word(
+def test_a_release_file_overrides_keys_and_addresses(
     origin: str, label: str, expected: Evidence, name: str, tmp_path: Path
 ) -> None:
     for source in (DEBIAN, Source("http://m.example/any", "stable", (), Path("/k/ours.gpg"))):
-        lists = told(tmp_path, source, origin, label, name)
+        lists = add_release_file(tmp_path, source, origin, label, name)
         assert apt_sources.evidence(source, lists) == expected
 
 
@@ -135,20 +137,18 @@ def test_a_release_file_has_the_last_word(
         ("file:///srv/debian", "_srv_debian"),
     ],
 )
-def test_release_files_are_found_under_the_names_that_apt_gives_them(
-    uri: str, file: str, tmp_path: Path
-) -> None:
+def test_release_files_are_found_by_apts_file_names(uri: str, file: str, tmp_path: Path) -> None:
     (tmp_path / f"{file}_dists_sid_InRelease").write_text("Origin: Debian\nLabel: Debian\n")
     assert apt_sources.evidence(Source(uri, "sid", ("main",)), tmp_path) == Evidence.RELEASE
 
 
-def test_somebody_elses_stable_main_is_no_mirror(tmp_path: Path) -> None:
+def test_another_publishers_stable_main_is_no_mirror(tmp_path: Path) -> None:
     assert apt_sources.best([EDITOR], tmp_path) is None
     assert apt_sources.lines([EDITOR], "trixie", tmp_path) == []
     assert apt_sources.best([EDITOR, DEBIAN], tmp_path) == DEBIAN
 
 
-def test_an_archive_mirror_is_preferred_to_everything_else(tmp_path: Path) -> None:
+def test_a_mirror_of_the_archive_is_preferred(tmp_path: Path) -> None:
     snapshot = Source("http://snapshot.example/archive/debian/20250520T000000Z", "sid", ("main",))
     others = [
         Source("http://m.example/debian-security", "bookworm-security", ("main",)),
@@ -162,15 +162,15 @@ def test_an_archive_mirror_is_preferred_to_everything_else(tmp_path: Path) -> No
     assert apt_sources.best(others, tmp_path) is None
 
 
-def test_better_evidence_wins_over_an_earlier_place(tmp_path: Path) -> None:
+def test_better_evidence_counts_more_than_an_earlier_place(tmp_path: Path) -> None:
     keyed = Source("http://k.example/any", "stable", ("main",), DEBIAN_KEYS)
-    said = Source("http://r.example/any", "stable", ("main",), Path("/k/ours.gpg"))
+    released = Source("http://r.example/any", "stable", ("main",), Path("/k/ours.gpg"))
     assert apt_sources.best([DEBIAN, keyed], tmp_path) == keyed
-    lists = told(tmp_path, said, "Debian", "Debian")
-    assert apt_sources.best([DEBIAN, keyed, said], lists) == said
+    lists = add_release_file(tmp_path, released, "Debian", "Debian")
+    assert apt_sources.best([DEBIAN, keyed, released], lists) == released
 
 
-def test_lines_for_a_release_come_from_the_machines_own_mirrors(tmp_path: Path) -> None:
+def test_lines_for_a_release_use_the_machines_own_mirrors(tmp_path: Path) -> None:
     security = Source("http://s.example/debian-security", "bookworm-security", ("main",))
     updates = Source("http://m.example/debian", "bookworm-updates", ("main", "contrib"))
     assert apt_sources.lines([EDITOR, security, updates, DEBIAN], "trixie", tmp_path) == [
@@ -185,7 +185,7 @@ def test_lines_for_a_release_come_from_the_machines_own_mirrors(tmp_path: Path) 
     assert apt_sources.lines([], "trixie", tmp_path) == []
 
 
-def test_both_formats_are_read_from_the_machines_own_folder(tmp_path: Path) -> None:
+def test_both_formats_are_read_from_apts_folder(tmp_path: Path) -> None:
     parts = tmp_path / "sources.list.d"
     parts.mkdir()
     (tmp_path / "sources.list").write_text("deb http://a.example/debian sid main\n")
@@ -210,7 +210,7 @@ def test_a_mirror_list_kept_in_a_file_gives_its_first_address(tmp_path: Path) ->
     assert apt_sources.resolve("http://m.example/debian") == "http://m.example/debian"
 
 
-def test_the_sources_own_keyring_comes_first(tmp_path: Path) -> None:
+def test_the_sources_own_keyring_is_preferred(tmp_path: Path) -> None:
     key = tmp_path / "key.gpg"
     key.touch()
     assert apt_sources.keyring(Source("u", "sid", ("main",), key)) == key

@@ -35,8 +35,17 @@ def test_an_archive_depends_on_neither_times_nor_owners(tree: Path) -> None:
 def test_an_archive_is_sorted_and_owned_by_root(tree: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(packed(tree))) as tar:
         entries = tar.getmembers()
-        assert [e.name for e in entries] == ["a", "b", "b/deep", "b/deep/file", "link", "z-hard"]
-        assert {(e.uid, e.gid, e.uname, e.mtime) for e in entries} == {(0, 0, "", 0)}
+        assert [entry.name for entry in entries] == [
+            "a",
+            "b",
+            "b/deep",
+            "b/deep/file",
+            "link",
+            "z-hard",
+        ]
+        assert {(entry.uid, entry.gid, entry.uname, entry.mtime) for entry in entries} == {
+            (0, 0, "", 0)
+        }
         assert entries[-1].isreg()
         hard = tar.extractfile("z-hard")
         assert hard is not None
@@ -44,7 +53,7 @@ def test_an_archive_is_sorted_and_owned_by_root(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "target", "extra folder"])
-def test_a_trees_hash_sees_every_change(tree: Path, change: str) -> None:
+def test_every_change_changes_the_hash_of_a_folder(tree: Path, change: str) -> None:
     before = archive.tree_hash(tree)
     match change:
         case "content":
@@ -61,7 +70,7 @@ def test_a_trees_hash_sees_every_change(tree: Path, change: str) -> None:
     assert archive.tree_hash(tree) != before
 
 
-def test_an_export_is_unpacked_without_what_the_engine_put_in(tree: Path, tmp_path: Path) -> None:
+def test_an_export_is_unpacked_without_what_the_engine_added(tree: Path, tmp_path: Path) -> None:
     (tree / "dev/pts").mkdir(parents=True)
     (tree / ".dockerenv").touch()
     (tree / "etc").mkdir()

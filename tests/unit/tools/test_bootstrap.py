@@ -1,4 +1,4 @@
-"""bootstrap.sh on all kinds of machines: what it calls are stand-ins that write it down."""
+"""bootstrap.sh on different machines; the programs that it calls only log their arguments."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "tools/bootstrap.sh"
+from tools.common.checkout import ROOT
 
-# What the script may use of the machine that the tests run on.
+SCRIPT = ROOT / "tools/bootstrap.sh"
+
+# Programs of the test's machine that the script may use.
 REAL = (
     *("cat", "chmod", "cut", "dirname", "env", "flock", "grep", "ln", "mkdir", "mktemp", "mv"),
     *("rm", "sh", "sha256sum", "tail", "touch"),
 )
-# `present` looks in /usr/sbin too, where the real machine's engine may be.
+# `present` searches /usr/sbin too, where the machine's real engine may be.
 NO_ENGINE = (":/usr/sbin:/sbin", "")
 
 APT_GET = """
 echo "apt-get $*" >>"$CALLS"
-echo "the words of apt"
+echo "output of apt"
 case "$1" in update) exit "${UPDATE:-0}" ;; *) exit "${INSTALL:-0}" ;; esac
 """
 DPKG_QUERY = """
@@ -49,7 +51,7 @@ esac
 
 @dataclass
 class Machine:
-    """A machine with nothing on its path but what a test puts there."""
+    """A machine with only those programs on its PATH that a test adds."""
 
     folder: Path
 
@@ -59,10 +61,10 @@ class Machine:
         self.calls = self.folder / "calls"
         for name in (*REAL, "cp"):
             (self.bin / name).symlink_to(str(shutil.which(name)))
-        self.has("apt-get", APT_GET)
-        self.has("dpkg-query", DPKG_QUERY)
-        self.has("python3", PYTHON)
-        self.has("id", "echo 0")
+        self.add_program("apt-get", APT_GET)
+        self.add_program("dpkg-query", DPKG_QUERY)
+        self.add_program("python3", PYTHON)
+        self.add_program("id", "echo 0")
         self.script = self.folder / "tools/bootstrap.sh"
         self.script.parent.mkdir()
         self.script.write_text(SCRIPT.read_text().replace(*NO_ENGINE))
@@ -70,7 +72,7 @@ class Machine:
         (self.folder / "requirements/dev.txt").write_text("")
         self.link = self.folder / ".venv"
 
-    def has(self, name: str, body: str) -> None:
+    def add_program(self, name: str, body: str) -> None:
         program = self.bin / name
         program.write_text(f"#!{shutil.which('sh')}\n{body}")
         program.chmod(0o755)
@@ -102,7 +104,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_the_programs_searched_for_in_sbin_are_left_out_of_these_tests() -> None:
+def test_the_script_contains_the_search_in_sbin_that_the_tests_remove() -> None:
     assert NO_ENGINE[0] in SCRIPT.read_text()
 
 
@@ -127,7 +129,7 @@ def test_the_command_in_the_environment_runs_the_source_beside_the_link(
         assert done.stdout == f"{root.name}\n"
 
 
-def test_root_on_a_bare_machine_needs_no_sudo(machine: Machine) -> None:
+def test_root_needs_no_sudo(machine: Machine) -> None:
     done = machine.run("docker.io", "python3-venv")
     assert done.returncode == 0, done.stderr
     assert machine.called() == [
@@ -139,64 +141,64 @@ def test_root_on_a_bare_machine_needs_no_sudo(machine: Machine) -> None:
     assert "WARNING" not in done.stdout + done.stderr
 
 
-def test_a_second_run_asks_nobody(machine: Machine) -> None:
+def test_a_second_run_calls_nothing(machine: Machine) -> None:
     machine.run()
     done = machine.run("docker.io", INSTALLED="docker.io")
     assert (done.returncode, done.stderr, machine.called()) == (0, "", [])
 
 
-def test_what_the_script_leaves_in_the_temporary_folder_is_nothing(machine: Machine) -> None:
-    before = {each.name for each in machine.folder.glob("tmp.*")}
+def test_the_script_leaves_no_temporary_files(machine: Machine) -> None:
+    before = {path.name for path in machine.folder.glob("tmp.*")}
     machine.run("docker.io")
-    assert {each.name for each in machine.folder.glob("tmp.*")} == before
+    assert {path.name for path in machine.folder.glob("tmp.*")} == before
 
 
 def test_an_engine_of_another_package_counts_as_docker_io(machine: Machine) -> None:
-    machine.has("dockerd", "")
+    machine.add_program("dockerd", "")
     assert machine.run("docker.io").returncode == 0
     assert machine.called() == ["pip"]
 
 
-def test_everybody_else_uses_sudo(machine: Machine) -> None:
-    machine.has("id", "echo 1000")
-    machine.has("sudo", SUDO)
+def test_other_users_use_sudo(machine: Machine) -> None:
+    machine.add_program("id", "echo 1000")
+    machine.add_program("sudo", SUDO)
     assert machine.run("qemu-utils").returncode == 0
-    assert [each for each in machine.called() if each.startswith("sudo")] == [
+    assert [call for call in machine.called() if call.startswith("sudo")] == [
         "sudo apt-get",
         "sudo env",
     ]
 
 
-def test_without_sudo_the_remedy_removes_nothing_either(machine: Machine) -> None:
-    machine.has("id", "echo 1000")
+def test_without_sudo_the_remedy_removes_no_packages(machine: Machine) -> None:
+    machine.add_program("id", "echo 1000")
     done = machine.run("qemu-utils")
     assert done.returncode == 1
     assert "apt-get install -y --no-remove --no-install-recommends qemu-utils" in done.stderr
     assert machine.called() == []
 
 
-def test_a_source_out_of_reach_does_not_stop_the_installation(machine: Machine) -> None:
+def test_an_unreachable_apt_source_does_not_stop_the_installation(machine: Machine) -> None:
     done = machine.run("qemu-utils", UPDATE="100")
     assert done.returncode == 0
-    assert "the words of apt" in done.stderr
+    assert "output of apt" in done.stderr
 
 
-def test_apts_refusal_is_shown_with_a_remedy(machine: Machine) -> None:
+def test_a_failure_of_apt_is_shown_with_a_remedy(machine: Machine) -> None:
     done = machine.run("docker.io", INSTALL="100")
     assert done.returncode == 1
-    assert "the words of apt" in done.stderr
+    assert "output of apt" in done.stderr
     assert "make -o" in done.stderr
     assert not machine.link.is_symlink()
 
 
-def test_another_distribution_is_told_so(machine: Machine) -> None:
+def test_on_another_distribution_the_message_names_apt_get(machine: Machine) -> None:
     (machine.bin / "apt-get").unlink()
     done = machine.run("docker.io")
     assert done.returncode == 1
     assert "no apt-get" in done.stderr
 
 
-def test_a_folder_of_somebodys_own_is_left_alone(machine: Machine) -> None:
+def test_a_folder_in_place_of_the_link_is_not_touched(machine: Machine) -> None:
     machine.link.mkdir()
     done = machine.run("docker.io")
     assert done.returncode == 1
@@ -223,7 +225,7 @@ def test_an_interpreter_without_venv_names_the_package(machine: Machine) -> None
     assert machine.run().returncode == 0
 
 
-def test_pips_words_are_shown_if_it_fails_and_nothing_counts_as_made(machine: Machine) -> None:
+def test_a_failure_of_pip_is_shown_and_the_environment_is_incomplete(machine: Machine) -> None:
     done = machine.run(PIP="1")
     assert done.returncode == 1
     assert "is ignored" in done.stderr

@@ -7,14 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from lab import cli
-from tools import build_engine as engine
-from tools import plugin
+from tools import build_engine, plugin
 from tools.common.errors import NoEngineError
 
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `ip` was called with; the program itself is not run."""
+    """A file with the arguments of each call of `ip`, which is not really run."""
     written = tmp_path / "calls"
     written.touch()
     program = tmp_path / "bin/ip"
@@ -25,45 +24,49 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return written
 
 
-def test_beside_another_engine_the_private_one_has_a_bridge_of_its_own(
+def test_beside_another_engine_the_private_one_has_its_own_bridge(
     calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "FOREIGN_BRIDGE", tmp_path)
-    with engine._bridge() as bridge:
-        assert f"--bridge={bridge}" in engine._command(tmp_path, tmp_path, bridge)
+    monkeypatch.setattr(build_engine, "FOREIGN_BRIDGE", tmp_path)
+    with build_engine._bridge() as bridge:
+        assert f"--bridge={bridge}" in build_engine._command(tmp_path, tmp_path, bridge)
         assert bridge not in {"none", "docker0"}
         assert f"link add {bridge} type bridge" in calls.read_text()
     assert calls.read_text().endswith(f"link del {bridge}\n")
 
 
-def test_alone_it_needs_none(calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "FOREIGN_BRIDGE", tmp_path / "absent")
-    with engine._bridge() as bridge:
+def test_without_another_engine_there_is_no_bridge(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_engine, "FOREIGN_BRIDGE", tmp_path / "absent")
+    with build_engine._bridge() as bridge:
         assert bridge == "none"
     assert calls.read_text() == ""
 
 
 @pytest.fixture
 def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's engine is here, and we may not start one."""
+    """There is no engine, and none may be started."""
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "LOCAL_SOCKET", tmp_path / "absent")
+    monkeypatch.setattr(build_engine, "LOCAL_SOCKET", tmp_path / "absent")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_without_an_engine_the_error_says_what_to_do() -> None:
-    with pytest.raises(NoEngineError, match="set DOCKER_HOST"), engine.build_engine():
+def test_without_an_engine_the_error_has_a_remedy() -> None:
+    with pytest.raises(NoEngineError, match="set DOCKER_HOST"), build_engine.build_engine():
         pass
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_without_an_engine_the_plugin_is_built_on_the_labs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     built = plugin.Built("key", "content", 1, "amd64")
 
     def build(fallback: str | None = None) -> plugin.Built:
         if fallback is None:
-            with engine.build_engine():
+            with build_engine.build_engine():
                 pass
         assert fallback == "tcp://lab"
         return built

@@ -10,7 +10,7 @@ from tools.common.errors import BuildError
 from tools.common.locks import locked
 
 
-def test_a_key_sees_content_and_layout_but_no_bytecode(tmp_path: Path) -> None:
+def test_content_and_layout_change_a_key_but_bytecode_does_not(tmp_path: Path) -> None:
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg/a.py").write_text("1")
     first = content_key([("pkg", tmp_path / "pkg")])
@@ -33,7 +33,7 @@ def test_the_cache_follows_the_users_setting(
     assert cache_dir("wheels").is_dir()
 
 
-def test_a_lock_says_who_holds_it_and_ends_with_its_block(tmp_path: Path) -> None:
+def test_a_lock_file_names_the_holder_and_the_lock_ends_with_its_block(tmp_path: Path) -> None:
     path = tmp_path / "some.lock"
     with locked(path, "testing"):
         assert "testing (process" in path.read_text()
@@ -43,8 +43,10 @@ def test_a_lock_says_who_holds_it_and_ends_with_its_block(tmp_path: Path) -> Non
         assert "again" in path.read_text()
 
 
-def test_an_error_carries_its_remedy() -> None:
-    assert str(BuildError("x is missing", "add x")) == "x is missing\nremedy: add x"
+def test_an_error_contains_its_remedy() -> None:
+    error = BuildError("x is missing", "add x")
+    assert str(error) == "x is missing\nremedy: add x"
+    assert (error.text, error.remedy) == ("x is missing", "add x")
 
 
 def test_platform_tags_reach_from_trixies_c_library_to_the_oldest() -> None:
@@ -54,22 +56,22 @@ def test_platform_tags_reach_from_trixies_c_library_to_the_oldest() -> None:
     assert tags[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
 
 
-def test_an_unknown_architecture_is_refused_before_any_download() -> None:
+def test_an_unknown_architecture_is_rejected_before_any_download() -> None:
     with pytest.raises(BuildError, match="'riscv64' is not one of amd64, arm64"):
         wheels.fetch("riscv64")
 
 
-def test_a_record_that_cannot_be_used_counts_as_none(tmp_path: Path) -> None:
-    record = tmp_path / "plugin.json"
-    assert plugin.last_build(record) is None
+def test_an_unusable_file_of_the_last_build_is_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "plugin.json"
+    assert plugin.last_build(file) is None
     for text in ("", "[]", '{"key": "k", "other": 1}'):
-        record.write_text(text)
-        assert plugin.last_build(record) is None
-    record.write_text('{"key": "k", "content": "c", "size": 1, "architecture": "amd64"}')
-    assert plugin.last_build(record) == plugin.Built("k", "c", 1, "amd64")
+        file.write_text(text)
+        assert plugin.last_build(file) is None
+    file.write_text('{"key": "k", "content": "c", "size": 1, "architecture": "amd64"}')
+    assert plugin.last_build(file) == plugin.Built("k", "c", 1, "amd64")
 
 
-def test_the_plugin_asks_for_one_capability_and_nothing_of_the_host() -> None:
+def test_the_plugin_needs_one_capability_and_no_devices_or_mounts() -> None:
     config = json.loads(plugin.CONFIG.read_text())
     assert config["linux"]["capabilities"] == ["CAP_NET_ADMIN"]
     assert not config["linux"]["allowAllDevices"]
@@ -79,13 +81,13 @@ def test_the_plugin_asks_for_one_capability_and_nothing_of_the_host() -> None:
     assert all(setting["settable"] == ["value"] for setting in config["env"])
 
 
-def test_a_build_is_told_apart_by_its_key_in_the_configuration() -> None:
+def test_the_configuration_contains_the_builds_key() -> None:
     text = plugin.CONFIG.read_text()
     fields = json.loads(plugin.stamped(text, "0123456789abcdef"))
     assert fields["documentation"].endswith("Build 0123456789abcdef.")
     assert fields["entrypoint"] == json.loads(text)["entrypoint"]
 
 
-def test_source_date_epoch_wins_over_the_commits_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_date_epoch_replaces_the_commits_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "42")
     assert plugin.commit_time() == 42

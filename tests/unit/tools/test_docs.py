@@ -1,4 +1,4 @@
-"""A site that loads nothing from elsewhere, and a generator whose warnings count."""
+"""The documentation's site must not load anything from other sites."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.docs import external_loads
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "faults"),
+    ("name", "text", "loads"),
     [
         ("a.html", '<script src="https://cdn.example/x.js"></script>', 1),
         ("a.html", "<img alt='x' src='//cdn.example/x.png'>", 1),
@@ -23,8 +23,6 @@ from tools.docs import external_loads
         ("a.txt", "@import", 0),
     ],
 )
-def test_what_is_loaded_external_loads_is_found(
-    tmp_path: Path, name: str, text: str, faults: int
-) -> None:
+def test_loads_from_other_sites_are_found(tmp_path: Path, name: str, text: str, loads: int) -> None:
     (tmp_path / name).write_text(text)
-    assert len(list(external_loads(tmp_path))) == faults
+    assert len(list(external_loads(tmp_path))) == loads

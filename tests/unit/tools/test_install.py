@@ -1,4 +1,4 @@
-"""Installing onto an engine, whatever has become of the plugin there."""
+"""The installation on an engine, in each state of the plugin there."""
 
 from __future__ import annotations
 
@@ -17,47 +17,51 @@ from tools.install import NAME
 
 
 class Engine(docker.DockerClient):
-    """An engine that keeps plugins, and refuses what a real one refuses."""
+    """An engine that keeps plugins and rejects what a real one rejects."""
 
     def __init__(self) -> None:
-        self.there: dict[str, dict[str, Any]] = {}
-        self.api = self  # type: ignore[assignment] # one stand-in for both of the SDK's layers
+        self.installed: dict[str, dict[str, Any]] = {}
+        self.api = self  # type: ignore[assignment] # one fake for both layers of the SDK
         self.timeout = 60
-        self.done: list[str] = []
-        self.enabling: Exception | None = None
+        self.calls: list[str] = []
+        self.enable_error: Exception | None = None
 
     def info(self) -> dict[str, Any]:
-        return {"Plugins": {"Network": [n for n, p in self.there.items() if p["Enabled"]]}}
+        return {
+            "Plugins": {
+                "Network": [name for name, plugin in self.installed.items() if plugin["Enabled"]]
+            }
+        }
 
     def inspect_plugin(self, name: str) -> dict[str, Any]:
-        if name not in self.there:
+        if name not in self.installed:
             raise NotFound("no such plugin")
-        return dict(self.there[name])
+        return dict(self.installed[name])
 
     def disable_plugin(self, name: str, *, force: bool) -> None:
         assert force
-        if not self.there[name]["Enabled"]:
+        if not self.installed[name]["Enabled"]:
             raise APIError("plugin is already disabled")
-        self.done.append("disable")
-        self.there[name]["Enabled"] = False
+        self.calls.append("disable")
+        self.installed[name]["Enabled"] = False
 
     def enable_plugin(self, name: str, timeout: int) -> None:
         assert timeout == 0
-        if self.enabling:
-            raise self.enabling
-        if self.there[name]["Enabled"]:
+        if self.enable_error:
+            raise self.enable_error
+        if self.installed[name]["Enabled"]:
             raise APIError("plugin is already enabled")
-        self.done.append("enable")
-        self.there[name]["Enabled"] = True
+        self.calls.append("enable")
+        self.installed[name]["Enabled"] = True
 
-    def exchange(self, name: str, documentation: str) -> None:
-        if self.there[name]["Enabled"]:
+    def replace_files(self, name: str, documentation: str) -> None:
+        if self.installed[name]["Enabled"]:
             raise APIError("plugin must be disabled before upgrading")
-        self.done.append("upgrade")
-        # The reference is that of the throw-away registry; the name stays.
-        self.there[name] |= {
+        self.calls.append("upgrade")
+        # The reference is that of the temporary registry; the name stays.
+        self.installed[name] |= {
             "Config": {"Documentation": documentation},
-            "PluginReference": f"127.0.0.1:{40000 + len(self.done)}/evercan:latest",
+            "PluginReference": f"127.0.0.1:{40000 + len(self.calls)}/evercan:latest",
         }
 
 
@@ -76,25 +80,25 @@ def built(folder: Path, number: int) -> None:
 
 
 @pytest.fixture
-def faults() -> list[BaseException]:
-    """What the next upgrades fail with, before the engine exchanges anything."""
+def errors() -> list[BaseException]:
+    """Errors of the next upgrades, before the engine replaces anything."""
     return []
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]) -> Engine:
+def engine(monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]) -> Engine:
     def create(client: Engine, folder: Path, name: str) -> None:
-        client.done.append("create")
-        client.there[name] = {
+        client.calls.append("create")
+        client.installed[name] = {
             "Enabled": False,
             "Config": {"Documentation": read(folder)},
             "PluginReference": name,
         }
 
     def upgrade(client: Engine, folder: Path, name: str) -> None:
-        if faults:
-            raise faults.pop()
-        client.exchange(name, read(folder))
+        if errors:
+            raise errors.pop()
+        client.replace_files(name, read(folder))
 
     def read(folder: Path) -> str:
         return str(json.loads((folder / "config.json").read_text())["documentation"])
@@ -106,38 +110,38 @@ def engine(monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]) -> Engi
 
 def test_a_first_installation_creates_and_enables(engine: Engine, plugin_dir: Path) -> None:
     install.install(engine, plugin_dir)
-    assert engine.done == ["create", "enable"]
+    assert engine.calls == ["create", "enable"]
 
 
 def test_a_second_installation_does_nothing(engine: Engine, plugin_dir: Path) -> None:
     install.install(engine, plugin_dir)
-    engine.done.clear()
+    engine.calls.clear()
     install.install(engine, plugin_dir)
-    assert engine.done == []
+    assert engine.calls == []
 
 
-def test_upgrades_in_a_row_go_by_the_name_and_not_by_the_reference(
+def test_repeated_upgrades_find_the_plugin_by_its_name(
     engine: Engine, plugin_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install.install(engine, plugin_dir)
     for number in (2, 3):
-        engine.done.clear()
+        engine.calls.clear()
         built(plugin_dir, number)
         install.install(engine, plugin_dir)
-        assert engine.done == ["disable", "upgrade", "enable"]
+        assert engine.calls == ["disable", "upgrade", "enable"]
         assert "upgraded in place" in capsys.readouterr().err
-        assert engine.there[NAME]["Config"]["Documentation"] == documentation(number)
-        assert engine.there[NAME]["PluginReference"].startswith("127.0.0.1:")
+        assert engine.installed[NAME]["Config"]["Documentation"] == documentation(number)
+        assert engine.installed[NAME]["PluginReference"].startswith("127.0.0.1:")
         install.install(engine, plugin_dir)
-        assert engine.done == ["disable", "upgrade", "enable"]
+        assert engine.calls == ["disable", "upgrade", "enable"]
 
 
 def test_a_disabled_plugin_is_enabled(engine: Engine, plugin_dir: Path) -> None:
     install.install(engine, plugin_dir)
     engine.disable_plugin(NAME, force=True)
-    engine.done.clear()
+    engine.calls.clear()
     install.install(engine, plugin_dir)
-    assert engine.done == ["enable"]
+    assert engine.calls == ["enable"]
 
 
 def test_a_disabled_plugin_of_another_build_is_upgraded_and_enabled(
@@ -145,14 +149,14 @@ def test_a_disabled_plugin_of_another_build_is_upgraded_and_enabled(
 ) -> None:
     install.install(engine, plugin_dir)
     engine.disable_plugin(NAME, force=True)
-    engine.done.clear()
+    engine.calls.clear()
     built(plugin_dir, 2)
     install.install(engine, plugin_dir)
-    assert engine.done == ["upgrade", "enable"]
+    assert engine.calls == ["upgrade", "enable"]
 
 
 @pytest.mark.parametrize(
-    ("fault", "seen"),
+    ("error", "raised"),
     [
         (BuildError("the layer is bad", "none"), BuildError),
         (APIError("no room left"), BuildError),
@@ -160,54 +164,56 @@ def test_a_disabled_plugin_of_another_build_is_upgraded_and_enabled(
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
-def test_an_upgrade_that_fails_or_is_interrupted_puts_the_plugin_back_into_service(
+def test_a_failed_or_interrupted_upgrade_enables_the_plugin_again(
     engine: Engine,
     plugin_dir: Path,
-    faults: list[BaseException],
-    fault: BaseException,
-    seen: type[BaseException],
+    errors: list[BaseException],
+    error: BaseException,
+    raised: type[BaseException],
 ) -> None:
     install.install(engine, plugin_dir)
     built(plugin_dir, 2)
-    faults.append(fault)
-    engine.done.clear()
-    with pytest.raises(seen):
+    errors.append(error)
+    engine.calls.clear()
+    with pytest.raises(raised):
         install.install(engine, plugin_dir)
-    assert engine.done == ["disable", "enable"]
+    assert engine.calls == ["disable", "enable"]
     install.install(engine, plugin_dir)
-    assert engine.there[NAME]["Config"]["Documentation"] == documentation(2)
+    assert engine.installed[NAME]["Config"]["Documentation"] == documentation(2)
     assert engine.timeout == 60
 
 
-def test_a_plugin_that_was_disabled_stays_so_if_the_upgrade_fails(
-    engine: Engine, plugin_dir: Path, faults: list[BaseException]
+def test_a_disabled_plugin_stays_disabled_if_the_upgrade_fails(
+    engine: Engine, plugin_dir: Path, errors: list[BaseException]
 ) -> None:
     install.install(engine, plugin_dir)
     engine.disable_plugin(NAME, force=True)
-    engine.done.clear()
+    engine.calls.clear()
     built(plugin_dir, 2)
-    faults.append(APIError("no room left"))
+    errors.append(APIError("no room left"))
     with pytest.raises(BuildError, match="no room left"):
         install.install(engine, plugin_dir)
-    assert engine.done == []
+    assert engine.calls == []
 
 
-def test_what_cannot_be_put_back_leaves_a_hint(
+def test_a_plugin_that_cannot_be_enabled_again_is_reported_with_a_hint(
     engine: Engine,
     plugin_dir: Path,
-    faults: list[BaseException],
+    errors: list[BaseException],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     install.install(engine, plugin_dir)
     built(plugin_dir, 2)
-    faults.append(requests.ConnectionError("reset"))
-    engine.enabling = requests.ConnectionError("refused")
+    errors.append(requests.ConnectionError("reset"))
+    engine.enable_error = requests.ConnectionError("refused")
     with pytest.raises(BuildError, match=f"docker plugin enable {NAME}"):
         install.install(engine, plugin_dir)
     assert f"cannot enable {NAME} again (refused); while it is disabled" in capsys.readouterr().err
 
 
-def test_a_build_that_does_not_start_leaves_the_hint_too(engine: Engine, plugin_dir: Path) -> None:
-    engine.enabling = APIError("dial unix: no such file")
+def test_a_plugin_that_does_not_start_is_reported_with_a_hint(
+    engine: Engine, plugin_dir: Path
+) -> None:
+    engine.enable_error = APIError("dial unix: no such file")
     with pytest.raises(BuildError, match=f"docker plugin enable {NAME}"):
         install.install(engine, plugin_dir)

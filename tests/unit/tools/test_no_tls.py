@@ -1,17 +1,15 @@
-"""In the plugin's root file system ``tools/rootfs/no_tls.py`` is the module ``ssl``."""
+"""``tools/rootfs/no_tls.py``, which is the module ``ssl`` in the plugin's root file system."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from tools.common.checkout import ROOT
 from tools.rootfs import no_tls
-
-ROOT = Path(__file__).parents[2]
 
 SERVE = """
 import asyncio, socket, sys, tempfile
@@ -24,7 +22,7 @@ aiohttp.ClientSession
 from evercan.protocol import web
 
 async def page(request):
-    return web.Response(body=b"whole")
+    return web.Response(body=b"complete")
 
 async def main(path):
     bound = socket.socket(socket.AF_UNIX)
@@ -44,7 +42,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def test_all_that_the_daemon_loads_loads_and_serves_without_tls() -> None:
+def test_the_daemons_modules_load_and_serve_without_tls() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SERVE],
         env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
@@ -53,17 +51,17 @@ def test_all_that_the_daemon_loads_loads_and_serves_without_tls() -> None:
         timeout=60,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("whole\n", "")
+    assert (done.stdout, done.stderr) == ("complete\n", "")
 
 
 @pytest.mark.parametrize(
-    "needs",
+    "needs_tls",
     [
         no_tls.MemoryBIO,
         no_tls.create_default_context().wrap_bio,
         no_tls.SSLContext(no_tls.PROTOCOL_TLS_SERVER).wrap_socket,
     ],
 )
-def test_whatever_would_need_tls_says_that_there_is_none(needs: Callable[[], object]) -> None:
+def test_everything_that_needs_tls_raises_an_error(needs_tls: Callable[[], object]) -> None:
     with pytest.raises(no_tls.SSLError, match="no TLS"):
-        needs()
+        needs_tls()

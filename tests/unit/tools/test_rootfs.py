@@ -15,7 +15,7 @@ from tools.rootfs.assemble import dropped, linked_libraries, locked_hashes, want
         "tests_of_nothing.py",
     ],
 )
-def test_kept_of_the_standard_library(name: str) -> None:
+def test_parts_of_the_standard_library_that_are_kept(name: str) -> None:
     assert not dropped(name)
 
 
@@ -30,11 +30,11 @@ def test_kept_of_the_standard_library(name: str) -> None:
         "config-3.13-x86_64-linux-gnu/libpython3.13.a",
     ],
 )
-def test_left_out_of_the_standard_library(name: str) -> None:
+def test_parts_of_the_standard_library_that_are_left_out(name: str) -> None:
     assert dropped(name)
 
 
-def test_nothing_is_left_out_that_the_check_imports() -> None:
+def test_everything_that_the_check_imports_is_kept() -> None:
     for module in check.LATE:
         assert not dropped(module.replace(".", "/") + ".py"), module
         assert not dropped(module.split(".")[0] + "/__init__.py"), module
@@ -59,17 +59,17 @@ def test_nothing_is_left_out_that_the_check_imports() -> None:
         ("frozenlist/__init__.py", True),
     ],
 )
-def test_members_of_wheels(name: str, wanted: bool) -> None:
+def test_members_of_wheels_that_are_needed(name: str, wanted: bool) -> None:
     assert wanted_from_wheel(name) is wanted
 
 
-def test_hashes_of_a_requirements_file() -> None:
+def test_hashes_are_read_from_a_requirements_file() -> None:
     a, b = "a" * 64, "0" * 64
     text = f"one==1 \\\n    --hash=sha256:{a} \\\n    --hash=sha256:{b}\n    # via two\n"
     assert locked_hashes(text) == {a, b}
 
 
-def test_libraries_in_the_output_of_ldd() -> None:
+def test_libraries_are_read_from_the_output_of_ldd() -> None:
     output = """\
 \tlinux-vdso.so.1 (0x00007f01de296000)
 \tlibm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x00007f01de19c000)

@@ -49,7 +49,7 @@ def get(url: str, method: str = "GET") -> tuple[Message, bytes]:
         return answer.headers, answer.read()
 
 
-def test_every_blob_lies_under_its_digest(blobs: Path) -> None:
+def test_the_name_of_every_blob_is_its_digest(blobs: Path) -> None:
     for blob in blobs.iterdir():
         if len(blob.name) == 64:
             assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
@@ -63,10 +63,10 @@ def test_the_configuration_names_the_layer(blobs: Path) -> None:
     assert (blobs / layer.removeprefix("sha256:")).stat().st_size == manifest["layers"][0]["size"]
 
 
-def test_the_registry_answers_what_an_engine_asks(registry: str) -> None:
+def test_the_registry_answers_an_engines_requests(registry: str) -> None:
     get(f"{registry}/v2/")
-    headers, nothing = get(f"{registry}/v2/evercan/manifests/latest", "HEAD")
-    assert nothing == b""
+    headers, body = get(f"{registry}/v2/evercan/manifests/latest", "HEAD")
+    assert body == b""
     digest = headers["Docker-Content-Digest"]
     assert headers["Content-Type"] == loopback_registry.MANIFEST_TYPE
     _, manifest = get(f"{registry}/v2/evercan/manifests/{digest}")
@@ -77,24 +77,24 @@ def test_the_registry_answers_what_an_engine_asks(registry: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/evercan/blobs/sha256:00", "/v2/x/blobs/..", "/etc/passwd"])
-def test_the_registry_serves_nothing_else(registry: str, path: str) -> None:
+def test_the_registry_serves_no_other_paths(registry: str, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(registry + path)
     caught.value.close()
     assert caught.value.code == 404
 
 
-def test_a_build_is_known_again_by_its_stamp(plugin_dir: Path) -> None:
+def test_a_build_is_recognised_by_its_key(plugin_dir: Path) -> None:
     assert install.same_build({"Config": {"Documentation": "D. Build 1."}}, plugin_dir)
     assert not install.same_build({"Config": {"Documentation": "D. Build 2."}}, plugin_dir)
     assert not install.same_build({"Config": {}}, plugin_dir)
 
 
-def test_installing_nothing_names_the_remedy(tmp_path: Path) -> None:
+def test_an_installation_without_a_build_has_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"python -m tools\.plugin"):
         install.install("unix:///nowhere", tmp_path)
 
 
-def test_a_name_without_a_tag_is_refused(plugin_dir: Path) -> None:
+def test_a_name_without_a_tag_is_rejected(plugin_dir: Path) -> None:
     with pytest.raises(BuildError, match="'evercan' has no tag"):
         install.install("unix:///nowhere", plugin_dir, "evercan")
