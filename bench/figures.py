@@ -1,4 +1,4 @@
-"""A figure, its reference, their ratio, and whether that is within the budget; pure."""
+"""A figure: its reference, the ratio of both, and whether it is within the budget."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        group: what part of the bench it is from, for example ``start``.
-        name: what was measured.
-        unit: of the samples, for example ``ms``.
-        samples: one measurement each; at least one.
-        against: what the reference is, in words; empty for an absolute figure.
-        reference: its samples in the same unit, measured in the same run.
-        budget: the ratio, or for an absolute figure the value, that it may reach;
-            None for what is only told.
-        note: what has to be known to read it.
-        where: the testbed that it was measured on; empty for this machine.
+        group: The part of the benchmark, for example ``start``.
+        name: What was measured.
+        unit: Unit of the samples, for example ``ms``.
+        samples: The measurements; at least one.
+        against: The reference's name; empty for an absolute figure.
+        reference: The reference's samples in the same unit, measured in the same run.
+        budget: The largest allowed ratio, or for an absolute figure the largest value;
+            None if there is no limit.
+        note: An explanation.
+        where: The testbed that it was measured on; empty for this machine.
     """
 
     group: str
@@ -37,12 +37,12 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The figure."""
+        """The median of the samples."""
         return statistics.median(self.samples)
 
     @property
     def ratio(self) -> float | None:
-        """The figure over its reference, None if it has none."""
+        """The median over the reference's median; None without a reference."""
         return self.median / statistics.median(self.reference) if self.reference else None
 
     @property
@@ -53,7 +53,7 @@ class Figure:
         return (self.median if self.ratio is None else self.ratio) <= self.budget
 
     def as_json(self) -> dict[str, Any]:
-        """Write it down, samples and all."""
+        """Return all fields and samples for JSON."""
         return {
             "group": self.group,
             "name": self.name,
@@ -72,7 +72,7 @@ class Figure:
 
 
 def shown(value: float) -> str:
-    """Write a number with three digits that count."""
+    """Format a number with three significant digits."""
     if value and abs(value) < 0.1:
         return f"1/{1 / value:.0f}" if 0 < value < 0.05 else f"{value:.3f}"
     return (
@@ -85,7 +85,7 @@ def shown(value: float) -> str:
 
 
 def row(figure: Figure) -> list[str]:
-    """Write a figure as the cells of one line: see ``HEADINGS``."""
+    """Return the cells of a figure's line in the table: see ``HEADINGS``."""
     least, most = min(figure.samples), max(figure.samples)
     spread = "" if len(figure.samples) == 1 else f" ({_plain(least)}-{_plain(most)})"
     reference = ""
@@ -120,10 +120,12 @@ def _plain(value: float) -> str:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Write the table for a document."""
+    """Return the table as Markdown."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    for where in dict.fromkeys(each.where for each in figures):
+    for where in dict.fromkeys(figure.where for figure in figures):
         if where:
             lines.append(f"| **on {where}** |" + " |" * (len(HEADINGS) - 1))
-        lines += ["| " + " | ".join(row(each)) + " |" for each in figures if each.where == where]
+        lines += [
+            "| " + " | ".join(row(figure)) + " |" for figure in figures if figure.where == where
+        ]
     return "\n".join(lines) + "\n"

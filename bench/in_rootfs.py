@@ -1,10 +1,11 @@
-"""Runs inside a root file system of the plugin: starts processes, looks at them, prints JSON.
+"""Runs inside the plugin's root file system: starts processes, measures them, prints JSON.
 
-Standard library alone, and one file, since it is also sent to a testbed's host:
-``unshare --mount python3 - ROOT TASKS < cage.py``. It makes ROOT its own root, so that a
-start is one ``exec`` and nothing around it.
+It is one file and uses the standard library alone, so that it can be sent to a testbed's host:
+``unshare --mount python3 - ROOT TASKS < in_rootfs.py``. It changes its root to ROOT, so that a
+start is a single ``exec``.
 
-TASKS is a JSON list of objects: ``{"task": "start", …}``; one line of JSON comes back for each.
+TASKS is a JSON list of objects such as ``{"task": "start", …}``; it prints one line of JSON for
+each task.
 """
 
 from __future__ import annotations
@@ -21,31 +22,31 @@ import time
 
 PYTHON = "/usr/bin/python3"
 BARE = [PYTHON, "-I", "-S", "-c", "pass"]
-OURS = [PYTHON, "-I", "-S", "-m", "evercan"]
-PLAIN = [PYTHON, "/tmp/plain.py"]  # noqa: S108 - inside the root file system
+DAEMON = [PYTHON, "-I", "-S", "-m", "evercan"]
+REFERENCE = [PYTHON, "/tmp/reference_daemon.py"]  # noqa: S108 - inside the root file system
 SOCKET = "/run/docker/plugins/evercan.sock"
 ACTIVATE = b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 
 def spawn(argv: list[str]) -> subprocess.Popen[bytes]:
-    """Start a process with an empty environment and its output thrown away."""
+    """Start a process with an empty environment, without output."""
     return subprocess.Popen(
         argv, env={"EVERCAN_SOCKET": SOCKET}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
 def bare() -> float:
-    """Start an interpreter that does nothing; return the seconds that it took."""
-    begun = time.perf_counter()
+    """Run an interpreter that does nothing; return the seconds it took."""
+    started = time.perf_counter()
     spawn(BARE).wait()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
-def daemon(argv: list[str]) -> tuple[subprocess.Popen[bytes], float, float]:
+def start_daemon(argv: list[str]) -> tuple[subprocess.Popen[bytes], float, float]:
     """Start a daemon; return it and the seconds until it accepted and until it answered."""
     if os.path.exists(SOCKET):  # noqa: PTH110 - pathlib is not loaded here
         os.unlink(SOCKET)  # noqa: PTH108 - the same
-    begun = time.perf_counter()
+    started = time.perf_counter()
     process = spawn(argv)
     while True:
         client = socket.socket(socket.AF_UNIX)
@@ -57,13 +58,13 @@ def daemon(argv: list[str]) -> tuple[subprocess.Popen[bytes], float, float]:
             if process.poll() is not None:
                 raise SystemExit(f"{argv} ended with {process.returncode}") from None
             time.sleep(0.0005)
-    accepts = time.perf_counter() - begun
+    accepts = time.perf_counter() - started
     client.sendall(ACTIVATE)
     answer = client.recv(4096)
-    answers = time.perf_counter() - begun
+    answers = time.perf_counter() - started
     client.close()
     if b" 200 " not in answer or b"NetworkDriver" not in answer:
-        raise SystemExit(f"a wrong answer: {answer!r}")
+        raise SystemExit(f"unexpected answer: {answer!r}")
     return process, accepts, answers
 
 
@@ -73,8 +74,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def forget_files() -> None:
-    """Let the kernel forget what it has cached of this file system's files."""
+def drop_cached_files() -> None:
+    """Remove this file system's files from the kernel's page cache."""
     os.sync()
     for folder, _, names in os.walk("/usr"):
         for name in names:
@@ -86,38 +87,38 @@ def forget_files() -> None:
 
 
 def start(times: int, cold: bool = False, slow: int = 0) -> dict[str, list[float]]:
-    """Start the three in turn, again and again.
+    """Start the interpreter, the daemon and the reference daemon, alternately.
 
     Args:
-        times: of each.
-        cold: forget the file system's files before each.
-        slow: this many busy processes share the one processor with it.
+        times: How often to start each.
+        cold: Remove the file system's files from the page cache before each start.
+        slow: How many busy processes share one processor with it.
     """
-    seen: dict[str, list[float]] = {
-        "bare": [], "accepts": [], "answers": [], "plain accepts": [], "plain answers": []
+    seconds: dict[str, list[float]] = {
+        "bare": [], "accepts": [], "answers": [], "reference accepts": [], "reference answers": []
     }  # fmt: skip
-    everywhere = os.sched_getaffinity(0)
+    processors = os.sched_getaffinity(0)
     hogs = []
     if slow:
-        os.sched_setaffinity(0, {max(everywhere)})
+        os.sched_setaffinity(0, {max(processors)})
         hogs = [spawn([PYTHON, "-I", "-S", "-c", "while True: pass"]) for _ in range(slow)]
     try:
         for _ in range(times):
             if cold:
-                forget_files()
-            seen["bare"].append(bare())
-            for argv, prefix in ((OURS, ""), (PLAIN, "plain ")):
+                drop_cached_files()
+            seconds["bare"].append(bare())
+            for argv, prefix in ((DAEMON, ""), (REFERENCE, "reference ")):
                 if cold:
-                    forget_files()
-                process, accepts, answers = daemon(argv)
+                    drop_cached_files()
+                process, accepts, answers = start_daemon(argv)
                 end(process)
-                seen[f"{prefix}accepts"].append(accepts)
-                seen[f"{prefix}answers"].append(answers)
+                seconds[f"{prefix}accepts"].append(accepts)
+                seconds[f"{prefix}answers"].append(answers)
     finally:
-        for each in hogs:
-            end(each)
-        os.sched_setaffinity(0, everywhere)
-    return seen
+        for hog in hogs:
+            end(hog)
+        os.sched_setaffinity(0, processors)
+    return seconds
 
 
 def status(pid: int) -> dict[str, int]:
@@ -133,47 +134,50 @@ def status(pid: int) -> dict[str, int]:
 
 
 def memory(times: int) -> dict[str, list[float]]:
-    """Start the daemon, let it idle, and return its resident memory and the plain one's, in kB."""
-    seen: dict[str, list[float]] = {"ours": [], "plain": []}
+    """Return the resident memory of the idle daemon and of the reference daemon, in kB."""
+    sizes: dict[str, list[float]] = {"daemon": [], "reference": []}
     for _ in range(times):
-        for argv, name in ((OURS, "ours"), (PLAIN, "plain")):
-            process, _, _ = daemon(argv)
+        for argv, name in ((DAEMON, "daemon"), (REFERENCE, "reference")):
+            process, _, _ = start_daemon(argv)
             time.sleep(1)
-            seen[name].append(status(process.pid)["VmRSS"])
+            sizes[name].append(status(process.pid)["VmRSS"])
             end(process)
-    return seen
+    return sizes
 
 
 def cpu(times: int) -> dict[str, list[float]]:
-    """Load the daemon's modules, and the plain one's; return the processor's seconds of each."""
-    seen: dict[str, list[float]] = {"bare": [], "ours": [], "plain": []}
+    """Load the modules of both daemons; return the processor seconds."""
+    seconds: dict[str, list[float]] = {"bare": [], "daemon": [], "reference": []}
     for _ in range(times):
         for name, argv in (
             ("bare", BARE),
-            ("ours", [*BARE[:-1], "import gc; gc.disable(); import evercan.daemon"]),
-            ("plain", [PYTHON, "-c", "import runpy; runpy.run_path('/tmp/plain.py')"]),
+            ("daemon", [*BARE[:-1], "import gc; gc.disable(); import evercan.daemon"]),
+            (
+                "reference",
+                [PYTHON, "-c", "import runpy; runpy.run_path('/tmp/reference_daemon.py')"],
+            ),
         ):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             if spawn(argv).wait():
                 raise SystemExit(f"{argv} failed")
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            seen[name].append(spent)
-    return seen
+            seconds[name].append(spent)
+    return seconds
 
 
 TASKS = {"start": start, "memory": memory, "cpu": cpu}
 
 
 def main(root: str, tasks: str) -> None:
-    """Change the root and do what is asked."""
-    statistics.median([0])  # whatever loads late must be loaded before the root changes
+    """Change the root and run the tasks."""
+    statistics.median([0])  # loads modules that must be loaded before the root changes
     subprocess.Popen(["/bin/true"], stdout=subprocess.DEVNULL).wait()
     os.chroot(root)
     os.chdir("/")
     os.makedirs(os.path.dirname(SOCKET), exist_ok=True)  # noqa: PTH103, PTH120 - see above
-    for each in json.loads(tasks):
-        print(json.dumps(TASKS[each.pop("task")](**each)), flush=True)
+    for task in json.loads(tasks):
+        print(json.dumps(TASKS[task.pop("task")](**task)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What stays after a long life: thousands of containers and checks, on the fake kernel."""
+"""Measures growth and passes after thousands of containers and checks, on the fake kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from bench import busy
+from bench import passes as bus_passes
 from bench.figures import Figure
 from evercan import intent
 from evercan.model import Declared, Observed
@@ -26,105 +26,107 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-class Life:
-    """A reconciler on a fake kernel, told what an engine tells."""
+class Plugin:
+    """A reconciler on a fake kernel, with the calls of an engine."""
 
     def __init__(self, folder: Path) -> None:
         self._kernel = FakeKernel()
-        self._turns = Reconciler(self._kernel, Store(folder))
-        self._turns.start()
+        self._reconciler = Reconciler(self._kernel, Store(folder))
+        self._reconciler.start()
         wanted = network_options({})
-        self._turns.turn([lambda d, o: intent.create_network(d, o, NETWORK, wanted)])
+        self._reconciler.turn([lambda d, o: intent.create_network(d, o, NETWORK, wanted)])
 
-    def come(self, number: int) -> None:
-        """CreateEndpoint and Join."""
-        one, options = f"{number:064x}", endpoint_options({})
+    def attach(self, number: int) -> None:
+        """Create and join an endpoint."""
+        endpoint, options = f"{number:064x}", endpoint_options({})
 
         def create(declared: Declared, observed: Observed) -> Declared:
-            return intent.create_endpoint(declared, observed, NETWORK, one, options)
+            return intent.create_endpoint(declared, observed, NETWORK, endpoint, options)
 
-        self._turns.turn([create])
-        self._turns.turn([lambda d, o: intent.join(d, o, NETWORK, one)])
+        self._reconciler.turn([create])
+        self._reconciler.turn([lambda d, o: intent.join(d, o, NETWORK, endpoint)])
 
-    def go(self, number: int) -> None:
-        """Leave and DeleteEndpoint."""
-        one = f"{number:064x}"
-        self._turns.turn([lambda d, _: intent.leave(d, one)])
-        self._turns.turn([lambda d, _: d.without_endpoint(one)])
-        self._kernel.taken.clear()  # the fake writes down every step, for tests
+    def detach(self, number: int) -> None:
+        """Leave and delete an endpoint."""
+        endpoint = f"{number:064x}"
+        self._reconciler.turn([lambda d, _: intent.leave(d, endpoint)])
+        self._reconciler.turn([lambda d, _: d.without_endpoint(endpoint)])
+        self._kernel.taken.clear()  # the fake keeps every step, for tests
 
     def check(self) -> None:
-        """Take a health check's turn."""
-        self._turns.turn([])
+        """Run the reconcile pass of a health check."""
+        self._reconciler.turn([])
 
     @property
-    def record(self) -> int:
-        """Bytes on disk."""
-        return len(encode(self._turns.state.declared))
+    def state_size(self) -> int:
+        """The size of the state file, in bytes."""
+        return len(encode(self._reconciler.state.declared))
 
 
 def memory(quick: bool) -> list[Figure]:
-    """Measure what cycles and checks leave behind, and what a member takes on record."""
+    """Measure the growth over cycles and checks, and a member's share of the state file."""
     cycles = 200 if quick else 10_000
     shm = "/dev/shm"  # noqa: S108 - fsync is not what is measured
     with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as folder:
-        life = Life(Path(folder))
+        plugin = Plugin(Path(folder))
         for number in range(cycles // 10):
-            life.come(number)
-            life.go(number)
+            plugin.attach(number)
+            plugin.detach(number)
         before = resident()
         for number in range(cycles):
-            life.come(number)
-            life.go(number)
+            plugin.attach(number)
+            plugin.detach(number)
         after = resident()
         for _ in range(cycles):
-            life.check()
+            plugin.check()
         checked = resident()
-        empty = life.record
+        empty = plugin.state_size
         for number in range(10):
-            life.come(number)
-        record = (life.record - empty) / 10
+            plugin.attach(number)
+        state_size = (plugin.state_size - empty) / 10
     group = "memory"
     return [
         Figure(
-            group=group, name=f"growth over {cycles:,} containers' lives", unit="kB",
-            samples=[after - before], budget=256.0, note="what the allocator keeps is in it",
+            group=group, name=f"growth over {cycles:,} containers started and stopped", unit="kB",
+            samples=[after - before], budget=256.0, note="includes what the allocator keeps",
         ),
         Figure(
             group=group, name=f"growth over {cycles:,} health checks", unit="kB",
             samples=[checked - after], budget=256.0,
         ),
         Figure(
-            group=group, name="a member on record, bytes on disk", unit="B", samples=[record],
+            group=group, name="a member in the state file", unit="B", samples=[state_size],
             budget=2000.0,
         ),
     ]  # fmt: skip
 
 
-def turns(quick: bool) -> list[Figure]:
-    """Measure the processor's time of a turn that finds nothing to do, a rule, as N grows."""
+def passes(quick: bool) -> list[Figure]:
+    """Measure the processor time per rule of a pass without steps, by number of members."""
     sizes = (2, 30) if quick else (2, 10, 30, 50, 100, 150, 200)
     costs = {
-        size: [each * 1e6 / (2 * size * (size + 1)) for each in busy.turn_seconds(size, 5)]
+        size: [
+            seconds * 1e6 / (2 * size * (size + 1)) for seconds in bus_passes.pass_seconds(size, 5)
+        ]
         for size in sizes
     }
     figures = [
         Figure(
-            group="turn", name=f"look and plan, {size} members, a rule", unit="us",
+            group="turn", name=f"observe and plan, {size} members, per rule", unit="us",
             samples=costs[size], against="10 members" if not quick else "2 members",
             reference=costs[10 if not quick else 2],
             budget=1.5 if size > 10 else None,
         )
         for size in sizes
     ]  # fmt: skip
-    for words, turning in (("while turns of 100 members run", True), ("at rest", False)):
-        late = sorted(busy.lateness(100, 1 if quick else 10, turning=turning))
-        # The machine's own hiccups are in the worst of some thousand: see those at rest.
+    for words, with_passes in (("during passes of 100 members", True), ("at rest", False)):
+        late = sorted(bus_passes.lateness(100, 1 if quick else 10, with_passes=with_passes))
+        # The worst value includes other load of the machine: compare it with the one at rest.
         figures.append(
             Figure(
-                group="turn", name=f"how late the loop wakes {words}, 999 times of 1,000",
+                group="turn", name=f"delay of the event loop {words}, 99.9th percentile",
                 unit="ms", samples=[late[len(late) * 999 // 1000] * 1e3],
-                budget=10.0 if turning else None, note=f"the worst: {late[-1] * 1e3:.1f} ms",
+                budget=10.0 if with_passes else None, note=f"worst: {late[-1] * 1e3:.1f} ms",
             )
         )  # fmt: skip
     return figures

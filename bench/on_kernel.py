@@ -1,9 +1,9 @@
-"""Runs on a testbed's host: the daemon on a real kernel, and the ancestors' way beside it.
+"""Runs on a testbed's host: measures the daemon on a real kernel, and a reference for it.
 
-Standard library alone, and one file, since it is sent there:
-``unshare --net --mount python3 - ROOT TASKS < field.py``. ROOT is a root file system of the
-plugin; the daemon runs in it, in a network namespace that has nothing else. TASKS is a JSON
-list of objects, and one line of JSON comes back for each.
+It is one file and uses the standard library alone, so that it can be sent there:
+``unshare --net --mount python3 - ROOT TASKS < on_kernel.py``. ROOT is the plugin's root file
+system; the daemon runs in it, in an empty network namespace. TASKS is a JSON list of objects; it
+prints one line of JSON for each task.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ BUS = "vcan0"
 FD_RULE = ("-X",)
 HOST_END = "h{}"
 PROCESS = tuple[str, ...]
-CHECKED_EACH = 5
-"""Seconds between two health checks of the daemon that is left alone."""
+CHECK_INTERVAL = 5
+"""Seconds between two health checks of the idle daemon."""
 
 
 class Caller(http.client.HTTPConnection):
@@ -38,29 +38,29 @@ class Caller(http.client.HTTPConnection):
 
     def __init__(self, path: Path) -> None:
         super().__init__("evercan", timeout=60)
-        # A socket's path has 107 bytes at the most, and this one leads into an engine's folder.
+        # The path of a socket has at most 107 bytes; the path through an engine's folder is longer.
         os.chdir(path.parent)
         self._path = path.name
 
     def connect(self) -> None:
-        """Dial its socket."""
+        """Connect to its socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(60)
         self.sock.connect(self._path)
 
     def call(self, verb: str, **fields: Any) -> float:
         """Send one call of the engine; return the seconds until it was answered."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         self.request("POST", f"/{verb}", json.dumps(fields).encode())
         answer = self.getresponse()
         text = answer.read()
         if answer.status != 200:
             raise SystemExit(f"{verb}: {text!r}")
-        return time.perf_counter() - begun
+        return time.perf_counter() - started
 
 
 class Daemon:
-    """The plugin's process in its root file system, with a socket and a record of its own."""
+    """The plugin's process in its root file system, with its own socket and state file."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -71,12 +71,12 @@ class Daemon:
 
     @property
     def path(self) -> Path:
-        """Say where its socket is, as the host sees it."""
+        """The path of its socket on the host."""
         return self._folder / "evercan.sock"
 
     def start(self, interval: int = 0) -> float:
         """Start it; return the seconds until its first answer."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         self.process = subprocess.Popen(
             ["chroot", str(self._root), "/usr/bin/python3", "-I", "-S", "-m", "evercan"],
             env={
@@ -86,21 +86,21 @@ class Daemon:
                 "EVERCAN_HEALTH_INTERVAL": str(interval),
                 "EVERCAN_LOG_LEVEL": "warning",
             },
-            stdout=sys.stderr,  # ours is for the answers
+            stdout=sys.stderr,  # this process's own is for the results
         )
         while True:
             try:
                 caller = Caller(self.path)
                 caller.call("Plugin.Activate")
                 caller.close()
-                return time.perf_counter() - begun
+                return time.perf_counter() - started
             except OSError:
-                if self.process.poll() is not None or time.perf_counter() - begun > 120:
+                if self.process.poll() is not None or time.perf_counter() - started > 120:
                     raise SystemExit("the daemon does not answer") from None
                 time.sleep(0.002)
 
     def status(self) -> dict[str, int]:
-        """Read ``/proc/PID/status``, memory in kB, and the ticks that it has run."""
+        """Read ``/proc/PID/status`` (memory in kB), context switches and processor ticks."""
         pid = self.process.pid if self.process else 0
         fields = {}
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -124,7 +124,7 @@ class Daemon:
             self.process = None
 
     def clean(self) -> None:
-        """Kill it and forget its record."""
+        """Kill it and remove its state file."""
         self.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -149,19 +149,19 @@ def endpoint(number: int) -> str:
     return f"{number:08x}" * 8
 
 
-def of(number: int) -> dict[str, str]:
-    """Return the fields that name an endpoint."""
+def names(number: int) -> dict[str, str]:
+    """Return the fields that identify an endpoint."""
     return {"NetworkID": NETWORK, "EndpointID": endpoint(number)}
 
 
 def joins(root: Path, members: int) -> dict[str, Any]:
-    """Let members join one after another and leave again; then all of them be restored at once.
+    """Let members join one after another, restore all of them at once, and let them leave.
 
     Returns:
-        Seconds of each Join with its CreateEndpoint, of each Leave with its DeleteEndpoint,
-        of the start with nothing to do and with everything to restore; memory in kB by number
-        of members; the latencies of a call that needs no turn, while turns run; what an idle
-        daemon takes for each health check.
+        Seconds of each Join with its CreateEndpoint, of each Leave with its DeleteEndpoint, of a
+        start with nothing to do and of one with everything to restore; memory in kB by number of
+        members; latencies of a call that needs no pass, during passes; the cost of a health
+        check of an idle daemon.
     """
     wipe()
     plugin = Daemon(root)
@@ -171,26 +171,26 @@ def joins(root: Path, members: int) -> dict[str, Any]:
         caller.call("NetworkDriver.CreateNetwork", NetworkID=NETWORK, Options={})
         joined, left, memory = [], [], []
         for number in range(1, members + 1):
-            took = caller.call("NetworkDriver.CreateEndpoint", **of(number))
-            joined.append(took + caller.call("NetworkDriver.Join", **of(number)))
+            took = caller.call("NetworkDriver.CreateEndpoint", **names(number))
+            joined.append(took + caller.call("NetworkDriver.Join", **names(number)))
             memory.append(plugin.status()["VmRSS"])
-        latencies = blocked(plugin.path)
+        latencies = call_latencies(plugin.path)
         plugin.end()
-        whole = plugin.start()
+        settled = plugin.start()
         plugin.end()
         wipe()
         restored = plugin.start()
         rules = subprocess.run(["cangw", "-L"], check=False, capture_output=True).stdout
         plugin.end()
-        plugin.start(CHECKED_EACH)
-        idle = rest(plugin)
+        plugin.start(CHECK_INTERVAL)
+        idle = measure_idle(plugin)
         caller = Caller(plugin.path)
         for number in range(members, 0, -1):
-            took = caller.call("NetworkDriver.Leave", **of(number))
-            left.append(took + caller.call("NetworkDriver.DeleteEndpoint", **of(number)))
+            took = caller.call("NetworkDriver.Leave", **names(number))
+            left.append(took + caller.call("NetworkDriver.DeleteEndpoint", **names(number)))
         return {
             "joined": joined, "left": left[::-1], "memory": memory, "latencies": latencies,
-            "whole": whole, "restored": restored, "rules": rules.count(b"cangw -A"),
+            "settled": settled, "restored": restored, "rules": rules.count(b"cangw -A"),
             "idle": idle,
         }  # fmt: skip
     finally:
@@ -198,11 +198,11 @@ def joins(root: Path, members: int) -> dict[str, Any]:
         wipe()
 
 
-def rest(plugin: Daemon, checks: int = 6) -> dict[str, float]:
-    """Leave a daemon alone; return the processor's seconds and the wake-ups of a health check."""
+def measure_idle(plugin: Daemon, checks: int = 6) -> dict[str, float]:
+    """Return the processor seconds and the wake-ups per health check of an idle daemon."""
     time.sleep(1)
     before = plugin.status()
-    time.sleep(checks * CHECKED_EACH)
+    time.sleep(checks * CHECK_INTERVAL)
     after = plugin.status()
     return {
         "seconds": (after["ticks"] - before["ticks"]) / os.sysconf("SC_CLK_TCK") / checks,
@@ -211,39 +211,39 @@ def rest(plugin: Daemon, checks: int = 6) -> dict[str, float]:
     }
 
 
-def blocked(path: Path, turns: int = 8) -> dict[str, list[float]]:
-    """Call something that needs no turn, again and again: at rest, and while turns run."""
-    over = threading.Event()
+def call_latencies(path: Path, passes: int = 8) -> dict[str, list[float]]:
+    """Repeat a call that needs no pass; return the latencies at rest and during passes."""
+    done = threading.Event()
 
-    def turn() -> None:
+    def run_passes() -> None:
         caller = Caller(path)
-        for _ in range(turns):
+        for _ in range(passes):
             caller.call("adopt", Networks=[])
-        over.set()
+        done.set()
 
     caller = Caller(path)
 
-    def knock() -> float:
+    def timed_call() -> float:
         time.sleep(0.002)
-        return caller.call("NetworkDriver.EndpointOperInfo", **of(1))
+        return caller.call("NetworkDriver.EndpointOperInfo", **names(1))
 
-    rest = [knock() for _ in range(200)]
-    thread = threading.Thread(target=turn)
+    rest = [timed_call() for _ in range(200)]
+    thread = threading.Thread(target=run_passes)
     thread.start()
     busy = []
-    while not over.is_set():
-        busy.append(knock())
+    while not done.is_set():
+        busy.append(timed_call())
     thread.join()
     return {"rest": rest, "busy": busy}
 
 
-def ancestors(root: Path, at: list[int], sample: int = 120) -> dict[str, dict[str, float]]:
-    """Lay a member's links and rules by one process each, as the n-th member of a bus.
+def joins_by_process(root: Path, at: list[int], sample: int = 120) -> dict[str, dict[str, float]]:
+    """Add the links and rules of a bus's n-th member with one process per command.
 
     Args:
-        root: not used: this is the host's own programs.
-        at: the numbers of members to measure at, ascending.
-        sample: so many rules are laid and timed at the most; the rest is reckoned from them.
+        root: Not used: the host's own programs run.
+        at: The numbers of members to measure at, ascending.
+        sample: How many rules are added and timed at most; the others are extrapolated.
 
     Returns:
         By number of members, the seconds for the last one.
@@ -252,40 +252,41 @@ def ancestors(root: Path, at: list[int], sample: int = 120) -> dict[str, dict[st
     wipe()
     run("ip", "link", "add", BUS, "type", "vcan")
     run("ip", "link", "set", BUS, "up")
-    seen: dict[str, dict[str, float]] = {}
-    there = 0
+    results: dict[str, dict[str, float]] = {}
+    existing = 0
     for number in at:
-        while there < number - 1:
-            there += 1
-            pair(there)
-        begun = time.perf_counter()
-        there += 1
-        pair(there)
-        links = time.perf_counter() - begun
-        ends = [BUS, *(HOST_END.format(each) for each in range(1, there))]
-        own = HOST_END.format(there)
+        while existing < number - 1:
+            existing += 1
+            add_pair(existing)
+        started = time.perf_counter()
+        existing += 1
+        add_pair(existing)
+        links = time.perf_counter() - started
+        ends = [BUS, *(HOST_END.format(member) for member in range(1, existing))]
+        own = HOST_END.format(existing)
         rules = [
             ("cangw", "-A", "-s", source, "-d", target, "-e", *kind)
             for other in ends
             for source, target in ((own, other), (other, own))
             for kind in ((), FD_RULE)
         ]
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for rule in rules[:sample]:
             run(*rule)
-        each = (time.perf_counter() - begun) / len(rules[:sample])
-        seen[str(number)] = {
-            "seconds": links + each * len(rules), "rules": len(rules), "link": links, "rule": each
+        per_rule = (time.perf_counter() - started) / len(rules[:sample])
+        results[str(number)] = {
+            "seconds": links + per_rule * len(rules), "rules": len(rules), "link": links,
+            "rule": per_rule,
         }  # fmt: skip
     wipe()
-    return seen
+    return results
 
 
 ECHO, IIF_TX_OK = 1, 4
 
 
-def lay(rules: list[tuple[int, int, int]]) -> None:
-    """Lay classic rules, each (source, target, flags), over netlink in batches."""
+def add_rules(rules: list[tuple[int, int, int]]) -> None:
+    """Add classic rules (source, target, flags) over netlink in batches."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
         netlink.bind((0, 0))
         for at in range(0, len(rules), 100):
@@ -296,38 +297,40 @@ def lay(rules: list[tuple[int, int, int]]) -> None:
             ]
             last = len(part) - 1
             netlink.send(b"".join(
-                struct.pack("=IHHII", 16 + len(each), 24, 0x405 if n == last else 0x401, n + 1, 0)
-                + each
-                for n, each in enumerate(payloads)
+                struct.pack(
+                    "=IHHII", 16 + len(payload), 24, 0x405 if i == last else 0x401, i + 1, 0
+                )
+                + payload
+                for i, payload in enumerate(payloads)
             ))  # fmt: skip
             answer = netlink.recv(65536)
             if struct.unpack_from("=i", answer, 16)[0]:
-                raise SystemExit("the kernel refused a rule")
+                raise SystemExit("the kernel rejected a rule")
 
 
 def frames(
     root: Path, sizes: list[int], count: int, times: int
 ) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """Send frames from the first member, with the rules' flags of ours and of the ancestors.
+    """Send frames from the first member, with evercan's flags of rules and those of other plugins.
 
     Returns:
-        By number of members and by whose flags, as often as asked: rule evaluations a frame
-        (handled and deleted by all rules), seconds a frame, and deliveries a frame at the last
-        member.
+        By number of members and by flags, one result for each repetition: rule evaluations per
+        frame (handled and deleted by all rules), seconds per frame, and deliveries per frame at
+        the last member.
     """
     del root
-    seen: dict[str, dict[str, list[dict[str, float]]]] = {}
+    results: dict[str, dict[str, list[dict[str, float]]]] = {}
     for size in sizes:
-        both = seen.setdefault(str(size), {"ours": [], "ancestors": []})
+        both = results.setdefault(str(size), {"own": [], "other": []})
         for _ in range(times):
-            for whose, floods in both.items():
-                mesh(size, echo_everywhere=whose == "ancestors")
+            for flags, floods in both.items():
+                make_mesh(size, echo_everywhere=flags == "other")
                 floods.append(flood(f"c{size}", count))
     wipe()
-    return seen
+    return results
 
 
-def mesh(size: int, *, echo_everywhere: bool = False) -> None:
+def make_mesh(size: int, *, echo_everywhere: bool = False) -> None:
     """Make a bus with members h1, h2 …, whose other ends c1, c2 … stay on the host."""
     wipe()
     batch = [f"link add {BUS} type vcan", f"link set {BUS} up"]
@@ -340,7 +343,7 @@ def mesh(size: int, *, echo_everywhere: bool = False) -> None:
     subprocess.run(["ip", "-batch", "-"], input="\n".join(batch).encode(), check=True)
     bus = socket.if_nametoindex(BUS)
     ends = [socket.if_nametoindex(HOST_END.format(n)) for n in range(1, size + 1)]
-    lay([
+    add_rules([
         (source, target, IIF_TX_OK | (ECHO if echo_everywhere or target == bus else 0))
         for source in (bus, *ends) for target in (bus, *ends) if source != target
     ])  # fmt: skip
@@ -351,106 +354,108 @@ SO_MEMINFO, DROPS = 55, 8
 
 
 def losses(root: Path, sizes: list[int], rates: list[int]) -> dict[str, list[dict[str, float]]]:
-    """Look for where frames get lost between the first member and the last.
+    """Measure where frames are lost between the first member and the last.
 
     Returns:
-        By number of members: what a socket holds that nobody reads; then a flood, and the rates
-        asked for, with a program that reads. See ``torrent``.
+        By number of members: a flood to a socket that nothing reads, a flood to a program that
+        reads, and the given rates to a program that reads. See ``send_and_count``.
     """
     del root
-    seen = {}
+    results = {}
     for size in sizes:
-        mesh(size)
-        seen[str(size)] = [
-            torrent(f"c{size}", 0, 3000, reading=False),
-            torrent(f"c{size}", 0, 3000),
-            *[torrent(f"c{size}", rate, 2 * rate) for rate in rates],
+        make_mesh(size)
+        results[str(size)] = [
+            send_and_count(f"c{size}", 0, 3000, reading=False),
+            send_and_count(f"c{size}", 0, 3000),
+            *[send_and_count(f"c{size}", rate, 2 * rate) for rate in rates],
         ]
     wipe()
-    return seen
+    return results
 
 
-def torrent(listener: str, rate: int, count: int, *, reading: bool = True) -> dict[str, float]:
-    """Send frames to a process that receives with the buffer that every program gets.
+def send_and_count(
+    listener: str, rate: int, count: int, *, reading: bool = True
+) -> dict[str, float]:
+    """Send frames to a process that receives with a buffer of the default size.
 
     Args:
-        listener: the interface that it listens on.
-        rate: frames a second; 0 is as fast as may be.
-        count: how many.
-        reading: it reads at once; else when all are sent.
+        listener: The interface that it receives on.
+        rate: Frames per second; 0 means as fast as possible.
+        count: How many frames to send.
+        reading: Whether it reads at once, or only after all frames are sent.
 
     Returns:
-        The rate asked for and that reached, frames sent and received, and what was dropped in
+        The requested rate and the one reached, frames sent and received, and frames dropped in
         the receiving socket and in the host's backlog.
     """
     before = backlog_drops()
     with (
         socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as sender,
-        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as heard,
+        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as receiver,
     ):
         sender.bind(("c1",))
-        heard.bind((listener,))
-        ears, tell = os.pipe()
+        receiver.bind((listener,))
+        read_end, write_end = os.pipe()
         child = os.fork() if reading else 0
         if reading and child == 0:
-            os.write(tell, json.dumps(listen(heard)).encode())
+            os.write(write_end, json.dumps(receive(receiver)).encode())
             os._exit(0)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for number in range(count):
             if rate and number % 8 == 0:
-                time.sleep(max(0.0, begun + number / rate - time.perf_counter()))
+                time.sleep(max(0.0, started + number / rate - time.perf_counter()))
             sender.send(FRAME)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         if reading:
-            got, dropped = json.loads(os.read(ears, 4096))
+            got, dropped = json.loads(os.read(read_end, 4096))
             os.waitpid(child, 0)
         else:
-            got, dropped = listen(heard)
-        os.close(ears)
-        os.close(tell)
+            got, dropped = receive(receiver)
+        os.close(read_end)
+        os.close(write_end)
     return {
-        "asked": rate, "reached": count / seconds, "sent": count, "received": got,
+        "requested": rate, "reached": count / seconds, "sent": count, "received": got,
         "socket": dropped, "backlog": backlog_drops() - before,
     }  # fmt: skip
 
 
-def listen(heard: socket.socket) -> tuple[int, int]:
-    """Receive until two seconds are silent; return the frames, and those that had no room."""
-    heard.settimeout(2)
+def receive(receiver: socket.socket) -> tuple[int, int]:
+    """Receive until nothing arrives for 2 s; return the frames received and those dropped."""
+    receiver.settimeout(2)
     got = 0
     try:
         while True:
-            heard.recv(16)
+            receiver.recv(16)
             got += 1
     except TimeoutError:
-        memory = heard.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
+        memory = receiver.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
         return got, struct.unpack_from("=I", memory, 4 * DROPS)[0]
 
 
 def backlog_drops() -> int:
-    """Return how many packets the host's backlogs had no room for, ever."""
+    """Return how many packets the host's backlogs have dropped."""
     lines = Path("/proc/net/softnet_stat").read_text().splitlines()
     return sum(int(line.split()[1], 16) for line in lines)
 
 
 def flood(listener: str, count: int) -> dict[str, float]:
-    """Send frames at once after each other and count what they cost."""
+    """Send frames without pauses; return their cost per frame."""
     with (
         socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as sender,
-        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as heard,
+        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as receiver,
     ):
         sender.bind(("c1",))
-        heard.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
-        heard.bind((listener,))
-        heard.settimeout(1)
-        begun = time.perf_counter()
+        receiver.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+        receiver.bind((listener,))
+        receiver.settimeout(1)
+        started = time.perf_counter()
         for _ in range(count):
             sender.send(FRAME)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         got = 0
         try:
             while got < 2 * count:
-                heard.recv(16)
+                receiver.recv(16)
                 got += 1
         except TimeoutError:
             pass
@@ -465,8 +470,8 @@ def flood(listener: str, count: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def pair(number: int) -> None:
-    """Make a pair and set both ends up."""
+def add_pair(number: int) -> None:
+    """Add a pair and bring both ends up."""
     one, other = HOST_END.format(number), f"c{number}"
     run("ip", "link", "add", one, "type", "vxcan", "peer", "name", other)
     run("ip", "link", "set", one, "up")
@@ -474,15 +479,15 @@ def pair(number: int) -> None:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
-    "joins": joins, "ancestors": ancestors, "frames": frames, "losses": losses,
+    "joins": joins, "joins_by_process": joins_by_process, "frames": frames, "losses": losses,
 }  # fmt: skip
 
 
 def main(root: str, tasks: str) -> None:
-    """Do what is asked."""
+    """Run the tasks."""
     run("mount", "--rbind", "/proc", f"{root}/proc")
-    for each in json.loads(tasks):
-        print(json.dumps(TASKS[each.pop("task")](Path(root), **each)), flush=True)
+    for task in json.loads(tasks):
+        print(json.dumps(TASKS[task.pop("task")](Path(root), **task)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be measured on this machine: start, memory, size, and turns on the fake kernel."""
+"""Measures on this machine: start, memory and size."""
 
 from __future__ import annotations
 
@@ -23,87 +23,98 @@ SLOW = "; a quarter of one core"
 
 @contextmanager
 def root() -> Iterator[Path]:
-    """Copy the built plugin's root file system, with the plain daemon beside it."""
+    """Copy the built plugin's root file system, and the reference daemon into it."""
     with tempfile.TemporaryDirectory(prefix="evercan-bench-", dir="/var/tmp") as folder:
         copy = Path(folder, "rootfs")
         shutil.copytree(plugin.PLUGIN / "rootfs", copy, symlinks=True)
-        shutil.copy(HERE / "plain.py", copy / "tmp/plain.py")
+        shutil.copy(HERE / "reference_daemon.py", copy / "tmp/reference_daemon.py")
         yield copy
 
 
-def caged(where: Path, tasks: list[dict[str, Any]]) -> list[dict[str, list[float]]]:
-    """Run tasks of ``cage`` in a root file system, in a mount namespace of its own."""
-    mine = (
+def run_in_rootfs(where: Path, tasks: list[dict[str, Any]]) -> list[dict[str, list[float]]]:
+    """Run tasks of ``in_rootfs`` in a root file system, in a mount namespace of its own."""
+    unshare = (
         ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     )
     script = (
         'mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && exec "$1" "$2" "$0" "$3"'
     )
     done = subprocess.run(
-        [*mine, "sh", "-c", script, where, sys.executable, HERE / "cage.py", json.dumps(tasks)],
+        [
+            *unshare,
+            "sh",
+            "-c",
+            script,
+            where,
+            sys.executable,
+            HERE / "in_rootfs.py",
+            json.dumps(tasks),
+        ],
         check=True,
         stdout=subprocess.PIPE,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def start_figures(seen: dict[str, list[float]], where: str, told: bool = False) -> list[Figure]:
-    """Make the two lines of a start out of its seconds.
+def start_figures(
+    seconds: dict[str, list[float]], conditions: str, *, with_budgets: bool = True
+) -> list[Figure]:
+    """Return the two figures of a start.
 
     Args:
-        seen: what ``cage.start`` returned.
-        where: under which circumstances, in words.
-        told: leave out the budgets.
+        seconds: The result of ``in_rootfs.start``.
+        conditions: The conditions of the measurement, to append to the names.
+        with_budgets: Whether the figures have budgets.
     """
 
     def ms(name: str) -> list[float]:
-        return [each * 1e3 for each in seen[name]]
+        return [sample * 1e3 for sample in seconds[name]]
 
     return [
         Figure(
-            group="start", name=f"exec to socket accepts{where}", unit="ms",
+            group="start", name=f"exec to socket accepts{conditions}", unit="ms",
             samples=ms("accepts"), against="a bare interpreter", reference=ms("bare"),
-            budget=None if told else 3.0,
+            budget=None if not with_budgets else 3.0,
         ),
         Figure(
-            group="start", name=f"exec to first answer{where}", unit="ms",
-            samples=ms("answers"), against="written plainly", reference=ms("plain answers"),
-            budget=None if told else 0.5,
+            group="start", name=f"exec to first answer{conditions}", unit="ms",
+            samples=ms("answers"), against="a plain daemon", reference=ms("plain answers"),
+            budget=None if not with_budgets else 0.5,
         ),
     ]  # fmt: skip
 
 
 def start(quick: bool) -> list[Figure]:
-    """Measure the start: warm, cold, and on a slow core."""
+    """Measure the start: with cached files, without, and on a slow core."""
     times = 3 if quick else 15
     tasks: list[dict[str, Any]] = [{"task": "start", "times": times}]
     if not quick:
         tasks += [{"task": "start", "times": 7, "cold": True}]
         tasks += [{"task": "start", "times": 7, "slow": 3}]
     with root() as where:
-        seen = caged(where, tasks)
+        results = run_in_rootfs(where, tasks)
     figures = []
-    for each, words in zip(seen, ("", COLD, SLOW), strict=False):
-        figures += start_figures(each, words)
+    for seconds, conditions in zip(results, ("", COLD, SLOW), strict=False):
+        figures += start_figures(seconds, conditions)
     return figures
 
 
 def memory(quick: bool) -> list[Figure]:
-    """Measure what stays resident, idle."""
+    """Measure the resident memory of an idle daemon."""
     with root() as where:
-        (seen,) = caged(where, [{"task": "memory", "times": 1 if quick else 5}])
-    mine, plain = ([each / 1024 for each in seen[name]] for name in ("ours", "plain"))
+        (sizes,) = run_in_rootfs(where, [{"task": "memory", "times": 1 if quick else 5}])
+    daemon, reference = ([size / 1024 for size in sizes[name]] for name in ("daemon", "reference"))
     return [
-        Figure(group="memory", name="resident, idle", unit="MB", samples=mine, budget=35.0),
+        Figure(group="memory", name="resident, idle", unit="MB", samples=daemon, budget=35.0),
         Figure(
-            group="memory", name="resident, idle", unit="MB", samples=mine,
-            against="written plainly", reference=plain, budget=0.7,
+            group="memory", name="resident, idle", unit="MB", samples=daemon,
+            against="a plain daemon", reference=reference, budget=0.7,
         ),
     ]  # fmt: skip
 
 
 def size(quick: bool) -> list[Figure]:
-    """Measure the root file system; build it twice from nothing unless there is no time."""
+    """Measure the root file system; without ``quick`` build it twice from scratch, too."""
     built = plugin.build()
     figures = [
         Figure(

@@ -1,8 +1,7 @@
-"""How long the event loop is held up while a turn decodes and plans a hundred members' rules.
+"""Measures how long reconcile passes block the event loop, and their processor time.
 
-The kernel thread does, again and again, what a turn does without the kernel: decode a dump
-of the whole table, plan, and decode again. The loop meanwhile wakes every 2 ms and sees how
-late it is.
+The kernel thread repeats the part of a pass that needs no kernel: it decodes a dump of the whole
+rule table and plans. Meanwhile the loop wakes every 2 ms and measures how late it is.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observe
 from evercan.plan import FD, make_plan, mesh
 from evercan.turns import unswept
 
-__all__ = ["SWITCH_INTERVAL", "lateness", "turn_seconds"]
+__all__ = ["SWITCH_INTERVAL", "lateness", "pass_seconds"]
 
 _BUS = "vcan0"
 
@@ -30,20 +29,20 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
     links = {_BUS: Link(index=1, name=_BUS, kind="vcan", up=True, group=LINK_GROUP)}
     endpoints = {}
     for number in range(members):
-        each = Endpoint(
+        endpoint = Endpoint(
             id=f"{number:064x}", network=network.id, host_end=f"vx{number:08x}",
             container_end=f"vx{number:08x}p", peer_prefix="can", phase=Phase.OFFERED,
         )  # fmt: skip
-        endpoints[each.id] = each
-        links[each.host_end] = Link(
-            index=10 + number, name=each.host_end, kind="vxcan", up=True, group=LINK_GROUP
+        endpoints[endpoint.id] = endpoint
+        links[endpoint.host_end] = Link(
+            index=10 + number, name=endpoint.host_end, kind="vxcan", up=True, group=LINK_GROUP
         )
     declared = Declared(boot="b", networks={network.id: network}, endpoints=endpoints)
     return declared, links
 
 
 def _dump(members: int) -> list[bytes]:
-    """Write the kernel's dump of a bus on which every second member has sent classic frames."""
+    """Return a dump like the kernel's, of a bus on which every second member has sent frames."""
     framed = []
     for rule in mesh(1, range(10, 10 + members)):
         payload = can_gw.add(rule).payload
@@ -52,62 +51,62 @@ def _dump(members: int) -> list[bytes]:
             payload = payload[:4] + handled + payload[4:]
         framed.append(HEADER.pack(16 + len(payload), can_gw.RTM_NEWROUTE, 0, 1, 0) + payload)
     # The kernel fills 32 KiB at a time (netlink_dump).
-    each = (32 << 10) // len(framed[0])
-    return [b"".join(framed[at : at + each]) for at in range(0, len(framed), each)]
+    batch = (32 << 10) // len(framed[0])
+    return [b"".join(framed[at : at + batch]) for at in range(0, len(framed), batch)]
 
 
-class Work:
-    """A turn's work for some members, all of it in order."""
+class SettledBus:
+    """A bus on which everything is as declared."""
 
     def __init__(self, members: int) -> None:
         self._declared, self._links = _declared(members)
         self._chunks = _dump(members)
         self.rules = 2 * members * (members + 1)
 
-    def turn(self) -> None:
-        """Look and plan, as a turn does that finds nothing to do."""
+    def run_pass(self) -> None:
+        """Decode and plan, as a reconcile pass does."""
         with unswept():
-            self._look_and_plan()
+            self._decode_and_plan()
 
-    def _look_and_plan(self) -> None:
+    def _decode_and_plan(self) -> None:
         rules = can_gw.decode_rules(self._chunks)
         plan = make_plan(self._declared, Observed(links=self._links, rules=rules))
         if plan.steps:
-            raise SystemExit(f"a whole bus needs {plan.steps[0]}")
+            raise SystemExit(f"unexpected step: {plan.steps[0]}")
 
 
-def turn_seconds(members: int, times: int) -> list[float]:
-    """Return the processor's seconds of some turns."""
-    work = Work(members)
-    seen = []
+def pass_seconds(members: int, times: int) -> list[float]:
+    """Return the processor seconds of some passes."""
+    bus = SettledBus(members)
+    seconds = []
     for _ in range(times):
-        begun = time.thread_time()
-        work.turn()
-        seen.append(time.thread_time() - begun)
-    return seen
+        started = time.thread_time()
+        bus.run_pass()
+        seconds.append(time.thread_time() - started)
+    return seconds
 
 
-def lateness(members: int, seconds: float, *, turning: bool = True) -> list[float]:
-    """Return how late the loop was, in seconds, each time that it woke."""
-    work = Work(members)
+def lateness(members: int, seconds: float, *, with_passes: bool = True) -> list[float]:
+    """Return how late the loop woke, in seconds, for each time."""
+    bus = SettledBus(members)
     yield_often()
 
     async def watch() -> list[float]:
         loop = asyncio.get_running_loop()
         over = False
 
-        def turns() -> None:
-            while turning and not over:
-                work.turn()
+        def run_passes() -> None:
+            while with_passes and not over:
+                bus.run_pass()
 
-        done = loop.run_in_executor(None, turns)
-        seen = []
+        done = loop.run_in_executor(None, run_passes)
+        late = []
         until = time.perf_counter() + seconds
         while (now := time.perf_counter()) < until:
             await asyncio.sleep(0.002)
-            seen.append(time.perf_counter() - now - 0.002)
+            late.append(time.perf_counter() - now - 0.002)
         over = True
         await done
-        return seen
+        return late
 
     return uvloop.run(watch())

@@ -1,7 +1,7 @@
-"""The reference: the same daemon, written as one would write it first.
+"""The reference: the same daemon without the optimised start.
 
-It imports all that it uses, and then binds, and then serves. It runs in the plugin's own
-root file system, without TLS, which flatters it.
+It imports everything that it uses, then binds, then serves. It runs in the plugin's own root file
+system, without TLS, which makes it faster than it would be elsewhere.
 """
 
 import sys
