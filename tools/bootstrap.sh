@@ -1,24 +1,23 @@
 #!/bin/sh
-# Prepares a bare Debian machine: installs the Debian packages named on the
-# command line that are missing, and makes the project's Python environment.
+# Prepares a Debian machine: installs the named Debian packages that are missing,
+# and creates the project's Python environment.
 #
 #   tools/bootstrap.sh VENV [PACKAGE...]
 #
-# The environment lives in the user's cache folder under a name made from the
-# locked requirements and the interpreter, so a change of either makes a new
-# one and an unchanged one costs nothing. VENV is a link to it.
+# The environment is in the user's cache folder. Its name is a hash of the locked
+# requirements and the interpreter: a change of either creates a new environment,
+# and without a change nothing is done. VENV is a link to it.
 #
-# Nothing is ever removed from the machine. Where docker.io is installed onto a
-# machine that runs systemd, its service starts, as for everybody who installs
-# it, and is then the machine's own engine.
+# No package is removed from the machine. If docker.io is installed and the
+# machine runs systemd, Docker's service starts and is the machine's own engine.
 set -eu
 
 venv_link=$1
 shift
 
-say() { printf '\033[1m[bootstrap]\033[0m %s\n' "$*" >&2; }
+report() { printf '\033[1m[bootstrap]\033[0m %s\n' "$*" >&2; }
 
-# Runs a command whose words matter only if it fails.
+# Runs a command; shows its output only if it fails.
 quietly() {
     "$@" >"$log" 2>&1 || {
         tail -n 20 "$log" >&2
@@ -28,16 +27,16 @@ quietly() {
 
 present() {
     case $1 in
-    # Docker's own packages bring an engine too, and Debian's would displace it.
-    # It is in /usr/sbin on some releases, which is not on everybody's path.
+    # An engine of Docker's own packages is good too; docker.io would replace it.
+    # On some releases dockerd is in /usr/sbin, which is not on every user's PATH.
     docker.io) PATH=$PATH:/usr/sbin:/sbin command -v dockerd >/dev/null && return ;;
     esac
     dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
 }
 
 if [ -e "$venv_link" ] && [ ! -L "$venv_link" ]; then
-    say "$venv_link is not the link that belongs there, but somebody's own"
-    say "remedy: remove it (rm -r $venv_link), or keep it and say  make -o $venv_link …"
+    report "$venv_link exists and is not a link to an environment of this script"
+    report "remedy: remove it (rm -r $venv_link), or keep it and run: make -o $venv_link TARGET"
     exit 1
 fi
 
@@ -51,30 +50,31 @@ for package in "$@"; do
 done
 
 if [ -n "$missing" ]; then
-    # --no-remove: apt would rather remove what conflicts than refuse.
+    # --no-remove: otherwise apt removes packages that conflict.
     install="apt-get install -y --no-remove --no-install-recommends$missing"
     as_root=
     if ! command -v apt-get >/dev/null; then
-        say "this machine has no apt-get, and these Debian packages are missing:$missing"
-        say "remedy: install the like by hand, make $venv_link as the README shows, then  make -o $venv_link …"
+        report "this machine has no apt-get, and these Debian packages are missing:$missing"
+        report "remedy: install the corresponding packages of this distribution, create $venv_link"
+        report "as the README shows, then run: make -o $venv_link TARGET"
         exit 1
     elif [ "$(id -u)" != 0 ]; then
         if ! command -v sudo >/dev/null; then
-            say "these Debian packages are missing and need root to install:$missing"
-            say "remedy: as root, run  $install"
+            report "these Debian packages are missing, and only root can install them:$missing"
+            report "remedy: as root, run: $install"
             exit 1
         fi
         as_root=sudo
     fi
-    say "installing from Debian:$missing"
-    # A third party's source that is out of reach is no reason to stop: whether
-    # what we want can be had is for the second command to say.
+    report "installing Debian packages:$missing"
+    # An unreachable source of another publisher is not fatal. The second command
+    # fails if one of these packages is not available.
     $as_root apt-get update >"$log" 2>&1 || tail -n 3 "$log" >&2
-    # shellcheck disable=SC2086 # words, meant to be split
+    # shellcheck disable=SC2086 # to be split into words
     if ! quietly $as_root env DEBIAN_FRONTEND=noninteractive $install; then
-        say "apt-get failed; the lines above say why"
-        say "remedy: install$missing by hand; if one of them would remove a package that you"
-        say "need, leave it out, make $venv_link as the README shows, and say  make -o $venv_link …"
+        report "apt-get failed; the reason is in the lines above"
+        report "remedy: install$missing by hand; if one of them conflicts with a package that you"
+        report "need, leave it out, create $venv_link as the README shows, and run: make -o $venv_link TARGET"
         exit 1
     fi
 fi
@@ -85,22 +85,22 @@ key=$({ "$python" -VV; cat "$root/requirements/dev.txt"; } | sha256sum | cut -c1
 target=${XDG_CACHE_HOME:-$HOME/.cache}/evercan/venv/$key
 
 if [ ! -e "$target/.complete" ]; then
-    say "making the Python environment from requirements/dev.txt (about a minute)"
+    report "creating the Python environment from requirements/dev.txt (about a minute)"
     mkdir -p "$(dirname "$target")"
-    # Two checkouts may arrive here at once: the second waits for the first.
+    # If two checkouts do this at the same time, the second one waits.
     exec 9>"$target.lock"
     flock 9
     if [ ! -e "$target/.complete" ]; then
         rm -rf "$target"
         if ! quietly "$python" -m venv "$target"; then
-            say "$python makes no environment; the lines above say why"
-            say "remedy: apt-get install python3-venv, or name another interpreter in PYTHON"
+            report "$python cannot create an environment; the reason is in the lines above"
+            report "remedy: apt-get install python3-venv, or name another interpreter in PYTHON"
             exit 1
         fi
         if ! quietly "$target/bin/python" -m pip install --disable-pip-version-check \
             --no-input --require-hashes -r "$root/requirements/dev.txt"; then
-            say "pip failed; the lines above say why"
-            say "remedy: see that this machine reaches its package index, and run this again"
+            report "pip failed; the reason is in the lines above"
+            report "remedy: check the connection to the package index, and run this again"
             exit 1
         fi
         touch "$target/.complete"
@@ -110,8 +110,8 @@ fi
 
 ln -sfn "$target" "$venv_link"
 
-# The environment is shared by all checkouts with the same requirements, so the command in it runs
-# the source beside the link by which it was called; by its own path, that of this checkout.
+# All checkouts with the same requirements share the environment. So its command evercan runs the
+# source of the checkout whose link was used to call it; without a link, that of this checkout.
 cat >"$target/bin/evercan.new" <<EOF
 #!$target/bin/python
 import os, sys
