@@ -101,7 +101,7 @@ def _mmdebstrap(work: Path, root: Path, key: str) -> list[str]:
         "LAB_MARK": key,
         "TMPDIR": str(work),
     }
-    hook = HERE / "guest.sh"
+    hook = HERE / "configure_guest.sh"
     argv = [
         *("env", *(f"{name}={value}" for name, value in settings.items())),
         *("mmdebstrap", "--mode=root", "--variant=apt", "--format=directory"),

@@ -41,7 +41,7 @@ EXCLUDED: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"
 LAYOUT: Final = 2
 """To be raised when `lab.image_builder` makes a different image from the same recipe."""
 
-FILES: Final = ("guest", "guest.sh")
+FILES: Final = ("configure_guest.sh", "guest")
 """Files and folders of the lab's source folder that go into the image."""
 
 

@@ -27,7 +27,7 @@ from tools.plugin import build_image
 
 CAN_TOOLS = "evercan/can-tools:latest"
 DOCKERFILE = ROOT / "build/Dockerfile.can-tools"
-SCRIPT = ROOT / "build/lay_tools.sh"
+SCRIPT = ROOT / "build/assemble_can_tools.sh"
 # The key of the files that the image was made from. An engine that has this image needs no other.
 LABEL = "evercan.build"
 # Seconds in which an engine loads the archive, under emulation too.

@@ -12,7 +12,7 @@ from tools.common.cache import content_key
 def tree(tmp_path: Path) -> Path:
     (tmp_path / "guest/etc").mkdir(parents=True)
     (tmp_path / "guest/etc/hostname").write_text("lab\n")
-    (tmp_path / "guest.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "configure_guest.sh").write_text("#!/bin/sh\n")
     return tmp_path
 
 
@@ -20,7 +20,7 @@ def test_the_key_does_not_depend_on_the_folders_place(tree: Path, tmp_path: Path
     copy = tmp_path / "copy"
     (copy / "guest/etc").mkdir(parents=True)
     (copy / "guest/etc/hostname").write_text("lab\n")
-    (copy / "guest.sh").write_text("#!/bin/sh\n")
+    (copy / "configure_guest.sh").write_text("#!/bin/sh\n")
     assert recipe.key(tree) == recipe.key(copy)
 
 
@@ -30,7 +30,7 @@ def test_the_key_does_not_depend_on_the_folders_place(tree: Path, tmp_path: Path
         lambda tree: (tree / "guest/etc/hostname").write_text("other\n"),
         lambda tree: (tree / "guest/etc/more").write_text(""),
         lambda tree: (tree / "guest/etc/hostname").rename(tree / "guest/etc/name"),
-        lambda tree: (tree / "guest.sh").chmod(0o755),
+        lambda tree: (tree / "configure_guest.sh").chmod(0o755),
     ],
 )
 def test_any_change_of_a_file_changes_the_key(tree: Path, change: object) -> None:

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Lays the tools' root file system in the folder $1: the programs, the libraries
-# that they are linked with, and one link for each of busybox's applets.
+# Assembles the root file system of evercan/can-tools in the folder $1: the programs,
+# the libraries that they are linked with, and a link for each of busybox's applets.
 # Runs inside the build image.
 set -eu
 out=$1
 
 programs="/usr/bin/busybox $(command -v ip) $(command -v nc.openbsd)"
 for program in $(dpkg -L can-utils | grep '^/usr/bin/.'); do
-    # Its web servers and scripts of other languages stay out: ELF files only.
+    # ELF files only: its scripts need other interpreters.
     if [ "$(head -c 4 "$program" | tail -c 3)" = ELF ]; then
         programs="$programs $program"
     fi
@@ -22,9 +22,9 @@ done
 for program in $programs; do
     cp -L "$program" "$out/usr/bin/"
     ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
-        place=$out$(readlink -f "$(dirname "$library")")
-        mkdir -p "$place"
-        cp -L "$library" "$place/"
+        folder=$out$(readlink -f "$(dirname "$library")")
+        mkdir -p "$folder"
+        cp -L "$library" "$folder/"
     done
 done
 
@@ -35,5 +35,5 @@ done
 echo 'root:x:0:0:root:/:/usr/bin/sh' >"$out/etc/passwd"
 echo 'root:x:0:' >"$out/etc/group"
 chmod 1777 "$out/tmp"
-# The same layer from the same packages, whenever it is built.
+# With fixed times the same packages give the same layer.
 find "$out" -exec touch -h -d @0 {} +

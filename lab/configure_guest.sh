@@ -1,33 +1,32 @@
 #!/bin/sh
-# mmdebstrap's hook: configures the guest's fresh root file system.
+# A hook of mmdebstrap: configures the guest's new root file system.
 #
-#   guest.sh STAGE ROOT
+#   configure_guest.sh STAGE ROOT
 #
-# STAGE `early` runs before the kernel is installed, `late` after everything.
-# Runs as root outside ROOT, with ROOT's own tools reached through chroot.
-# From the environment: LAB_GUEST, the files to lay over ROOT; LAB_AUTHORIZED,
-# the public ssh key that may log in as root; LAB_MARK, what the image is.
+# STAGE `early` is before the kernel is installed, `late` is at the end. This runs
+# as root outside ROOT, and runs ROOT's own programs with chroot.
+# Environment: LAB_GUEST, a folder with files to copy to ROOT; LAB_AUTHORIZED, the
+# public ssh key that may log in as root; LAB_MARK, the key of the image's recipe.
 set -eu
 
 stage=$1
 root=$2
 
-lay() { mkdir -p "$root/$1" && cp -R --no-preserve=ownership "$LAB_GUEST/$1/." "$root/$1/"; }
+copy() { mkdir -p "$root/$1" && cp -R --no-preserve=ownership "$LAB_GUEST/$1/." "$root/$1/"; }
 
 case $stage in
 early)
-    # The kernel's package builds the initrd as it is installed.
-    lay etc/initramfs-tools
-    lay usr/share/initramfs-tools
+    # The kernel's package builds the initrd when it is installed.
+    copy etc/initramfs-tools
+    copy usr/share/initramfs-tools
     ;;
 late)
     rm -f "$root/etc/resolv.conf"
-    lay .
+    copy .
     install -d -m 0700 "$root/root/.ssh"
     install -m 0600 "$LAB_AUTHORIZED" "$root/root/.ssh/authorized_keys"
     printf '%s\n' "$LAB_MARK" >"$root/etc/evercan-lab"
-    # With an identity and nothing left to update, the first boot is a boot
-    # like every other.
+    # With a machine id and these marks, the first boot does the same as later ones.
     tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
     mkdir -p "$root/var/log/journal"
     touch "$root/etc/.updated" "$root/var/.updated"
@@ -48,7 +47,7 @@ late)
         sshd-keygen.service apparmor.service remote-fs.target 2>/dev/null
     ;;
 *)
-    echo "guest.sh: unknown stage: $stage" >&2
+    echo "configure_guest.sh: unknown stage: $stage" >&2
     exit 2
     ;;
 esac
