@@ -26,7 +26,7 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-class Plugin:
+class SimulatedPlugin:
     """A reconciler on a fake kernel, with the calls of an engine."""
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +68,7 @@ def memory(quick: bool) -> list[Figure]:
     cycles = 200 if quick else 10_000
     shm = "/dev/shm"  # noqa: S108 - fsync is not what is measured
     with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as folder:
-        plugin = Plugin(Path(folder))
+        plugin = SimulatedPlugin(Path(folder))
         for number in range(cycles // 10):
             plugin.attach(number)
             plugin.detach(number)

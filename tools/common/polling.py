@@ -26,7 +26,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> floa
     """Poll every 0.2 s until a condition is true; return the seconds it took.
 
     Args:
-        condition: Tells whether the wait is over.
+        condition: Returns True when the wait is over.
         seconds: How long to wait at most.
         what: What is waited for, for the error's message.
 
