@@ -23,7 +23,7 @@ import time
 PYTHON = "/usr/bin/python3"
 BARE = [PYTHON, "-I", "-S", "-c", "pass"]
 DAEMON = [PYTHON, "-I", "-S", "-m", "evercan"]
-REFERENCE = [PYTHON, "/tmp/reference_daemon.py"]  # noqa: S108 - inside the root file system
+PLAIN = [PYTHON, "/tmp/plain_daemon.py"]  # noqa: S108 - inside the root file system
 SOCKET = "/run/docker/plugins/evercan.sock"
 ACTIVATE = b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
@@ -87,7 +87,7 @@ def drop_cached_files() -> None:
 
 
 def start(times: int, cold: bool = False, slow: int = 0) -> dict[str, list[float]]:
-    """Start the interpreter, the daemon and the reference daemon, alternately.
+    """Start the interpreter, the daemon and the plain daemon, alternately.
 
     Args:
         times: How often to start each.
@@ -95,7 +95,7 @@ def start(times: int, cold: bool = False, slow: int = 0) -> dict[str, list[float
         slow: How many busy processes share one processor with it.
     """
     seconds: dict[str, list[float]] = {
-        "bare": [], "accepts": [], "answers": [], "reference accepts": [], "reference answers": []
+        "bare": [], "accepts": [], "answers": [], "plain accepts": [], "plain answers": []
     }  # fmt: skip
     processors = os.sched_getaffinity(0)
     hogs = []
@@ -107,7 +107,7 @@ def start(times: int, cold: bool = False, slow: int = 0) -> dict[str, list[float
             if cold:
                 drop_cached_files()
             seconds["bare"].append(bare())
-            for argv, prefix in ((DAEMON, ""), (REFERENCE, "reference ")):
+            for argv, prefix in ((DAEMON, ""), (PLAIN, "plain ")):
                 if cold:
                     drop_cached_files()
                 process, accepts, answers = start_daemon(argv)
@@ -134,10 +134,10 @@ def status(pid: int) -> dict[str, int]:
 
 
 def memory(times: int) -> dict[str, list[float]]:
-    """Return the resident memory of the idle daemon and of the reference daemon, in kB."""
-    sizes: dict[str, list[float]] = {"daemon": [], "reference": []}
+    """Return the resident memory of the idle daemon and of the plain daemon, in kB."""
+    sizes: dict[str, list[float]] = {"daemon": [], "plain": []}
     for _ in range(times):
-        for argv, name in ((DAEMON, "daemon"), (REFERENCE, "reference")):
+        for argv, name in ((DAEMON, "daemon"), (PLAIN, "plain")):
             process, _, _ = start_daemon(argv)
             time.sleep(1)
             sizes[name].append(status(process.pid)["VmRSS"])
@@ -147,14 +147,14 @@ def memory(times: int) -> dict[str, list[float]]:
 
 def cpu(times: int) -> dict[str, list[float]]:
     """Load the modules of both daemons; return the processor seconds."""
-    seconds: dict[str, list[float]] = {"bare": [], "daemon": [], "reference": []}
+    seconds: dict[str, list[float]] = {"bare": [], "daemon": [], "plain": []}
     for _ in range(times):
         for name, argv in (
             ("bare", BARE),
             ("daemon", [*BARE[:-1], "import gc; gc.disable(); import evercan.daemon"]),
             (
-                "reference",
-                [PYTHON, "-c", "import runpy; runpy.run_path('/tmp/reference_daemon.py')"],
+                "plain",
+                [PYTHON, "-c", "import runpy; runpy.run_path('/tmp/plain_daemon.py')"],
             ),
         ):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from bench import passes as bus_passes
 from bench.figures import Figure
-from evercan import intent
-from evercan.model import Declared, Observed
-from evercan.options import endpoint_options, network_options
-from evercan.reconciler import Reconciler
-from evercan.store import Store, encode
+from evercan.intent.changes import (
+    CreateEndpoint,
+    CreateNetwork,
+    DeleteEndpoint,
+    Join,
+    Leave,
+)
+from evercan.options.endpoint import endpoint_options
+from evercan.options.network import network_options
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import StateFile, encode
+from tests.support.changes import run_pass
 from tests.support.fake_kernel import FakeKernel
 
 NETWORK = "ab" * 32
@@ -31,31 +38,26 @@ class SimulatedPlugin:
 
     def __init__(self, folder: Path) -> None:
         self._kernel = FakeKernel()
-        self._reconciler = Reconciler(self._kernel, Store(folder))
+        self._reconciler = Reconciler(self._kernel, StateFile(folder))
         self._reconciler.start()
-        wanted = network_options({})
-        self._reconciler.turn([lambda d, o: intent.create_network(d, o, NETWORK, wanted)])
+        run_pass(self._reconciler, CreateNetwork(NETWORK, network_options({})))
 
     def attach(self, number: int) -> None:
         """Create and join an endpoint."""
-        endpoint, options = f"{number:064x}", endpoint_options({})
-
-        def create(declared: Declared, observed: Observed) -> Declared:
-            return intent.create_endpoint(declared, observed, NETWORK, endpoint, options)
-
-        self._reconciler.turn([create])
-        self._reconciler.turn([lambda d, o: intent.join(d, o, NETWORK, endpoint)])
+        endpoint = f"{number:064x}"
+        run_pass(self._reconciler, CreateEndpoint(NETWORK, endpoint, endpoint_options({})))
+        run_pass(self._reconciler, Join(NETWORK, endpoint))
 
     def detach(self, number: int) -> None:
         """Leave and delete an endpoint."""
         endpoint = f"{number:064x}"
-        self._reconciler.turn([lambda d, _: intent.leave(d, endpoint)])
-        self._reconciler.turn([lambda d, _: d.without_endpoint(endpoint)])
+        run_pass(self._reconciler, Leave(endpoint))
+        run_pass(self._reconciler, DeleteEndpoint(endpoint))
         self._kernel.taken.clear()  # the fake keeps every step, for tests
 
     def check(self) -> None:
         """Run the reconcile pass of a health check."""
-        self._reconciler.turn([])
+        run_pass(self._reconciler)
 
     @property
     def state_size(self) -> int:
@@ -87,15 +89,15 @@ def memory(quick: bool) -> list[Figure]:
     group = "memory"
     return [
         Figure(
-            group=group, name=f"growth over {cycles:,} containers started and stopped", unit="kB",
+            group=group, name=f"growth after {cycles:,} containers came and went", unit="kB",
             samples=[after - before], budget=256.0, note="includes what the allocator keeps",
         ),
         Figure(
-            group=group, name=f"growth over {cycles:,} health checks", unit="kB",
+            group=group, name=f"growth after {cycles:,} health checks", unit="kB",
             samples=[checked - after], budget=256.0,
         ),
         Figure(
-            group=group, name="a member in the state file", unit="B", samples=[state_size],
+            group=group, name="state file, per member", unit="B", samples=[state_size],
             budget=2000.0,
         ),
     ]  # fmt: skip
@@ -112,21 +114,21 @@ def passes(quick: bool) -> list[Figure]:
     }
     figures = [
         Figure(
-            group="turn", name=f"observe and plan, {size} members, per rule", unit="us",
+            group="turn", name=f"observe and plan, per rule, {size} members", unit="us",
             samples=costs[size], against="10 members" if not quick else "2 members",
             reference=costs[10 if not quick else 2],
             budget=1.5 if size > 10 else None,
         )
         for size in sizes
     ]  # fmt: skip
-    for words, with_passes in (("during passes of 100 members", True), ("at rest", False)):
+    for words, with_passes in (("during passes with 100 members", True), ("at rest", False)):
         late = sorted(bus_passes.lateness(100, 1 if quick else 10, with_passes=with_passes))
         # The worst value includes other load of the machine: compare it with the one at rest.
         figures.append(
             Figure(
-                group="turn", name=f"delay of the event loop {words}, 99.9th percentile",
+                group="turn", name=f"event loop delay {words}, 99.9th percentile",
                 unit="ms", samples=[late[len(late) * 999 // 1000] * 1e3],
-                budget=10.0 if with_passes else None, note=f"worst: {late[-1] * 1e3:.1f} ms",
+                budget=10.0 if with_passes else None, note=f"maximum: {late[-1] * 1e3:.1f} ms",
             )
         )  # fmt: skip
     return figures

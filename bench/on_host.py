@@ -74,7 +74,7 @@ def _members(joined: dict[str, Any], by_process: dict[str, Any]) -> list[Figure]
         figures.append(
             Figure(
                 group="join", name=f"join as member {n}", unit="ms",
-                samples=[seconds * 1e3 for seconds in near], against="one process per command",
+                samples=[seconds * 1e3 for seconds in near], against="one process per change",
                 reference=[reference["seconds"] * 1e3], budget=budgets.get(n),
                 note=f"{reference['rules']} rules",
             )
@@ -83,7 +83,7 @@ def _members(joined: dict[str, Any], by_process: dict[str, Any]) -> list[Figure]
             Figure(
                 group="join", name=f"leave as member {n}", unit="ms",
                 samples=[seconds * 1e3 for seconds in joined["left"][max(n - 3, 0) : n + 2]],
-                against="one process per command", reference=[reference["seconds"] * 1e3],
+                against="one process per change", reference=[reference["seconds"] * 1e3],
             )
         )  # fmt: skip
     members = len(joined["joined"])
@@ -92,35 +92,35 @@ def _members(joined: dict[str, Any], by_process: dict[str, Any]) -> list[Figure]
     restored = joined["restored"]
     figures.append(
         Figure(
-            group="join", name=f"{members} members restored at the start", unit="s",
-            samples=[restored], against="one process per command, extrapolated", reference=[total],
+            group="join", name=f"restore {members} members at start", unit="s",
+            samples=[restored], against="one process per change, calculated", reference=[total],
             budget=1 / 100,
         )
     )  # fmt: skip
     memory = joined["memory"]
     growth = (memory[-1] - memory[0]) / max(members - 1, 1)
     figures.append(
-        Figure(group="memory", name=f"growth per member, {members} members", unit="kB",
+        Figure(group="memory", name=f"memory per member, {members} members", unit="kB",
                samples=[growth], budget=2.0)
     )  # fmt: skip
     latencies = joined["latencies"]
     figures.append(
-        Figure(group="turn", name=f"a call during passes of {members} members",
+        Figure(group="turn", name=f"engine call during passes with {members} members",
                unit="ms", samples=[seconds * 1e3 for seconds in latencies["busy"]],
                against="at rest", reference=[statistics.median(latencies["rest"]) * 1e3])
     )  # fmt: skip
     idle = joined["idle"]
     figures += [
         Figure(
-            group="idle", name=f"idle, {members} members: processor time per hour", unit="s",
-            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="a health check every 30 s",
+            group="idle", name=f"idle, {members} members: CPU time per hour", unit="s",
+            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="one health check every 30 s",
         ),
         Figure(
             group="idle", name=f"idle, {members} members: wake-ups per health check",
             unit="wake-ups", samples=[idle["wakeups"]], note="all threads",
         ),
         Figure(
-            group="memory", name=f"resident, idle, {members} members, after a restart",
+            group="memory", name=f"resident memory, idle, {members} members, after a restart",
             unit="MB", samples=[idle["memory"] / 1024],
         ),
     ]  # fmt: skip
@@ -132,13 +132,16 @@ def _frames(flooded: dict[str, dict[str, list[dict[str, float]]]]) -> list[Figur
     figures = []
     for size, floods in flooded.items():
         own, other = floods["own"], floods["other"]
-        for what, unit, scale in (("evaluations", "rules", 1.0), ("seconds", "us", 1e6)):
+        for what, field, unit, scale in (
+            ("rule evaluations", "evaluations", "rules", 1.0),
+            ("time", "seconds", "us", 1e6),
+        ):
             figures.append(
                 Figure(
                     group="frames", name=f"{what} per frame, {size} members", unit=unit,
-                    samples=[flood[what] * scale for flood in own],
-                    against="the flags of other CAN plugins",
-                    reference=[flood[what] * scale for flood in other], budget=1.0,
+                    samples=[flood[field] * scale for flood in own],
+                    against="rule flags of older plugins",
+                    reference=[flood[field] * scale for flood in other], budget=1.0,
                     note=f"deliveries: {min(flood['delivered'] for flood in own):.2f}",
                 )
             )  # fmt: skip
@@ -149,21 +152,21 @@ def _losses(lost: dict[str, list[dict[str, float]]]) -> list[Figure]:
     """Return the figures of ``on_kernel.losses``."""
     figures = []
     for size, (unread, flood, *paced) in lost.items():
-        flooded = f"a flood of {flood['reached']:,.0f} frames/s"
+        flooded = f"a burst at {flood['reached']:,.0f} frames/s"
         complete = [run for run in paced if run["received"] == run["sent"]]
         at = f"{size} members"
         figures += [
             Figure(
-                group="frames", name=f"frames in a socket that nothing reads, {at}", unit="frames",
+                group="frames", name=f"unread frames that a socket holds, {at}", unit="frames",
                 samples=[unread["received"]], note=_where(unread),
             ),
             Figure(
-                group="frames", name=f"read at once, received of {flooded}, {at}", unit="%",
+                group="frames", name=f"received of {flooded}, {at}", unit="%",
                 samples=[100 * flood["received"] / flood["sent"]],
                 note=_where(flood),
             ),
             Figure(
-                group="frames", name=f"the highest tested rate without losses, {at}",
+                group="frames", name=f"highest tested rate without loss, {at}",
                 unit="frames/s", samples=[max((run["reached"] for run in complete), default=0.0)],
                 note="; ".join(
                     f"{run['requested']:,.0f} requested, {run['reached']:,.0f} sent: {_where(run)}"

@@ -311,7 +311,7 @@ def add_rules(rules: list[tuple[int, int, int]]) -> None:
 def frames(
     root: Path, sizes: list[int], count: int, times: int
 ) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """Send frames from the first member, with evercan's flags of rules and those of other plugins.
+    """Send frames from the first member, with evercan's flags of rules and those of older plugins.
 
     Returns:
         By number of members and by flags, one result for each repetition: rule evaluations per

@@ -17,17 +17,17 @@ from bench.figures import Figure
 from tools import plugin
 
 HERE = Path(__file__).parent
-COLD = "; its files not in the page cache"
-SLOW = "; a quarter of one core"
+COLD = ", files not in the page cache"
+SLOW = ", on a quarter of a core"
 
 
 @contextmanager
 def root() -> Iterator[Path]:
-    """Copy the built plugin's root file system, and the reference daemon into it."""
+    """Copy the built plugin's root file system, and the plain daemon into it."""
     with tempfile.TemporaryDirectory(prefix="evercan-bench-", dir="/var/tmp") as folder:
         copy = Path(folder, "rootfs")
         shutil.copytree(plugin.PLUGIN / "rootfs", copy, symlinks=True)
-        shutil.copy(HERE / "reference_daemon.py", copy / "tmp/reference_daemon.py")
+        shutil.copy(HERE / "plain_daemon.py", copy / "tmp/plain_daemon.py")
         yield copy
 
 
@@ -72,13 +72,13 @@ def start_figures(
 
     return [
         Figure(
-            group="start", name=f"exec to socket accepts{conditions}", unit="ms",
+            group="start", name=f"from exec to a listening socket{conditions}", unit="ms",
             samples=ms("accepts"), against="a bare interpreter", reference=ms("bare"),
             budget=None if not with_budgets else 3.0,
         ),
         Figure(
-            group="start", name=f"exec to first answer{conditions}", unit="ms",
-            samples=ms("answers"), against="a plain daemon", reference=ms("plain answers"),
+            group="start", name=f"from exec to the first answer{conditions}", unit="ms",
+            samples=ms("answers"), against="the plain daemon", reference=ms("plain answers"),
             budget=None if not with_budgets else 0.5,
         ),
     ]  # fmt: skip
@@ -103,12 +103,14 @@ def memory(quick: bool) -> list[Figure]:
     """Measure the resident memory of an idle daemon."""
     with root() as where:
         (sizes,) = run_in_rootfs(where, [{"task": "memory", "times": 1 if quick else 5}])
-    daemon, reference = ([size / 1024 for size in sizes[name]] for name in ("daemon", "reference"))
+    daemon, plain = ([size / 1024 for size in sizes[name]] for name in ("daemon", "plain"))
     return [
-        Figure(group="memory", name="resident, idle", unit="MB", samples=daemon, budget=35.0),
         Figure(
-            group="memory", name="resident, idle", unit="MB", samples=daemon,
-            against="a plain daemon", reference=reference, budget=0.7,
+            group="memory", name="resident memory, idle", unit="MB", samples=daemon, budget=35.0
+        ),
+        Figure(
+            group="memory", name="resident memory, idle", unit="MB", samples=daemon,
+            against="the plain daemon", reference=plain, budget=0.7,
         ),
     ]  # fmt: skip
 
@@ -129,8 +131,8 @@ def size(quick: bool) -> list[Figure]:
             contents.add(plugin.build(from_scratch=True).content)
         figures.append(
             Figure(
-                group="size", name="contents of three builds, two without any cache", unit="hashes",
-                samples=[len(contents)], budget=1.0,
+                group="size", name="distinct contents of three builds, two without a cache",
+                unit="", samples=[len(contents)], budget=1.0,
             )
         )  # fmt: skip
     return figures

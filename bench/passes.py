@@ -15,9 +15,11 @@ import uvloop
 from evercan.daemon import SWITCH_INTERVAL, yield_often
 from evercan.kernel import can_gw
 from evercan.kernel.netlink import HEADER
-from evercan.model import LINK_GROUP, Declared, Endpoint, Link, Network, Observed, Phase
-from evercan.plan import FD, make_plan, mesh
-from evercan.turns import unswept
+from evercan.model.declared import Declared, Endpoint, Network, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.planning.plan import make_plan
+from evercan.planning.rules import FD, mesh
+from evercan.reconcile.queue import without_garbage_collection
 
 __all__ = ["SWITCH_INTERVAL", "lateness", "pass_seconds"]
 
@@ -65,7 +67,7 @@ class SettledBus:
 
     def run_pass(self) -> None:
         """Decode and plan, as a reconcile pass does."""
-        with unswept():
+        with without_garbage_collection():
             self._decode_and_plan()
 
     def _decode_and_plan(self) -> None:

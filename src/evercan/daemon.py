@@ -1,4 +1,4 @@
-"""The composition root: settings, log, store, kernel, reconciler, driver, server."""
+"""Composes the daemon: settings, log, state file, kernel, reconciler, driver and server."""
 
 from __future__ import annotations
 
@@ -12,48 +12,55 @@ import time
 
 import uvloop
 
-from evercan import __version__, log, status
-from evercan.driver import Driver
-from evercan.durations import Durations
+from evercan import __version__
 from evercan.errors import EvercanError, SettingsError
 from evercan.kernel.events import LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
-from evercan.protocol.server import Server
-from evercan.reconciler import Reconciler, mend_everything
-from evercan.restraint import restrained_plan
+from evercan.libnetwork.driver import Driver
+from evercan.libnetwork.server import Server
+from evercan.log import writer
+from evercan.planning.fail_fast import leave_drift
+from evercan.reconcile.inspector import Inspector
+from evercan.reconcile.queue import PassQueue
+from evercan.reconcile.reconciler import Reconciler, repair_drift
+from evercan.reconcile.state_file import StateFile
+from evercan.reconcile.watcher import LinkEventSource, Watcher
+from evercan.reporting import status
+from evercan.reporting.durations import Durations
 from evercan.settings import Recovery, Settings, read_settings
-from evercan.store import Store
-from evercan.turns import Turns
-from evercan.watch import LinkEventSource, Watch
 
 HEALTH_BOUND = 5.0
 """Seconds within which ``GET /health`` is answered, whatever the kernel does."""
 
 PUBLISH_INTERVAL = 10.0
-"""Seconds until an address for the metrics that was not to be had is tried again."""
+"""Seconds until an address for the metrics that could not be bound is tried again."""
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds that a turn's thread may keep the interpreter while the event loop wants it."""
+"""Seconds that a pass's thread may keep the interpreter while the event loop waits for it."""
 
 _log = logging.getLogger(__name__)
 
 
 def yield_often() -> None:
-    """Let the event loop in at once: by default it waits 5 ms for a turn's thread, each time."""
+    """Let the event loop run soon: by default it waits 5 ms for a pass's thread, each time."""
     sys.setswitchinterval(SWITCH_INTERVAL)
 
 
 def main(bound: int) -> int:
-    """Serve on a listening unix socket, given its descriptor, until SIGTERM; return the status."""
+    """Serve on a listening unix socket until SIGTERM; return the exit status.
+
+    Args:
+        bound: the socket's descriptor.
+    """
     try:
         settings = read_settings(os.environ)
     except EvercanError as error:
-        log.set_up("info", "text")
+        writer.configure("info", "text")
         _log.error("Cannot start: %s", error)
         logging.shutdown()
         return 2
-    log.set_up(settings.log_level, settings.log_format)
+    writer.configure(settings.log_level, settings.log_format)
     yield_often()
     try:
         uvloop.run(serve(socket.socket(fileno=bound), settings, RtnetlinkKernel(), LinkEvents()))
@@ -68,71 +75,83 @@ def main(bound: int) -> int:
 async def serve(
     bound: socket.socket, settings: Settings, kernel: Kernel, events: LinkEventSource
 ) -> None:
-    """Bring back what is on record, then answer until told to stop.
+    """Restore what is declared, then answer until the process is told to stop.
 
     Raises:
-        StateError: the record cannot be used.
-        KernelError: the kernel cannot be looked at.
+        StateError: the state file cannot be used.
+        KernelError: the kernel cannot be observed.
     """
     settings.state_folder.mkdir(parents=True, exist_ok=True)
-    store = Store(settings.state_folder)
     fail_fast = settings.recovery is Recovery.FAIL_FAST
-    turns = Turns(Reconciler(kernel, store, restrained_plan if fail_fast else mend_everything))
-    driver = Driver(turns, patient=not fail_fast)
+    reconciler = Reconciler(
+        kernel,
+        StateFile(settings.state_folder),
+        restrain=leave_drift if fail_fast else repair_drift,
+    )
+    queue = PassQueue(reconciler, Inspector(kernel, reconciler))
+    driver = Driver(queue, may_wait=not fail_fast)
     durations = Durations()
 
     daemon = status.Daemon(version=__version__, started=time.time(), settings=settings)
 
     async def scrape() -> bytes:
-        from evercan import metrics  # noqa: PLC0415 - prometheus_client is a tenth of the start
+        # prometheus_client takes a tenth of the start, so it is loaded at the first scrape.
+        from evercan.reporting import metrics  # noqa: PLC0415
 
-        return metrics.render(daemon, await turns.snapshot(), durations)
+        return metrics.render(daemon, await queue.snapshot(), durations)
 
     async def health() -> status.Page:
-        try:
-            async with asyncio.timeout(HEALTH_BOUND):
-                return status.health(await turns.inspect())
-        except EvercanError as error:
-            return status.blind(str(error))
-        except TimeoutError:
-            return status.blind(
-                f"no look at the kernel within {HEALTH_BOUND:.0f} s: the host is very busy or its "
-                "kernel hangs; see the host's kernel log"
-            )
+        return await _health(queue)
 
     async def whole() -> status.Page:
-        return status.status(daemon, await turns.snapshot())
+        return status.status(daemon, await queue.snapshot())
 
     server = Server(driver, {"health": health, "status": whole}, scrape, durations.called)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await turns.start()
+    await queue.start()
     await server.start(bound)
-    tasks = [asyncio.create_task(Watch(turns, events, settings.health_interval).run())]
+    tasks = [asyncio.create_task(Watcher(queue, events, settings.health_interval).run())]
     if settings.metrics is not None:
         tasks.append(asyncio.create_task(publish(server, *settings.metrics)))
-    _log.info("evercan serves; %d networks on record", len(turns.state.declared.networks))
+    _log.info("evercan serves %d networks", len(queue.state.declared.networks))
     await stopped.wait()
-    for each in tasks:
-        each.cancel()
-    # Leaving is not undoing: every interface and rule stays as it is.
+    for task in tasks:
+        task.cancel()
+    # Stopping is not undoing: every interface and rule stays as it is.
     _log.info("evercan stops; all interfaces stay as they are")
     await server.close()
-    await turns.close()
+    await queue.close()
+
+
+async def _health(queue: PassQueue) -> status.Page:
+    try:
+        async with asyncio.timeout(HEALTH_BOUND):
+            return status.health(await queue.inspect())
+    except EvercanError as error:
+        return status.not_observed(error)
+    except TimeoutError:
+        return status.not_observed(
+            EvercanError(
+                f"the kernel was not observed within {HEALTH_BOUND:.0f} s: the host is very busy "
+                "or its kernel hangs",
+                "see the host's kernel log",
+            )
+        )
 
 
 async def publish(server: Server, host: str, port: int) -> None:
-    """Serve the metrics on TCP as soon as the address is to be had; no bus depends on that."""
-    told = ""
+    """Serve the metrics on TCP as soon as the address can be bound; no bus depends on that."""
+    reported = ""
     while True:
         try:
             await server.publish_metrics(host, port)
         except SettingsError as error:
-            if str(error) != told:
-                told = str(error)
-                _log.error("%s; tried again every %.0f s", told, PUBLISH_INTERVAL)
+            if str(error) != reported:
+                reported = str(error)
+                _log.error("%s; tried again every %.0f s", reported, PUBLISH_INTERVAL)
             await asyncio.sleep(PUBLISH_INTERVAL)
         else:
             _log.info("Metrics are served at http://%s:%d/metrics", host, port)

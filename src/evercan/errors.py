@@ -1,25 +1,28 @@
-"""Everything evercan can refuse or fail at, as one tree.
+"""Every error that evercan raises, as one tree.
 
 ::
 
     EvercanError
     ├── RequestError          what the engine or the user sent is wrong
     │   ├── OptionError       an option of a network or an endpoint
-    │   └── UnknownNetwork    a network id that is not on record
+    │   └── UnknownNetwork    a network id that evercan has no state of
     ├── SettingsError         the daemon's own environment
     ├── StateError            the state file cannot be used or written
-    ├── InternalFault         evercan's own
-    └── KernelError           the kernel said no
+    ├── CannotServe           the kernel could not be made as a call asked
+    ├── InternalFault         a bug in evercan
+    └── KernelError           the kernel returned an error
         └── ModuleMissing     because a module is not loaded
 
-Every message names the thing, its value, and what to do; ``protocol`` is the
-one place that turns an exception into the engine's ``{"Err": …}``.
+Every error has a ``text``, which names the thing and its value, and a ``remedy``, which
+says what to do. ``libnetwork.server`` is the one place that turns an exception into the
+engine's ``{"Err": …}``.
 """
 
 from __future__ import annotations
 
 import errno as errno_names
 import os
+from typing import Self
 
 _SHOWN = 80
 
@@ -40,7 +43,7 @@ def number_of(number: int, thing: str) -> str:
 
 def symbol(code: int) -> str:
     """Name an errno as ``errno.h`` does."""
-    # Two names have one number, and the other is not the kernel's.
+    # ENOTSUP has the same number, and is not what the kernel means.
     return "EOPNOTSUPP" if code == errno_names.EOPNOTSUPP else errno_names.errorcode.get(code, "?")
 
 
@@ -50,41 +53,72 @@ def spelled(code: int) -> str:
 
 
 class EvercanError(Exception):
-    """The root: its text is fit for the person who typed the command."""
+    """The root of the tree; its text is written for the person who typed the command.
+
+    Attributes:
+        text: what happened, to what.
+        remedy: what to do about it; empty if there is nothing to do.
+    """
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        """Take what happened and what to do about it."""
+        super().__init__(text, remedy)
+        self.text = text
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Write both as one sentence."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
+
+    def __copy__(self) -> Self:
+        """Copy the error, so that each of several waiting calls raises one of its own."""
+        copied = type(self).__new__(type(self), *self.args)
+        copied.__dict__.update(self.__dict__)
+        copied.__cause__ = self.__cause__
+        return copied
 
 
 class RequestError(EvercanError):
-    """A request that cannot be carried out as it stands; nothing was changed."""
+    """A request that cannot be carried out as it is; nothing was changed."""
 
 
 class OptionError(RequestError):
-    """A driver option that is unknown, malformed or impossible here."""
+    """A driver option that is unknown, malformed or impossible here.
+
+    Attributes:
+        option: its name, as the user wrote it.
+    """
 
     def __init__(self, option: str, value: object, reason: str, remedy: str) -> None:
         """Name the option as the user wrote it, for example ``vxcan.id``."""
         name = option if len(option) <= _SHOWN else option[:_SHOWN] + "…"
-        super().__init__(f"option {name}={shown(value)}: {reason}; {remedy}")
+        super().__init__(f"option {name}={shown(value)}: {reason}", remedy)
         self.option = option
 
 
 class UnknownNetwork(RequestError):  # noqa: N818 - reads as the fact that it states
-    """A network id that evercan holds no record of."""
+    """A network id that evercan has no state of."""
 
     def __init__(self, network_id: str) -> None:
         """Take the engine's network id (64 hex digits)."""
         super().__init__(
-            f"network {network_id!r} is not on record: its state was lost or it was made by "
-            "another driver; on the host run 'evercan adopt' as root, which gives the engine's "
-            "networks back to the plugin, or remove it and create it again (docker network rm, "
-            "docker network create, or docker compose down && docker compose up)"
+            f"network {network_id!r} is not in evercan's state: the state was lost, or another "
+            "driver created the network",
+            "on the host run 'evercan adopt' as root, which restores the engine's networks to "
+            "the plugin, or remove the network and create it again (docker network rm, docker "
+            "network create, or docker compose down && docker compose up)",
         )
 
 
 class SettingsError(EvercanError):
-    """Settings that cannot be used; lists every mistake, not only the first."""
+    """Settings that cannot be used.
+
+    Attributes:
+        mistakes: a sentence for each setting that is wrong, not only for the first.
+    """
 
     def __init__(self, mistakes: list[str]) -> None:
-        """Take one sentence a mistake."""
+        """Take one sentence for each mistake."""
         super().__init__("; ".join(mistakes))
         self.mistakes = mistakes
 
@@ -93,12 +127,16 @@ class StateError(EvercanError):
     """The state file could not be read, understood or written."""
 
 
-class InternalFault(EvercanError):  # noqa: N818 - as above
-    """A fault of evercan itself; its cause is what was raised."""
+class CannotServe(EvercanError):  # noqa: N818 - reads as the fact that it states
+    """The kernel could not be made as a call asked; nothing of the call was left behind."""
+
+
+class InternalFault(EvercanError):  # noqa: N818 - reads as the fact that it states
+    """A bug in evercan; its cause is the exception that was raised."""
 
     def __init__(self, error: BaseException) -> None:
-        """Take what nobody had thought of."""
-        super().__init__(f"internal fault: {error!r}; the plugin's log has the traceback")
+        """Take the exception that nothing handled."""
+        super().__init__(f"internal fault: {error!r}", "the plugin's log has the traceback")
         self.__cause__ = error
 
 
@@ -110,20 +148,24 @@ class KernelError(EvercanError):
     """
 
     def __init__(self, doing: str, code: int, remedy: str) -> None:
-        """Say what was being done, with the interface's name in it."""
-        super().__init__(f"{doing}: {spelled(code)} ({symbol(code)}); {remedy}")
+        """Take what was being done, with the interface's name in it."""
+        super().__init__(f"{doing}: {spelled(code)} ({symbol(code)})", remedy)
         self.code = code
 
 
 class ModuleMissing(KernelError):  # noqa: N818 - reads as the fact that it states
-    """The kernel lacks a module, and a plugin may not load one (CAP_SYS_MODULE)."""
+    """The kernel lacks a module, and a plugin may not load one (CAP_SYS_MODULE).
+
+    Attributes:
+        module: its name, as ``modprobe`` takes it.
+    """
 
     def __init__(self, module: str) -> None:
-        """Take the module's name as ``modprobe`` wants it, for example ``can-gw``."""
+        """Take the module's name as ``modprobe`` takes it, for example ``can-gw``."""
         super().__init__(
             f"the kernel has no {module}",
             errno_names.EOPNOTSUPP,
-            f"on the host run 'modprobe {module}' and put {module} into "
+            f"on the host run 'modprobe {module}' and add {module} to "
             "/etc/modules-load.d/evercan.conf; if there is no such module, install the kernel "
             "package that has it (Ubuntu: linux-modules-extra-$(uname -r); Debian: "
             "linux-image-amd64 or linux-image-arm64, not the cloud kernel)",

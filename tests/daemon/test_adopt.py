@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from evercan.cli import main
+from evercan.model.steps import MakePair
 from evercan.settings import Recovery
-from evercan.steps import MakePair
 from tests.support.engine import Container, Engine, EngineError, engine_id
 from tests.support.http import Answer, exchange, request
 from tests.support.invariants import assert_exactly_once

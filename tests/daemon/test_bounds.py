@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from evercan import daemon
-from evercan.protocol import server
+from evercan.libnetwork import server
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin

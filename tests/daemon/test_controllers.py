@@ -7,10 +7,11 @@ import logging
 
 import pytest
 
-from evercan.controller import ControllerSettings, ControllerState
-from evercan.model import LINK_GROUP, BusKind
+from evercan.model.controller import ControllerSettings, ControllerState
+from evercan.model.declared import BusKind
+from evercan.model.observed import LINK_GROUP
+from evercan.model.steps import ConfigureBus
 from evercan.settings import Recovery
-from evercan.steps import ConfigureBus
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.invariants import assert_exactly_once

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import pytest
 
 from evercan.errors import KernelError
-from evercan.model import Observed
-from evercan.steps import Failure, MendPair, Step
-from evercan.watch import REST
+from evercan.model.observed import Observed
+from evercan.model.steps import Failure, RepairPair, Step
+from evercan.reconcile.watcher import REST
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
@@ -104,7 +104,7 @@ async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
     apply = kernel.apply
 
     def faulty(steps: Sequence[Step]) -> list[Failure]:
-        if any(isinstance(each, MendPair) for each in steps):
+        if any(isinstance(each, RepairPair) for each in steps):
             tried["times"] += 1
             plugin.bell.ring()  # pairs that come and go
             raise UnicodeEncodeError("utf-8", "x", 0, 1, "nobody had thought of that")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from evercan.model import Observed
+from evercan.model.observed import Observed
 from tests.support.engine import Engine, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from evercan import undertaking
-from evercan.controller import ControllerSettings
+from evercan.model.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
 from tests.support.mortal import CONTROLLER, Host
@@ -270,7 +269,7 @@ def double(host: Host) -> None:
         host.kernel.add_rule(rule)
 
 
-def set_down(host: Host) -> None:
+def bring_down(host: Host) -> None:
     host.kernel.set_flag("vcan0", up=False)
     host.kernel.set_flag(host.places[last(host)].host_end, up=False)
 

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from evercan.model import LINK_GROUP, Phase
+from evercan.model.declared import Phase
+from evercan.model.observed import LINK_GROUP
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once, assert_nothing_lies_around
 from tests.support.plugin import Plugin

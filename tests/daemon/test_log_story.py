@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from evercan.log import TextFormatter, call_id
-from evercan.model import Declared, Observed
-from evercan.options import network_options
-from evercan.reconciler import Reconciler
-from evercan.store import Store
-from tests.support.edits import creating, joining
+from evercan.log.writer import TextFormatter, call_id
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.options.network import network_options
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import StateFile
+from tests.support.changes import creating, joining, run_pass
 from tests.support.engine import Engine, engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.plugin import Plugin
@@ -180,17 +181,17 @@ def test_a_thousand_checks_of_whole_buses_write_nothing(
 ) -> None:
     kernel = FakeKernel()
     kernel.plug("can0")
-    reconciler = Reconciler(kernel, Store(tmp_path))
+    reconciler = Reconciler(kernel, StateFile(tmp_path))
     reconciler.start()
     controller = network_options({"vxcan.dev": "can", "vxcan.bitrate": "500000"})
     for network, options in ((NETWORK, network_options({})), (LOGGER, controller)):
-        assert reconciler.turn([creating(network, options=options)]) == [None]
-        assert reconciler.turn([joining(engine_id(network), network)]) == [None]
+        assert run_pass(reconciler, creating(network, options=options)) == [None]
+        assert run_pass(reconciler, joining(engine_id(network), network)) == [None]
     assert "Health check OK" in "".join(log.take())
     caplog.clear()
     with caplog.at_level(logging.DEBUG, "evercan"):
         for _ in range(1000):
-            reconciler.turn([unchanged])
+            run_pass(reconciler, unchanged)
             reconciler.look_for_losses()
             reconciler.snapshot()
     assert caplog.records == []

@@ -277,7 +277,7 @@ async def test_a_slow_body_within_bounds_is_read(engine: Engine) -> None:
 async def test_a_body_that_never_comes_is_given_up(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evercan.protocol.server.BOUND", 0.2)
+    monkeypatch.setattr("evercan.libnetwork.server.BOUND", 0.2)
     data = request("NetworkDriver.Join", b"{}" + b" " * 100)
     answer = await exchange(engine.path, data[:-50])
     assert answer is None or answer.status in (408, 500)

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from evercan.watch import DEBOUNCE
+from evercan.reconcile.watcher import DEBOUNCE
 from tests.support.engine import Engine, engine_id
 from tests.support.invariants import assert_exactly_once, full_mesh, paths
 from tests.support.plugin import Plugin

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from evercan.drift import Fault as Found
+from evercan.planning.drift import Fault as Found
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from evercan.controller import (
+from evercan.model.controller import (
     FD,
     LISTEN_ONLY,
     Controller,

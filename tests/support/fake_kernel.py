@@ -15,20 +15,22 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings
-from evercan.controller_match import restoring
-from evercan.model import LINK_GROUP, MAX_NAME, Link, Observed, Rule
-from evercan.steps import (
+from evercan.model.controller import Controller, ControllerSettings
+from evercan.model.controller_match import restoring
+from evercan.model.names import MAX_NAME
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.steps import (
     AddRules,
+    BringUp,
+    ClearTag,
     ConfigureBus,
     DeleteLink,
-    DropRules,
     Failure,
     MakeBus,
     MakePair,
-    MendPair,
     NameEnd,
-    SetUp,
+    RemoveRules,
+    RepairPair,
     Step,
 )
 from tests.support import fake_controllers
@@ -63,6 +65,8 @@ class FakeKernel:
         self._where: dict[int, int | None] = {}
         self._rules: Counter[Rule] = Counter()
         self._sandboxes: set[int] = set()
+        self.configured: set[int] = set()
+        """Ifindexes of controllers that evercan has configured."""
         self._ended: set[int] = set()
 
     # --- the port ---------------------------------------------------------
@@ -78,7 +82,7 @@ class FakeKernel:
             can_gw="can-gw" in self.modules,
         )
 
-    def observe_closely(self) -> Observed:
+    def observe_with_counts(self) -> Observed:
         return self.observe()  # nobody sends anything here
 
     def controller(self, index: int) -> Controller | None:
@@ -109,7 +113,7 @@ class FakeKernel:
     # --- what the kernel does ------------------------------------------------
 
     def _take(self, step: Step) -> int:
-        if isinstance(step, MendPair):
+        if isinstance(step, RepairPair):
             return self._mend(step)
         if isinstance(step, ConfigureBus):
             return self._configure(step)
@@ -122,17 +126,19 @@ class FakeKernel:
                 yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True)
             case MakePair(_, _, host_end, container_end):
                 yield partial(self._make_pair, host_end, container_end, up=True)
-            case MendPair() | ConfigureBus():
+            case RepairPair() | ConfigureBus():
                 raise AssertionError(f"to {step} takes several batches")
             case NameEnd(_, _, index, altname):
                 yield partial(self.add_altname, index, altname)
-            case SetUp(_, _, name):
+            case BringUp(_, _, name):
                 yield partial(self.set_flag, name, up=True)
+            case ClearTag(index, _):
+                yield partial(self._clear_group, index)
             case DeleteLink(index, _):
                 yield partial(self._delete_on_host, index)
             case AddRules(_, rules):
                 yield from (partial(self._add_rule, rule) for rule in rules)
-            case DropRules(_, rules):
+            case RemoveRules(_, rules):
                 yield from (partial(self._drop_rule, rule) for rule in rules)
 
     def _batch(self, messages: Iterable[Message]) -> list[int]:
@@ -195,9 +201,9 @@ class FakeKernel:
             self._where[index] = where
         return 0
 
-    def _mend(self, step: MendPair) -> int:
+    def _mend(self, step: RepairPair) -> int:
         """Do as ``RtnetlinkKernel`` does, request by request."""
-        nsid = step.sandbox.nsid
+        nsid = step.location.nsid
         if nsid in self._ended:
             return errno.ESTALE
         assert nsid in self._sandboxes, f"there is no namespace {nsid} to mend in"
@@ -217,7 +223,7 @@ class FakeKernel:
             codes = self._batch(
                 [
                     *(partial(self.add_altname, end, each) for each in named),
-                    partial(self._move_inside, end, *step.sandbox),
+                    partial(self._move_inside, end, *step.location),
                     partial(self.set_flag, step.host_end, up=True),
                 ]
             )
@@ -236,13 +242,19 @@ class FakeKernel:
             self._batch([partial(self._set_flag, step.index, up=False)])
         (code,) = self._batch([partial(self._set_controller, step.index, step.settings, True)])
         if code:
-            back = restoring(step.settings, step.former)
-            self._batch([partial(self._set_controller, step.index, back, step.was_up, tag=False)])
+            former = restoring(step.settings, step.former)
+            self._batch([partial(self._set_controller, step.index, former, step.was_up)])
+        else:
+            self.configured.add(step.index)
         return code
 
-    def _set_controller(
-        self, index: int, settings: ControllerSettings, up: bool, *, tag: bool = True
-    ) -> int:
+    def _clear_group(self, index: int) -> int:
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        self._links[index] = replace(self._links[index], group=0)
+        return 0
+
+    def _set_controller(self, index: int, settings: ControllerSettings, up: bool) -> int:
         link = self._links.get(index)
         if link is None or self._where[index] is not HOST:
             return errno.ENODEV
@@ -253,8 +265,6 @@ class FakeKernel:
                 return code
         elif settings:
             return errno.EOPNOTSUPP
-        if tag:
-            self._links[index] = replace(self._links[index], group=LINK_GROUP)
         if up and (code := self._set_flag(index, up=True)):
             return code
         if settings.txqueuelen is not None:
@@ -378,7 +388,7 @@ class FakeKernel:
         """Set a controller and set it up, as ``ip link set NAME up type can`` does."""
         index = self._find(name)
         assert index is not None, f"there is no {name}"
-        return self._set_controller(index, settings, True, tag=False)
+        return self._set_controller(index, settings, True)
 
     def alter(self, index: int, **fields: Any) -> None:
         """Change what a controller shows."""

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Collection
 from itertools import permutations
 
-from evercan.model import Declared, Observed, Phase
+from evercan.model.declared import Declared, Phase
+from evercan.model.observed import Observed
 
 CLASSIC, FD = "classic", "FD"
 

@@ -15,11 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evercan.driver import Driver
-from evercan.plan import Trouble, make_plan
-from evercan.reconciler import Reconciler
-from evercan.store import Store, decode
-from evercan.turns import Turns
+from evercan.libnetwork.driver import Driver
+from evercan.model.problems import ProblemKind
+from evercan.planning.plan import make_plan
+from evercan.reconcile.queue import PassQueue
+from evercan.reconcile.state_file import decode
+from tests.support.changes import queue_of
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.fuse import Fuse
@@ -85,16 +86,16 @@ class Host:
         self._runner = asyncio.Runner()
         # Tasks of the dead are never asked how they ended.
         self._runner.get_loop().set_exception_handler(lambda *_: None)
-        self.turns = Turns(Reconciler(self.kernel, Store(self.folder)))
-        self.driver = Driver(self.turns)
-        return self.call(self.turns.start()) is not None
+        self.queue: PassQueue = queue_of(self.kernel, self.folder)
+        self.driver = Driver(self.queue)
+        return self.call(self.queue.start()) is not None
 
     def die(self) -> None:
         """Be gone, with all that was only in memory."""
         self.fuse.burnt = True
         self._runner.run(self._abandon())
         self._runner.close()
-        self.turns._thread.shutdown()
+        self.queue._thread.shutdown()
         self.fuse.put_out()
 
     @staticmethod
@@ -185,11 +186,11 @@ class Host:
 
     def judge(self) -> None:
         """Hold the promises against the kernel, in what the engine has and nothing else."""
-        assert self.call(self.turns.check())
-        observed, state = self.kernel.observe(), self.turns.state
+        assert self.call(self.queue.check())
+        observed, state = self.kernel.observe(), self.queue.state
         self.in_doubt = set(state.declared.networks) - set(self.networks)
         assert set(self.networks) <= set(state.declared.networks), "a network was lost"
-        assert all(each.kind is Trouble.PAIR_MISSING for each in state.problems), state.problems
+        assert all(each.kind is ProblemKind.PAIR_MISSING for each in state.problems), state.problems
         for bus in set(self.networks.values()):
             assert_exactly_once(observed, bus, *self._members_of(bus))
         for place in self.places.values():
@@ -206,7 +207,7 @@ class Host:
     @property
     def degraded(self) -> set[str]:
         """Endpoints that evercan says it cannot mend."""
-        return {each.endpoint for each in self.turns.state.problems if each.endpoint}
+        return {each.endpoint for each in self.queue.state.problems if each.endpoint}
 
     def _members_of(self, bus: str) -> list[str]:
         return [
@@ -218,7 +219,7 @@ class Host:
         ]
 
     def _nothing_is_left(self) -> None:
-        declared = self.turns.state.declared
+        declared = self.queue.state.declared
         wanted = {*self.networks.values()}
         wanted |= {declared.networks[each].bus for each in self.in_doubt}
         for each in self.places:
@@ -233,13 +234,13 @@ class Host:
         assert {name: links.get(name) for name in self._foreign} == self._foreign
 
     def _a_second_look_changes_nothing(self) -> None:
-        assert make_plan(self.turns.state.declared, self.kernel.observe()).steps == ()
+        assert make_plan(self.queue.state.declared, self.kernel.observe()).steps == ()
         steps = len(self.kernel.taken)
-        assert self.call(self.turns.check())
+        assert self.call(self.queue.check())
         assert len(self.kernel.taken) == steps
         on_disk = decode((self.folder / "state.json").read_bytes())
-        assert on_disk.networks == self.turns.state.declared.networks
-        assert on_disk.endpoints == self.turns.state.declared.endpoints
+        assert on_disk.networks == self.queue.state.declared.networks
+        assert on_disk.endpoints == self.queue.state.declared.endpoints
 
     def remove_all(self) -> None:
         """Let the engine remove all that it has, and an operator what only evercan has."""
@@ -252,4 +253,4 @@ class Host:
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
         assert not self.kernel.observe().rules
         self.nothing_foreign_is_touched()
-        assert not self.turns.state.declared.networks
+        assert not self.queue.state.declared.networks

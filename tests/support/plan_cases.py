@@ -20,31 +20,23 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings, ControllerState, Timing
-from evercan.model import (
-    LINK_GROUP,
-    BusKind,
-    Declared,
-    Endpoint,
-    Link,
-    Network,
-    Observed,
-    Phase,
-    Rule,
-)
-from evercan.plan import Plan
-from evercan.steps import (
+from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.steps import (
     AddRules,
+    BringUp,
+    ClearTag,
     ConfigureBus,
     DeleteLink,
-    DropRules,
     MakeBus,
     MakePair,
-    MendPair,
     NameEnd,
-    SetUp,
+    RemoveRules,
+    RepairPair,
     Step,
 )
+from evercan.planning.plan import Plan
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
@@ -86,6 +78,7 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 kind=BusKind(each.get("kind", "virtual")),
                 owns_bus=each.get("owns_bus", False),
                 settings=ControllerSettings(**each.get("settings", {})),
+                configured=each.get("configured"),
                 granted=Timing(**each["granted"]) if "granted" in each else None,
             )
             for name, each in document.get("networks", {}).items()
@@ -180,19 +173,21 @@ def _write_step(step: Step, observed: Observed) -> object:
             return f"make bus {bus}"
         case MakePair(bus, endpoint, host_end, container_end):
             return f"make pair {host_end} {container_end} for {endpoint} on {bus}"
-        case MendPair(bus, endpoint, host_end, _, (nsid, inside), altname):
+        case RepairPair(bus, endpoint, host_end, _, (nsid, inside), altname):
             named = f" as {altname}" if altname else ""
             return f"mend pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
-        case SetUp(_, _, name):
+        case BringUp(_, _, name):
             return f"set {name} up"
         case ConfigureBus() | NameEnd():
             return _write_setting(step, observed)
         case DeleteLink(index, name):
             assert observed.links[name].index == index
             return f"delete {name}"
+        case ClearTag(_, name):
+            return f"clear the tag of {name}"
         case AddRules(bus, rules):
             return {"lay_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
-        case DropRules(bus, rules):
+        case RemoveRules(bus, rules):
             return {"drop_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
 
 

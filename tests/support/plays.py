@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evercan.controller import ControllerSettings
+from evercan.model.controller import ControllerSettings
 from tests.support.fake_kernel import FakeKernel
 from tests.support.stage import Play, Stage
 
@@ -215,7 +215,7 @@ class FakeWorld:
     def delete(self, name: str) -> None:
         self._kernel.delete(name)
 
-    def set_down(self, name: str) -> None:
+    def bring_down(self, name: str) -> None:
         assert self._kernel.set_flag(name, up=False) == 0
 
     def flush_rules(self) -> None:

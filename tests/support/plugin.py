@@ -10,9 +10,9 @@ from pathlib import Path
 
 from evercan.__main__ import bind
 from evercan.daemon import serve
-from evercan.model import Declared
+from evercan.model.declared import Declared
+from evercan.reconcile.state_file import decode
 from evercan.settings import Recovery, Settings
-from evercan.store import decode
 from tests.support.link_bell import LinkBell
 from tests.support.shared_kernel import SharedKernel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from evercan.model import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 
 
 def network(name: str = "net", bus: str = "vcan0", *, owns_bus: bool = True) -> Network:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from evercan.model import Observed
-from evercan.steps import Failure, Step
+from evercan.model.observed import Observed
+from evercan.model.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel
 
 

@@ -18,19 +18,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from evercan.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.kernel.port import Kernel
-from evercan.model import LINK_GROUP, Link, Rule, Sandbox
-from evercan.steps import (
+from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
+from evercan.model.observed import LINK_GROUP, Link, Location, Rule
+from evercan.model.steps import (
     AddRules,
+    BringUp,
     ConfigureBus,
     DeleteLink,
-    DropRules,
     MakeBus,
     MakePair,
-    MendPair,
     NameEnd,
-    SetUp,
+    RemoveRules,
+    RepairPair,
     Step,
 )
 
@@ -50,7 +50,7 @@ class World(Protocol):
     def delete(self, name: str) -> None:
         """Delete an interface."""
 
-    def set_down(self, name: str) -> None:
+    def bring_down(self, name: str) -> None:
         """Set an interface down."""
 
     def flush_rules(self) -> None:
@@ -109,7 +109,7 @@ class Stage:
         return self._take(MakePair("", "", host_end, container_end))
 
     def do_set_up(self, name: str) -> int:
-        return self._take(SetUp("", None, name))
+        return self._take(BringUp("", None, name))
 
     def do_delete(self, name: str) -> int:
         return self._take(DeleteLink(self._index(name), name))
@@ -118,11 +118,11 @@ class Stage:
         return self._take(AddRules("", tuple(map(self._rule, rules))))
 
     def do_drop(self, *rules: Sequence[Any]) -> int:
-        return self._take(DropRules("", tuple(map(self._rule, rules))))
+        return self._take(RemoveRules("", tuple(map(self._rule, rules))))
 
     def do_mend(self, host_end: str, sandbox: int, inside: str, altname: str | None = None) -> int:
-        where = Sandbox(self._nsids[sandbox], inside)
-        return self._take(MendPair("", "", host_end, f"{host_end}p", where, altname))
+        where = Location(self._nsids[sandbox], inside)
+        return self._take(RepairPair("", "", host_end, f"{host_end}p", where, altname))
 
     def do_name(self, name: str, altname: str) -> int:
         return self._take(NameEnd("", "", self._index(name), altname))
@@ -148,7 +148,7 @@ class Stage:
         self._world.delete(name)
 
     def do_somebody_sets_down(self, name: str) -> None:
-        self._world.set_down(name)
+        self._world.bring_down(name)
 
     def do_somebody_plugs(self, name: str) -> None:
         self._world.plug(name)
@@ -265,7 +265,7 @@ class RealWorld:
     def delete(self, name: str) -> None:
         self._run("ip", "link", "del", name)
 
-    def set_down(self, name: str) -> None:
+    def bring_down(self, name: str) -> None:
         self._run("ip", "link", "set", name, "down")
 
     def flush_rules(self) -> None:

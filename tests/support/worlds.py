@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from evercan.controller import NO_SETTINGS, ControllerSettings
-from evercan.model import LINK_GROUP, BusKind, Declared, Network, Observed, Phase, Rule
-from evercan.steps import ConfigureBus, MakePair
+from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.declared import BusKind, Declared, Network, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.steps import ConfigureBus, MakePair
 from tests.support.fake_kernel import FakeKernel
 from tests.support.records import endpoint, record
 
@@ -36,6 +37,9 @@ class World:
             link.index for link in observed.links.values() if link.is_ours and link.name in known
         }
 
+    def _is_configured(self, link: Link) -> bool:
+        return any(network.configured == link.index for network in self.declared.networks.values())
+
     def may_set(self, observed: Observed) -> set[str]:
         """Name the controllers that evercan may set: asked to, and down or set up by it."""
         return {
@@ -43,8 +47,17 @@ class World:
             for link in observed.links.values()
             if link.controller is not None
             and self.declared.network_that_sets(link.name) is not None
-            and (not link.up or link.is_set_up_by_us)
+            and (not link.up or self._is_configured(link))
         }
+
+
+def _found(declared: Declared, kernel: FakeKernel) -> World:
+    """Let the declared state know which controllers evercan has configured."""
+    for network in declared.networks.values():
+        link = kernel.observe().links.get(network.bus)
+        if network.settings and link is not None and link.index in kernel.configured:
+            declared = declared.with_network(replace(network, configured=link.index))
+    return World(declared, kernel)
 
 
 @st.composite
@@ -157,4 +170,4 @@ def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:
 
 def worlds() -> st.SearchStrategy[World]:
     """Draw a record and, independently, what is there."""
-    return st.builds(World, records(), kernels())
+    return st.builds(_found, records(), kernels())

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from evercan import options
-from evercan.controller import NO_SETTINGS
-from evercan.controller_options import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.errors import OptionError
+from evercan.model.controller import NO_SETTINGS
+from evercan.model.problems import ProblemKind
+from evercan.options import network
+from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
-from evercan.troubles import Trouble
 from tests.support.pages import code, table
 from tools.common.checkout import ROOT
 
@@ -36,25 +36,25 @@ def plain(cell: str) -> str:
 
 def test_every_network_option_is_there_with_its_default() -> None:
     listed = rows("Network options")
-    assert sorted(listed) == sorted(options.NETWORK_OPTIONS)
-    default = options.network_options({})
+    assert sorted(listed) == sorted(network.NETWORK_OPTIONS)
+    default = network.network_options({})
     said = {key: plain(cells[0]) for key, cells in listed.items()}
-    assert said[options.DEV] + said[options.ID] == default.bus
-    assert said[options.PEER] == default.peer_prefix
-    assert (said[options.KIND], default.kind) == (options.AUTO, None)
+    assert said[network.DEV] + said[network.ID] == default.bus
+    assert said[network.PEER] == default.peer_prefix
+    assert (said[network.KIND], default.kind) == (network.AUTO, None)
     assert default.settings == NO_SETTINGS
     assert {said[key] for key in CONTROLLER_OPTIONS} == {"left alone"}
 
 
 def test_every_endpoint_option_is_there_with_its_default() -> None:
     listed = rows("Endpoint options")
-    assert list(listed) == list(options.ENDPOINT_OPTIONS)
-    default = options.endpoint_options({})
-    assert (default.peer_prefix, plain(listed[options.PEER][0])) == (None, "the network's")
-    assert (default.altname, plain(listed[options.NAME][0])) == (None, "none")
+    assert list(listed) == list(network.ENDPOINT_OPTIONS)
+    default = network.endpoint_options({})
+    assert (default.peer_prefix, plain(listed[network.PEER][0])) == (None, "the network's")
+    assert (default.altname, plain(listed[network.NAME][0])) == (None, "none")
 
 
-@pytest.mark.parametrize("option", options.NETWORK_OPTIONS)
+@pytest.mark.parametrize("option", network.NETWORK_OPTIONS)
 def test_the_values_that_an_option_is_said_to_take_are_taken(option: str) -> None:
     needed: dict[str, str] = {}
     if option in CONTROLLER_OPTIONS:
@@ -67,11 +67,11 @@ def test_the_values_that_an_option_is_said_to_take_are_taken(option: str) -> Non
             del others[DBITRATE]
         if option in {BITRATE, DBITRATE}:
             others |= {BITRATE: value, DBITRATE: value}
-        options.network_options({**others, option: value})
+        network.network_options({**others, option: value})
     if numbers:
         for beyond in (int(numbers[1]) - 1, int(numbers[2]) + 1):
             with pytest.raises(OptionError, match=re.escape(option)):
-                options.network_options({**needed, option: str(beyond)})
+                network.network_options({**needed, option: str(beyond)})
 
 
 def test_every_setting_is_there_with_its_default_in_the_code_and_in_the_plugin() -> None:
@@ -92,7 +92,7 @@ def test_the_values_of_settings_are_those_that_are_taken() -> None:
 
 def test_every_reason_is_there_with_its_remedy() -> None:
     listed = rows("Reasons and remedies")
-    assert sorted(listed) == sorted(Trouble)
+    assert sorted(listed) == sorted(ProblemKind)
     assert all(len(cells) == 2 and all(cells) for cells in listed.values())
 
 

@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "controller_view": {"controller"},
     "controller_metrics": {"controller"},
     "durations": set(),
-    "side_door": set(),
+    "partial_import": set(),
     "metrics": CORE | {"controller_metrics", "durations", "recoveries", "status"},
     "reconciler": CORE - {"reconciler", "turns", "options"}
     | {"looks", "record", "narration", "losses", "recoveries"},
@@ -79,8 +79,8 @@ MAY_IMPORT = {
     "undertaking": CORE,
     "adopter": CORE,
     "driver": CORE | {"undertaking", "adopter"},
-    "protocol": CORE | {"driver", "protocol", "side_door"},
-    "kernel": VALUES | {"kernel", "log", "side_door"},
+    "protocol": CORE | {"driver", "protocol", "partial_import"},
+    "kernel": VALUES | {"kernel", "log", "partial_import"},
 }
 
 NETLINK_FAMILY = "AF_NETLINK"

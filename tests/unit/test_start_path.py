@@ -66,7 +66,7 @@ def test_binding_takes_no_module_that_the_interpreter_has_not_loaded_itself() ->
 
 def test_aiohttp_becomes_whole_for_whoever_asks_for_more() -> None:
     seen = run(
-        "from evercan.protocol import web\n"
+        "from evercan.libnetwork import web\n"
         "import aiohttp\n"
         "print('ClientSession' in vars(aiohttp), aiohttp.ClientSession.__name__)\n"
         "from aiohttp import web as whole\n"
@@ -78,7 +78,7 @@ def test_aiohttp_becomes_whole_for_whoever_asks_for_more() -> None:
 def test_an_aiohttp_that_is_loaded_already_is_used_as_it_is() -> None:
     seen = run(
         "import aiohttp\n"
-        "from evercan.protocol import web\n"
+        "from evercan.libnetwork import web\n"
         "print(sys.modules['aiohttp'] is aiohttp, hasattr(aiohttp, 'ClientSession'))\n"
     )
     assert seen == ["True", "True"]
@@ -86,7 +86,7 @@ def test_an_aiohttp_that_is_loaded_already_is_used_as_it_is() -> None:
 
 def test_a_module_that_is_not_there_is_still_not_there() -> None:
     seen = run(
-        "from evercan.protocol import web\n"
+        "from evercan.libnetwork import web\n"
         "import aiohttp\n"
         "print(hasattr(aiohttp, 'nothing_of_the_kind'))\n"
     )
@@ -95,8 +95,8 @@ def test_a_module_that_is_not_there_is_still_not_there() -> None:
 
 def test_a_package_that_is_not_installed_is_named() -> None:
     seen = run(
-        "from evercan import side_door\n"
-        "try:\n    side_door.enter('not_installed')\n"
+        "from evercan import partial_import\n"
+        "try:\n    partial_import.enter('not_installed')\n"
         "except ModuleNotFoundError as error:\n    print(error.name)\n"
     )
     assert seen == ["not_installed"]

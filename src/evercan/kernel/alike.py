@@ -1,8 +1,8 @@
-"""Messages of a dump that are laid out alike, found and read many at once; no I/O.
+"""Finds messages of a dump that have the same layout, and reads many at once; no I/O.
 
 A table of twenty thousand rules is twenty thousand messages that differ in a few
 numbers. What they share is compared column by column and what they differ in is
-unpacked in one go: loops that the interpreter runs, not the program.
+unpacked in one call: loops that run in C, not in Python.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class Layout:
         """Describe it.
 
         Args:
-            fixed: places and what is there.
-            numbers: what to read, in the words of ``struct``, for a whole message.
+            fixed: offsets and the bytes that are there.
+            numbers: what to read of a whole message, as a format of ``struct``.
         """
         self._struct = struct.Struct(numbers)
-        self._fixed = [(at + n, each) for at, some in fixed for n, each in enumerate(some)]
+        self._fixed = [(at + n, byte) for at, some in fixed for n, byte in enumerate(some)]
         self.length = self._struct.size
 
     def end(self, data: bytes) -> int:
-        """Tell up to which byte the messages are laid out so."""
+        """Return up to which byte the messages have this layout."""
         length = self.length
         found = len(data) // length
         for at, value in self._fixed:
@@ -42,5 +42,5 @@ class Layout:
         return found * length
 
     def read(self, data: bytes) -> Iterator[tuple[Any, ...]]:
-        """Read the numbers of messages that are all laid out so."""
+        """Read the numbers of messages that all have this layout."""
         return self._struct.iter_unpack(data)

@@ -1,4 +1,4 @@
-"""Netlink attributes as bytes: type and place of each; no I/O."""
+"""Finds the attributes of a netlink message; no I/O."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]
     while at + 4 <= end:
         size, kind = head(data, at)
         yield kind & _TYPE_MASK, at + 4, at + size
-        at += (size + 3) & ~3 or 4  # a size of 0 is no attribute, and must not hold the loop
+        at += (size + 3) & ~3 or 4  # a size of 0 is not an attribute, and must not stop the loop
 
 
 def text(data: bytes, start: int, stop: int) -> str:
-    """Read a string of the kernel's."""
+    """Read a string of the kernel."""
     return data[start:stop].rstrip(b"\0").decode(errors="surrogateescape")

@@ -1,8 +1,8 @@
-"""can-gw jobs as bytes and back; no I/O.
+"""Encodes and decodes can-gw jobs; no I/O.
 
 A job is an ``AF_CAN`` route: ``struct rtcanmsg`` (family, type, flags) and
 ``CGW_*`` attributes (``linux/can/gw.h``, ``net/can/gw.c``). pyroute2 maps
-routes to the 12-byte ``rtmsg`` and cannot speak of these.
+routes to the 12-byte ``rtmsg`` and cannot encode these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from evercan.kernel.alike import Layout
 from evercan.kernel.netlink import HEADER, Message, align
-from evercan.model import Rule, RuleCount
+from evercan.model.observed import Rule, RuleCount
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 _CREATE = 0x400
@@ -37,10 +37,10 @@ _PLAIN = struct.Struct("=HHB3xHHIHHI")
 
 
 class _Plain:
-    """Plain limited rules, as evercan lays them, that have counted the same kinds of frames."""
+    """Plain limited rules, as evercan adds them, that have counted the same kinds of frames."""
 
     def __init__(self, counters: tuple[int, ...]) -> None:
-        """Lay them out; only counters that are not zero are written."""
+        """Define the layout; the kernel writes only counters that are not 0."""
         many = len(counters)
         start = _BARE + 8 * many
         heads = [(_BARE + 8 * n, _ATTRIBUTE.pack(8, kind)) for n, kind in enumerate(counters)]
@@ -59,11 +59,11 @@ class _Plain:
         self._counters = {kind: itemgetter(1 + n) for n, kind in enumerate(counters)}
 
     def rules(self, data: bytes) -> Iterator[Rule]:
-        """Read the rules of messages that are laid out so."""
+        """Read the rules of messages that have this layout."""
         return Rule.of(map(self._rule, self.layout.read(data)))
 
     def jobs(self, data: bytes) -> Iterator[tuple[Rule, RuleCount]]:
-        """Read them with what they have counted, if they have."""
+        """Read them with their counters, if they have counted anything."""
         if not self._counters:
             return iter(())
         rows = list(self.layout.read(data))
@@ -83,8 +83,8 @@ _PLAIN_BY_COUNTERS = {
 
 
 def _message(kind: int, flags: int, rule: Rule) -> Message:
-    # The kernel takes a removal with both ifindexes 0 for "remove every rule of
-    # the host" (cgw_remove_job): such a message must not exist.
+    # The kernel takes a removal with both ifindexes 0 for "remove every rule of the
+    # host" (cgw_remove_job), so such a message must be impossible to build.
     if rule.source <= 0 or rule.target <= 0:
         raise ValueError(f"a rule needs two interfaces, not {rule.source} and {rule.target}")
     payload = [_RTCANMSG.pack(socket.AF_CAN, _CAN_CAN, rule.flags)]
@@ -96,7 +96,7 @@ def _message(kind: int, flags: int, rule: Rule) -> Message:
 
 
 def add(rule: Rule) -> Message:
-    """Encode the request that lays a rule; the kernel adds it even if it is there."""
+    """Encode the request that adds a rule; the kernel adds it even if it exists already."""
     return _message(RTM_NEWROUTE, _CREATE, rule)
 
 
@@ -111,14 +111,14 @@ def list_all() -> Message:
 
 
 class NotCanGw(ValueError):  # noqa: N818 - a fact about the answer, not a fault in it
-    """The answer holds other routes: without can-gw the kernel lists IP's instead."""
+    """The answer has other routes: without can-gw the kernel lists those of IP instead."""
 
 
 def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
     """Decode a dump into a multiset of rules.
 
-    All rules that evercan lays are plain, and there may be tens of thousands: those that
-    have counted alike are read at once.
+    All rules of evercan are plain, and there may be tens of thousands: those with the same
+    counters are read at once.
 
     Raises:
         NotCanGw: the kernel answered with other routes.
@@ -130,7 +130,7 @@ def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
 
 
 def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
-    """Decode a dump into the rules that have counted something, in no order.
+    """Decode a dump into the rules that have counted frames, in no order.
 
     Raises:
         NotCanGw: the kernel answered with other routes.
@@ -143,7 +143,7 @@ def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:
-    """Cut a dump into plain rules that have counted alike, and the others."""
+    """Cut a dump into plain rules with the same counters, and the others."""
     for data in chunks:
         plain, read = _alike(data)
         yield plain, data[:read]
@@ -154,7 +154,7 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:
 
 
 def _alike(data: bytes) -> tuple[_Plain | None, int]:
-    """Tell how the first rule is laid out, if it is plain, and to which byte the next ones are."""
+    """Return the layout of the first rule, if it is plain, and up to which byte it holds."""
     if len(data) < _BARE:
         return None, 0
     plain = _PLAIN_BY_COUNTERS.get(_counted(data, 0, *_U32.unpack_from(data)))
@@ -162,7 +162,7 @@ def _alike(data: bytes) -> tuple[_Plain | None, int]:
 
 
 def _sorted(data: bytes) -> Iterator[bytes]:
-    """Put the messages together that have counted alike."""
+    """Group the messages that have the same counters."""
     found: dict[bytes, list[bytes]] = {}
     for offset, length in _walk(data):
         found.setdefault(_counted(data, offset, length), []).append(
@@ -172,7 +172,7 @@ def _sorted(data: bytes) -> Iterator[bytes]:
 
 
 def _counted(data: bytes, offset: int, length: int) -> bytes:
-    """Return the kinds of a plain rule's counters; of another, some bytes or other."""
+    """Return the kinds of a plain rule's counters; of another rule, arbitrary bytes."""
     return data[offset + _BARE + 2 : offset + length - _PLAIN.size : 8]
 
 

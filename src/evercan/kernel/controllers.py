@@ -1,4 +1,4 @@
-"""CAN controllers as bytes and back; no I/O.
+"""Encodes and decodes CAN controllers; no I/O.
 
 What ``linux/can/netlink.h`` puts into a link's ``IFLA_LINKINFO``: settings,
 limits, state and counters. Only links of kind ``can`` have it.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 
-from evercan.controller import (
+from evercan.kernel.attributes import attributes, text
+from evercan.model.controller import (
     Controller,
     ControllerSettings,
     ControllerState,
@@ -17,7 +18,6 @@ from evercan.controller import (
     Timing,
     Traffic,
 )
-from evercan.kernel.attributes import attributes, text
 
 _MTU, _TXQLEN, _LINKINFO, _STATS64 = 4, 13, 18, 23
 _INFO_DATA, _INFO_XSTATS = 2, 3
@@ -80,7 +80,7 @@ def link_info(settings: ControllerSettings) -> list[tuple[str, object]]:
 
 
 def _timing(name: str, bitrate: int, sample_point: int | None) -> tuple[str, object]:
-    # The rest is for the kernel to work out, as it does for ip.
+    # The kernel calculates the rest, as it does for ip.
     rest = dict.fromkeys(("tq", "prop_seg", "phase_seg1", "phase_seg2", "sjw", "brp"), 0)
     return name, {"bitrate": bitrate, "sample_point": sample_point or 0, **rest}
 
@@ -133,7 +133,7 @@ def decode_controller(data: bytes, at: int, end: int) -> Controller:
             *(can.numbers(_DATA_BITTIMING, _RATE) or nothing),
         ),
         modes=(can.numbers(_CTRLMODE, _MODES) or nothing)[1],
-        # Kernels before 6.0 do not tell.
+        # Kernels before 6.0 do not give it.
         supported=can.nest(_CTRLMODE_EXT).number(_CTRLMODE_SUPPORTED),
         restart_ms=can.number(_RESTART_MS) or 0,
         txqueuelen=link.number(_TXQLEN) or 0,
@@ -146,5 +146,5 @@ def decode_controller(data: bytes, at: int, end: int) -> Controller:
         tx_errors=errors[0],
         rx_errors=errors[1],
         events=Events(*(info.numbers(_INFO_XSTATS, _EVENTS) or ())),
-        traffic=None if stats is None else Traffic(*(stats[each] for each in _KEPT_STATS)),
+        traffic=None if stats is None else Traffic(*(stats[position] for position in _KEPT_STATS)),
     )

@@ -1,9 +1,9 @@
-"""What the kernel says unasked: links that change, namespaces that end.
+"""Receives what the kernel announces: links that change, namespaces that end.
 
 Two sockets with two readers. ``LinkEvents`` wakes the event loop when a CAN
-interface appears, changes or goes, or a namespace ends. ``NamespaceEvents`` is read by the kernel
-thread at each look, so that a look never trusts the number of a namespace that
-has ended: numbers are reused (``net/core/net_namespace.c``).
+interface appears, changes or goes, or a namespace ends. ``NamespaceEvents`` is read by the
+kernel thread at each observation, so that none trusts the number of a namespace that has
+ended: numbers are reused (``net/core/net_namespace.c``).
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class _Listening:
 
 
 class LinkEvents(_Listening):
-    """Says when CAN interfaces of the host change, and when namespaces end.
+    """Announces when CAN interfaces of the host change, and when namespaces end.
 
-    A container whose pair was gone already ends without a word about a link.
+    A container whose pair was deleted before ends without an event about a link.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class LinkEvents(_Listening):
         super().__init__(_RTNLGRP_LINK, _RTNLGRP_NSID)
 
     def drain(self) -> bool:
-        """Read what is there; return whether any of it asks for a look."""
+        """Read what is there; return whether any of it calls for an observation."""
         datagrams, concerned = self._datagrams()
         for data in datagrams:
             offset = 0
@@ -85,7 +85,7 @@ class LinkEvents(_Listening):
 
 
 class NamespaceEvents(_Listening):
-    """Says which namespace numbers are no longer what they were.
+    """Announces which namespace numbers no longer mean the same namespace.
 
     A number that begins (``RTM_NEWNSID``) takes nothing away: the end of its former
     namespace was announced before.
@@ -96,7 +96,7 @@ class NamespaceEvents(_Listening):
         super().__init__(_RTNLGRP_NSID)
 
     def drain(self) -> frozenset[int] | None:
-        """Return the numbers that ended since the last call; None if some got lost."""
+        """Return the numbers that ended since the last call; None if some were lost."""
         datagrams, lost = self._datagrams()
         if lost:
             return None

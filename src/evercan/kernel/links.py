@@ -1,9 +1,8 @@
-"""Links as bytes and back; no I/O.
+"""Encodes and decodes links; no I/O.
 
-Encoding is pyroute2's (``ifinfmsg``), taught the vxcan kind that it does not
-know. Decoding is our own: a look at the host reads every link there is, and of
-each only a handful of attributes, which the general decoder takes a
-millisecond for.
+Encoding is pyroute2's (``ifinfmsg``), extended by the vxcan kind that it does not know.
+Decoding is our own: an observation reads every link of the host, and of each only a few
+attributes, for which the general decoder takes a millisecond.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from evercan.controller import Controller, ControllerSettings
 from evercan.kernel.attributes import attributes, text
 from evercan.kernel.controllers import decode_controller, link_info
 from evercan.kernel.netlink import HEADER, Message, align
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
-from evercan.model import LINK_GROUP, Link
+from evercan.model.controller import Controller, ControllerSettings
+from evercan.model.observed import LINK_GROUP, Link
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWLINKPROP = 108
@@ -59,8 +58,8 @@ def _encode(
     attrs: list[tuple[str, object]], *, index: int = 0, flags: int = 0, change: int | None = None
 ) -> bytes:
     ifinfmsg = _ifinfmsg()
-    # pyroute2 leaves out what it does not know, without a word.
-    unknown = {name for name, _ in attrs} - {each[0] for each in ifinfmsg.nla_map}
+    # pyroute2 silently leaves out what it does not know.
+    unknown = {name for name, _ in attrs} - {known[0] for known in ifinfmsg.nla_map}
     if unknown:
         raise ValueError(f"pyroute2 does not know {', '.join(sorted(unknown))}")
     message = ifinfmsg()
@@ -93,11 +92,11 @@ def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool 
 
     Args:
         first: name of one end.
-        second: name of the other, which is made on the host.
-        first_in: number of the namespace to make the first end in; None is the host.
+        second: name of the other, which is created on the host.
+        first_in: number of the namespace to create the first end in; None is the host.
             Up to kernel 6.12 its name must be free on the host too
             (``rtnl_newlink`` looks it up in the caller's namespace).
-        up: set the first end up.
+        up: bring the first end up.
     """
     peer = {"attrs": [("IFLA_IFNAME", second), ("IFLA_GROUP", LINK_GROUP)]}
     info = [
@@ -115,7 +114,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool 
 
 
 def move_inside(index: int, nsid: int, name: str) -> Message:
-    """Encode the request that moves an interface into a namespace and sets it up there.
+    """Encode the request that moves an interface into a namespace and brings it up there.
 
     The kernel gives it the new name only if its own is taken there
     (``__dev_change_net_namespace``).
@@ -137,34 +136,32 @@ def get_inside(index: int, nsid: int) -> Message:
     return Message(RTM_GETLINK, 0, _encode([(_TARGET_NETNSID, nsid)], index=index))
 
 
-def set_up(name: str) -> Message:
-    """Encode the request that sets an interface up, found by its name."""
+def bring_up(name: str) -> Message:
+    """Encode the request that brings an interface up, found by its name."""
     return Message(RTM_SETLINK, 0, _encode([("IFLA_IFNAME", name)], flags=IFF_UP))
 
 
-def set_down(index: int) -> Message:
+def bring_down(index: int) -> Message:
     """Encode the request that sets an interface down."""
     return Message(RTM_SETLINK, 0, _encode([], index=index, flags=0, change=IFF_UP))
 
 
-def configure(
-    index: int, settings: ControllerSettings, *, tag: bool = True, up: bool = True
-) -> Message:
-    """Encode the request that sets a controller, which must be down, and sets it up.
-
-    One message: a controller bears the tag only if it took the settings
-    (``rtnl_newlink`` does what ``IFLA_LINKINFO`` asks first).
+def configure(index: int, settings: ControllerSettings, *, up: bool = True) -> Message:
+    """Encode the request that configures a controller, which must be down.
 
     Args:
         index: its ifindex.
         settings: those given.
-        tag: say that evercan has set it up.
-        up: set it up.
+        up: bring it up in the same request, which the kernel does only if it took the
+            settings (``rtnl_newlink``).
     """
     attrs = link_info(settings)
-    if tag:
-        attrs.append(("IFLA_GROUP", LINK_GROUP))
     return Message(RTM_NEWLINK, 0, _encode(attrs, index=index, flags=IFF_UP if up else 0))
+
+
+def clear_group(index: int) -> Message:
+    """Encode the request that sets ``IFLA_GROUP`` of an interface to 0, the kernel's default."""
+    return Message(RTM_SETLINK, 0, _encode([("IFLA_GROUP", 0)], index=index, flags=0, change=0))
 
 
 def add_altname(index: int, name: str) -> Message:
@@ -177,7 +174,7 @@ def add_altname(index: int, name: str) -> Message:
     return Message(RTM_NEWLINKPROP, _CREATE_EXCL, _encode([("IFLA_PROP_LIST", names)], index=index))
 
 
-def get_closely(index: int) -> Message:
+def get_with_statistics(index: int) -> Message:
     """Encode the request for one interface of the host with its statistics."""
     return Message(RTM_GETLINK, 0, _encode([], index=index))
 

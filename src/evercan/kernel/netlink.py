@@ -1,4 +1,4 @@
-"""A netlink socket: batches in, acknowledgements out, dumps that are whole.
+"""A netlink socket: sends batches, reads acknowledgements and complete dumps.
 
 Blocking, for use in a worker thread: the kernel answers rtnetlink requests
 within the system call that sends them. Framing is that of
@@ -46,8 +46,13 @@ class Message(NamedTuple):
     payload: bytes
 
 
-class Refusal(NamedTuple):
-    """The kernel's answer to one message: errno (0 is success) and its own words, if any."""
+class Reply(NamedTuple):
+    """The kernel's reply to one message.
+
+    Attributes:
+        code: the errno, positive; 0 is success.
+        words: the kernel's own message, if it gave one.
+    """
 
     code: int
     words: str = ""
@@ -62,7 +67,7 @@ class NetlinkSocket:
     """A ``NETLINK_ROUTE`` socket of this process.
 
     Raises:
-        KernelError: the socket cannot be made, or the kernel does not answer.
+        KernelError: the socket cannot be created, or the kernel does not answer.
     """
 
     def __init__(self) -> None:
@@ -99,18 +104,18 @@ class NetlinkSocket:
         self.close()
 
     def close(self) -> None:
-        """Close it; what was asked stays done."""
+        """Close it; what was done stays done."""
         self._socket.close()
 
     def dump(self, message: Message) -> list[bytes]:
         """Ask for a table; return the datagrams, each a run of whole messages.
 
-        A dump during which the table changed is asked for again
-        (``NLM_F_DUMP_INTR``); a table that never holds still is returned as last
-        seen, since the next look mends what this one missed.
+        A dump during which the table changed is requested again (``NLM_F_DUMP_INTR``); of a
+        table that changes all the time the last dump is returned, since the next
+        observation corrects what it missed.
 
         Raises:
-            KernelError: the kernel refused the dump.
+            KernelError: the kernel rejected the dump.
         """
         for _ in range(_DUMP_ATTEMPTS):
             chunks, interrupted = self._dump_once(message)
@@ -129,7 +134,7 @@ class NetlinkSocket:
                 continue  # the rest of an answer that an earlier error cut short
             interrupted |= bool(flags & DUMP_INTR)
             if kind == NLMSG_ERROR:
-                raise self._error("read the kernel's table", _refusal(data, 0, length, flags))
+                raise self._error("read the kernel's table", _reply(data, 0, length, flags))
             end = self._last(data)
             if end is None:
                 chunks.append(data)
@@ -141,7 +146,7 @@ class NetlinkSocket:
             if length >= HEADER.size + 4:
                 (code,) = ERROR.unpack_from(data, offset + HEADER.size)
                 if code < 0:
-                    raise self._error("read the kernel's table", Refusal(-code))
+                    raise self._error("read the kernel's table", Reply(-code))
             return chunks, interrupted
 
     @staticmethod
@@ -155,34 +160,34 @@ class NetlinkSocket:
             offset += align(length)
         return None
 
-    def batch(self, messages: Sequence[Message]) -> list[Refusal]:
+    def batch(self, messages: Sequence[Message]) -> list[Reply]:
         """Send requests in order and return the kernel's answer to each.
 
         Only the last message of a batch asks for an acknowledgement: the kernel
-        handles them in order and reports every error unasked
-        (``netlink_rcv_skb``), so one answer says that all were handled.
+        handles them in order and reports every error without being asked
+        (``netlink_rcv_skb``), so one reply says that all were handled.
         """
-        answers: list[Refusal] = []
+        answers: list[Reply] = []
         for start in range(0, len(messages), _BATCH):
             answers += self._batch_once(messages[start : start + _BATCH])
         return answers
 
-    def _batch_once(self, messages: Sequence[Message]) -> list[Refusal]:
+    def _batch_once(self, messages: Sequence[Message]) -> list[Reply]:
         last = self._send(messages, 0)
         first = last - len(messages) + 1
-        answers = [Refusal(0)] * len(messages)
+        answers = [Reply(0)] * len(messages)
         while True:
             data = self._receive()
             offset = 0
             while offset + HEADER.size <= len(data):
                 length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
                 if kind == NLMSG_ERROR and first <= sequence <= last:
-                    answers[sequence - first] = _refusal(data, offset, length, flags)
+                    answers[sequence - first] = _reply(data, offset, length, flags)
                     if sequence == last:
                         return answers
                 offset += align(length)
 
-    def request(self, message: Message) -> tuple[bytes | None, Refusal]:
+    def request(self, message: Message) -> tuple[bytes | None, Reply]:
         """Send one request that is answered by at most one message; return its datagram."""
         sequence = self._send([message], 0)
         answer: bytes | None = None
@@ -192,7 +197,7 @@ class NetlinkSocket:
             if seen != sequence:
                 continue
             if kind == NLMSG_ERROR:
-                return answer, _refusal(data, 0, length, flags)
+                return answer, _reply(data, 0, length, flags)
             answer = data
 
     def _send(self, messages: Sequence[Message], flags: int) -> int:
@@ -223,7 +228,7 @@ class NetlinkSocket:
         try:
             return self._socket.recv(_CHUNK)
         except OSError as error:
-            raise self._failure("hear from the kernel", error) from error
+            raise self._failure("receive from the kernel", error) from error
 
     @staticmethod
     def _failure(doing: str, error: OSError) -> KernelError:
@@ -231,12 +236,12 @@ class NetlinkSocket:
         return KernelError(doing, code, "evercan tries again at the next check")
 
     @staticmethod
-    def _error(doing: str, refusal: Refusal) -> KernelError:
-        return KernelError(doing, refusal.code, refusal.words or os.strerror(refusal.code))
+    def _error(doing: str, reply: Reply) -> KernelError:
+        return KernelError(doing, reply.code, reply.words or os.strerror(reply.code))
 
 
-def _refusal(data: bytes, offset: int, length: int, flags: int) -> Refusal:
-    """Read an NLMSG_ERROR: the errno and, from the extended part, the kernel's words."""
+def _reply(data: bytes, offset: int, length: int, flags: int) -> Reply:
+    """Read an NLMSG_ERROR: the errno and, from the extended part, the kernel's message."""
     (code,) = ERROR.unpack_from(data, offset + HEADER.size)
     words = ""
     if flags & ACK_TLVS:
@@ -249,4 +254,4 @@ def _refusal(data: bytes, offset: int, length: int, flags: int) -> Refusal:
             if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
                 words = data[at + 4 : at + size].rstrip(b"\0").decode(errors="replace")
             at += max(align(size), 4)
-    return Refusal(-code, words)
+    return Reply(-code, words)

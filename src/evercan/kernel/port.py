@@ -1,65 +1,65 @@
-"""What the reconciler needs of a kernel; tests put a stateful fake in its place."""
+"""What the reconciler needs of a kernel; tests use a stateful fake in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from evercan.controller import Controller
-from evercan.model import Link, Observed
-from evercan.steps import Failure, Step
+from evercan.model.controller import Controller
+from evercan.model.observed import Link, Observed
+from evercan.model.steps import Failure, Step
 
 
 class Kernel(Protocol):
-    """A host's CAN plumbing. Calls block for the length of a few system calls."""
+    """A host's CAN interfaces and rules. Calls block for the length of a few system calls."""
 
     def boot_id(self) -> str:
-        """Return the boot's id: another one after each boot, the same within one."""
+        """Return the boot's id, which is another one after each boot."""
         ...
 
     def observe(self) -> Observed:
-        """Look at all links and rules.
+        """Read all links and rules.
 
         Raises:
-            KernelError: the look itself failed.
+            KernelError: the kernel rejected a dump.
         """
         ...
 
-    def observe_closely(self) -> Observed:
-        """Look at all links and rules, and at what the rules have counted.
+    def observe_with_counts(self) -> Observed:
+        """Read all links and rules, and the rules' counters.
 
         Raises:
-            KernelError: the look itself failed.
+            KernelError: the kernel rejected a dump.
         """
         ...
 
     def controller(self, index: int) -> Controller | None:
-        """Look at a controller with its statistics; None if it is gone, or none.
+        """Read a controller with its statistics; None if it is gone, or is not one.
 
         Raises:
-            KernelError: the look failed.
+            KernelError: the kernel rejected the request.
         """
         ...
 
     def ended_namespaces(self) -> frozenset[int] | None:
         """Return the numbers (nsid) of namespaces that ended since the last call.
 
-        None means that announcements were lost: any number may be another's now.
+        None means that announcements were lost: any number may be another namespace's now.
         """
         ...
 
     def name_inside(self, link: Link) -> str | None:
-        """Return what a host end's other end is called in its namespace, None if it is gone."""
+        """Return the name of a host end's other end in its namespace; None if it is gone."""
         ...
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
-        """Take the steps in order, in as few system calls as they fit into.
+        """Take the steps in order, in as few system calls as possible.
 
         A step that fails does not keep the later ones from being tried; the next
-        look tells what is really there.
+        observation shows what really exists.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the kernel; nothing that was made is undone."""
+        """Close the sockets; nothing that was created is undone."""
         ...

@@ -1,4 +1,4 @@
-"""The real kernel, over rtnetlink and can-gw."""
+"""Implements the port for the real kernel, over rtnetlink and can-gw."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from evercan.controller import Controller
-from evercan.controller_match import restoring
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
-from evercan.kernel.netlink import Message, NetlinkSocket, Refusal
-from evercan.model import Counts, Link, Observed, clashing_name, placeholder_name
-from evercan.steps import (
+from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from evercan.model.controller import Controller
+from evercan.model.controller_match import restoring
+from evercan.model.observed import Counts, Link, Observed, clashing_name, placeholder_name
+from evercan.model.steps import (
     AddRules,
+    BringUp,
+    ClearTag,
     ConfigureBus,
     DeleteLink,
-    DropRules,
     Failure,
     MakeBus,
     MakePair,
-    MendPair,
     NameEnd,
-    SetUp,
+    RemoveRules,
+    RepairPair,
     Step,
 )
 
@@ -58,11 +59,11 @@ class RtnetlinkKernel:
         """Dump links and rules.
 
         Raises:
-            KernelError: a dump was refused.
+            KernelError: a dump was rejected.
         """
         return self._observe(lambda _: ())
 
-    def observe_closely(self) -> Observed:
+    def observe_with_counts(self) -> Observed:
         """Dump links, and rules with their counters; errors as of ``observe``."""
         return self._observe(lambda rules: tuple(can_gw.decode_counts(rules)))
 
@@ -82,23 +83,23 @@ class RtnetlinkKernel:
         return Observed(links=named, can_gw=False)
 
     def controller(self, index: int) -> Controller | None:
-        """Ask for one link with its statistics."""
-        found = self._get(links.get_closely(index))
+        """Read one link with its statistics."""
+        found = self._get(links.get_with_statistics(index))
         return None if found is None else found.controller
 
     def ended_namespaces(self) -> frozenset[int] | None:
         """Read the announcements since the last call."""
-        self._hear()
+        self._receive()
         ended, lost = frozenset(self._ended), self._announcements_lost
         self._ended, self._announcements_lost = set(), False
         return None if lost else ended
 
-    def _hear(self) -> None:
-        heard = self._namespaces.drain()
-        if heard is None:
+    def _receive(self) -> None:
+        received = self._namespaces.drain()
+        if received is None:
             self._announcements_lost = True
         else:
-            self._ended |= heard
+            self._ended |= received
 
     def name_inside(self, link: Link) -> str | None:
         """Ask for the other end by its number, in its namespace."""
@@ -114,93 +115,97 @@ class RtnetlinkKernel:
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         """Send runs of plain steps as one batch each; take those of several calls between them."""
         failures: list[Failure] = []
-        for _, run in groupby(steps, lambda step: isinstance(step, MendPair | ConfigureBus)):
+        for _, run in groupby(steps, lambda step: isinstance(step, RepairPair | ConfigureBus)):
             for step, answer in self._take(list(run)):
                 if answer.code and not (failures and failures[-1].step is step):
                     failures.append(Failure(step, answer.code, answer.words))
         return failures
 
-    def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Refusal]]:
+    def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Reply]]:
         """Take a run of steps that all are one message each or more, or all several calls."""
-        if isinstance(steps[0], MendPair | ConfigureBus):
+        if isinstance(steps[0], RepairPair | ConfigureBus):
             return [(step, self._take_one(step)) for step in steps]
         sent = [(step, message) for step in steps for message in _messages(step)]
         answers = self._netlink.batch([message for _, message in sent])
         return [(step, answer) for (step, _), answer in zip(sent, answers, strict=True)]
 
-    def _take_one(self, step: Step) -> Refusal:
+    def _take_one(self, step: Step) -> Reply:
         match step:
-            case MendPair():
-                return self._mend(step)
+            case RepairPair():
+                return self._repair(step)
             case ConfigureBus():
                 return self._configure(step)
         raise AssertionError(f"to {step} is one message")
 
-    def _configure(self, step: ConfigureBus) -> Refusal:
-        """Set a controller and set it up; if it refuses, leave it as it was.
+    def _configure(self, step: ConfigureBus) -> Reply:
+        """Configure a controller and bring it up; if it rejects that, restore how it was.
 
-        It takes modes before it refuses a bitrate (``can_changelink``), so that a
-        refusal alone does not leave it so.
+        The kernel takes modes before it rejects a bitrate (``can_changelink``), so that a
+        rejected request can leave a controller changed.
         """
         if step.was_up:
-            self._netlink.batch([links.set_down(step.index)])
+            self._netlink.batch([links.bring_down(step.index)])
         (answer,) = self._netlink.batch([links.configure(step.index, step.settings)])
         if answer.code:
-            back = restoring(step.settings, step.former)
-            self._netlink.batch([links.configure(step.index, back, tag=False, up=step.was_up)])
+            former = restoring(step.settings, step.former)
+            self._netlink.batch([links.configure(step.index, former, up=step.was_up)])
         return answer
 
-    def _mend(self, step: MendPair) -> Refusal:
-        """Put a pair back into a namespace, under the name that it had there.
+    def _repair(self, step: RepairPair) -> Reply:
+        """Create a pair again whose end goes into a namespace, under the name that it had there.
 
-        The kernel renames an interface on its way into a namespace only if its
-        name is taken there. So a placeholder takes the name that the new end has
-        on the host, the end moves in and gets the wanted name for the clash, and
-        the placeholder goes.
+        The kernel renames an interface on its way into a namespace only if its name is
+        taken there. So a placeholder takes the name that the new end has on the host, the
+        end moves in and gets the wanted name because of the clash, and the placeholder is
+        deleted.
         """
-        self._hear()
-        if self._announcements_lost or step.sandbox.nsid in self._ended:
-            return Refusal(errno.ESTALE, "its network namespace has just ended")
+        self._receive()
+        if self._announcements_lost or step.location.nsid in self._ended:
+            return Reply(errno.ESTALE, "its network namespace has just ended")
         clashing, placeholder = clashing_name(step.host_end), placeholder_name(step.host_end)
         answers = self._netlink.batch(
             [
-                links.make_pair(clashing, placeholder, first_in=step.sandbox.nsid),
+                links.make_pair(clashing, placeholder, first_in=step.location.nsid),
                 links.make_pair(step.host_end, clashing),
             ]
         )
-        refusal = next((each for each in answers if each.code), None)
-        # Not made here means somebody else's, or left over: then it is the plan's to delete.
+        rejection = next((answer for answer in answers if answer.code), None)
+        # A placeholder that was not created here is somebody else's, or left over; a plan
+        # deletes it then.
         made = [] if answers[0].code else [placeholder]
         host_end = self._get(links.get_by_name(step.host_end))
-        if refusal is None and host_end is not None and host_end.peer_index is not None:
+        if rejection is None and host_end is not None and host_end.peer_index is not None:
             end = host_end.peer_index
-            name = [] if step.altname is None else [links.add_altname(end, step.altname)]
-            move = links.move_inside(end, *step.sandbox)
-            answers = self._netlink.batch([*name, move, links.set_up(step.host_end)])
-            refusal = next((each for each in answers if each.code), None)
-        leftovers = [self._get(links.get_by_name(each)) for each in made]
-        if refusal is not None and not answers[-1].code:
+            altname = [] if step.altname is None else [links.add_altname(end, step.altname)]
+            move = links.move_inside(end, *step.location)
+            answers = self._netlink.batch([*altname, move, links.bring_up(step.host_end)])
+            rejection = next((answer for answer in answers if answer.code), None)
+        leftovers = [self._get(links.get_by_name(name)) for name in made]
+        if rejection is not None and not answers[-1].code:
             leftovers.append(host_end)
-        self._netlink.batch([links.delete(each.index) for each in leftovers if each is not None])
-        return refusal or Refusal(0)
+        self._netlink.batch([links.delete(link.index) for link in leftovers if link is not None])
+        return rejection or Reply(0)
 
 
 def _messages(step: Step) -> Iterator[Message]:
     match step:
         case MakeBus(name):
-            # Made up at once: a name that somebody took meanwhile is not set up for him.
+            # Created up: a separate request could bring up an interface that somebody else
+            # has created meanwhile under this name.
             yield links.make_vcan(name)
         case MakePair(_, _, host_end, container_end):
             yield links.make_pair(host_end, container_end, up=True)
-        case MendPair() | ConfigureBus():
+        case RepairPair() | ConfigureBus():
             raise AssertionError(f"to {step} takes several calls, not one message")
         case NameEnd(_, _, index, altname):
             yield links.add_altname(index, altname)
-        case SetUp(_, _, name):
-            yield links.set_up(name)
+        case BringUp(_, _, name):
+            yield links.bring_up(name)
+        case ClearTag(index, _):
+            yield links.clear_group(index)
         case DeleteLink(index, _):
             yield links.delete(index)
         case AddRules(_, rules):
             yield from map(can_gw.add, rules)
-        case DropRules(_, rules):
+        case RemoveRules(_, rules):
             yield from map(can_gw.remove, rules)

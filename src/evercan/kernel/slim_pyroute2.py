@@ -1,8 +1,8 @@
-"""pyroute2's link codec without the rest of pyroute2.
+"""Loads pyroute2's link codec without the rest of pyroute2.
 
-``import pyroute2`` loads every protocol that the library speaks: about 25 MB
-and 165 ms, of which the codec of link messages is a sixth, and it asks nothing
-of the package's ``__init__``.
+``import pyroute2`` loads every protocol that the library knows: about 25 MB and 165 ms, of
+which the codec of link messages is a sixth, and it needs nothing of the package's
+``__init__``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from evercan import side_door
+from evercan import partial_import
 
 
 def load_ifinfmsg() -> Any:
@@ -18,5 +18,5 @@ def load_ifinfmsg() -> Any:
 
     A pyroute2 that somebody else has loaded already is used as it is.
     """
-    side_door.enter("pyroute2")
+    partial_import.allow("pyroute2")
     return importlib.import_module("pyroute2.netlink.rtnl.ifinfmsg").ifinfmsg

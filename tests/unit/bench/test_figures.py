@@ -32,7 +32,7 @@ def test_a_row_has_a_cell_for_each_heading_and_marks_a_missed_budget() -> None:
 
 def test_the_long_run_and_the_passes_can_be_measured() -> None:
     figures = long_run.memory(quick=True)
-    assert figures[-1].name.startswith("a member in the state file")
+    assert figures[-1].name.startswith("state file, per member")
     assert figures[-1].met
     assert len(long_run.passes(quick=True)) == 4
 

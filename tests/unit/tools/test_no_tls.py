@@ -16,10 +16,10 @@ import asyncio, socket, sys, tempfile
 from tools.rootfs import no_tls
 sys.modules["ssl"] = no_tls
 sys.modules["_ssl"] = None
-import evercan.daemon, evercan.metrics, uvloop
+import evercan.daemon, evercan.reporting.metrics, uvloop
 import aiohttp
 aiohttp.ClientSession
-from evercan.protocol import web
+from evercan.libnetwork import web
 
 async def page(request):
     return web.Response(body=b"complete")

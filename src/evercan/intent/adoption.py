@@ -1,0 +1,291 @@
+"""Adoption: takes networks and endpoints that only the engine knows into the declared state; pure.
+
+When the plugin has lost its state (it was removed and created again) the engine still
+lists its networks and the endpoints of running containers. ``evercan adopt`` reads that
+list and sends it here. An endpoint's pair is recognised by the name that its id gives it,
+by evercan's tag, and by its other end being in a namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from evercan.errors import EvercanError, RequestError
+from evercan.intent.changes import CreateNetwork, unknown_pairs
+from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
+from evercan.model.names import PAIR_SUFFIX, is_host_end
+from evercan.model.observed import Observed
+from evercan.options.endpoint import endpoint_options
+from evercan.options.network import network_options
+
+
+class Outcome(StrEnum):
+    """What became of a network, an endpoint or a pair."""
+
+    ADOPTED = "adopted"
+    """It is in the state now."""
+    KNOWN = "known"
+    """It was in the state before."""
+    RESTART = "restart"
+    """Its interface pair does not exist: its container must be restarted."""
+    REFUSED = "refused"
+    """It cannot be taken into the state."""
+    REPORTED = "reported"
+    """A stray, which is kept."""
+    FORGOTTEN = "forgotten"
+    """A stray, which was removed."""
+    IN_USE = "in-use"
+    """A stray that is kept because a container has a pair of it."""
+
+
+class EndpointClaim(NamedTuple):
+    """An endpoint of a running container, as the engine lists it.
+
+    Attributes:
+        id: the engine's endpoint id.
+        options: the driver options that it was connected with.
+    """
+
+    id: str
+    options: Mapping[str, object] = NONE
+
+
+class NetworkClaim(NamedTuple):
+    """A network as the engine lists it.
+
+    Attributes:
+        id: the engine's network id.
+        options: the ``-o`` map that it was created with.
+        endpoints: those of running containers.
+    """
+
+    id: str
+    options: Mapping[str, object] = NONE
+    endpoints: Sequence[EndpointClaim] = ()
+
+
+class Finding(NamedTuple):
+    """What was done about one network, endpoint, stray or pair.
+
+    Attributes:
+        id: the engine's id.
+        outcome: for machines.
+        interface: the bus interface or the host end, empty if there is none.
+        text: what is wrong with it; empty if nothing is.
+        remedy: what to do about that.
+    """
+
+    id: str
+    outcome: Outcome
+    interface: str = ""
+    text: str = ""
+    remedy: str = ""
+
+
+class Adoption(NamedTuple):
+    """What was done about everything that was claimed.
+
+    Attributes:
+        networks: each with its endpoints, in the order of the claims.
+        strays: networks in the state that were not claimed.
+        pairs: interface pairs of evercan's that are in no state, by their host ends.
+    """
+
+    networks: tuple[tuple[Finding, tuple[Finding, ...]], ...] = ()
+    strays: tuple[Finding, ...] = ()
+    pairs: tuple[Finding, ...] = ()
+
+
+class Adopt(NamedTuple):
+    """``POST /adopt``: takes claims into the state; one that cannot be is rejected alone.
+
+    Attributes:
+        claims: every network that the engine has of this driver.
+        prune: which strays to remove: network ids, and host ends of pairs. Whoever names
+            them has read the engine's list after they were reported: what was created
+            since is in the state and not yet in the list.
+    """
+
+    claims: Sequence[NetworkClaim]
+    prune: Collection[str] = ()
+
+    def apply(self, declared: Declared, observed: Observed) -> Declared:
+        """Return the declared state with the claims in it."""
+        return adopt(declared, observed, self.claims, prune=self.prune)[0]
+
+    def undo(self, _: Declared, declared: Declared) -> Declared:
+        """Leave it adopted."""
+        return declared
+
+
+def adopt(
+    declared: Declared,
+    observed: Observed,
+    claims: Sequence[NetworkClaim],
+    *,
+    prune: Collection[str] = (),
+) -> tuple[Declared, Adoption]:
+    """Take claims into the declared state, and say what was done about each.
+
+    Args:
+        declared: the declared state.
+        observed: the kernel.
+        claims: every network that the engine has of this driver.
+        prune: as in ``Adopt``.
+    """
+    endpoint_ids = [endpoint.id for claim in claims for endpoint in claim.endpoints]
+    pairs = _find_pairs(endpoint_ids, declared, observed)
+    networks: list[tuple[Finding, tuple[Finding, ...]]] = []
+    for claim in claims:
+        declared, found = _adopt_network(declared, observed, claim)
+        members: list[Finding] = []
+        if found.outcome is not Outcome.REFUSED:
+            for endpoint in claim.endpoints:
+                declared, member = _adopt_endpoint(
+                    declared, claim.id, endpoint, pairs.get(endpoint.id)
+                )
+                members.append(member)
+        networks.append((found, tuple(members)))
+    strays: list[Finding] = []
+    claimed = {claim.id for claim in claims}
+    for network in [known for known in declared.networks.values() if known.id not in claimed]:
+        declared, stray = _stray(declared, observed, network, prune=prune)
+        strays.append(stray)
+    declared, idle = _stray_pairs(declared, observed, prune=prune)
+    return declared, Adoption(networks=tuple(networks), strays=tuple(strays), pairs=idle)
+
+
+def _adopt_network(
+    declared: Declared, observed: Observed, claim: NetworkClaim
+) -> tuple[Declared, Finding]:
+    outcome = Outcome.KNOWN if claim.id in declared.networks else Outcome.ADOPTED
+    try:
+        create = CreateNetwork(claim.id, network_options(claim.options))
+        after = create.apply(declared, observed)
+    except EvercanError as error:
+        return declared, _rejected(claim.id, error)
+    network = after.networks[claim.id]
+    link = observed.find(network.bus)
+    if outcome is Outcome.ADOPTED and link is not None and link.is_ours:
+        # The state that said so is lost; the tag and the engine's list remain.
+        network = replace(network, owns_bus=True)
+        after = after.with_network(network)
+    return after, Finding(id=claim.id, outcome=outcome, interface=network.bus)
+
+
+def _adopt_endpoint(
+    declared: Declared, network_id: str, claim: EndpointClaim, host_end: str | None
+) -> tuple[Declared, Finding]:
+    known = declared.endpoints.get(claim.id)
+    if known is not None and known.network != network_id:
+        error = RequestError(
+            f"endpoint {claim.id} belongs to network {known.network}", "remove it there"
+        )
+        return declared, _rejected(claim.id, error)
+    if known is not None and known.phase is not Phase.DORMANT:
+        return declared, Finding(id=claim.id, outcome=Outcome.KNOWN, interface=known.host_end)
+    if host_end is None:
+        return declared, Finding(
+            id=claim.id,
+            outcome=Outcome.RESTART,
+            text=f"endpoint {claim.id[:12]} has no interface pair",
+            remedy="restart the container",
+        )
+    try:
+        wanted = endpoint_options(claim.options)
+    except EvercanError as error:
+        return declared, _rejected(claim.id, error)
+    endpoint = Endpoint(
+        id=claim.id,
+        network=network_id,
+        host_end=host_end,
+        container_end=f"{host_end}{PAIR_SUFFIX}",
+        peer_prefix=wanted.peer_prefix or declared.networks[network_id].peer_prefix,
+        altname=wanted.altname,
+        phase=Phase.JOINED,
+    )
+    return (
+        declared.with_endpoint(endpoint),
+        Finding(id=claim.id, outcome=Outcome.ADOPTED, interface=host_end),
+    )
+
+
+def _rejected(claim_id: str, error: EvercanError) -> Finding:
+    return Finding(id=claim_id, outcome=Outcome.REFUSED, text=error.text, remedy=error.remedy)
+
+
+def _stray(
+    declared: Declared, observed: Observed, network: Network, *, prune: Collection[str]
+) -> tuple[Declared, Finding]:
+    stray = Finding(id=network.id, outcome=Outcome.REPORTED, interface=network.bus)
+    if any(_is_taken(observed, member.host_end) for member in declared.endpoints_of(network.id)):
+        return declared, stray._replace(
+            outcome=Outcome.IN_USE,
+            text="the engine does not list it, but a container has an interface of it, so it "
+            "is kept",
+            remedy="stop that container, then run 'evercan adopt --prune'",
+        )
+    if network.id not in prune:
+        return declared, stray._replace(
+            text="evercan knows it, but the engine does not list it",
+            remedy="remove it with 'evercan adopt --prune'",
+        )
+    return declared.without_network(network.id), stray._replace(outcome=Outcome.FORGOTTEN)
+
+
+def _stray_pairs(
+    declared: Declared, observed: Observed, *, prune: Collection[str]
+) -> tuple[Declared, tuple[Finding, ...]]:
+    """Find pairs of evercan's that are in no state and that no container has."""
+    known = declared.pair_names() | declared.retired
+    names = [
+        name
+        for name, link in sorted(observed.links.items())
+        if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
+    ]
+    found = tuple(
+        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
+        if name in prune
+        else Finding(
+            id=name,
+            outcome=Outcome.REPORTED,
+            interface=name,
+            text="an interface pair that no container has and no network knows",
+            remedy="delete it with 'evercan adopt --prune'",
+        )
+        for name in names
+    )
+    return replace(declared, retired=declared.retired | {*names} & {*prune}), found
+
+
+def _is_taken(observed: Observed, host_end: str) -> bool:
+    """Whether an interface is the host end of a pair that a container has."""
+    link = observed.links.get(host_end)
+    return link is not None and link.is_pair and link.is_in_container
+
+
+def _find_pairs(
+    endpoint_ids: Iterable[str], declared: Declared, observed: Observed
+) -> dict[str, str]:
+    """Find the host ends of endpoints that are not in the state.
+
+    Ids that share their first digits share candidates; the endpoint with the fewest
+    candidates chooses first.
+    """
+    choices = {
+        endpoint_id: [
+            link.name
+            for link in unknown_pairs(declared, observed, endpoint_id)
+            if link.is_in_container
+        ]
+        for endpoint_id in endpoint_ids
+    }
+    found: dict[str, str] = {}
+    for endpoint_id in sorted(choices, key=lambda candidate: len(choices[candidate])):
+        free = [name for name in choices[endpoint_id] if name not in found.values()]
+        if free:
+            found[endpoint_id] = free[0]
+    return found

@@ -1,0 +1,315 @@
+"""The verbs of the remote driver protocol, each readable from top to bottom.
+
+Every verb is idempotent and may run concurrently with any other. A verb that fails rolls
+back what it asked for, so that nothing stays half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
+from evercan.intent.adoption import Adopt, Adoption, NetworkClaim, adopt
+from evercan.intent.changes import (
+    CreateEndpoint,
+    CreateNetwork,
+    DeleteEndpoint,
+    DeleteNetwork,
+    Join,
+    Leave,
+)
+from evercan.libnetwork.transaction import Transactions, raise_error
+from evercan.log.writer import about
+from evercan.model.declared import Endpoint, Phase
+from evercan.model.problems import ProblemKind
+from evercan.model.state import State
+from evercan.options.bus import looks_like_hardware
+from evercan.options.endpoint import NAME, endpoint_options
+from evercan.options.network import KIND, network_options
+from evercan.planning.pairs import name_holder
+from evercan.reconcile.queue import PassQueue
+
+_WAITABLE = frozenset(
+    {
+        ProblemKind.BUS_ABSENT,
+        ProblemKind.BUS_DOWN,
+        ProblemKind.BUS_OFF,
+        ProblemKind.REPAIRS_LIMITED,
+    }
+)
+"""Problems with which a network may be created: the bus gets its rules when they end."""
+
+_STARTABLE = _WAITABLE | {ProblemKind.BUS_SETTINGS}
+"""Problems with which a container may start: those, and a controller that was reconfigured."""
+
+_NAME_TIMEOUT = 7.5
+"""Seconds that a Join waits until the engine has moved another interface of the same name."""
+
+_NAME_INTERVAL = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class JoinAnswer(NamedTuple):
+    """What the engine needs to move the container end.
+
+    Attributes:
+        source: the container end's name on the host (``SrcName``).
+        prefix: the name inside, to which the engine appends an index (``DstPrefix``).
+    """
+
+    source: str
+    prefix: str
+
+
+class Driver:
+    """The verbs of ``NetworkDriver``, by the names that the engine gives them."""
+
+    def __init__(self, queue: PassQueue, *, may_wait: bool = True) -> None:
+        """Take the queue that runs the passes.
+
+        Args:
+            queue: runs reconcile passes.
+            may_wait: containers may start on a bus that waits for its hardware.
+        """
+        self._queue = queue
+        self._transactions = Transactions(queue)
+        self._waitable = _WAITABLE if may_wait else frozenset()
+        self._startable = _STARTABLE if may_wait else frozenset()
+
+    async def create_network(self, network_id: str, options: Mapping[str, object]) -> None:
+        """Record a network, and create its bus interface if there is none.
+
+        Raises:
+            OptionError: an option is wrong; nothing was changed.
+            CannotServe: the kernel cannot serve it; nothing was left behind.
+        """
+        wanted = network_options(options)
+        _warn_of_foreign_options(network_id, options)
+        async with self._transactions.commit(CreateNetwork(network_id, wanted)) as outcome:
+            _require_served(outcome.state, wanted.bus, self._waitable)
+        network = outcome.state.declared.networks.get(network_id)
+        if network is None:
+            raise RequestError(
+                f"network {network_id} was deleted while it was being created", "create it again"
+            )
+        _log.info(
+            "Network %s is bus %s (%s, %s)",
+            network_id[:12],
+            network.bus,
+            network.kind,
+            "created by evercan" if network.owns_bus else "found on the host",
+            extra=about(network=network_id, interface=network.bus),
+        )
+        if wanted.kind is None and network.owns_bus and looks_like_hardware(network.bus):
+            _log.warning(
+                "%s was absent and is a virtual bus now. If it is a controller's name: remove the "
+                "network, plug the controller in, or create it with %s=physical, which waits",
+                network.bus,
+                KIND,
+                extra=about(network=network_id, interface=network.bus),
+            )
+
+    async def delete_network(self, network_id: str) -> None:
+        """Remove a network and what was created for it; an unknown one is no error."""
+        known = self._queue.state.declared.networks.get(network_id)
+        raise_error(await self._queue.run(DeleteNetwork(network_id)))
+        if known is not None:
+            _log.info(
+                "Network %s of bus %s was removed",
+                network_id[:12],
+                known.bus,
+                extra=about(network=network_id, interface=known.bus),
+            )
+
+    async def create_endpoint(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object]
+    ) -> None:
+        """Record an endpoint and create its vxcan pair on the host.
+
+        Raises:
+            OptionError: an option is wrong; nothing was changed.
+            UnknownNetwork: the network is not known.
+            CannotServe: the kernel cannot serve it; nothing was left behind.
+        """
+        change = CreateEndpoint(network_id, endpoint_id, endpoint_options(options))
+        async with self._transactions.commit(change) as outcome:
+            bus = _bus_of(outcome.state, network_id)
+            _require_served(outcome.state, bus, self._startable, endpoint_id)
+
+    async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
+        """Make an endpoint a member of its bus, and restore whatever is missing for it.
+
+        Raises:
+            UnknownNetwork: the network is not known.
+            OptionError: something on the host keeps the name that it is to have.
+            CannotServe: the kernel cannot serve it.
+        """
+        _log_what_join_finds(self._queue.state, network_id, endpoint_id)
+        async with self._transactions.commit(Join(network_id, endpoint_id)) as outcome:
+            state = await self._wait_for_name(outcome.state, endpoint_id)
+            bus = _bus_of(state, network_id)
+            _require_served(state, bus, self._startable, endpoint_id)
+        endpoint = state.declared.endpoints.get(endpoint_id)
+        if endpoint is None:
+            raise RequestError(
+                f"endpoint {endpoint_id} was deleted while it joined", "start the container again"
+            )
+        _log.info(
+            "Joined: %s is a member of %s",
+            endpoint.host_end,
+            bus,
+            extra=about(network=network_id, endpoint=endpoint_id, interface=endpoint.host_end),
+        )
+        return JoinAnswer(source=endpoint.container_end, prefix=endpoint.peer_prefix)
+
+    async def leave(self, endpoint_id: str) -> None:
+        """End a membership; an unknown endpoint is no error."""
+        known = self._queue.state.declared.endpoints.get(endpoint_id)
+        raise_error(await self._queue.run(Leave(endpoint_id)))
+        if known is not None and known.is_member:
+            _log.info(
+                "Left: %s is no longer a member",
+                known.host_end,
+                extra=about(network=known.network, endpoint=endpoint_id, interface=known.host_end),
+            )
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        """Remove an endpoint and delete its pair; an unknown one is no error."""
+        raise_error(await self._queue.run(DeleteEndpoint(endpoint_id)))
+
+    async def adopt(
+        self, claims: Sequence[NetworkClaim], *, prune: Collection[str]
+    ) -> tuple[Adoption, Mapping[str, list[str]]]:
+        """Take the networks and running containers that the engine lists into the state.
+
+        Args:
+            claims: what the engine lists.
+            prune: which strays to remove of those that an earlier answer has named.
+
+        Returns:
+            What was done, and by network or endpoint id what is wrong with it.
+        """
+        outcome = await self._queue.run(Adopt(claims, prune))
+        raise_error(outcome)
+        done = Adoption()
+        if outcome.before is not None:
+            # Adoption is a pure function: this is the result that the pass has saved.
+            _, done = adopt(outcome.before, outcome.observed, claims, prune=prune)
+        _log_adoption(done)
+        return done, _problems_of(outcome.state, done)
+
+    async def _wait_for_name(self, state: State, endpoint_id: str) -> State:
+        """Wait while another interface on the host has the name that this one is to have.
+
+        Containers that start at once may have the same ``vxcan.name``; their interfaces
+        pass through the host one after another, since the kernel gives a name only there.
+
+        Returns:
+            The state in which the name is free or the endpoint has it.
+        """
+        until = time.monotonic() + _NAME_TIMEOUT
+        while True:
+            endpoint = state.declared.endpoints.get(endpoint_id)
+            holder = None if endpoint is None else name_holder(state.observed, endpoint)
+            if endpoint is None or endpoint.altname is None or holder is None:
+                return state
+            if time.monotonic() > until:
+                raise OptionError(
+                    NAME,
+                    endpoint.altname,
+                    f"the host's interface {holder.name} has that name",
+                    "choose another, or start the container again when that interface is gone",
+                )
+            await asyncio.sleep(_NAME_INTERVAL)
+            state = (await self._queue.check()).state
+
+
+def _bus_of(state: State, network_id: str) -> str:
+    network = state.declared.networks.get(network_id)
+    if network is None:
+        raise UnknownNetwork(network_id)
+    return network.bus
+
+
+def _require_served(
+    state: State,
+    bus: str,
+    acceptable: Collection[ProblemKind],
+    endpoint_id: str | None = None,
+) -> None:
+    """Raise ``CannotServe`` if a bus or an endpoint has problems that are not acceptable."""
+    blocking = [
+        problem for problem in state.problems_of(bus, endpoint_id) if problem.kind not in acceptable
+    ]
+    if len(blocking) == 1:
+        raise CannotServe(blocking[0].text, blocking[0].remedy)
+    if blocking:
+        raise CannotServe("; ".join(dict.fromkeys(map(str, blocking))))
+
+
+def _log_what_join_finds(state: State, network_id: str, endpoint_id: str) -> None:
+    """Log whether a Join restores an endpoint or finds it as CreateEndpoint has left it."""
+    known: Endpoint | None = state.declared.endpoints.get(endpoint_id)
+    interface = {} if known is None else {"interface": known.host_end}
+    fields = about(network=network_id, endpoint=endpoint_id, **interface)
+    if network_id in state.declared.networks and (known is None or known.phase is Phase.DORMANT):
+        _log.info(
+            "Endpoint %s not found in memory (likely post-reboot), recreating",
+            endpoint_id[:12],
+            extra=fields,
+        )
+    elif known is not None and known.host_end in state.observed.links:
+        _log.info("Interface %s already exists, no recreation needed", known.host_end, extra=fields)
+
+
+def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> None:
+    foreign = [key for key in options if not key.startswith("vxcan.")]
+    if foreign:
+        _log.warning(
+            "Options that are not evercan's are ignored: %s",
+            ", ".join(sorted(foreign)),
+            extra=about(network=network_id),
+        )
+
+
+def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:
+    """Return what is wrong with each adopted network and endpoint, by its id."""
+    problems: dict[str, list[str]] = {}
+    for network, members in done.networks:
+        of_bus = [str(item) for item in state.problems_of(network.interface) if item.bus]
+        problems[network.id] = list(dict.fromkeys(of_bus))
+        for member in members:
+            own = [str(item) for item in state.problems if item.endpoint == member.id]
+            problems[member.id] = list(dict.fromkeys(own))
+    return problems
+
+
+def _log_adoption(done: Adoption) -> None:
+    for network, members in done.networks:
+        _log.info(
+            "Network %s %s on %s with %d endpoints",
+            network.id[:12],
+            network.outcome,
+            network.interface or "no bus",
+            len(members),
+            extra=about(network=network.id, interface=network.interface),
+        )
+    for stray in done.strays:
+        _log.info(
+            "Network %s is not in the engine's list: %s",
+            stray.id[:12],
+            stray.outcome,
+            extra=about(network=stray.id, interface=stray.interface),
+        )
+    for pair in done.pairs:
+        _log.info(
+            "Interface pair %s belongs to no network and no container: %s",
+            pair.interface,
+            pair.outcome,
+            extra=about(interface=pair.interface),
+        )

@@ -1,0 +1,216 @@
+"""Parses what the engine sends into typed values (``drivers/remote/api/api.go`` of libnetwork).
+
+A field that is missing or of the wrong type is rejected by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from evercan.errors import RequestError, shown
+from evercan.intent.adoption import EndpointClaim, NetworkClaim
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_GENERIC = "com.docker.network.generic"
+
+
+def parse_body(body: bytes) -> Mapping[str, Any]:
+    """Parse a request's body.
+
+    Raises:
+        RequestError: it is empty (the engine's retry after a broken connection is),
+            no JSON, or no object.
+    """
+    if not body.strip():
+        raise RequestError(
+            "the request's body is empty, as in the engine's retry after a broken connection",
+            "run the command again",
+        )
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            f"the request's body is not JSON ({error})", "send a JSON object"
+        ) from error
+    if not isinstance(document, dict):
+        raise RequestError(
+            f"the request's body is a JSON {type(document).__name__}, not an object",
+            "send the fields of the call",
+        )
+    return document
+
+
+def subject(body: bytes) -> dict[str, str]:
+    """Say what a request is about, as far as it can be read: network and endpoint."""
+    try:
+        fields = parse_body(body)
+    except RequestError:
+        return {}
+    named = {"network": fields.get("NetworkID"), "endpoint": fields.get("EndpointID")}
+    return {key: id_ for key, id_ in named.items() if isinstance(id_, str) and _ID.fullmatch(id_)}
+
+
+def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
+    value = fields.get(name)
+    if value is None:
+        raise RequestError(f"field {where}{name} is missing", "give the engine's id")
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise RequestError(
+            f"field {where}{name}={shown(value)} is not an id",
+            "give 1 to 128 letters, digits, '_', '.', '-'",
+        )
+    return value
+
+
+def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, object]:
+    """Read an object that may be absent or null."""
+    value = fields.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RequestError(
+            f"field {where}{name}={shown(value)} is not a JSON object", "give one, or null"
+        )
+    return value
+
+
+def _objects(
+    fields: Mapping[str, Any], name: str, where: str = ""
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Read a list of objects; yield each object with the words for where it is."""
+    value = fields[name]
+    if not isinstance(value, list):
+        raise RequestError(f"field {where}{name}={shown(value)} is not a list", "give a JSON array")
+    for number, item in enumerate(value):
+        place = f"{where}{name}[{number}]"
+        if not isinstance(item, dict):
+            raise RequestError(f"field {place}={shown(item)} is not a JSON object", "give one")
+        yield item, f"{place}."
+
+
+class NetworkRequest(NamedTuple):
+    """DeleteNetwork, and whatever else names a network alone."""
+
+    network: str
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> NetworkRequest:
+        """Raise RequestError naming the field that is wrong."""
+        return cls(_id(fields, "NetworkID"))
+
+
+class CreateNetworkRequest(NamedTuple):
+    """CreateNetwork.
+
+    Attributes:
+        network: the new network's id.
+        options: the ``-o`` map of ``docker network create``.
+    """
+
+    network: str
+    options: Mapping[str, object]
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> CreateNetworkRequest:
+        """Raise RequestError naming the field that is wrong."""
+        return cls(_id(fields, "NetworkID"), _map(_map(fields, "Options"), _GENERIC))
+
+
+class EndpointRequest(NamedTuple):
+    """Join, Leave, DeleteEndpoint, EndpointOperInfo: an endpoint of a network."""
+
+    network: str
+    endpoint: str
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> EndpointRequest:
+        """Raise RequestError naming the field that is wrong."""
+        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"))
+
+
+class CreateEndpointRequest(NamedTuple):
+    """CreateEndpoint.
+
+    Attributes:
+        network: its network's id.
+        endpoint: the new endpoint's id.
+        options: driver options and the engine's own, in one flat map.
+    """
+
+    network: str
+    endpoint: str
+    options: Mapping[str, object]
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> CreateEndpointRequest:
+        """Raise RequestError naming the field that is wrong."""
+        mac = _map(fields, "Interface").get("MacAddress")
+        if mac:
+            raise RequestError(
+                f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address",
+                "remove --mac-address or mac_address",
+            )
+        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
+
+
+class AdoptRequest(NamedTuple):
+    """``POST /adopt``: what the engine lists, read by a person's command on the host.
+
+    Attributes:
+        claims: every network that the engine has of this driver.
+        prune: strays of an earlier answer to forget, if they still are strays: network ids,
+            and host ends of pairs.
+    """
+
+    claims: tuple[NetworkClaim, ...]
+    prune: frozenset[str]
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> AdoptRequest:
+        """Raise RequestError naming the field that is wrong."""
+        # A missing list must not be taken for an engine without networks.
+        if fields.get("Networks") is None:
+            raise RequestError("field Networks is missing", "give the engine's networks as a list")
+        prune = fields.get("Prune") or []
+        if not isinstance(prune, list) or not all(isinstance(name, str) for name in prune):
+            raise RequestError(
+                f"field Prune={shown(prune)} is not a list of texts",
+                "give the NetworkIDs and HostEnds of strays that an earlier answer has named",
+            )
+        claims = [
+            NetworkClaim(
+                id=_id(network, "NetworkID", where),
+                options=_map(network, "Options", where),
+                endpoints=tuple(
+                    EndpointClaim(
+                        id=_id(endpoint, "EndpointID", inside),
+                        options=_map(endpoint, "Options", inside),
+                    )
+                    for endpoint, inside in _objects(
+                        {"Endpoints": [], **_given(network)}, "Endpoints", where
+                    )
+                ),
+            )
+            for network, where in _objects(fields, "Networks")
+        ]
+        _require_unique("NetworkID", [claim.id for claim in claims])
+        _require_unique(
+            "EndpointID", [endpoint.id for claim in claims for endpoint in claim.endpoints]
+        )
+        return cls(tuple(claims), frozenset(prune))
+
+
+def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out what is null."""
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _require_unique(name: str, ids: list[str]) -> None:
+    for id_, times in Counter(ids).items():
+        if times > 1:
+            raise RequestError(f"field {name}={shown(id_)} is given {times} times", "give it once")

@@ -1,0 +1,190 @@
+"""What users asked for, as it is kept on disk: networks and their endpoints.
+
+A network or endpoint id is the engine's, 64 hex digits, and is never parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+from evercan.model.controller import NO_SETTINGS, ControllerSettings, Timing
+
+NONE: Mapping[Any, Any] = MappingProxyType({})
+"""An empty mapping that can serve as a default, since nobody can write to it."""
+
+
+class BusKind(StrEnum):
+    """What a bus interface is; recorded when the network is created, and never guessed again."""
+
+    VIRTUAL = "virtual"
+    PHYSICAL = "physical"
+
+
+class Phase(StrEnum):
+    """Where an endpoint is in its life, by the engine's calls and by what the kernel shows."""
+
+    CREATED = "created"
+    """CreateEndpoint was answered: the pair is wanted on the host, without rules so far."""
+    OFFERED = "offered"
+    """Join was answered: a member; the engine is about to move the container end."""
+    JOINED = "joined"
+    """A member whose container end was observed in a container's namespace."""
+    LEFT = "left"
+    """Leave was received: not a member; the pair stays until the engine has moved its end back."""
+    DORMANT = "dormant"
+    """Not running: it joined in another boot or process, and is wanted again when it joins."""
+
+
+MEMBER_PHASES = frozenset({Phase.OFFERED, Phase.JOINED})
+"""Phases in which frames are wanted to reach an endpoint."""
+
+PAIR_PHASES = frozenset({Phase.CREATED, *MEMBER_PHASES})
+"""Phases in which an endpoint's pair is wanted, so that a missing one is created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A Docker network, which is a CAN bus.
+
+    Attributes:
+        id: the engine's network id.
+        bus: the bus interface on the host, for example ``vcan0``.
+        kind: what the bus interface was when the network was created.
+        owns_bus: evercan created the bus interface, so it may delete it.
+        peer_prefix: prefix of the name inside containers (``vxcan.peer``).
+        settings: what the controller is to be set to, if the bus is a controller.
+        configured: the ifindex of the controller that evercan configured with ``settings``
+            in this boot; None if it configured none. An adapter that is re-plugged gets
+            another ifindex.
+        granted: the bitrates that the kernel made of those in ``settings``, as long as
+            that controller is up.
+    """
+
+    id: str
+    bus: str
+    kind: BusKind = BusKind.VIRTUAL
+    owns_bus: bool = False
+    peer_prefix: str = "vcanp"
+    settings: ControllerSettings = NO_SETTINGS
+    configured: int | None = None
+    granted: Timing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A container's place on a network: one vxcan pair.
+
+    Attributes:
+        id: the engine's endpoint id.
+        network: the id of its network.
+        host_end: the end that stays on the host and that the rules refer to.
+        container_end: the other end's name while it is on the host.
+        peer_prefix: prefix of the container end's name inside the container.
+        phase: where it is in its life.
+        altname: the container end's second name, if it has one (``vxcan.name``).
+    """
+
+    id: str
+    network: str
+    host_end: str
+    container_end: str
+    peer_prefix: str
+    phase: Phase = Phase.CREATED
+    altname: str | None = None
+
+    @property
+    def is_member(self) -> bool:
+        """Whether frames are wanted to reach it."""
+        return self.phase in MEMBER_PHASES
+
+    @property
+    def wants_pair(self) -> bool:
+        """Whether its pair is created if it is missing."""
+        return self.phase in PAIR_PHASES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """Everything that is wanted, as it is on disk: the intent.
+
+    Attributes:
+        boot: the kernel's boot id in which phases and ifindexes were true.
+        networks: by network id.
+        endpoints: by endpoint id.
+        retired: names of interfaces that evercan created and no longer wants; only an
+            interface that is named here and has evercan's tag is ever deleted.
+    """
+
+    boot: str = ""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    retired: frozenset[str] = frozenset()
+
+    def with_network(self, network: Network) -> Self:
+        """Add or replace a network; its bus is wanted from now on."""
+        return replace(
+            self,
+            networks={**self.networks, network.id: network},
+            retired=self.retired - {network.bus},
+        )
+
+    def with_endpoint(self, endpoint: Endpoint) -> Self:
+        """Add or replace an endpoint; its pair is wanted from now on unless it is dormant."""
+        retired = self.retired
+        if endpoint.phase is Phase.DORMANT:
+            retired |= {endpoint.host_end}
+        else:
+            retired -= {endpoint.host_end}
+        return replace(self, endpoints={**self.endpoints, endpoint.id: endpoint}, retired=retired)
+
+    def without_endpoint(self, endpoint_id: str) -> Self:
+        """Remove an endpoint and retire its pair; an unknown id is no error."""
+        endpoint = self.endpoints.get(endpoint_id)
+        if endpoint is None:
+            return self
+        rest = {key: value for key, value in self.endpoints.items() if key != endpoint_id}
+        return replace(self, endpoints=rest, retired=self.retired | {endpoint.host_end})
+
+    def without_network(self, network_id: str) -> Self:
+        """Remove a network and its endpoints; retire its bus if evercan owns it and it is unused.
+
+        An unknown id is no error.
+        """
+        network = self.networks.get(network_id)
+        if network is None:
+            return self
+        result = self
+        for endpoint in self.endpoints_of(network_id):
+            result = result.without_endpoint(endpoint.id)
+        rest = {key: value for key, value in result.networks.items() if key != network_id}
+        retired = result.retired
+        if network.owns_bus and all(other.bus != network.bus for other in rest.values()):
+            retired |= {network.bus}
+        return replace(result, networks=rest, retired=retired)
+
+    def endpoints_of(self, network_id: str) -> Iterator[Endpoint]:
+        """Yield the endpoints of one network, in the order of their creation."""
+        return (endpoint for endpoint in self.endpoints.values() if endpoint.network == network_id)
+
+    def pair_names(self) -> set[str]:
+        """Return the names of all pairs' ends, as they are on the host."""
+        return {
+            name
+            for endpoint in self.endpoints.values()
+            for name in (endpoint.host_end, endpoint.container_end)
+        }
+
+    def networks_by_bus(self) -> dict[str, list[Network]]:
+        """Group the networks by bus interface: all networks on one interface are one bus."""
+        buses: dict[str, list[Network]] = {}
+        for network in self.networks.values():
+            buses.setdefault(network.bus, []).append(network)
+        return buses
+
+    def network_that_sets(self, bus: str) -> Network | None:
+        """Find the network whose settings apply to a bus; others have the same or none."""
+        return next((n for n in self.networks.values() if n.bus == bus and n.settings), None)

@@ -1,0 +1,73 @@
+"""Interface names: valid, short enough, and not in use by somebody else."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+
+MAX_NAME = 15
+"""Bytes in an interface name: ``IFNAMSIZ`` of ``linux/if.h`` without the closing NUL."""
+
+PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
+"""Host ends are ``vxcan`` and eight hex digits; the container end adds a ``p``."""
+
+_DIGITS = 8
+
+
+def why_invalid(name: str, *, room: int = 0) -> str | None:
+    """Return why the kernel would reject an interface name; None if it would not.
+
+    The rules are those of ``dev_valid_name`` in ``net/core/dev.c``, and no ``%``,
+    which ``dev_alloc_name`` takes for a pattern.
+
+    Args:
+        name: the name, or a prefix of one.
+        room: bytes that something will append to it.
+    """
+    if not name:
+        return "is empty"
+    if name in (".", ".."):
+        return "is a path component, not a name"
+    if re.search(r"[/:%\s]|[^\x21-\x7e]", name):
+        return "has a character that interface names cannot have (use letters, digits, - _ .)"
+    if (size := len(name.encode()) + room) > MAX_NAME:
+        with_room = f" with the {room} that the engine appends" if room else ""
+        return f"is {size} bytes{with_room}, an interface name has at most {MAX_NAME}"
+    return None
+
+
+def _keys(endpoint_id: str) -> Iterator[str]:
+    """Yield eight-digit keys for an endpoint: windows of its id, then of its digests."""
+    if re.fullmatch(r"[0-9a-f]+", endpoint_id):
+        for start in range(0, len(endpoint_id) - _DIGITS + 1, _DIGITS):
+            yield endpoint_id[start : start + _DIGITS]
+    for salt in range(2**16):
+        yield hashlib.sha256(f"{salt}:{endpoint_id}".encode()).hexdigest()[:_DIGITS]
+
+
+def host_ends(endpoint_id: str) -> Iterator[str]:
+    """Yield the names that an endpoint's host end may have, the most likely first."""
+    return (f"{PAIR_PREFIX}{key}" for key in _keys(endpoint_id))
+
+
+def is_host_end(name: str) -> bool:
+    """Whether a name is one that a host end may have."""
+    return re.fullmatch(rf"{PAIR_PREFIX}[0-9a-f]{{{_DIGITS}}}", name) is not None
+
+
+def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
+    """Choose the names of an endpoint's pair: host end, container end.
+
+    The first choice is the id's first eight digits, as in evercan's ancestors. Ids that
+    share them get other names, so that no endpoint gets another one's interface.
+
+    Args:
+        endpoint_id: the engine's endpoint id.
+        taken: names that exist on the host or in the intent.
+    """
+    for host_end in host_ends(endpoint_id):
+        container_end = f"{host_end}{PAIR_SUFFIX}"
+        if host_end not in taken and container_end not in taken:
+            return host_end, container_end
+    raise AssertionError("65,536 digests of one id are all taken")

@@ -1,0 +1,188 @@
+"""What the kernel shows at one moment: links, can-gw rules and their counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from typing import NamedTuple, Self
+
+from evercan.model.controller import Controller
+
+LINK_GROUP = 0x0CA0_E7E2
+"""``IFLA_GROUP`` of every interface that evercan creates: the tag that says "ours".
+
+Releases before 0.2 set it on controllers that they had configured, too.
+"""
+
+
+def clashing_name(host_end: str) -> str:
+    """Name the end that the kernel has to rename on its way into a container.
+
+    Used only while a pair is being repaired: by the container end on the host, and
+    by one end of the placeholder pair in the container.
+    """
+    return f"{host_end}q"
+
+
+def placeholder_name(host_end: str) -> str:
+    """Name the placeholder pair's end on the host, which exists only during a repair."""
+    return f"{host_end}r"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An interface of the host, as ``RTM_GETLINK`` shows it.
+
+    Attributes:
+        index: ifindex.
+        name: ``IFLA_IFNAME``.
+        kind: ``IFLA_INFO_KIND``; empty when the driver gives none.
+        is_can: its hardware type is ``ARPHRD_CAN``.
+        up: ``IFF_UP``, the administrative state.
+        running: carrier: for a vxcan end, both ends are up.
+        group: ``IFLA_GROUP``.
+        peer_index: ``IFLA_LINK``: for a vxcan end, the other end's ifindex.
+        peer_nsid: ``IFLA_LINK_NETNSID``: the id of the other end's network
+            namespace, None while it is on the host.
+        altnames: ``IFLA_ALT_IFNAME``.
+        controller: what it shows as a CAN controller (kind ``can``), else None.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    is_can: bool = True
+    up: bool = False
+    running: bool = False
+    group: int = 0
+    peer_index: int | None = None
+    peer_nsid: int | None = None
+    altnames: frozenset[str] = frozenset()
+    controller: Controller | None = None
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it is of a kind that is created by software, not plugged in."""
+        return self.kind in ("vcan", "vxcan")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it has evercan's tag and is of a kind that evercan creates."""
+        return self.group == LINK_GROUP and self.is_virtual
+
+    @property
+    def is_tagged_controller(self) -> bool:
+        """Whether it is a controller that has the tag of a release before 0.2."""
+        return self.group == LINK_GROUP and self.controller is not None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is an end of a pair that evercan created."""
+        return self.is_ours and self.kind == "vxcan"
+
+    @property
+    def is_in_container(self) -> bool:
+        """Whether its other end is in another namespace."""
+        return self.peer_nsid is not None
+
+
+class Rule(NamedTuple):
+    """A can-gw job, compared as the kernel compares it (``net/can/gw.c``, cgw_remove_job).
+
+    Attributes:
+        source: ifindex that the frames come from.
+        target: ifindex that they are sent to.
+        flags: ``CGW_FLAGS_*`` of ``linux/can/gw.h``.
+        hops: ``CGW_LIM_HOPS``; 0 when not limited.
+        extras: the message's other attributes, encoded, in the kernel's order: filters
+            and modifications, which evercan's own rules do not have.
+    """
+
+    source: int
+    target: int
+    flags: int
+    hops: int = 1
+    extras: bytes = b""
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, int, int, bytes]]) -> Iterator[Self]:
+        """Make rules of rows of all their attributes, without a Python call for each."""
+        return map(tuple.__new__, repeat(cls), rows)
+
+
+class RuleCount(NamedTuple):
+    """The counters of a can-gw job, in frames since it was added."""
+
+    handled: int = 0
+    dropped: int = 0
+    deleted: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, int]]) -> Iterator[Self]:
+        """Make counts of rows, as ``Rule.of`` does."""
+        return map(tuple.__new__, repeat(cls), rows)
+
+
+Counts = Sequence[tuple[Rule, RuleCount]]
+"""Rules with their counters; a rule that exists twice is listed twice."""
+
+
+class Location(NamedTuple):
+    """Where a container end is.
+
+    Attributes:
+        nsid: the id of its network namespace, as the host's namespace numbers them.
+        name: its name there.
+    """
+
+    nsid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The host's CAN interfaces and rules at one moment.
+
+    Attributes:
+        links: by name.
+        rules: a multiset: the kernel keeps a rule as often as it was added.
+        counts: rules that have counted frames, if the counters were asked for.
+        can_gw: the kernel has can-gw loaded.
+        locations: by endpoint id, where container ends are, as far as that is certain
+            (see ``tracking.namespaces``).
+        ended: endpoints whose container's namespace has certainly ended.
+        at: when the observation began, in seconds of the monotonic clock.
+    """
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    rules: Counter[Rule] = field(default_factory=Counter)
+    counts: Counts = ()
+    can_gw: bool = True
+    locations: Mapping[str, Location] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+    at: float = field(default=0.0, compare=False)
+
+    def without_rules(self) -> Self:
+        """Drop the rules, which take 5 MB for 100 members and are needed only during a pass."""
+        return replace(self, rules=Counter(), counts=())
+
+    def find(self, name: str) -> Link | None:
+        """Find a link as the kernel would: by name, then by altname."""
+        link = self.links.get(name)
+        if link is not None:
+            return link
+        return next((link for link in self.links.values() if name in link.altnames), None)
+
+    def is_repair_unfinished(self, host_end: Link) -> bool:
+        """Whether a pair was being repaired and its end never reached the container."""
+        end = self.links.get(clashing_name(host_end.name))
+        return end is not None and end.peer_index == host_end.index
+
+    def names(self) -> set[str]:
+        """Return every name that a new interface could collide with."""
+        taken = set(self.links)
+        for link in self.links.values():
+            taken |= link.altnames
+        return taken

@@ -1,0 +1,187 @@
+"""The steps that a plan consists of: each one change of the kernel, as a value.
+
+Each step knows the bus that it is for (empty for none) and the endpoint, if it is for
+one endpoint alone, so that a failure is reported to the call that it concerns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from evercan.errors import number_of
+from evercan.model.controller import ControllerSettings
+from evercan.model.observed import Location, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBus:
+    """Create a vcan of this name, tagged, and bring it up."""
+
+    bus: str
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"create bus interface {self.bus}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakePair:
+    """Create a vxcan pair on the host, tagged, with the host end up."""
+
+    bus: str
+    endpoint: str
+    host_end: str
+    container_end: str
+
+    def __str__(self) -> str:
+        return f"create interface pair {self.host_end} <-> {self.container_end}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPair:
+    """Create a pair again whose container end belongs in a running container."""
+
+    bus: str
+    endpoint: str
+    host_end: str
+    container_end: str
+    location: Location
+    altname: str | None = None
+
+    def __str__(self) -> str:
+        return f"restore interface pair {self.host_end} <-> {self.location.name} in its container"
+
+
+@dataclass(frozen=True, slots=True)
+class BringUp:
+    """Set an interface administratively up."""
+
+    bus: str
+    endpoint: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"bring {self.name} up"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureBus:
+    """Configure a controller, which is set down for it if necessary, and bring it up.
+
+    Attributes:
+        bus: the bus interface, by the name in the intent.
+        index: the controller's ifindex.
+        name: its name.
+        settings: what it is to be set to.
+        former: how it was set; restored if the kernel rejects ``settings``.
+        was_up: it is up and has to be set down first.
+    """
+
+    bus: str
+    index: int
+    name: str
+    settings: ControllerSettings
+    former: ControllerSettings
+    was_up: bool
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"configure {self.name} with {self.settings.words()} and bring it up"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTag:
+    """Set ``IFLA_GROUP`` of a controller back to 0; a release before 0.2 had set it."""
+
+    index: int
+    name: str
+
+    bus: ClassVar[str] = ""
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"clear the group of {self.name} that an older release has set"
+
+
+@dataclass(frozen=True, slots=True)
+class NameEnd:
+    """Give a container end, while it is on the host, its ``vxcan.name``."""
+
+    bus: str
+    endpoint: str
+    index: int
+    altname: str
+
+    def __str__(self) -> str:
+        return f"give the interface of endpoint {self.endpoint[:12]} the name {self.altname}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink:
+    """Delete an interface that evercan created; of a vxcan pair both ends go."""
+
+    index: int
+    name: str
+
+    bus: ClassVar[str] = ""
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"delete interface {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddRules:
+    """Add these can-gw rules to a bus, in one batch."""
+
+    bus: str
+    rules: tuple[Rule, ...]
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"add {number_of(len(self.rules), 'rule')} to {self.bus}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRules:
+    """Remove these can-gw rules, each of them one time, in one batch."""
+
+    bus: str
+    rules: tuple[Rule, ...]
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"remove {number_of(len(self.rules), 'rule')} from {self.bus}"
+
+
+Step = (
+    MakeBus
+    | MakePair
+    | RepairPair
+    | BringUp
+    | ConfigureBus
+    | ClearTag
+    | NameEnd
+    | DeleteLink
+    | AddRules
+    | RemoveRules
+)
+
+
+class Failure(NamedTuple):
+    """A step that the kernel did not take.
+
+    Attributes:
+        step: the step.
+        code: the errno, positive.
+        words: the kernel's own message, if it gave one.
+    """
+
+    step: Step
+    code: int
+    words: str = ""

@@ -1,0 +1,1 @@
+"""What users may ask for: the options, checked before anything happens; pure."""

@@ -1,0 +1,132 @@
+"""Chooses what the bus interface of a new network is.
+
+A controller is never replaced: where one is meant, no virtual interface gets its name, and
+a virtual interface is never taken for a controller.
+"""
+
+from __future__ import annotations
+
+import re
+
+from evercan.errors import OptionError
+from evercan.model.controller import written
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import Link, Observed
+from evercan.options.network import AUTO, DEV, KIND, NetworkOptions, reject_on_virtual
+
+_LIKE_HARDWARE = re.compile(r"(can|slcan)[0-9]+")
+
+
+def choose_bus(
+    declared: Declared, observed: Observed, options: NetworkOptions
+) -> tuple[BusKind, bool]:
+    """Return what kind of bus it is, and whether evercan may remove its interface.
+
+    Raises:
+        OptionError: the interface is no CAN bus, is not of the kind that is asked for, or
+            cannot be configured as asked.
+    """
+    bus = options.bus
+    others = [network for network in declared.networks.values() if network.bus == bus]
+    link = observed.find(bus)
+    if link is not None:
+        _require_bus(declared, options, link)
+    kind = _kind(options, link, others)
+    if options.settings:
+        _require_settable(options, kind, link)
+        for network in others:
+            _require_agreement(options, network)
+    if kind is BusKind.PHYSICAL:
+        return kind, False
+    if link is None:
+        return kind, True
+    # evercan may still delete an interface that it created for another network, or
+    # created and was about to delete.
+    ours = bus in declared.retired or any(network.owns_bus for network in others)
+    return kind, link.is_ours and ours
+
+
+def looks_like_hardware(bus: str) -> bool:
+    """Whether the kernel gives such names to controllers."""
+    return _LIKE_HARDWARE.fullmatch(bus) is not None
+
+
+def _require_bus(declared: Declared, options: NetworkOptions, link: Link) -> None:
+    pairs = declared.pair_names()
+    if link.is_can and link.name not in pairs:
+        return
+    what = "a container's CAN interface" if link.name in pairs else "no CAN interface"
+    raise OptionError(
+        DEV,
+        options.bus,
+        f"the host's interface {options.bus} is {what}",
+        "choose another vxcan.dev or vxcan.id",
+    )
+
+
+def _kind(options: NetworkOptions, link: Link | None, others: list[Network]) -> BusKind:
+    """Return the kind: as recorded, else as found, else as asked; reject what does not agree."""
+    bus = options.bus
+    found = None
+    if link is not None:
+        found = BusKind.VIRTUAL if link.is_virtual else BusKind.PHYSICAL
+    recorded = others[0].kind if others else None
+    asked = options.kind
+    if found is BusKind.VIRTUAL and BusKind.PHYSICAL in (asked, recorded):
+        kind = "" if link is None else link.kind
+        remedy = f"remove it ('ip link del {bus}')"
+        if recorded is None:
+            remedy += f", or leave {KIND} out"
+        raise OptionError(
+            KIND,
+            str(asked or AUTO),
+            f"the host's interface {bus} is a {kind}, no controller",
+            f"{remedy}; evercan waits for a controller that is absent",
+        )
+    if asked is BusKind.VIRTUAL and BusKind.PHYSICAL in (found, recorded):
+        raise OptionError(
+            KIND,
+            str(asked),
+            f"{bus} is a CAN controller",
+            f"choose another vxcan.dev or vxcan.id, or set {KIND}=physical",
+        )
+    if asked is BusKind.PHYSICAL and recorded is BusKind.VIRTUAL:
+        raise OptionError(
+            KIND,
+            str(asked),
+            f"network {others[0].id[:12]} has {bus} as a virtual bus",
+            "remove that network first",
+        )
+    return recorded or found or asked or BusKind.VIRTUAL
+
+
+def _require_settable(options: NetworkOptions, kind: BusKind, link: Link | None) -> None:
+    if kind is BusKind.VIRTUAL:
+        there = "there is no" if link is None else f"it is a {link.kind}, no"
+        reject_on_virtual(options.settings, f"{options.bus} is a virtual bus: {there} controller")
+    if link is not None and link.controller is None:
+        name, value = next(options.settings.given())
+        raise OptionError(
+            f"vxcan.{name}",
+            written(name, value),
+            f"the driver of {options.bus} takes no settings by netlink",
+            "remove it and configure the interface with its own tool",
+        )
+
+
+def _require_agreement(options: NetworkOptions, other: Network) -> None:
+    """Reject settings that another network on the bus does not have."""
+    theirs = dict(other.settings.given())
+    if not theirs:
+        return
+    for name, value in options.settings.given():
+        if theirs.get(name) != value:
+            has = "leaves it alone"
+            if name in theirs:
+                has = f"has {written(name, theirs[name])}"
+            raise OptionError(
+                f"vxcan.{name}",
+                written(name, value),
+                f"network {other.id[:12]} on the same bus {options.bus} {has}",
+                "give the settings on one of the networks only, or identical settings on all",
+            )

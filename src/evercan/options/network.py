@@ -1,0 +1,91 @@
+"""The options of a network, as typed values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from evercan.errors import OptionError, shown
+from evercan.model.controller import NO_SETTINGS, ControllerSettings, written
+from evercan.model.declared import BusKind
+from evercan.model.names import why_invalid
+from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
+from evercan.options.reading import PEER, own_options, peer_prefix
+
+DEV, ID, KIND = "vxcan.dev", "vxcan.id", "vxcan.kind"
+NETWORK_OPTIONS = (DEV, ID, PEER, KIND, *CONTROLLER_OPTIONS)
+
+AUTO = "auto"
+"""The ``vxcan.kind`` that decides by what exists on the host."""
+
+
+class NetworkOptions(NamedTuple):
+    """What a user asks for a network.
+
+    Attributes:
+        bus: ``vxcan.dev`` and ``vxcan.id``, the bus interface on the host.
+        peer_prefix: ``vxcan.peer``.
+        kind: ``vxcan.kind``; None is ``auto``.
+        settings: what the controller is to be set to.
+    """
+
+    bus: str = "vcan0"
+    peer_prefix: str = "vcanp"
+    kind: BusKind | None = None
+    settings: ControllerSettings = NO_SETTINGS
+
+
+def network_options(options: Mapping[str, object]) -> NetworkOptions:
+    """Read the ``-o`` map of a network.
+
+    Raises:
+        OptionError: names the first option that is unknown, malformed or too long.
+    """
+    own = own_options(options, NETWORK_OPTIONS)
+    default = NetworkOptions()
+    dev, number = own.get(DEV, "vcan"), own.get(ID, "0")
+    if not re.fullmatch(r"[0-9]+", number):
+        raise OptionError(ID, number, "is not a number", f"give digits, as in {ID}=0")
+    if not dev:
+        raise OptionError(DEV, dev, "the prefix is empty", f"give one, as in {DEV}=vcan")
+    bus = f"{dev}{number}"
+    if (why := why_invalid(bus)) is not None:
+        raise OptionError(
+            DEV,
+            dev,
+            f"the bus interface {shown(bus)} {why}",
+            f"change {DEV} or {ID} (now {shown(number)})",
+        )
+    settings = controller_settings(own)
+    kind = _kind(own.get(KIND, AUTO))
+    if kind is BusKind.VIRTUAL:
+        reject_on_virtual(settings, f"{KIND}=virtual asks for a bus without a controller")
+    return NetworkOptions(
+        bus=bus,
+        peer_prefix=peer_prefix(own.get(PEER, default.peer_prefix)),
+        kind=kind,
+        settings=settings,
+    )
+
+
+def _kind(value: str) -> BusKind | None:
+    kinds = [AUTO, *BusKind]
+    if value not in kinds:
+        raise OptionError(KIND, value, "is not a kind of bus", f"known here: {', '.join(kinds)}")
+    return None if value == AUTO else BusKind(value)
+
+
+def reject_on_virtual(settings: ControllerSettings, why: str) -> None:
+    """Reject settings that a bus without a controller cannot have.
+
+    Raises:
+        OptionError: names the first that is given.
+    """
+    for name, value in settings.given():
+        raise OptionError(
+            f"vxcan.{name}",
+            written(name, value),
+            f"{why}, and only a controller can be configured",
+            f"remove it, or name a controller and set {KIND}=physical, which waits for it",
+        )

@@ -1,0 +1,138 @@
+"""What has to happen for a bus interface to be as declared; pure.
+
+A virtual bus interface is created. A controller is waited for, configured as its network
+asks, and brought up; one that somebody else has configured differently is left alone and
+reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from evercan.model.controller import ControllerSettings, ControllerState
+from evercan.model.controller_match import differences
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import Link, Observed
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import BringUp, ConfigureBus, MakeBus, Step
+
+
+def plan_bus(
+    declared: Declared,
+    networks: Sequence[Network],
+    observed: Observed,
+    steps: list[Step],
+    problems: list[Problem],
+) -> Link | None:
+    """Plan the bus interface of some networks; return it if it can get rules."""
+    bus, kind = networks[0].bus, networks[0].kind
+    link = observed.find(bus)
+    if link is None and kind is BusKind.VIRTUAL:
+        steps.append(MakeBus(bus))
+        return None
+    unusable = _unusable(bus, kind, link)
+    if unusable is not None:
+        problems.append(unusable)
+    if unusable is not None or link is None:
+        return None
+    setter = declared.network_that_sets(bus)
+    if setter is not None and kind is BusKind.PHYSICAL:
+        return _plan_controller(setter, link, steps, problems)
+    if link.up:
+        problems.extend(_bus_off(bus, link))
+    elif link.is_ours and any(network.owns_bus for network in networks):
+        steps.append(BringUp(bus, None, link.name))
+    else:
+        problems.append(_down(bus, link))
+    return link
+
+
+def _down(bus: str, link: Link) -> Problem:
+    remedy = f"on the host run 'ip link set {bus} up'"
+    if link.controller is not None:
+        remedy += " ('… type can bitrate N'), or give its network vxcan.bitrate"
+    return Problem(
+        kind=ProblemKind.BUS_DOWN,
+        bus=bus,
+        text=f"the bus interface {bus} is down, and evercan did not create it",
+        remedy=remedy,
+    )
+
+
+def _unusable(bus: str, kind: BusKind, link: Link | None) -> Problem | None:
+    """Return why no interface can be this bus; None if there is one."""
+    problem_kind = ProblemKind.BUS_FOREIGN
+    if link is None:
+        problem_kind = ProblemKind.BUS_ABSENT
+        text = f"the CAN controller {bus} is absent"
+        remedy = "plug it in or load its driver; evercan adds the bus's rules as soon as it appears"
+    elif not link.is_can:
+        text = f"the host's interface {bus} is no longer a CAN interface"
+        remedy = "rename it"
+    elif kind is BusKind.PHYSICAL and link.is_virtual:
+        text = f"the host's interface {bus} is a {link.kind} with the name of a CAN controller"
+        remedy = f"remove it ('ip link del {bus}'), then re-plug the controller"
+    else:
+        return None
+    return Problem(kind=problem_kind, bus=bus, text=text, remedy=remedy)
+
+
+def _plan_controller(
+    network: Network, link: Link, steps: list[Step], problems: list[Problem]
+) -> Link | None:
+    """Plan a controller that a network configures.
+
+    A controller with the wrong bitrate disturbs every node of its bus with each frame
+    that it sends or receives: it gets no rules.
+    """
+    bus, wanted, seen = network.bus, network.settings, link.controller
+    if seen is None:
+        options = ", ".join(f"vxcan.{name}" for name, _ in wanted.given())
+        problems.append(
+            Problem(
+                kind=ProblemKind.BUS_SETTINGS,
+                bus=bus,
+                text=f"the driver of {bus} takes no settings by netlink",
+                remedy=f"create its network without {options}",
+            )
+        )
+        return link
+    wrong = differences(wanted, seen, network.granted)
+    if not link.up or (wrong and network.configured == link.index):
+        down = link.up
+        if link.up and {difference.name for difference in wrong} == {"txqueuelen"}:
+            # The only setting that can be changed while the controller is up.
+            wanted, down = ControllerSettings(txqueuelen=wanted.txqueuelen), False
+        steps.append(ConfigureBus(bus, link.index, link.name, wanted, seen.settings(), down))
+        return link
+    if wrong:
+        has = ", ".join(f"{item.name} {item.seen} instead of {item.wanted}" for item in wrong)
+        problems.append(
+            Problem(
+                kind=ProblemKind.BUS_SETTINGS,
+                bus=bus,
+                text=f"somebody else configured the controller {bus} with {has}, so evercan "
+                "leaves it alone",
+                remedy=f"run 'ip link set {bus} down' on the host, then evercan configures it as "
+                "asked, or create its network with the settings that it has",
+            )
+        )
+        return None if any(difference.disturbs for difference in wrong) else link
+    problems.extend(_bus_off(bus, link))
+    return link
+
+
+def _bus_off(bus: str, link: Link) -> Iterator[Problem]:
+    """Report a controller that is bus-off and does not restart automatically."""
+    controller = link.controller
+    if controller is None or controller.restart_ms:
+        return
+    if controller.state is ControllerState.BUS_OFF:
+        yield Problem(
+            kind=ProblemKind.BUS_OFF,
+            bus=bus,
+            text=f"the controller {bus} is bus-off after too many errors and sends nothing",
+            remedy="check its wires, its termination and the bitrate of the other nodes, then run "
+            f"'ip link set {link.name} type can restart' on the host; vxcan.restart-ms=100 "
+            "restarts it automatically",
+        )

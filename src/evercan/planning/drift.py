@@ -1,0 +1,221 @@
+"""Tells drift from what was asked for; the one place that decides it; pure.
+
+A plan mixes what the calls of a pass newly want with what has changed since the last
+pass. Only the latter is *drift*: health checks report it, counters count it, recoveries
+repair it, and ``EVERCAN_RECOVERY=fail-fast`` leaves it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from evercan.errors import number_of
+from evercan.model.declared import Declared, Endpoint
+from evercan.model.observed import Observed, Rule
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import (
+    AddRules,
+    BringUp,
+    ConfigureBus,
+    MakeBus,
+    MakePair,
+    RemoveRules,
+    RepairPair,
+    Step,
+)
+
+
+class DriftKind(StrEnum):
+    """What has changed; the label ``fault`` of the metrics."""
+
+    BUS_MISSING = "bus-missing"
+    BUS_DOWN = "bus-down"
+    BUS_SETTINGS = "bus-settings"
+    PAIR_MISSING = "pair-missing"
+    PAIR_DOWN = "pair-down"
+    RULES_MISSING = "rules-missing"
+    RULES_SURPLUS = "rules-surplus"
+
+
+RULE_KINDS = frozenset({DriftKind.RULES_MISSING, DriftKind.RULES_SURPLUS})
+"""Drift that is observed in the rule table alone."""
+
+
+class Drift(NamedTuple):
+    """One thing that was wanted before and is not so.
+
+    Attributes:
+        kind: what has changed, for machines.
+        bus: the bus interface concerned.
+        step: the step that repairs it.
+        text: what is wrong, without the remedy.
+        endpoint: the endpoint id, when it concerns one endpoint alone.
+    """
+
+    kind: DriftKind
+    bus: str
+    step: Step
+    text: str
+    endpoint: str | None = None
+
+    @property
+    def key(self) -> tuple[DriftKind, str, str | None]:
+        """Identify it over several observations, in which the step may differ."""
+        return self.kind, self.bus, self.endpoint
+
+    def problem(self) -> Problem:
+        """Return the problem that it is until it is repaired."""
+        return Problem(
+            kind=ProblemKind.DRIFT,
+            bus=self.bus,
+            endpoint=self.endpoint,
+            text=self.text,
+            remedy="evercan repairs it in its next pass",
+        )
+
+
+def classify(
+    before: Declared, declared: Declared, observed: Observed, steps: Collection[Step]
+) -> tuple[tuple[Step, ...], tuple[Drift, ...]]:
+    """Tell drift from what was asked for.
+
+    A step of rules that mixes both is split into two.
+
+    Args:
+        before: what was wanted when the pass began.
+        declared: what is wanted now.
+        observed: what exists.
+        steps: the steps that lead from ``observed`` to ``declared``.
+
+    Returns:
+        The steps in their order, and those of them that are drift.
+    """
+    if not steps:
+        return (), ()
+    asked = _Asked(before, declared, observed)
+    ordered: list[Step] = []
+    drift: list[Drift] = []
+    for step in steps:
+        match step:
+            case AddRules() | RemoveRules():
+                for part, changed in _split_rules(step, asked):
+                    ordered.append(part)
+                    if changed is not None:
+                        drift.append(changed)
+            case _:
+                ordered.append(step)
+                if (found := _drift_of(step, asked)) is not None:
+                    drift.append(found)
+    return tuple(ordered), tuple(drift)
+
+
+class _Asked:
+    """What the calls of a pass have asked for: the difference between two intents.
+
+    Attributes:
+        wanted_buses: bus interfaces that were wanted before and that no network of this
+            pass asks for. A new network asks for its bus, whoever else lacks it.
+        old_ends: ifindexes that were members of a bus before: the host ends of members,
+            and the interfaces of buses whose networks are the same as before.
+        changed_ends: ifindexes of host ends that were not members before or are not now,
+            and of bus interfaces whose networks have changed.
+    """
+
+    def __init__(self, before: Declared, declared: Declared, observed: Observed) -> None:
+        self._before = before
+        self._declared = declared
+        old, now = _buses(before), _buses(declared)
+        new_networks = declared.networks.keys() - before.networks.keys()
+        self.wanted_buses = old - {declared.networks[network].bus for network in new_networks}
+        gone_networks = before.networks.keys() - declared.networks.keys()
+        changed = {declared.networks[network].bus for network in new_networks}
+        changed |= {before.networks[network].bus for network in gone_networks}
+        self.old_ends: set[int] = set()
+        self.changed_ends: set[int] = set()
+        for endpoint in {**before.endpoints, **declared.endpoints}.values():
+            link = observed.links.get(endpoint.host_end)
+            if link is not None:
+                was = _is_member(before, endpoint)
+                if was:
+                    self.old_ends.add(link.index)
+                if not (was and _is_member(declared, endpoint)):
+                    self.changed_ends.add(link.index)
+        for bus in old | now:
+            link = observed.find(bus)
+            if link is not None:
+                (self.changed_ends if bus in changed else self.old_ends).add(link.index)
+
+    def had_pair(self, endpoint_id: str) -> bool:
+        """Whether an endpoint's pair was wanted before."""
+        endpoint = self._before.endpoints.get(endpoint_id)
+        return endpoint is not None and endpoint.wants_pair
+
+    def had_settings(self, bus: str) -> bool:
+        """Whether the settings of a bus were wanted before as they are now."""
+        setter, former = (
+            intent.network_that_sets(bus) for intent in (self._declared, self._before)
+        )
+        return setter is not None and former is not None and setter.settings == former.settings
+
+
+def _buses(declared: Declared) -> set[str]:
+    return {network.bus for network in declared.networks.values()}
+
+
+def _is_member(declared: Declared, endpoint: Endpoint) -> bool:
+    known = declared.endpoints.get(endpoint.id)
+    return known is not None and known.is_member
+
+
+def _drift_of(step: Step, asked: _Asked) -> Drift | None:
+    match step:
+        case MakeBus(bus) if bus in asked.wanted_buses:
+            return Drift(DriftKind.BUS_MISSING, bus, step, f"the bus interface {bus} is missing")
+        case BringUp(bus, None, name) if bus in asked.wanted_buses:
+            return Drift(DriftKind.BUS_DOWN, bus, step, f"the bus interface {name} is down")
+        case ConfigureBus(bus, _, name) if bus in asked.wanted_buses and asked.had_settings(bus):
+            text = f"the controller {name} is not configured as its network asks"
+            return Drift(DriftKind.BUS_SETTINGS, bus, step, text)
+        case BringUp(bus, str(endpoint), name) if asked.had_pair(endpoint):
+            text = f"the host end {name} is down"
+            return Drift(DriftKind.PAIR_DOWN, bus, step, text, endpoint)
+        case MakePair(bus, endpoint, name, _) | RepairPair(bus, endpoint, name, _, _) if (
+            asked.had_pair(endpoint)
+        ):
+            text = f"the interface pair {name} of endpoint {endpoint[:12]} is missing"
+            return Drift(DriftKind.PAIR_MISSING, bus, step, text, endpoint)
+        case _:
+            return None
+
+
+def _split_rules(
+    step: AddRules | RemoveRules, asked: _Asked
+) -> Iterator[tuple[AddRules | RemoveRules, Drift | None]]:
+    """Split a step of rules into the drift and what was asked for."""
+    drifted: list[Rule] = []
+    rest: list[Rule] = []
+    if isinstance(step, AddRules):
+        kind, what = DriftKind.RULES_MISSING, "missing"
+        for rule in step.rules:
+            (drifted if _within(rule, asked.old_ends) else rest).append(rule)
+    else:
+        kind, what = DriftKind.RULES_SURPLUS, "surplus"
+        for rule in step.rules:
+            (rest if _touches(rule, asked.changed_ends) else drifted).append(rule)
+    if drifted:
+        part = type(step)(step.bus, tuple(drifted))
+        verb = "is" if len(drifted) == 1 else "are"
+        text = f"{number_of(len(drifted), 'rule')} of {step.bus} {verb} {what}"
+        yield part, Drift(kind, step.bus, part, text)
+    if rest:
+        yield type(step)(step.bus, tuple(rest)), None
+
+
+def _within(rule: Rule, ends: Collection[int]) -> bool:
+    return rule.source in ends and rule.target in ends
+
+
+def _touches(rule: Rule, ends: Collection[int]) -> bool:
+    return rule.source in ends or rule.target in ends

@@ -1,0 +1,120 @@
+"""What ``EVERCAN_RECOVERY=fail-fast`` does with a plan: drift is reported, not repaired; pure.
+
+What the calls of a pass newly want is done: a new network's bus, a new endpoint's pair,
+the rules between it and the members. What nobody wants any more is always removed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from evercan.errors import number_of
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed, Rule
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import (
+    AddRules,
+    BringUp,
+    ConfigureBus,
+    MakeBus,
+    MakePair,
+    RemoveRules,
+    RepairPair,
+    Step,
+)
+from evercan.planning.plan import Plan
+
+_LEFT = ", and EVERCAN_RECOVERY=fail-fast does not repair it"
+_AUTO = "or set EVERCAN_RECOVERY=auto"
+
+
+def leave_drift(plan: Plan, declared: Declared, observed: Observed) -> Plan:
+    """Take the steps that repair drift out of a plan and report them as problems.
+
+    Args:
+        plan: the whole plan.
+        declared: what it is for.
+        observed: what it was made from.
+    """
+    drifted = [drift.step for drift in plan.drift]
+    withheld = set(drifted)
+    problems = [problem for step in drifted for problem in _of_link(step)]
+    problems += _of_rules(
+        declared, observed, _rules(drifted, AddRules), _rules(drifted, RemoveRules)
+    )
+    return plan._replace(
+        steps=tuple(step for step in plan.steps if step not in withheld),
+        problems=(*plan.problems, *problems),
+    )
+
+
+def _rules(steps: Iterable[Step], kind: type[AddRules | RemoveRules]) -> Counter[Rule]:
+    """Count the rules of all steps of one kind."""
+    return Counter(
+        rule
+        for step in steps
+        if isinstance(step, AddRules | RemoveRules) and isinstance(step, kind)
+        for rule in step.rules
+    )
+
+
+def _of_link(step: Step) -> Iterator[Problem]:
+    """Report a link that is not as it was wanted, and what repairs it by hand."""
+    match step:
+        case MakeBus(bus):
+            text = f"the bus interface {bus} is missing"
+            remedy = (
+                "remove the networks on it and create them again "
+                "(docker compose down && docker compose up)"
+            )
+        case BringUp(_, endpoint, name):
+            text = f"the {'host end' if endpoint else 'bus interface'} {name} is down"
+            remedy = f"on the host run 'ip link set {name} up'"
+        case ConfigureBus(bus, _, name, settings):
+            text = f"the controller {bus} is not configured as its network asks"
+            remedy = f"on the host run '{settings.command(name)}'"
+        case MakePair(_, endpoint, host_end, _) | RepairPair(_, endpoint, host_end, _, _):
+            text = f"the interface pair {host_end} of endpoint {endpoint[:12]} is missing"
+            remedy = "restart its container"
+        case _:
+            return
+    yield Problem(
+        kind=ProblemKind.DRIFT,
+        bus=step.bus,
+        endpoint=step.endpoint,
+        text=f"{text}{_LEFT}",
+        remedy=f"{remedy}, {_AUTO}",
+    )
+
+
+def _of_rules(
+    declared: Declared, observed: Observed, missing: Counter[Rule], surplus: Counter[Rule]
+) -> Iterator[Problem]:
+    """Report for each endpoint what is wrong with its rules.
+
+    A rule between two containers counts for both, since the restart of either repairs it.
+    So no container is kept from joining, and restarting one after another repairs a bus.
+    """
+    for endpoint in declared.endpoints.values():
+        link = observed.links.get(endpoint.host_end)
+        if link is None:
+            continue
+        lacks, extra = (
+            sum(count for rule, count in rules.items() if link.index in (rule.source, rule.target))
+            for rules in (missing, surplus)
+        )
+        parts = []
+        if lacks:
+            parts.append(f"lacks {number_of(lacks, 'rule')}")
+        if extra:
+            parts.append(f"has {number_of(extra, 'surplus rule')}")
+        if parts:
+            yield Problem(
+                kind=ProblemKind.DRIFT,
+                bus=declared.networks[endpoint.network].bus,
+                endpoint=endpoint.id,
+                text=f"endpoint {endpoint.id[:12]} ({endpoint.host_end}) "
+                f"{' and '.join(parts)}{_LEFT}",
+                remedy=f"restart its container, {_AUTO}",
+            )

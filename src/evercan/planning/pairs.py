@@ -1,0 +1,87 @@
+"""What has to happen for the vxcan pairs of a bus to be as declared; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evercan.model.declared import Declared, Endpoint, Phase
+from evercan.model.observed import Link, Observed
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import BringUp, DeleteLink, MakePair, NameEnd, RepairPair, Step
+
+
+def plan_pairs(
+    declared: Declared, observed: Observed, bus: str, steps: list[Step], problems: list[Problem]
+) -> list[Link]:
+    """Plan the pairs of one bus; return the members' host ends, which get rules."""
+    members: list[Link] = []
+    for endpoint in declared.endpoints.values():
+        if declared.networks[endpoint.network].bus != bus or not endpoint.wants_pair:
+            continue
+        link = observed.links.get(endpoint.host_end)
+        if link is None:
+            planned = _plan_missing_pair(observed, bus, endpoint)
+            if isinstance(planned, Problem):
+                problems.append(planned)
+            else:
+                steps.append(planned)
+        elif not link.is_ours:
+            problems.append(
+                Problem(
+                    kind=ProblemKind.PAIR_FOREIGN,
+                    bus=bus,
+                    endpoint=endpoint.id,
+                    text=f"the host's interface {link.name} has the name of an endpoint's pair "
+                    "and is not evercan's",
+                    remedy="rename or remove it",
+                )
+            )
+        elif observed.is_repair_unfinished(link):
+            steps.append(DeleteLink(link.index, link.name))
+        else:
+            if not link.up:
+                steps.append(BringUp(bus, endpoint.id, link.name))
+            steps += _plan_name(observed, bus, endpoint)
+            if endpoint.is_member:
+                members.append(link)
+    return members
+
+
+def _plan_missing_pair(observed: Observed, bus: str, endpoint: Endpoint) -> Step | Problem:
+    location = observed.locations.get(endpoint.id)
+    ends = (bus, endpoint.id, endpoint.host_end, endpoint.container_end)
+    if endpoint.phase is not Phase.JOINED:
+        return MakePair(*ends)
+    if location is not None:
+        return RepairPair(*ends, location, endpoint.altname)
+    return Problem(
+        kind=ProblemKind.PAIR_MISSING,
+        bus=bus,
+        endpoint=endpoint.id,
+        text=f"the interface pair {endpoint.host_end} of endpoint {endpoint.id[:12]} was deleted "
+        "while its container ran",
+        remedy="restart the container",
+    )
+
+
+def name_holder(observed: Observed, endpoint: Endpoint) -> Link | None:
+    """Find the interface of the host that keeps a container end from getting its name.
+
+    The kernel gives names on the host only, before the engine moves the end, and two
+    ends of one name cannot be there at the same time: the second waits until the first
+    was moved.
+    """
+    end = observed.links.get(endpoint.container_end)
+    if endpoint.altname is None or end is None or endpoint.phase is not Phase.OFFERED:
+        return None
+    holder = observed.find(endpoint.altname)
+    return None if holder == end else holder
+
+
+def _plan_name(observed: Observed, bus: str, endpoint: Endpoint) -> Iterator[Step]:
+    """Plan to name a container end, as soon as the name is free."""
+    end = observed.links.get(endpoint.container_end)
+    if end is None or endpoint.altname is None or endpoint.phase is not Phase.OFFERED:
+        return
+    if observed.find(endpoint.altname) is None:
+        yield NameEnd(bus, endpoint.id, end.index, endpoint.altname)

@@ -1,0 +1,83 @@
+"""Plans what has to happen for the kernel to be as declared; pure.
+
+An empty plan proves that everything is as declared: the reconciler applies plans until
+one is empty, and ``/health`` is the same plan, not applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from evercan.errors import ModuleMissing
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed, placeholder_name
+from evercan.model.problems import Problem, ProblemKind
+from evercan.model.steps import ClearTag, DeleteLink, Step
+from evercan.planning.bus import plan_bus
+from evercan.planning.drift import Drift, classify
+from evercan.planning.pairs import plan_pairs
+from evercan.planning.rules import Ends, plan_rules
+
+
+class Plan(NamedTuple):
+    """What to do, and what cannot be done.
+
+    Attributes:
+        steps: in the order to take them.
+        problems: what none of them repairs.
+        drift: what was wanted before and has changed, each with the step that repairs it.
+            A step that is not in here was asked for by a call.
+    """
+
+    steps: tuple[Step, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+
+def make_plan(declared: Declared, observed: Observed, before: Declared | None = None) -> Plan:
+    """Compare what is wanted with what exists.
+
+    Links come first; the rules of links that do not exist yet come in the plan after the
+    next observation, when their ifindexes are known.
+
+    Args:
+        declared: what is wanted.
+        observed: what exists.
+        before: what was wanted when the pass began; the same as ``declared`` if no call
+            has changed it.
+    """
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    buses: dict[str, Ends] = {}
+
+    for bus, networks in declared.networks_by_bus().items():
+        members = plan_pairs(declared, observed, bus, steps, problems)
+        bus_link = plan_bus(declared, networks, observed, steps, problems)
+        if not observed.can_gw:
+            problems.append(
+                Problem.of_error(ModuleMissing("can-gw"), kind=ProblemKind.MODULE_MISSING, bus=bus)
+            )
+        bus_index = None if bus_link is None else bus_link.index
+        buses[bus] = bus_index, [link.index for link in members]
+
+    if observed.can_gw:
+        steps += plan_rules(declared, observed, buses)
+    steps += _plan_removals(declared, observed)
+    ordered, drift = classify(declared if before is None else before, declared, observed, steps)
+    return Plan(steps=ordered, problems=tuple(problems), drift=drift)
+
+
+def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
+    """Plan to delete what evercan created, by its state and by the tag, and no longer wants.
+
+    A placeholder that is observed is left over: a repair deletes its own at its end.
+    """
+    pairs = {endpoint.host_end for endpoint in declared.endpoints.values()} | declared.retired
+    for name in sorted(declared.retired | set(map(placeholder_name, pairs))):
+        link = observed.links.get(name)
+        if link is not None and link.is_ours:
+            yield DeleteLink(link.index, link.name)
+    for link in observed.links.values():
+        if link.is_tagged_controller:
+            yield ClearTag(link.index, link.name)

@@ -1,0 +1,148 @@
+"""Observes without changing anything: for ``/health``, ``/status``, metrics and lost frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from evercan.intent.observation import after_observation
+from evercan.kernel.port import Kernel
+from evercan.model.controller import Controller
+from evercan.model.declared import NONE, Declared
+from evercan.model.observed import Counts, Observed
+from evercan.model.problems import Problem
+from evercan.model.state import State
+from evercan.planning.plan import Plan
+from evercan.reconcile.comparison import compare
+from evercan.reconcile.observer import Observe
+from evercan.reconcile.reconciler import Reconciler
+from evercan.tracking.failures import problems_of_failures
+from evercan.tracking.frame_counters import FrameCounters, Frames
+from evercan.tracking.lost_frames import LostFrames, controllers_of
+from evercan.tracking.recoveries import LastRecovery, Tally
+from evercan.tracking.repair_limits import limited
+
+
+class Snapshot(NamedTuple):
+    """Everything that an operator may ask for, observed at one moment.
+
+    Attributes:
+        state: an observation, and what a pass would find as problems.
+        frames: what the rules have counted.
+        tally: what has happened so far.
+        recoveries: the last recovery of each bus.
+        controllers: each controller that is a bus, with its statistics, by bus interface.
+        at: when it was observed, in seconds since the epoch.
+    """
+
+    state: State
+    frames: Frames = Frames()
+    tally: Tally = Tally()
+    recoveries: Mapping[str, LastRecovery] = NONE
+    controllers: Mapping[str, Controller] = NONE
+    at: float = 0.0
+
+
+class Inspector:
+    """Answers what a pass would find; runs between two passes, in the reconciler's thread."""
+
+    def __init__(self, kernel: Kernel, reconciler: Reconciler) -> None:
+        """Take the kernel and whoever changes it."""
+        self._kernel = kernel
+        self._reconciler = reconciler
+        self._lost_frames = LostFrames()
+        self._frame_counters = FrameCounters()
+
+    def start(self) -> None:
+        """Take the frames that were lost before this process as reported.
+
+        Raises:
+            KernelError: the kernel cannot be observed.
+        """
+        if self._has_controllers():
+            state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
+            self._lost_frames.start(state.declared, state.observed, counts)
+
+    def inspect(self) -> State:
+        """Observe, and return what a pass would find.
+
+        Raises:
+            KernelError: the kernel cannot be observed.
+        """
+        return self._inspect(self._reconciler.observer.observe)[0]
+
+    def snapshot(self) -> Snapshot:
+        """Inspect, and read all counters.
+
+        Raises:
+            KernelError: the kernel cannot be observed.
+        """
+        state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
+        declared, observed = state.declared, state.observed
+        recoveries = self._reconciler.recoveries
+        return Snapshot(
+            state=state,
+            frames=self._frame_counters.add(declared, observed, counts),
+            controllers=self._controllers(declared, observed),
+            tally=Tally(
+                steps=dict(self._reconciler.steps_taken),
+                writes=self._reconciler.saved.writes,
+                drift=dict(recoveries.drift),
+                recoveries=dict(recoveries.recoveries),
+            ),
+            recoveries=dict(recoveries.last),
+            at=time.time(),
+        )
+
+    def report_lost_frames(self) -> None:
+        """Log the frames that controllers could not take, if any bus is a controller.
+
+        Raises:
+            KernelError: the kernel cannot be observed.
+        """
+        if self._has_controllers():
+            state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
+            self._lost_frames.report(state.declared, state.observed, counts)
+
+    def _has_controllers(self) -> bool:
+        state = self._reconciler.state
+        return bool(controllers_of(state.declared, state.observed))
+
+    def _inspect(self, observe: Observe) -> tuple[State, Counts]:
+        """Return what a pass would find, and what the rules have counted if that was observed."""
+        former = self._reconciler.state.declared
+        observed = observe(former)
+        declared = after_observation(former, observed)
+        observed, whole = compare(declared, declared, observed, observe)
+        problems = self._problems(whole, declared, observed)
+        state = State(declared=declared, observed=observed.without_rules(), problems=problems)
+        return state, observed.counts
+
+    def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:
+        reconciler = self._reconciler
+        plan = reconciler.restrain(whole, declared, observed)
+        failed = [step for step in plan.steps if step in reconciler.failed]
+        planned = set(plan.steps) if whole.drift else set()
+        drift = [
+            item
+            for item in whole.drift
+            if item.step in planned and item.step not in reconciler.failed
+        ]
+        withheld = reconciler.limits.withheld(drift)
+        error = reconciler.recoveries.failed_pass
+        return (
+            *plan.problems,
+            *problems_of_failures(failed, reconciler.failed, observed),
+            *(item.problem() for item in drift if item not in withheld),
+            *limited(withheld),
+            *(reconciler.saved.problems if error is None else (Problem.of_error(error),)),
+        )
+
+    def _controllers(self, declared: Declared, observed: Observed) -> dict[str, Controller]:
+        """Read each controller that is a bus, with its statistics."""
+        read = {
+            bus: self._kernel.controller(link.index)
+            for bus, link in controllers_of(declared, observed).values()
+        }
+        return {bus: controller for bus, controller in read.items() if controller is not None}

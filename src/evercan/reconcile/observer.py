@@ -1,0 +1,49 @@
+"""Observes the kernel, and keeps what one observation teaches for the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from evercan.kernel.port import Kernel
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.tracking.namespaces import Namespaces
+
+Observe = Callable[[Declared], Observed]
+"""Observes the kernel for a declared state.
+
+Raises:
+    KernelError: the observation failed.
+"""
+
+
+class Observer:
+    """The one way to observe the kernel; remembers where the container ends are."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Start without knowing any namespace."""
+        self._kernel = kernel
+        self._namespaces = Namespaces()
+
+    def observe(self, declared: Declared) -> Observed:
+        """Observe links and rules; errors as of ``Observe``."""
+        return self._with_locations(declared, time.monotonic(), self._kernel.observe())
+
+    def observe_with_counts(self, declared: Declared) -> Observed:
+        """Observe the rules' counters too; errors as of ``Observe``."""
+        return self._with_locations(declared, time.monotonic(), self._kernel.observe_with_counts())
+
+    def _with_locations(self, declared: Declared, at: float, observed: Observed) -> Observed:
+        """Add what is known of the namespaces to an observation that began at ``at``."""
+        # Asked after the observation: a namespace that ended before or during it is not
+        # learned. The kernel announces an end only one time, so it is taken into account
+        # at once, even if the rest of this observation fails.
+        ended = self._kernel.ended_namespaces()
+        self._namespaces = self._namespaces.without(ended)
+        self._namespaces = self._namespaces.learn(
+            declared, observed, ended, self._kernel.name_inside
+        )
+        known = self._namespaces
+        return replace(observed, locations=known.trusted, ended=known.ended, at=at)

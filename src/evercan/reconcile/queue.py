@@ -1,0 +1,148 @@
+"""Runs one reconcile pass at a time in a thread, and gives its result to every waiting call."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from evercan.intent.changes import Change, NoChange
+from evercan.log.writer import call_id
+from evercan.model.state import State
+from evercan.reconcile.inspector import Inspector, Snapshot
+from evercan.reconcile.reconciler import Outcome, Reconciler
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _Waiting(NamedTuple):
+    """A change for the next pass, who waits for it, and the engine call that it is of."""
+
+    change: Change
+    done: asyncio.Future[Outcome]
+    call: str | None
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Keep the garbage collector from visiting the rules of a pass.
+
+    There may be tens of thousands, and reference counting frees all of them at the end of
+    the pass; while the collector visits them nothing else runs.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class PassQueue:
+    """Carries changes from the event loop to the reconciler.
+
+    Netlink and fsync block, so a pass runs in a thread of its own; changes that arrive
+    during a pass all go into the next one.
+    """
+
+    def __init__(self, reconciler: Reconciler, inspector: Inspector) -> None:
+        """Take both, which from now on are used from the queue's thread only."""
+        self._reconciler = reconciler
+        self._inspector = inspector
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
+        self._waiting: list[_Waiting] = []
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """What the last pass left behind."""
+        return self._reconciler.state
+
+    @property
+    def retry_at(self) -> float | None:
+        """When a pass should follow without an event, in seconds of the monotonic clock."""
+        return self._reconciler.retry_at
+
+    async def start(self) -> None:
+        """Restore everything that is declared; errors as of ``Reconciler.start``."""
+        await self._in_thread(self._reconciler.start)
+        await self._in_thread(self._inspector.start)
+
+    async def run(self, change: Change) -> Outcome:
+        """Put a change into the next pass, and return what became of it when that is over."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(change, done, call_id.get()))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_passes())
+        return await done
+
+    async def check(self) -> Outcome:
+        """Run a pass that no call asked for: it repairs what has drifted."""
+        return await self.run(NoChange())
+
+    async def check_since(self, since: float) -> Outcome | None:
+        """Run a pass for an event, unless a later observation has covered it already.
+
+        evercan's own changes cause events too, and the pass that made them has observed
+        their result.
+
+        Args:
+            since: when the event happened, in seconds of the monotonic clock.
+
+        Returns:
+            None if no pass was needed.
+        """
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        if self.state.observed.at > since:
+            return None
+        return await self.check()
+
+    async def report_lost_frames(self) -> None:
+        """Log frames that controllers could not take; errors as of ``Inspector``."""
+        await self._in_thread(self._inspector.report_lost_frames)
+
+    async def inspect(self) -> State:
+        """Observe between two passes what is wrong; errors as of ``Inspector``."""
+        return await self._in_thread(self._inspector.inspect)
+
+    async def snapshot(self) -> Snapshot:
+        """Observe between two passes, with all counters; errors as of ``Inspector``."""
+        return await self._in_thread(self._inspector.snapshot)
+
+    async def close(self) -> None:
+        """Let the pass that is running end; nothing is undone."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
+
+    async def _run_passes(self) -> None:
+        """Run passes until nobody waits."""
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                # A pass serves everybody who waits: its log lines are about all those calls.
+                calls = dict.fromkeys(waiting.call for waiting in batch if waiting.call is not None)
+                call_id.set(",".join(calls) or None)
+                changes = [waiting.change for waiting in batch]
+                outcomes = await self._in_thread(self._reconciler.run, changes)
+                for waiting, outcome in zip(batch, outcomes, strict=True):
+                    if not waiting.done.done():
+                        waiting.done.set_result(outcome)
+        finally:
+            self._running = None
+
+    async def _in_thread(
+        self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs
+    ) -> _T:
+        context = copy_context()  # an executor does not know which call is being answered
+
+        def run() -> _T:
+            with without_garbage_collection():
+                return context.run(function, *arguments, **keywords)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)

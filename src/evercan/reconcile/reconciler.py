@@ -1,0 +1,317 @@
+"""Makes the kernel as declared: observe, change the declared state, save, plan, apply, verify.
+
+Every engine call, the start after a reboot, a kernel event and the periodic check are one
+*reconcile pass*. A pass takes any number of changes: calls that arrive during a pass share
+the next one, so that thirty containers that start at once cost a few observations, not
+thirty.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
+
+from evercan.errors import EvercanError, InternalFault
+from evercan.intent.changes import Change
+from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.kernel.port import Kernel
+from evercan.log import lines
+from evercan.model.declared import Declared
+from evercan.model.observed import Observed
+from evercan.model.state import State
+from evercan.model.steps import (
+    AddRules,
+    BringUp,
+    ClearTag,
+    ConfigureBus,
+    DeleteLink,
+    Failure,
+    MakeBus,
+    NameEnd,
+    RemoveRules,
+    Step,
+)
+from evercan.planning.drift import Drift
+from evercan.planning.plan import Plan
+from evercan.reconcile.comparison import compare
+from evercan.reconcile.observer import Observer
+from evercan.reconcile.saved_intent import SavedIntent
+from evercan.reconcile.state_file import StateFile
+from evercan.tracking.failures import Failures, problems_of_failures
+from evercan.tracking.recoveries import Recoveries
+from evercan.tracking.repair_limits import RepairLimits, limited
+
+Restrain = Callable[[Plan, Declared, Observed], Plan]
+"""Takes out of a plan what is not to be done, and adds the problems that this leaves."""
+
+_ROUNDS = 6
+"""Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
+
+_MAY_BE_GONE = (RemoveRules, DeleteLink, AddRules, BringUp, ConfigureBus, ClearTag, NameEnd)
+"""Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
+
+_log = logging.getLogger(__name__)
+
+
+def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
+    """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
+    return plan
+
+
+class Outcome(NamedTuple):
+    """What became of a change.
+
+    Attributes:
+        state: what the pass left behind.
+        observed: the observation that the change was applied to.
+        before: the declared state that it was applied to; None if it was not applied.
+        error: why it was rejected, or why the pass failed; None if neither.
+    """
+
+    state: State
+    observed: Observed = Observed()
+    before: Declared | None = None
+    error: EvercanError | None = None
+
+
+class Reconciler:
+    """Owns the declared state; the only caller of ``kernel.apply``.
+
+    Not thread safe: one pass at a time, in whatever thread.
+
+    Attributes:
+        state: what the last pass left behind.
+        observer: observes the kernel.
+        saved: the declared state on disk.
+        recoveries: what was found and repaired.
+        limits: how often the same thing is repaired.
+        restrain: what is done about drift.
+        failed: the steps that the kernel did not take in the last pass.
+        retry_at: when a withheld repair may be made, in seconds of the monotonic clock.
+        steps_taken: how often each kind of step was taken, by kind and outcome.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        state_file: StateFile,
+        *,
+        restrain: Restrain = repair_drift,
+        limits: RepairLimits | None = None,
+    ) -> None:
+        """Take what outlives a process, and what a pass may do.
+
+        Args:
+            kernel: the host's kernel.
+            state_file: keeps the declared state.
+            restrain: what is done about drift.
+            limits: how often the same thing is repaired.
+        """
+        self._kernel = kernel
+        self._failures = Failures()
+        self._rebooted = False
+        self.restrain = restrain
+        self.retry_at: float | None = None
+        self.state = State()
+        self.observer = Observer(kernel)
+        self.saved = SavedIntent(state_file)
+        self.recoveries = Recoveries()
+        self.limits = RepairLimits() if limits is None else limits
+        self.failed: dict[Step, Failure] = {}
+        self.steps_taken: Counter[tuple[str, str]] = Counter()
+
+    def start(self) -> None:
+        """Load the declared state that the last process left, and make the kernel so.
+
+        Raises:
+            StateError: the state file cannot be used.
+            KernelError: the kernel cannot be observed.
+        """
+        saved = self.saved.load()
+        boot = self._kernel.boot_id()
+        self._rebooted = bool(saved.boot) and saved.boot != boot
+        if self._rebooted and saved.networks:
+            _log.info("The host was rebooted: restoring %d networks", len(saved.networks))
+        declared = after_start(saved, boot)
+        self.state = self.state._replace(declared=declared)
+        observed = self.observer.observe(declared)
+        current = after_observation(declared, observed)
+        self._save_derived(current)
+        self._converge(current, current, observed, rebooted=self._rebooted)
+
+    def run(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Run one pass: apply changes and make the kernel as declared.
+
+        Returns:
+            An outcome for each change. Whether the kernel could be made as declared is in
+            ``Outcome.state.problems``. If the pass failed after the changes were saved,
+            they stay declared, and a later pass makes the kernel so.
+        """
+        entries: list[Outcome] = []
+        try:
+            self._run(changes, entries)
+            error = None
+        except EvercanError as failed:
+            error = failed
+        except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
+            error = InternalFault(failed)
+        if error is not None:
+            self.recoveries.pass_failed(error)
+        # A change that the pass did not reach has not been applied.
+        entries += [Outcome(self.state, error=error)] * (len(changes) - len(entries))
+        return [entry._replace(state=self.state, error=entry.error or error) for entry in entries]
+
+    def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
+        observed = self.observer.observe(self.state.declared)
+        current = after_observation(self.state.declared, observed)
+        declared = self._apply_changes(changes, entries, current, observed)
+        self._converge(current, declared, observed, rebooted=False)
+
+    def _apply_changes(
+        self,
+        changes: Sequence[Change],
+        entries: list[Outcome],
+        current: Declared,
+        observed: Observed,
+    ) -> Declared:
+        """Apply changes to the declared state and save it; return what is declared now."""
+        declared = current
+        applied: list[Outcome] = []
+        for change in changes:
+            try:
+                after = change.apply(declared, observed)
+            except EvercanError as error:
+                applied.append(Outcome(self.state, observed, error=error))
+            else:
+                applied.append(Outcome(self.state, observed, before=declared))
+                declared = after
+        if declared == current:
+            self._save_derived(current)
+        else:
+            try:
+                self._save(declared)
+            except EvercanError as error:
+                # Nothing of the calls is on disk, so none of it may be done. Repairs go on.
+                entries += [
+                    entry._replace(before=None, error=entry.error or error) for entry in applied
+                ]
+                self._save_derived(current)
+                return current
+        entries += applied
+        return declared
+
+    def _save(self, declared: Declared) -> None:
+        """Save what is wanted from now on, whatever becomes of the pass."""
+        self.saved.save(declared)
+        self.state = self.state._replace(declared=declared)
+
+    def _save_derived(self, declared: Declared) -> None:
+        """Save what an observation has shown; a disk that cannot be written delays no repair."""
+        self.saved.save_derived(declared)
+        self.state = self.state._replace(declared=declared)
+
+    def _converge(
+        self, before: Declared, declared: Declared, observed: Observed, *, rebooted: bool
+    ) -> None:
+        """Apply plans until one is empty, or nothing more can be done.
+
+        Args:
+            before: what was wanted when the pass began.
+            declared: what is wanted now, and saved.
+            observed: the observation that the pass began with.
+            rebooted: this is the first pass after a reboot.
+        """
+        failed = self._failures.not_now(time.monotonic())
+        observed, whole = compare(before, declared, observed, self.observer.observe)
+        found = whole.drift
+        plan, withheld = self._allowed(whole, failed, declared, observed)
+        self.recoveries.found(declared, found, plan.steps, rebooted=rebooted)
+        for _ in range(_ROUNDS):
+            steps = [step for step in plan.steps if step not in failed]
+            if not steps:
+                break
+            noted = before_steps(declared, steps)
+            if noted != declared:
+                self._save_derived(noted)
+            newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
+            failed |= newly_failed
+            if not rebooted:
+                repaired = [item for item in whole.drift if item.step in steps]
+                self.limits.spend(item for item in repaired if item.step not in newly_failed)
+            observed = self.observer.observe(noted)
+            after = after_observation(after_failures(noted, declared, newly_failed), observed)
+            if after != noted:
+                self._save_derived(after)
+            declared = after
+            observed, whole = compare(
+                before, declared, observed, self.observer.observe, after_steps=True
+            )
+            plan, withheld = self._allowed(whole, failed, declared, observed)
+        self._failures = self._failures.after(failed, plan.steps, time.monotonic())
+        self.failed = failed
+        self.retry_at = self.limits.retry_at(withheld)
+        self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
+        problems = (
+            *plan.problems,
+            *problems_of_failures(plan.steps, failed, observed),
+            *limited(withheld),
+            *self.saved.problems,
+        )
+        former, self.state = (
+            self.state,
+            State(declared=declared, observed=observed.without_rules(), problems=problems),
+        )
+        self.recoveries.completed(self.state, former)
+
+    def _allowed(
+        self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
+    ) -> tuple[Plan, list[Drift]]:
+        """Return the part of a plan that may be applied now, and the repairs that may not."""
+        plan = self.restrain(whole, declared, observed)
+        planned = set(plan.steps) if whole.drift else set()
+        repairs = [item for item in whole.drift if item.step in planned and item.step not in failed]
+        withheld = self.limits.withheld(repairs)
+        skipped = {item.step for item in withheld}
+        return plan._replace(
+            steps=tuple(step for step in plan.steps if step not in skipped)
+        ) if skipped else plan, withheld
+
+    def _apply(
+        self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
+    ) -> dict[Step, Failure]:
+        """Apply steps; return those that the kernel did not take, with its reasons."""
+
+        def log(line: Callable[..., None], step: Step) -> None:
+            # Pairs of before a reboot are created when their containers join, passes later.
+            since_reboot = rebooted if isinstance(step, MakeBus) else self._rebooted
+            line(before, declared, step, rebooted=since_reboot)
+
+        for step in steps:
+            log(lines.before_step, step)
+        failures = {failure.step: failure for failure in self._kernel.apply(steps)}
+        for step in steps:
+            outcome = "refused" if step in failures else "done"
+            self.steps_taken[type(step).__name__, outcome] += 1
+            if step not in failures:
+                log(lines.after_step, step)
+        return dict(self._lasting(declared, failures.values()))
+
+    @staticmethod
+    def _lasting(declared: Declared, failures: Iterable[Failure]) -> Iterable[tuple[Step, Failure]]:
+        """Yield the failures that do not only say that somebody else was faster."""
+        for failure in failures:
+            step, code = failure.step, failure.code
+            if isinstance(step, MakeBus) and code == errno.EEXIST:
+                lines.created_concurrently(declared, step)
+            elif isinstance(step, RemoveRules) and code == errno.EINVAL:
+                pass  # cgw_remove_job's answer for a rule that does not exist
+            elif isinstance(step, NameEnd) and code == errno.EEXIST:
+                pass  # another end of that name came first; the next plan sees it
+            elif not (code in _NOT_THERE and isinstance(step, _MAY_BE_GONE)):
+                yield step, failure

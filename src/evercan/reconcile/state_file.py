@@ -1,0 +1,246 @@
+"""Stores the declared state in one versioned file; writes are atomic and durable.
+
+A write goes to a temporary file, which is fsynced; the former file is kept as the last
+good copy, the new one is renamed to its name, and the folder is fsynced. So there is one
+complete file whenever the power fails. A file that cannot be read is renamed, never
+overwritten.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import orjson
+
+from evercan.errors import StateError
+from evercan.model.controller import ControllerSettings, Timing
+from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+
+VERSION = 3
+"""The version that is written; older ones are still read.
+
+2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 added
+``configured`` of a network.
+"""
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+
+class StateFile:
+    """The state file in one folder.
+
+    Attributes:
+        path: the file itself.
+        writes: how many times it has been written by this process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder, which exists: in the plugin, the propagated mount."""
+        self.path = folder / "state.json"
+        self._previous = folder / "state.previous.json"
+        self._temporary = folder / "state.json.new"
+        self.writes = 0
+
+    def load(self) -> Declared:
+        """Read the declared state; an empty one if there is no file yet.
+
+        Raises:
+            StateError: the file is of a newer version, or cannot be reached.
+        """
+        damaged = False
+        for path in (self.path, self._previous):
+            try:
+                declared = decode(path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except _NewerVersionError as error:
+                raise StateError(
+                    f"{path} has version {error.version}, and this evercan knows {VERSION}; the "
+                    "file was left as it is",
+                    "install the release that wrote it",
+                ) from error
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                damaged = True
+                self._set_aside(path, error)
+                continue
+            except OSError as error:
+                raise StateError(
+                    f"cannot read {path}: {error.strerror}; the file was left as it is",
+                    "see the host's kernel log for the disk, repair it, and enable the plugin "
+                    "again",
+                ) from error
+            if damaged:
+                _log.warning(
+                    "State restored from the last good copy %s; later changes are missing: run "
+                    "`evercan adopt`, which takes them from the engine's list",
+                    path.name,
+                )
+            return declared
+        if damaged:
+            _log.error(
+                "No good copy of the state is left: run `evercan adopt`, which restores the "
+                "engine's networks and running containers; without it networks must be created "
+                "again (docker compose down && docker compose up)"
+            )
+        return Declared()
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = path.with_name(
+            f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        )
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = aside.with_name(f"{aside.name.split('~')[0]}~{number}")
+        path.rename(aside)
+        _log.error("State file %s is damaged (%s), set aside as %s", path.name, error, aside.name)
+
+    def save(self, declared: Declared) -> None:
+        """Write the declared state so that it survives a power cut from now on.
+
+        Raises:
+            StateError: it could not be written; the former file is unchanged.
+        """
+        try:
+            with self._temporary.open("wb") as file:
+                file.write(encode(declared))
+                file.flush()
+                os.fsync(file.fileno())
+            if self.path.exists():
+                self._previous.unlink(missing_ok=True)
+                self._previous.hardlink_to(self.path)
+            self._temporary.rename(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise StateError(
+                f"cannot write {self.path}: {error.strerror}",
+                "free some space or make the folder writable, and try again",
+            ) from error
+        self.writes += 1
+
+
+class _NewerVersionError(Exception):
+    """The file is of a version that is not known yet."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+def encode(declared: Declared) -> bytes:
+    """Encode the declared state as JSON that a person can read."""
+    return orjson.dumps(
+        {
+            "format": "evercan-state",
+            "version": VERSION,
+            "boot": declared.boot,
+            "networks": list(declared.networks.values()),
+            "endpoints": list(declared.endpoints.values()),
+            "retired": sorted(declared.retired),
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def decode(data: bytes) -> Declared:
+    """Decode what ``encode`` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is something else.
+    """
+    document = orjson.loads(data)
+    if document["format"] != "evercan-state":
+        raise ValueError(f"its format is {document['format']!r}")
+    version = document["version"]
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"its version is {version!r}")
+    if version > VERSION:
+        raise _NewerVersionError(version)
+    networks = _read_list(document["networks"], _network)
+    endpoints = _read_list(document["endpoints"], _endpoint)
+    known = {network.id for network in networks}
+    strays = [endpoint.id for endpoint in endpoints if endpoint.network not in known]
+    if strays:
+        raise ValueError(f"endpoint {strays[0]} has no network")
+    return Declared(
+        boot=_text(document["boot"]),
+        networks={network.id: network for network in networks},
+        endpoints={endpoint.id: endpoint for endpoint in endpoints},
+        retired=frozenset(_read_list(document["retired"], _text)),
+    )
+
+
+def _read_list(items: Any, read: Callable[[Any], _T]) -> list[_T]:
+    if not isinstance(items, list):
+        raise TypeError(f"a list was expected, not {type(items).__name__}")
+    return [read(item) for item in items]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text was expected, not {type(value).__name__}")
+    return value
+
+
+def _network(fields: Mapping[str, Any]) -> Network:
+    owns = fields["owns_bus"]
+    if not isinstance(owns, bool):
+        raise TypeError("owns_bus is neither true nor false")
+    return Network(
+        id=_text(fields["id"]),
+        bus=_text(fields["bus"]),
+        kind=BusKind(fields["kind"]),
+        owns_bus=owns,
+        peer_prefix=_text(fields["peer_prefix"]),
+        settings=_settings(fields.get("settings", {})),
+        configured=_ifindex(fields.get("configured")),
+        granted=_timing(fields.get("granted")),
+    )
+
+
+def _settings(given: Any) -> ControllerSettings:
+    if not isinstance(given, dict):
+        raise TypeError(f"settings are {type(given).__name__}, not an object")
+    types = get_type_hints(ControllerSettings)
+    for name, value in given.items():
+        # isinstance takes a bool for an int, and here neither may stand for the other.
+        if value is not None and type(value) not in get_args(types[name]):
+            raise TypeError(f"setting {name} is {value!r}")
+    return ControllerSettings(**given)
+
+
+def _ifindex(given: Any) -> int | None:
+    if given is not None and type(given) is not int:
+        raise TypeError(f"configured is {given!r}")
+    return given
+
+
+def _timing(given: Any) -> Timing | None:
+    if given is None:
+        return None
+    if not all(type(value) is int for value in given.values()):
+        raise TypeError(f"granted is {given!r}")
+    return Timing(**given)
+
+
+def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        id=_text(fields["id"]),
+        network=_text(fields["network"]),
+        host_end=_text(fields["host_end"]),
+        container_end=_text(fields["container_end"]),
+        peer_prefix=_text(fields["peer_prefix"]),
+        phase=Phase(fields["phase"]),
+        altname=_text(name) if (name := fields.get("altname")) is not None else None,
+    )

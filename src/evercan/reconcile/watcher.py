@@ -1,0 +1,92 @@
+"""Runs a pass when the kernel announces a change, and at an interval.
+
+Link events cause a pass at once, debounced; the rule table sends no events, so it is
+compared at an interval. Between the two the watcher sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from evercan.errors import EvercanError
+from evercan.reconcile.queue import PassQueue
+
+DEBOUNCE = 0.05
+"""Seconds between the first event and the pass: one change seldom comes alone."""
+
+DEBOUNCE_LIMITED = 0.5
+"""The same while repairs are withheld: somebody keeps causing events."""
+
+PAUSE = 1.0
+"""Seconds without a pass after one that failed."""
+
+
+class LinkEventSource(Protocol):
+    """``kernel.events.LinkEvents``, or a fake of it."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch."""
+        ...
+
+    def drain(self) -> bool:
+        """Read what is there; return whether it concerns CAN interfaces."""
+        ...
+
+
+class Watcher:
+    """Keeps the kernel as declared while nobody calls."""
+
+    def __init__(self, queue: PassQueue, events: LinkEventSource, interval: float) -> None:
+        """Take the seconds between two checks; 0 checks at events only."""
+        self._queue = queue
+        self._events = events
+        self._interval = interval
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        loop = asyncio.get_running_loop()
+        happened = asyncio.Event()
+        last = 0.0
+
+        def readable() -> None:
+            nonlocal last
+            if self._events.drain():
+                last = time.monotonic()
+                happened.set()
+
+        loop.add_reader(self._events.fileno(), readable)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._timeout()):
+                        await happened.wait()
+                        limited = self._queue.retry_at is not None
+                        await asyncio.sleep(DEBOUNCE_LIMITED if limited else DEBOUNCE)
+                except TimeoutError:
+                    last = time.monotonic()  # no event until now: compare the rules
+                happened.clear()
+                await self._check(last)
+        finally:
+            loop.remove_reader(self._events.fileno())
+
+    def _timeout(self) -> float | None:
+        """Return the seconds until a pass is due without an event; None if none is."""
+        due = [self._interval] if self._interval else []
+        if (retry_at := self._queue.retry_at) is not None:
+            due.append(max(retry_at - time.monotonic(), 0.0))
+        return min(due, default=None)
+
+    async def _check(self, since: float) -> None:
+        try:
+            outcome = await self._queue.check_since(since)
+            if outcome is None:
+                return
+            if outcome.error is not None:
+                # It is logged already. What it left half done causes events too.
+                await asyncio.sleep(PAUSE)
+                return
+            await self._queue.report_lost_frames()
+        except EvercanError:
+            await asyncio.sleep(PAUSE)

@@ -1,0 +1,115 @@
+"""Writes ``/health`` and ``/status``: the plan that is not applied, as JSON.
+
+The schema of ``/status`` is ``docs/status.schema.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from evercan.errors import EvercanError
+from evercan.model.declared import Endpoint, Network
+from evercan.model.problems import Problem
+from evercan.model.state import State
+from evercan.reconcile.inspector import Snapshot
+from evercan.reporting.controller_view import describe
+from evercan.settings import Settings
+from evercan.tracking.frame_counters import Frames
+
+SCHEMA = 1
+"""Version of the document; raised when a field changes its meaning or is removed."""
+
+Page = tuple[int, Mapping[str, Any]]
+"""The HTTP status, and the document."""
+
+
+class Daemon(NamedTuple):
+    """What an operator may ask about the process itself.
+
+    Attributes:
+        version: of evercan.
+        started: when, in seconds since the epoch.
+        settings: how it runs.
+    """
+
+    version: str
+    started: float
+    settings: Settings
+
+
+def health(state: State) -> Page:
+    """Answer ``GET /health``: 200 when every bus is healthy, else 503 with the reasons."""
+    reasons = [_reason(problem) for problem in state.problems]
+    return (503 if reasons else 200), {"healthy": not reasons, "reasons": reasons}
+
+
+def not_observed(error: EvercanError) -> Page:
+    """Answer ``GET /health`` when the kernel cannot be observed."""
+    return 503, {"healthy": False, "reasons": [_reason(Problem.of_error(error))]}
+
+
+def _reason(problem: Problem) -> Mapping[str, Any]:
+    return {
+        "bus": problem.bus,
+        "endpoint": problem.endpoint,
+        "kind": problem.kind,
+        "text": problem.text,
+        "remedy": problem.remedy,
+    }
+
+
+def status(daemon: Daemon, snapshot: Snapshot) -> Page:
+    """Answer ``GET /status``: everything."""
+    code, verdict = health(snapshot.state)
+    declared = snapshot.state.declared
+    return 200, {
+        "schema": SCHEMA,
+        "version": daemon.version,
+        **verdict,
+        "health_status": code,
+        "boot": declared.boot,
+        "started": daemon.started,
+        "now": snapshot.at,
+        "recovery": daemon.settings.recovery,
+        "health_interval": daemon.settings.health_interval,
+        "networks": [_network(network, snapshot) for network in declared.networks.values()],
+    }
+
+
+def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
+    state, frames = snapshot.state, snapshot.frames
+    link = state.observed.find(network.bus)
+    last = snapshot.recoveries.get(network.bus)
+    controller = snapshot.controllers.get(network.bus)
+    return {
+        "network": network.id,
+        "bus": network.bus,
+        "kind": network.kind,
+        "owns_bus": network.owns_bus,
+        "present": link is not None,
+        "up": link is not None and link.up,
+        "peer_prefix": network.peer_prefix,
+        "frames": {
+            direction: count._asdict() for direction, count in frames.of_bus(network.bus).items()
+        },
+        "last_recovery": None if last is None else {"at": last.at, "what": last.what},
+        "controller": None if controller is None else describe(controller),
+        "endpoints": [
+            _endpoint(endpoint, snapshot, frames)
+            for endpoint in state.declared.endpoints_of(network.id)
+        ],
+    }
+
+
+def _endpoint(endpoint: Endpoint, snapshot: Snapshot, frames: Frames) -> Mapping[str, Any]:
+    link = snapshot.state.observed.links.get(endpoint.host_end)
+    return {
+        "endpoint": endpoint.id,
+        "phase": endpoint.phase,
+        "host_end": endpoint.host_end,
+        "present": link is not None,
+        "up": link is not None and link.up,
+        "altname": endpoint.altname,
+        "frames": frames.of_endpoint(endpoint.id)._asdict(),
+    }

@@ -1,0 +1,101 @@
+"""Logs frames that a controller could not take, one time for each kind of frame.
+
+can-gw counts a frame as dropped when the interface that it sends to rejects it, and
+nobody else learns of that: the container itself has sent it successfully. A controller
+rejects FD frames if it is set to classic ones (``can_send``), and any frame while its
+queue is full.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Container, Iterable
+from typing import NamedTuple
+
+from evercan.errors import number_of
+from evercan.log import lines
+from evercan.model.declared import Declared
+from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.planning.rules import FD
+
+_log = logging.getLogger(__name__)
+
+
+class _Kind(NamedTuple):
+    """Frames for one controller: as long as it is plugged in, it has one ifindex."""
+
+    ifindex: int
+    fd: bool
+
+
+class LostFrames:
+    """Remembers what rules to controllers have dropped."""
+
+    def __init__(self) -> None:
+        """Start with nothing reported."""
+        self._dropped: Counter[_Kind] = Counter()
+        self._reported: set[_Kind] = set()
+
+    def start(
+        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+    ) -> None:
+        """Take what rules have dropped before this process as reported."""
+        self._dropped = _dropped(controllers_of(declared, observed), counts)
+
+    def report(
+        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+    ) -> None:
+        """Log each controller that lost frames of a kind since the last call, one time."""
+        controllers = controllers_of(declared, observed)
+        dropped = _dropped(controllers, counts)
+        for kind, frames in dropped.items():
+            bus, link = controllers[kind.ifindex]
+            # What is dropped because a controller is down is reported as bus-down.
+            if frames > self._dropped[kind] and link.up and kind not in self._reported:
+                _log_loss(declared, bus, link, kind, frames - self._dropped[kind])
+                self._reported.add(kind)
+        self._dropped = dropped
+        self._reported = {kind for kind in self._reported if kind.ifindex in controllers}
+
+
+def controllers_of(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]:
+    """Return the controllers that are buses, by ifindex, with the bus's name in the intent."""
+    found = ((bus, observed.find(bus)) for bus in declared.networks_by_bus())
+    return {
+        link.index: (bus, link)
+        for bus, link in found
+        if link is not None and link.controller is not None
+    }
+
+
+def _dropped(
+    controllers: Container[int], counts: Iterable[tuple[Rule, RuleCount]]
+) -> Counter[_Kind]:
+    dropped: Counter[_Kind] = Counter()
+    for rule, count in counts:
+        if rule.target in controllers:
+            dropped[_Kind(rule.target, bool(rule.flags & FD))] += count.dropped
+    return dropped
+
+
+def _log_loss(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int) -> None:
+    controller = link.controller
+    if controller is None:
+        return
+    subject = lines.subject(declared, bus)
+    if kind.fd and not controller.fd:
+        text = (
+            "%s that a container sent did not reach the wire: %s is set to classic "
+            "frames. The other containers received them; evercan_frames_total counts them as "
+            "dropped. vxcan.fd=on sets an FD controller to FD"
+        )
+        _log.warning(text, number_of(frames, "FD frame"), bus, extra=subject)
+    else:
+        text = (
+            "%s did not reach the wire: the queue of %s (txqueuelen %d) was full. "
+            "evercan_frames_total counts them as dropped. Raise vxcan.txqueuelen, send less, or "
+            "check that another node acknowledges frames on the wire"
+        )
+        how_many = number_of(frames, "frame")
+        _log.warning(text, how_many, bus, controller.txqueuelen, extra=subject)

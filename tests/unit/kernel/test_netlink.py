@@ -1,0 +1,234 @@
+"""Requests in batches, errors to the right message, dumps that are whole."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evercan.errors import KernelError
+from evercan.kernel import links
+from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from tests.support.netlink_peer import Answers, NetlinkPeer, Sent, done, error, message, part
+
+_REQUEST, _ACK, _DUMP = 0x01, 0x04, 0x300
+ROW = 24
+
+
+def talking_to(peer: NetlinkPeer) -> NetlinkSocket:
+    """A netlink socket whose other end is a test's."""
+    netlink = NetlinkSocket()
+    netlink._socket.close()
+    netlink._socket = peer  # type: ignore[assignment] # it has what is used of a socket
+    return netlink
+
+
+def batch(answers: Answers, messages: list[Message]) -> tuple[list[Reply], NetlinkPeer]:
+    peer = NetlinkPeer(answers)
+    return talking_to(peer).batch(messages), peer
+
+
+def dump(answers: Answers) -> tuple[list[bytes], NetlinkPeer]:
+    peer = NetlinkPeer(answers)
+    return talking_to(peer).dump(Message(26, 0, b"ask!")), peer
+
+
+def requests(number: int) -> list[Message]:
+    return [Message(ROW, 0x400, bytes([n % 256]) * (n % 7)) for n in range(number)]
+
+
+# --- batches --------------------------------------------------------------------
+
+
+def test_only_the_last_of_a_batch_asks_for_an_acknowledgement() -> None:
+    answers, peer = batch(lambda sent: [error(sent[-1])], requests(3))
+    assert answers == [Reply(0)] * 3
+    (sent,) = peer.sent
+    assert [each.flags & _ACK for each in sent] == [0, 0, _ACK]
+    assert all(each.flags & _REQUEST and each.flags & 0x400 for each in sent)
+    assert [each.payload for each in sent] == [each.payload for each in requests(3)]
+
+
+@given(st.integers(1, 900), st.data())
+def test_every_error_reaches_its_own_message(number: int, data: st.DataObject) -> None:
+    failing = data.draw(st.sets(st.integers(0, number - 1), max_size=20))
+    size = data.draw(st.integers(1, 5))
+    seen = 0
+
+    def refuse(sent: list[Sent]) -> list[bytes]:
+        nonlocal seen
+        answers = [
+            error(each, errno.EINVAL, f"row {seen + n}")
+            for n, each in enumerate(sent)
+            if seen + n in failing
+        ]
+        if seen + len(sent) - 1 not in failing:
+            answers.append(error(sent[-1]))
+        seen += len(sent)
+        return [b"".join(answers[at : at + size]) for at in range(0, len(answers), size)]
+
+    answers, _ = batch(refuse, requests(number))
+    assert {n for n, each in enumerate(answers) if each.code} == failing
+    assert all(answers[n] == Reply(errno.EINVAL, f"row {n}") for n in failing)
+
+
+def test_a_large_batch_is_sent_in_pieces_in_order() -> None:
+    _, peer = batch(lambda sent: [error(sent[-1])], requests(1000))
+    assert 1 < len(peer.sent) < 10
+    sequences = [each.sequence for sent in peer.sent for each in sent]
+    assert sequences == sorted(set(sequences))
+    assert len(sequences) == 1000
+
+
+def test_an_empty_batch_sends_nothing() -> None:
+    answers, peer = batch(lambda _: [], [])
+    assert (answers, peer.sent) == ([], [])
+
+
+@pytest.mark.parametrize("capped", [True, False], ids=["header echoed", "whole request echoed"])
+def test_the_kernels_own_words_are_read(capped: bool) -> None:
+    words = "operation is not possible"
+    answers, _ = batch(
+        lambda sent: [error(sent[0], errno.EOPNOTSUPP, words, capped=capped)],
+        [Message(16, 0, b"seven!!")],
+    )
+    assert answers == [Reply(errno.EOPNOTSUPP, words)]
+
+
+def test_an_error_without_words_is_an_errno_alone() -> None:
+    answers, _ = batch(lambda sent: [error(sent[0], errno.EEXIST)], requests(1))
+    assert answers == [Reply(errno.EEXIST, "")]
+
+
+def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
+    def answer(sent: list[Sent]) -> list[bytes]:
+        stale = sent[0]._replace(sequence=sent[0].sequence + 5000)
+        return [error(stale, errno.EPERM), part(ROW, b"left", stale), error(sent[-1])]
+
+    answers, _ = batch(answer, requests(2))
+    assert answers == [Reply(0), Reply(0)]
+
+
+def test_silence_is_an_error_that_says_so() -> None:
+    with pytest.raises(KernelError, match=r"hear from the kernel.*ETIMEDOUT"):
+        batch(lambda _: [], requests(1))
+
+
+# --- dumps ----------------------------------------------------------------------
+
+
+def test_a_dump_is_every_datagram_up_to_the_end() -> None:
+    chunks, peer = dump(
+        lambda sent: [
+            part(ROW, b"one.", sent[0]) + part(ROW, b"two.", sent[0]),
+            part(ROW, b"three...", sent[0]) + done(sent[0]),
+        ]
+    )
+    whole = b"".join(chunks)
+    assert all(word in whole for word in (b"one.", b"two.", b"three..."))
+    (sent,) = peer.sent[0]
+    assert sent.flags == _REQUEST | _DUMP
+
+
+def test_an_empty_table_is_no_datagram() -> None:
+    chunks, _ = dump(lambda sent: [done(sent[0])])
+    assert chunks == []
+
+
+@pytest.mark.parametrize("where", ["first part", "end"])
+def test_an_interrupted_dump_is_asked_for_again(where: str) -> None:
+    tries: Iterator[bool] = iter([True, True, False])
+
+    def answer(sent: list[Sent]) -> list[bytes]:
+        torn = next(tries)
+        row = b"torn" if torn else b"good"
+        first, end = torn and where == "first part", torn and where == "end"
+        return [
+            part(ROW, row, sent[0], interrupted=first),
+            done(sent[0], interrupted=end),
+        ]
+
+    chunks, peer = dump(answer)
+    assert len(peer.sent) == 3
+    assert b"torn" not in b"".join(chunks)
+    assert b"good" in b"".join(chunks)
+
+
+def test_a_table_that_never_holds_still_is_returned_as_last_seen() -> None:
+    chunks, peer = dump(lambda sent: [part(ROW, b"row.", sent[0], interrupted=True), done(sent[0])])
+    assert b"row." in b"".join(chunks)
+    assert 2 < len(peer.sent) < 50
+
+
+def test_a_refused_dump_is_an_error_with_the_kernels_words() -> None:
+    with pytest.raises(KernelError, match=r"Operation not permitted.*not for you") as refusal:
+        dump(lambda sent: [error(sent[0], errno.EPERM, "not for you")])
+    assert refusal.value.code == errno.EPERM
+
+
+def test_a_dump_that_fails_at_its_end_is_an_error() -> None:
+    with pytest.raises(KernelError) as refusal:
+        dump(lambda sent: [part(ROW, b"row.", sent[0]), done(sent[0], code=errno.EINVAL)])
+    assert refusal.value.code == errno.EINVAL
+
+
+def test_the_rest_of_an_earlier_answer_is_skipped() -> None:
+    def answer(sent: list[Sent]) -> list[bytes]:
+        stale = sent[0]._replace(sequence=sent[0].sequence - 1)
+        return [
+            part(ROW, b"old!", stale),
+            done(stale),
+            part(ROW, b"new!", sent[0]),
+            done(sent[0]),
+        ]
+
+    chunks, _ = dump(answer)
+    assert b"old!" not in b"".join(chunks)
+    assert b"new!" in b"".join(chunks)
+
+
+# --- a single answer ---------------------------------------------------------------
+
+
+def test_a_request_gets_its_one_answer() -> None:
+    peer = NetlinkPeer(lambda sent: [part(ROW, b"row.", sent[0]), error(sent[0])])
+    answer, refusal = talking_to(peer).request(Message(18, 0, b""))
+    assert answer is not None
+    assert b"row." in answer
+    assert refusal == Reply(0)
+
+
+# --- this machine's kernel -----------------------------------------------------------
+
+
+def test_the_real_kernel_is_spoken_to_in_the_same_way() -> None:
+    with NetlinkSocket() as netlink:
+        answers = netlink.batch(
+            [links.delete(0x7FFF_FFF0), links.bring_up("nosuch-evercan"), links.delete(0x7FFF_FFF1)]
+        )
+    assert len(answers) == 3
+    assert {each.code for each in answers} <= {errno.ENODEV, errno.EPERM, errno.EINVAL}
+    assert all(each.code for each in answers)
+
+
+def test_the_real_kernels_dump_is_whole_messages() -> None:
+    with NetlinkSocket() as netlink:
+        for data in netlink.dump(links.list_all()):
+            at = 0
+            while at < len(data):
+                (length,) = struct.unpack_from("=I", data, at)
+                assert length >= 16
+                at += length + -length % 4
+            assert at == len(data)
+
+
+def test_a_message_is_padded_to_four_bytes_and_its_length_is_not() -> None:
+    assert message(ROW, b"abc")[:4] == struct.pack("=I", 19)
+    _, peer = batch(
+        lambda sent: [error(sent[-1])], [Message(ROW, 0, b"abc"), Message(ROW, 0, b"d")]
+    )
+    assert [each.payload for each in peer.sent[0]] == [b"abc", b"d"]

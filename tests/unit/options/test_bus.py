@@ -1,0 +1,153 @@
+"""What a new network's bus is: found, asked or on record, and never one for the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from evercan.errors import OptionError, RequestError
+from evercan.intent.changes import CreateNetwork
+from evercan.model.controller import ControllerSettings
+from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.options.bus import looks_like_hardware
+from evercan.options.network import NetworkOptions
+from tests.support.fake_controllers import SJA1000
+from tests.support.records import network, physical, record
+
+FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=250_000)
+CARD = Link(index=5, name="can0", kind="can", controller=SJA1000)
+SLCAN = Link(index=5, name="can0", kind="")
+VCAN = Link(index=5, name="can0", kind="vcan")
+OUR_VCAN = replace(VCAN, group=LINK_GROUP)
+V, P = BusKind.VIRTUAL, BusKind.PHYSICAL
+
+
+def create(
+    link: Link | None,
+    kind: BusKind | None = None,
+    settings: ControllerSettings = ControllerSettings(),  # noqa: B008 - frozen
+    declared: Declared | None = None,
+) -> Network:
+    observed = Observed(links={} if link is None else {link.name: link})
+    options = NetworkOptions(bus="can0", kind=kind, settings=settings)
+    after = CreateNetwork("new", options).apply(declared or record(), observed)
+    return after.networks["new"]
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "is_kind", "owns"),
+    [
+        (None, None, V, True),
+        (None, V, V, True),
+        (None, P, P, False),
+        (CARD, None, P, False),
+        (CARD, P, P, False),
+        (SLCAN, None, P, False),
+        (VCAN, None, V, False),
+        (VCAN, V, V, False),
+        (OUR_VCAN, None, V, False),  # tagged, but not on record
+    ],
+)
+def test_a_first_network(
+    link: Link | None, kind: BusKind | None, is_kind: BusKind, owns: bool
+) -> None:
+    made = create(link, kind)
+    assert (made.kind, made.owns_bus) == (is_kind, owns)
+
+
+@pytest.mark.parametrize("link", [None, CARD])
+def test_a_bus_recorded_as_physical_stays_so(link: Link | None) -> None:
+    made = create(link, declared=record([physical("old")]))
+    assert (made.kind, made.owns_bus) == (P, False)
+
+
+def test_a_bus_recorded_as_virtual_is_made_again_by_its_second_network_too() -> None:
+    made = create(None, declared=record([network("old", "can0")]))
+    assert (made.kind, made.owns_bus) == (V, True)
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "old", "words"),
+    [
+        (VCAN, P, None, "vxcan.kind='physical'.*is a vcan, no controller.*ip link del can0"),
+        (VCAN, None, physical("old"), "vcan, no controller.*ip link del can0"),
+        (VCAN, V, physical("old"), "vcan, no controller"),
+        (CARD, V, None, "vxcan.kind='virtual'.*can0 is a CAN controller"),
+        (None, V, physical("old"), "can0 is a CAN controller"),
+        (None, P, network("old", "can0"), "network old has can0 as a virtual bus.*remove"),
+        (replace(CARD, is_can=False), None, None, "no CAN interface"),
+    ],
+)
+def test_what_is_not_of_the_kind_is_refused(
+    link: Link | None, kind: BusKind | None, old: Network | None, words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        create(link, kind, declared=record([old] if old else []))
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "words"),
+    [
+        (None, None, "vxcan.bitrate='500000'.*virtual bus: there is no controller.*physical"),
+        (VCAN, None, "vxcan.bitrate='500000'.*it is a vcan"),
+        (SLCAN, P, "vxcan.bitrate.*takes no settings by netlink"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(link: Link | None, kind: BusKind | None, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        create(link, kind, FAST)
+
+
+@pytest.mark.parametrize("settings", [FAST, ControllerSettings()])
+def test_a_second_network_asks_the_same_or_nothing(settings: ControllerSettings) -> None:
+    old = replace(physical("old"), settings=FAST)
+    assert create(CARD, settings=settings, declared=record([old])).settings == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (SLOW, "vxcan.bitrate='250000'.*network old on the same bus can0 has 500000"),
+        (replace(FAST, restart_ms=1), "vxcan.restart-ms='1'.*network old.*leaves it alone"),
+    ],
+)
+def test_a_second_network_that_asks_otherwise_is_refused(
+    settings: ControllerSettings, words: str
+) -> None:
+    old = replace(physical("old"), settings=FAST)
+    with pytest.raises(OptionError, match=words):
+        create(CARD, settings=settings, declared=record([old]))
+
+
+def test_the_second_network_may_be_the_one_that_sets() -> None:
+    declared = record([physical("old"), replace(physical("new"), settings=FAST)])
+    setter = declared.network_that_sets("can0")
+    assert setter is not None
+    assert setter.id == "new"
+    assert declared.network_that_sets("can1") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (NetworkOptions(bus="can0", settings=SLOW), "settings bitrate 500000, not bitrate 250000"),
+        (NetworkOptions(bus="can0"), "settings bitrate 500000, not none"),
+        (NetworkOptions(bus="can0", kind=V, settings=FAST), "kind physical, not virtual"),
+    ],
+)
+def test_an_id_that_comes_again_with_other_settings_is_refused(
+    options: NetworkOptions, words: str
+) -> None:
+    declared = record([replace(physical("old"), settings=FAST)])
+    with pytest.raises(RequestError, match=words):
+        CreateNetwork("old", options).apply(declared, Observed())
+
+
+@pytest.mark.parametrize(
+    ("bus", "like"),
+    [("can0", True), ("can12", True), ("slcan0", True), ("vcan0", False), ("canary", False)],
+)
+def test_names_that_kernels_give_to_hardware(bus: str, like: bool) -> None:
+    assert looks_like_hardware(bus) is like
