@@ -19,7 +19,7 @@ from evercan.libnetwork import transaction
 from evercan.model.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
-from tests.support.mortal import CONTROLLER, Host
+from tests.support.crashing_host import CONTROLLER, Host
 
 
 def _nothing(_: Host) -> None:
