@@ -121,7 +121,7 @@ async def test_a_container_without_its_pair_is_to_be_restarted_and_then_is_whole
     await plugin.start()
     (network,) = (await adopt(engine, listed(one, other)))["Networks"]
     assert [each["Outcome"] for each in network["Endpoints"]] == ["restart", "adopted"]
-    assert "restart the container" in network["Endpoints"][0]["Text"]
+    assert "restart the container" in network["Endpoints"][0]["Remedy"]
     back = await engine.start(NETWORK, engine_id("dashboard again"))
     assert_exactly_once(kernel.look(), "vcan0", other.host_end, back.host_end)
 
@@ -244,19 +244,19 @@ GOOD = {"NetworkID": NETWORK}
     [
         ({}, "Networks is missing; give"),
         ({"Networks": None}, "Networks is missing"),
-        ({"Networks": {}}, "Networks={} is no list; give"),
-        ({"Networks": [7]}, r"Networks\[0\]=7 is no JSON object; give"),
+        ({"Networks": {}}, "Networks={} is not a list; give"),
+        ({"Networks": [7]}, r"Networks\[0\]=7 is not a JSON object; give"),
         ({"Networks": [GOOD, {}]}, r"Networks\[1\].NetworkID is missing; give"),
-        ({"Networks": [{"NetworkID": "../x"}]}, r"Networks\[0\].NetworkID='../x' is no id; give"),
-        ({"Networks": [{**GOOD, "Options": []}]}, r"Networks\[0\].Options=\[\] is no JSON object"),
-        ({"Networks": [{**GOOD, "Endpoints": "x"}]}, r"Networks\[0\].Endpoints='x' is no list"),
+        ({"Networks": [{"NetworkID": "../x"}]}, r"Networks\[0\].NetworkID='../x' is not an id; give"),
+        ({"Networks": [{**GOOD, "Options": []}]}, r"Networks\[0\].Options=\[\] is not a JSON object"),
+        ({"Networks": [{**GOOD, "Endpoints": "x"}]}, r"Networks\[0\].Endpoints='x' is not a list"),
         (
             {"Networks": [{**GOOD, "Endpoints": [{"EndpointID": 1}]}]},
-            r"Networks\[0\].Endpoints\[0\].EndpointID=1 is no id",
+            r"Networks\[0\].Endpoints\[0\].EndpointID=1 is not an id",
         ),
         ({"Networks": [GOOD, GOOD]}, "is given 2 times; give it once"),
-        ({"Networks": [], "Prune": "yes"}, "Prune='yes' is no list of texts; give"),
-        ({"Networks": [], "Prune": [7]}, r"Prune=\[7\] is no list of texts; give"),
+        ({"Networks": [], "Prune": "yes"}, "Prune='yes' is not a list of texts; give"),
+        ({"Networks": [], "Prune": [7]}, r"Prune=\[7\] is not a list of texts; give"),
     ],
 )
 async def test_what_is_wrong_is_refused_by_name_and_changes_nothing(

@@ -9,7 +9,6 @@ import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
-from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import ConfigureBus
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
@@ -25,9 +24,11 @@ PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000", "r
 SLOW = ControllerSettings(bitrate=250_000)
 
 
-async def reasons(engine: Engine) -> list[tuple[str, str]]:
+async def reasons(engine: Engine) -> list[tuple[str, str, str]]:
     answer = await engine.look("health")
-    return [(each["kind"], each["text"]) for each in answer.document["reasons"]]
+    return [
+        (reason["kind"], reason["text"], reason["remedy"]) for reason in answer.document["reasons"]
+    ]
 
 
 def bitrate(kernel: SharedKernel, name: str = "can0") -> int:
@@ -52,7 +53,7 @@ async def test_a_controller_is_set_up_and_shared(
     first = await engine.start(NETWORK, DASHBOARD)
     second = await engine.start(NETWORK, LOGGER)
     link = kernel.look().links["can0"]
-    assert (link.up, link.group, bitrate(kernel)) == (True, LINK_GROUP, 500_000)
+    assert (link.up, link.group, bitrate(kernel)) == (True, 0, 500_000)
     assert_exactly_once(kernel.look(), "can0", first.host_end, second.host_end)
     assert plugin.record.networks[NETWORK].kind is BusKind.PHYSICAL
     assert await reasons(engine) == []
@@ -84,7 +85,7 @@ async def test_one_that_is_absent_is_waited_for(
     second = await engine.start(NETWORK, LOGGER)
     assert "can0" not in kernel.look().links
     assert kernel.deliveries(first.host_end) == {second.host_end: 1}
-    ((kind, text),) = await reasons(engine)
+    ((kind, text, _),) = await reasons(engine)
     assert (kind, "the CAN controller can0 is absent" in text) == ("bus-absent", True)
     await plugin.reboot("boot-2")
     assert "can0" not in kernel.look().links
@@ -159,7 +160,7 @@ async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_
     kernel.set_up_controller("can0", SLOW)
     await plugin.start()
     member = await engine.start(NETWORK, DASHBOARD)
-    assert [kind for kind, _ in await reasons(engine)] == ["bus-settings"]
+    assert [kind for kind, _, _ in await reasons(engine)] == ["bus-settings"]
     assert kernel.deliveries("can0") == {}
     kernel.set_flag("can0", up=False)  # the way out that it names
     await settle(plugin)
@@ -228,7 +229,7 @@ async def test_settings_that_were_refused_are_not_tried_at_every_event(
         await settle(plugin)
     tries = [each for each in kernel.taken if isinstance(each, ConfigureBus)]
     assert [each.index == index for each in tries] == [False, True]
-    ((kind, text),) = await reasons(engine)
+    ((kind, text, _),) = await reasons(engine)
     assert (kind, "EINVAL" in text) == ("bus-settings", True)
 
 
@@ -246,9 +247,9 @@ async def test_fail_fast_refuses_what_auto_would_wait_for(
     kernel.plug("can1")
     await settle(plugin)
     assert not kernel.look().links["can1"].up
-    ((kind, text),) = await reasons(engine)
+    ((kind, _, remedy),) = await reasons(engine)
     assert kind == "drift"
-    assert "ip link set can1 up type can bitrate 500000 restart-ms 100" in text
+    assert "ip link set can1 up type can bitrate 500000 restart-ms 100" in remedy
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)  # asked for at this moment
     assert kernel.look().links["can0"].up
@@ -273,7 +274,7 @@ async def test_a_bus_that_is_off_for_good_is_told(
     await engine.create_network(NETWORK, **{**PHYSICAL, "restart-ms": "0"})
     kernel.alter(kernel.look().links["can0"].index, state=ControllerState.BUS_OFF)
     await settle(plugin)
-    assert [kind for kind, _ in await reasons(engine)] == ["bus-off"]
+    assert [kind for kind, _, _ in await reasons(engine)] == ["bus-off"]
     await engine.start(NETWORK, DASHBOARD)
 
 
@@ -311,7 +312,7 @@ async def test_containers_that_start_at_once_may_have_the_same_name(
 async def test_a_name_that_another_end_keeps_is_refused_in_words(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evercan.driver._NAME_PATIENCE", 0.2)
+    monkeypatch.setattr("evercan.libnetwork.driver._NAME_TIMEOUT", 0.2)
     await engine.create_network(NETWORK)
     await engine.create_endpoint(NETWORK, DASHBOARD, **NAMED)
     await engine.join(NETWORK, DASHBOARD)  # and the engine never takes it
@@ -323,7 +324,7 @@ async def test_a_name_that_another_end_keeps_is_refused_in_words(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("can7", "the engine may call an interface in the container so, can and a number"),
+        ("can7", "the engine may give an interface inside this name: can and a number"),
         ("eth0", "eth and a number"),
         ("lo", "the host has an interface"),
         ("wlan0", "the host has an interface"),

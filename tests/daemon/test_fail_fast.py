@@ -54,12 +54,12 @@ def double_rules(kernel: SharedKernel) -> None:
 
 
 BREAKS: dict[str, tuple[Callable[[SharedKernel, str], object], str]] = {
-    "bus deleted": (lambda kernel, _: kernel.delete("vcan0"), "vcan0 is gone"),
+    "bus deleted": (lambda kernel, _: kernel.delete("vcan0"), "vcan0 is missing"),
     "bus set down": (lambda kernel, _: kernel.set_flag("vcan0", up=False), "vcan0 is down"),
-    "pair deleted": (lambda kernel, end: kernel.delete(end), "is gone"),
+    "pair deleted": (lambda kernel, end: kernel.delete(end), "is missing"),
     "host end set down": (lambda kernel, end: kernel.set_flag(end, up=False), "is down"),
     "rules flushed": (lambda kernel, _: kernel.flush_rules(), "lacks 8 rules"),
-    "rules doubled": (lambda kernel, _: double_rules(kernel), "8 rules too many"),
+    "rules doubled": (lambda kernel, _: double_rules(kernel), "8 surplus rules"),
 }
 
 
@@ -80,7 +80,7 @@ async def test_what_breaks_stays_broken_and_is_told_with_its_remedy(
             pass
     assert {each["kind"] for each in found} == {"drift"}
     assert any(words in each["text"] for each in found)
-    assert all("EVERCAN_RECOVERY=auto" in each["text"] for each in found)
+    assert all("EVERCAN_RECOVERY=auto" in each["remedy"] for each in found)
     assert kernel.look() == broken
 
 
@@ -92,10 +92,10 @@ async def test_nobody_joins_a_bus_that_is_gone_until_its_network_is_created_agai
     await engine.sweep_stale_endpoints(containers)
     assert not kernel.look().links
     for _ in range(2):
-        with pytest.raises(EngineError, match=r"vcan0 is gone.*docker compose down.*auto"):
+        with pytest.raises(EngineError, match=r"vcan0 is missing.*docker compose down.*auto"):
             await engine.start(NETWORK, LOGGER)
     assert not kernel.look().links, "what a failed call made is taken back"
-    with pytest.raises(EngineError, match="vcan0 is gone"):
+    with pytest.raises(EngineError, match="vcan0 is missing"):
         await engine.join(NETWORK, LOGGER)
     again = engine_id("powertrain again")
     await engine.delete_network(NETWORK)

@@ -159,7 +159,7 @@ async def test_an_unknown_path_is_refused_in_words(engine: Engine, path: str) ->
     answer = await exchange(engine.path, request(path, b"{}"))
     assert answer is not None
     assert answer.status == 404
-    assert "no call of a network driver" in answer.err
+    assert "neither a call of a network driver nor a page" in answer.err
 
 
 async def test_head_is_answered_without_a_body(engine: Engine) -> None:

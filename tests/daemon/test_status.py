@@ -70,8 +70,8 @@ async def test_what_broke_is_seen_at_once_though_no_check_came_yet(
     assert (seen["healthy"], seen["health_status"]) == (False, 503)
     assert {reason["kind"] for reason in seen["reasons"]} == {"drift"}
     assert {reason["endpoint"] for reason in seen["reasons"]} == {None, DASHBOARD}
-    assert "4 rules are missing on vcan0" in str(seen["reasons"])
-    assert "evercan mends it at its next look" in str(seen["reasons"])
+    assert "4 rules of vcan0 are missing" in str(seen["reasons"])
+    assert "evercan repairs it in its next pass" in str(seen["reasons"])
     assert not seen["networks"][0]["endpoints"][0]["up"]
     assert (await engine.look("health")).status == 503
     assert not kernel.look().rules, "to look is not to mend"
@@ -92,7 +92,7 @@ async def test_the_last_recovery_of_a_bus_is_remembered(
     await eventually(lambda: len(kernel.look().rules) == 4)
     mended, other = await networks(engine)
     assert before <= mended["last_recovery"]["at"] <= time.time()
-    assert mended["last_recovery"]["what"] == "the bus interface vcan0 is gone; all was put back"
+    assert mended["last_recovery"]["what"] == "the bus interface vcan0 is missing; all was restored"
     assert other["last_recovery"] is None
 
 
@@ -100,7 +100,7 @@ async def test_a_reboot_is_remembered_as_one(engine: Engine, plugin: Plugin) -> 
     await engine.create_network(NETWORK)
     await plugin.reboot("boot-2")
     (network,) = await networks(engine)
-    assert network["last_recovery"]["what"] == "the host was rebooted; all was put back"
+    assert network["last_recovery"]["what"] == "the host was rebooted; all was restored"
 
 
 async def test_a_record_that_cannot_be_written_is_no_health(

@@ -13,7 +13,7 @@ from evercan.daemon import serve
 from evercan.model.declared import Declared
 from evercan.reconcile.state_file import decode
 from evercan.settings import Recovery, Settings
-from tests.support.link_bell import LinkBell
+from tests.support.link_events import LinkBell
 from tests.support.shared_kernel import SharedKernel
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from evercan.libnetwork import transaction
 from evercan.model.controller import ControllerSettings
 from tests.daemon.conftest import KILL_POINTS
 from tests.support.fuse import Fuse, files_that_burn
-from tests.support.mortal import CONTROLLER, Host
+from tests.support.crashing_host import CONTROLLER, Host
 
 
 def _nothing(_: Host) -> None:
@@ -115,9 +116,9 @@ def hand_back_last(host: Host) -> None:
 
 
 def hand_back_and_delete_last(host: Host) -> None:
-    host.call(host.turns.check())
+    host.call(host.queue.check())
     host.hand_back(last(host))
-    host.call(host.turns.check())
+    host.call(host.queue.check())
     host.delete_endpoint(last(host))
 
 
@@ -244,7 +245,7 @@ CALLS = {
 def three_containers(host: Host) -> None:
     two_containers(host)
     one_more_container(host)
-    assert host.call(host.turns.check())  # it learns where the containers are
+    assert host.call(host.queue.check())  # it learns where the containers are
 
 
 def delete_pair(host: Host) -> None:
@@ -280,7 +281,7 @@ def everything(host: Host) -> None:
 
 
 def check(host: Host) -> None:
-    host.call(host.turns.check())
+    host.call(host.queue.check())
 
 
 def restart_what_is_degraded(host: Host) -> None:
@@ -313,7 +314,7 @@ DAMAGES: dict[str, Act] = {
     "the bus deleted": delete_bus,
     "the rules flushed": flush,
     "every rule doubled": double,
-    "interfaces set down": set_down,
+    "interfaces brought down": bring_down,
     "all at once": everything,
 }
 REPAIRS = {
@@ -416,7 +417,7 @@ SCENARIOS = CALLS | REPAIRS | STARTS
 def test_nothing_is_lost_wherever_the_process_dies(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
-    monkeypatch.setattr(undertaking, "_UNDO_PATIENCE", 0.0)
+    monkeypatch.setattr(transaction, "_ROLLBACK_WAIT", 0.0)
     tally = pytestconfig.stash[KILL_POINTS]
     lost: list[str] = []
     for moment in count(1):

@@ -362,7 +362,7 @@ async def test_a_lost_state_file_is_told_to_whoever_joins(engine: Engine, plugin
     for file in plugin.state_folder.iterdir():
         file.unlink()
     await plugin.start()
-    with pytest.raises(EngineError, match=r"not on record.*create it again"):
+    with pytest.raises(EngineError, match=r"not in evercan's state.*create it again"):
         await engine.start(NETWORK, DASHBOARD)
 
 

@@ -45,12 +45,12 @@ async def refused(
     [
         pytest.param(b"", "body is empty.*run the command again", id="empty, as in a retry"),
         pytest.param(b" \r\n", "body is empty", id="blank"),
-        pytest.param(b'{"NetworkID": ', "no JSON", id="cut short"),
-        pytest.param(b"\xff\xfe{}", "no JSON", id="not UTF-8"),
+        pytest.param(b'{"NetworkID": ', "not JSON", id="cut short"),
+        pytest.param(b"\xff\xfe{}", "not JSON", id="not UTF-8"),
         pytest.param(b"[]", "list, not an object", id="list"),
         pytest.param(b"null", "not an object", id="null"),
         pytest.param(b'"text"', "str, not an object", id="text"),
-        pytest.param(b"NaN", "no JSON", id="NaN"),
+        pytest.param(b"NaN", "not JSON", id="NaN"),
     ],
 )
 async def test_a_body_that_is_no_object_is_refused(
@@ -184,7 +184,7 @@ BAD_ENDPOINTS: list[Any] = [
         ["com.docker.network.endpoint.ifname", "ignores it", "vxcan.peer"],
         id="ifname",
     ),
-    pytest.param({"Options": "text"}, ["Options='text'", "no JSON object"], id="no map"),
+    pytest.param({"Options": "text"}, ["Options='text'", "not a JSON object"], id="no map"),
     pytest.param(
         {"Interface": {"MacAddress": "02:42:ac:11:00:02"}},
         ["MacAddress", "02:42:ac:11:00:02", "remove --mac-address"],

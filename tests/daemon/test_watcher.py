@@ -114,7 +114,7 @@ async def test_health_answers_503_with_the_reason_and_200_when_whole(
     assert sick.status == 503
     (reason,) = sick.document["reasons"]
     assert (reason["kind"], reason["bus"]) == ("bus-absent", "can0")
-    assert "plug it in" in reason["text"]
+    assert "plug it in" in reason["remedy"]
 
 
 async def test_a_look_that_a_call_takes_answers_what_rang_before_it(

@@ -12,7 +12,7 @@ import pytest
 from evercan.errors import KernelError
 from evercan.model.observed import Observed
 from evercan.model.steps import Failure, RepairPair, Step
-from evercan.reconcile.watcher import REST
+from evercan.reconcile.watcher import PAUSE
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
@@ -114,7 +114,7 @@ async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
         patch.setattr(kernel, "apply", faulty)
         kernel.delete(lost.host_end)
         plugin.bell.ring()
-        await asyncio.sleep(2.5 * REST)
+        await asyncio.sleep(2.5 * PAUSE)
         assert 1 <= tried["times"] <= 4
         answer = await engine.look("health")
         assert answer.status == 503

@@ -43,7 +43,7 @@ def hang(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
     def begin() -> None:
         monkeypatch.setattr(server, "BOUND", 0.2)
-        monkeypatch.setattr("evercan.undertaking._UNDO_PATIENCE", 0.1)
+        monkeypatch.setattr("evercan.libnetwork.transaction._ROLLBACK_WAIT", 0.1)
         kernel.hang()
 
     return begin
@@ -97,7 +97,7 @@ async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_b
 ) -> None:
     await engine.enable()
     hang()
-    with pytest.raises(EngineError, match="given up"):
+    with pytest.raises(EngineError, match="was ended"):
         await engine.create_network(NETWORK)
     monkeypatch.undo()
     kernel.resume()

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from evercan.log.writer import TextFormatter, call_id
-from evercan.model.declared import Declared
-from evercan.model.observed import Observed
 from evercan.options.network import network_options
+from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from tests.support.changes import creating, joining, run_pass
@@ -73,18 +72,19 @@ async def test_the_recovery_of_a_reboot_is_one_story(
     bus = f"network={N} interface=vcan0"
     pair = f"network={N} endpoint={D} interface={END}"
     joins = f"{pair} call=Join-1"
+    recovers = f"{pair} cause=reboot call=Join-1"
     assert log.take() == [
         "INFO    evercan stops; all interfaces stay as they are",
-        "INFO    The host was rebooted: bringing back 1 networks",
-        f"INFO    Interface vcan0 missing after reboot, recreating {bus}",
-        f"INFO    Done: make bus interface vcan0 {bus}",
+        "INFO    The host was rebooted: restoring 1 networks",
+        f"INFO    Interface vcan0 missing after reboot, recreating {bus} cause=reboot",
+        f"INFO    Done: create bus interface vcan0 {bus}",
         "INFO    Health check OK: 1 networks, 1 endpoints",
-        "INFO    evercan serves; 1 networks on record",
+        "INFO    evercan serves 1 networks",
         f"INFO    Endpoint {D} not found in memory (likely post-reboot), recreating {joins}",
-        f"INFO    Interface {END} missing after reboot, recreating {joins}",
-        f"INFO    Successfully recreated interface pair: {END} <-> {END}p {joins}",
-        f"INFO    Endpoint {D} interfaces were recreated after reboot {joins}",
-        f"INFO    Done: lay 4 rules on vcan0 {bus} call=Join-1",
+        f"INFO    Interface {END} missing after reboot, recreating {recovers}",
+        f"INFO    Successfully recreated interface pair: {END} <-> {END}p {recovers}",
+        f"INFO    Endpoint {D} interfaces were recreated after reboot {recovers}",
+        f"INFO    Done: add 4 rules to vcan0 {bus} call=Join-1",
         f"INFO    Joined: {END} is a member of vcan0 {joins}",
     ]
 
@@ -99,10 +99,10 @@ async def test_a_fault_and_its_repair_are_one_story(
     plugin.bell.ring()
     await eventually(lambda: log.say("Health check OK"))
     bus = f"network={N} interface=vcan0"
-    missing = f"4 rules are missing on vcan0; mending it {bus} fault=rules-missing"
+    missing = f"4 rules of vcan0 are missing; repairing it {bus} fault=rules-missing"
     assert log.take() == [
         f"WARNING Health check FAILED: {missing}",
-        f"INFO    Done: lay 4 rules on vcan0 {bus}",
+        f"INFO    Done: add 4 rules to vcan0 {bus}",
         "INFO    Health check OK: 1 networks, 1 endpoints",
     ]
 
@@ -120,10 +120,10 @@ async def test_the_life_of_a_container_is_told_with_the_calls_that_it_came_of(
     assert [re.sub(r"-\d+$", "", line.removeprefix("INFO    ")) for line in log.take()] == [
         f"Created interface pair: {END} <-> {END}p {pair} call=CreateEndpoint",
         f"Interface {END} already exists, no recreation needed {pair} call=Join",
-        f"Done: lay 4 rules on vcan0 {bus} call=Join",
+        f"Done: add 4 rules to vcan0 {bus} call=Join",
         f"Joined: {END} is a member of vcan0 {pair} call=Join",
         f"Done: remove 4 rules from vcan0 {bus} call=Leave",
-        f"Left: {END} is a member no more {pair} call=Leave",
+        f"Left: {END} is no longer a member {pair} call=Leave",
         f"Done: delete interface {END} {pair} call=DeleteEndpoint",
         f"Done: delete interface vcan0 {bus} call=DeleteNetwork",
         f"Network {N} of bus vcan0 was removed {bus} call=DeleteNetwork",
@@ -150,11 +150,11 @@ async def test_a_refusal_names_whom_it_concerns_its_cause_and_its_remedy(
     mac = {"MacAddress": "02:42:ac:11:00:02"}
     await engine.ask("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
     [line] = log.take()
-    assert line.startswith("WARNING NetworkDriver.CreateEndpoint refused: ")
+    assert line.startswith("WARNING NetworkDriver.CreateEndpoint rejected: ")
     assert f"network={N} endpoint={D} call=CreateEndpoint-" in line
     await engine.ask("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
     [line] = log.take()
-    assert "is not on record" in line
+    assert "is not in evercan's state" in line
     assert "evercan adopt" in line
     assert f"network={LOGGER[:12]} endpoint={D} call=Join-" in line
     await engine.send("Join", b"no json")
@@ -183,19 +183,20 @@ def test_a_thousand_checks_of_whole_buses_write_nothing(
     kernel.plug("can0")
     reconciler = Reconciler(kernel, StateFile(tmp_path))
     reconciler.start()
+    inspector = Inspector(kernel, reconciler)
+    inspector.start()
     controller = network_options({"vxcan.dev": "can", "vxcan.bitrate": "500000"})
     for network, options in ((NETWORK, network_options({})), (LOGGER, controller)):
-        assert run_pass(reconciler, creating(network, options=options)) == [None]
-        assert run_pass(reconciler, joining(engine_id(network), network)) == [None]
+        for change in (
+            creating(network, options=options),
+            joining(engine_id(network), network),
+        ):
+            assert [outcome.error for outcome in run_pass(reconciler, change)] == [None]
     assert "Health check OK" in "".join(log.take())
     caplog.clear()
     with caplog.at_level(logging.DEBUG, "evercan"):
         for _ in range(1000):
-            run_pass(reconciler, unchanged)
-            reconciler.look_for_losses()
-            reconciler.snapshot()
+            run_pass(reconciler)
+            inspector.report_lost_frames()
+            inspector.snapshot()
     assert caplog.records == []
-
-
-def unchanged(declared: Declared, _: Observed) -> Declared:
-    return declared
