@@ -114,7 +114,7 @@ BEFORE_PACKAGES = {
     [
         module
         for module in sorted(MODULES)
-        if module.startswith(PURE_CLI) and module not in CLI_WITH_IO or module in BEFORE_PACKAGES
+        if (module.startswith(PURE_CLI) and module not in CLI_WITH_IO) or module in BEFORE_PACKAGES
     ],
 )
 def test_a_module_that_draws_or_checks_for_the_command_does_no_io(module: str) -> None:
