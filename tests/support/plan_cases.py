@@ -170,14 +170,14 @@ def write_steps(plan: Plan, observed: Observed) -> list[object]:
 def _write_step(step: Step, observed: Observed) -> object:
     match step:
         case MakeBus(bus):
-            return f"make bus {bus}"
+            return f"create bus {bus}"
         case MakePair(bus, endpoint, host_end, container_end):
-            return f"make pair {host_end} {container_end} for {endpoint} on {bus}"
+            return f"create pair {host_end} {container_end} for {endpoint} on {bus}"
         case RepairPair(bus, endpoint, host_end, _, (nsid, inside), altname):
             named = f" as {altname}" if altname else ""
-            return f"mend pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
+            return f"repair pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
         case BringUp(_, _, name):
-            return f"set {name} up"
+            return f"bring {name} up"
         case ConfigureBus() | NameEnd():
             return _write_setting(step, observed)
         case DeleteLink(index, name):
@@ -186,9 +186,9 @@ def _write_step(step: Step, observed: Observed) -> object:
         case ClearTag(_, name):
             return f"clear the tag of {name}"
         case AddRules(bus, rules):
-            return {"lay_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
+            return {"add_to": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
         case RemoveRules(bus, rules):
-            return {"drop_on": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
+            return {"remove_from": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
 
 
 def _write_setting(step: ConfigureBus | NameEnd, observed: Observed) -> str:
@@ -196,7 +196,8 @@ def _write_setting(step: ConfigureBus | NameEnd, observed: Observed) -> str:
     if isinstance(step, NameEnd):
         return f"name {name} {step.altname} for {step.endpoint} on {step.bus}"
     assert name == step.name
-    return f"set {name} {'down and ' if step.was_up else ''}up with {step.settings.words()}"
+    verb = f"set {name} down and configure it" if step.was_up else f"configure {name}"
+    return f"{verb} with {step.settings.words()}"
 
 
 def _sorted(step: Any) -> object:

@@ -78,7 +78,7 @@ def test_what_is_no_pair_in_a_container_is_not_taken_for_one(what: str) -> None:
     assert not after.endpoints
     ((_, (found,)),) = done.networks
     assert found.outcome is Outcome.RESTART
-    assert "restart the container" in found.text
+    assert found.remedy == "restart the container"
 
 
 def test_ids_that_share_their_first_digits_get_each_its_own_pair_back() -> None:
@@ -107,7 +107,8 @@ def test_an_endpoint_of_another_network_is_refused_in_words() -> None:
     assert after == before
     (found,) = done.networks[1][1]
     assert found.outcome is Outcome.REFUSED
-    assert "on record with network net" in found.text
+    assert "belongs to network net" in found.text
+    assert found.remedy
 
 
 def test_strays_are_reported_and_forgotten_only_if_asked_and_unused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from evercan.errors import OptionError, RequestError, UnknownNetwork
-from evercan.intent.changes import CreateEndpoint, Join, Leave
+from evercan.intent.changes import CreateEndpoint, CreateNetwork, Join, Leave
 from evercan.intent.observation import after_observation, after_start
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
@@ -36,7 +36,7 @@ def phases(declared: Declared) -> dict[str, Phase]:
 
 
 def created(observed: Observed, declared: Declared | None = None, bus: str = "can0") -> Declared:
-    return calls.create_network(declared or Declared(), observed, "net", NetworkOptions(bus=bus))
+    return CreateNetwork("net", NetworkOptions(bus=bus)).apply(declared or Declared(), observed)
 
 
 def test_a_bus_that_is_not_there_will_be_made_and_is_ours() -> None:
@@ -84,12 +84,12 @@ def test_a_containers_end_is_refused_as_a_bus(end: str) -> None:
     declared = record([network()], [endpoint("aa")])
     link = Link(index=5, name=end, kind="vxcan", group=LINK_GROUP)
     with pytest.raises(OptionError, match="a container's CAN interface"):
-        calls.create_network(declared, seeing(link), "other", NetworkOptions(bus=end))
+        CreateNetwork("other", NetworkOptions(bus=end)).apply(declared, seeing(link))
 
 
 def test_a_network_on_record_is_refused_with_other_options() -> None:
     declared = created(EMPTY)
-    with pytest.raises(RequestError, match=r"on record with bus can0.*not can1"):
+    with pytest.raises(RequestError, match=r"exists with bus can0.*not can1"):
         created(EMPTY, declared, bus="can1")
 
 
@@ -117,15 +117,15 @@ def test_an_endpoint_gets_names_that_nobody_on_host_or_record_has() -> None:
         (EMPTY, record([network("net", host_end)])),
         (EMPTY, record([network()], [endpoint("0123abcd")])),
     ):
-        changed = calls.create_endpoint(
-            declared, observed, "net", "0123abcd" + "0" * 56, EndpointOptions()
+        changed = CreateEndpoint("net", "0123abcd" + "0" * 56, EndpointOptions()).apply(
+            declared, observed
         )
         assert changed.endpoints["0123abcd" + "0" * 56].host_end != host_end
 
 
 def test_an_endpoint_of_an_unknown_network_is_refused() -> None:
     with pytest.raises(UnknownNetwork):
-        calls.create_endpoint(Declared(), EMPTY, "net", "aa", EndpointOptions())
+        CreateEndpoint("net", "aa", EndpointOptions()).apply(Declared(), EMPTY)
     with pytest.raises(UnknownNetwork):
         Join("net", "aa").apply(Declared(), EMPTY)
 
@@ -139,7 +139,7 @@ def test_joining_makes_a_member_of_an_endpoint_in_any_phase(phase: Phase) -> Non
 @pytest.mark.parametrize("phase", Phase)
 def test_leaving_ends_a_membership_and_nothing_else(phase: Phase) -> None:
     declared = record([network()], [endpoint("aa", phase=phase)])
-    left = calls.leave(declared, "aa")
+    left = Leave("aa").apply(declared, EMPTY)
     if phase in (Phase.OFFERED, Phase.JOINED):
         assert phases(left) == {"aa": Phase.LEFT}
     else:
@@ -184,7 +184,7 @@ def test_after_a_reboot_everybody_sleeps() -> None:
     declared = record(
         [network()], [endpoint(each.value, phase=each) for each in Phase], boot="boot-1"
     )
-    awake = calls.wake(declared, "boot-2")
+    awake = after_start(declared, "boot-2")
     assert awake.boot == "boot-2"
     assert set(phases(awake).values()) == {Phase.DORMANT}
     assert "dormant" not in awake.endpoints
@@ -214,7 +214,7 @@ def test_a_joined_pair_that_is_back_on_the_host_was_handed_back() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
     declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    settled = calls.settle(declared, kernel.observe())
+    settled = after_observation(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
     assert settled.retired == {"vxcanaa"}
 
@@ -226,7 +226,7 @@ def test_a_pair_that_left_is_wanted_until_it_was_handed_back() -> None:
     declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
     assert after_observation(declared, kernel.observe()) == declared
     kernel.give_back(1, "vcanp0", "vxcanaap")
-    settled = calls.settle(declared, kernel.observe())
+    settled = after_observation(declared, kernel.observe())
     assert phases(settled) == {"aa": Phase.DORMANT}
     assert settled.retired == {"vxcanaa"}
 
@@ -265,7 +265,7 @@ def test_an_interface_of_somebody_else_tells_nothing_of_an_endpoint() -> None:
 
 
 def test_a_virtual_bus_that_is_gone_will_be_evercans_own() -> None:
-    gone = calls.settle(record([network(owns_bus=False)]), EMPTY)
+    gone = after_observation(record([network(owns_bus=False)]), EMPTY)
     assert gone.networks["net"].owns_bus
     there = Link(index=5, name="vcan0", kind="vcan")
     assert (
@@ -284,13 +284,13 @@ def test_a_retired_name_that_is_gone_is_forgotten() -> None:
 @given(worlds())
 def test_settling_twice_is_settling_once(world: World) -> None:
     observed = world.kernel.observe()
-    once = calls.settle(world.declared, observed)
+    once = after_observation(world.declared, observed)
     assert after_observation(once, observed) == once
 
 
 @given(worlds())
 def test_settling_forgets_no_network_and_no_endpoint(world: World) -> None:
-    settled = calls.settle(world.declared, world.kernel.observe())
+    settled = after_observation(world.declared, world.kernel.observe())
     assert settled.networks.keys() == world.declared.networks.keys()
     assert settled.endpoints.keys() == world.declared.endpoints.keys()
     for before, after in zip(

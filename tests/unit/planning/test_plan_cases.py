@@ -27,4 +27,5 @@ def test_the_problems(case: Case) -> None:
     told = [(each.kind, each.bus, each.endpoint) for each in problems]
     assert told == [(each["kind"], each["bus"], each.get("endpoint")) for each in case.problems]
     for problem, wanted in zip(problems, case.problems, strict=True):
-        assert wanted["says"] in problem.text
+        assert wanted.get("text", "") in problem.text
+        assert wanted.get("remedy", "") in problem.remedy

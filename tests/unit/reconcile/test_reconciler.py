@@ -126,7 +126,7 @@ def test_thirty_joins_in_one_turn_cost_as_many_looks_as_one(
 
 
 def test_a_check_of_a_whole_host_looks_once_and_writes_nothing(
-    reconciler: Reconciler, kernel: FakeKernel, store: Store
+    reconciler: Reconciler, kernel: FakeKernel, store: StateFile
 ) -> None:
     run_pass(reconciler, creating(), joining("aa"))
     looks, applied, writes = kernel.calls["observe"], kernel.calls["apply"], store.writes
@@ -140,7 +140,7 @@ def test_a_check_of_a_whole_host_looks_once_and_writes_nothing(
     [
         (errno.EPERM, ProblemKind.REFUSED, "CAP_NET_ADMIN"),
         (errno.EOPNOTSUPP, ProblemKind.MODULE_MISSING, "modprobe vcan"),
-        (errno.ENOMEM, ProblemKind.REFUSED, "could not make bus interface vcan0.*ENOMEM"),
+        (errno.ENOMEM, ProblemKind.REFUSED, "could not create bus interface vcan0.*ENOMEM"),
     ],
 )
 def test_what_the_kernel_refuses_is_told_once_and_in_words(
@@ -181,7 +181,7 @@ def test_a_trouble_of_one_bus_is_no_trouble_of_another(
 
 
 async def test_a_fault_in_a_turn_reaches_its_callers_and_the_next_turn_works(
-    kernel: FakeKernel, store: Store
+    kernel: FakeKernel, store: StateFile
 ) -> None:
     queue = queue_of(kernel, store.path.parent)
     await queue.start()

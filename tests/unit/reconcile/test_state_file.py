@@ -34,7 +34,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in folder.iterdir()}
 
 
-def test_nothing_on_disk_is_an_empty_record(store: Store) -> None:
+def test_nothing_on_disk_is_an_empty_record(store: StateFile) -> None:
     assert store.load() == Declared()
 
 
@@ -43,10 +43,10 @@ def test_what_was_saved_is_loaded_by_the_next_process(store: StateFile, tmp_path
     assert StateFile(tmp_path).load() == NEW
 
 
-def test_a_person_can_read_it(store: Store) -> None:
+def test_a_person_can_read_it(store: StateFile) -> None:
     store.save(NEW)
     document = orjson.loads(store.path.read_bytes())
-    assert (document["format"], document["version"]) == ("evercan-state", 2)
+    assert (document["format"], document["version"]) == ("evercan-state", 3)
     assert document["endpoints"][0]["phase"] == "joined"
     assert store.path.read_bytes().count(b"\n") > 10
 
@@ -164,7 +164,7 @@ def test_power_cut_before_any_system_call_leaves_the_old_record_or_the_new(
     assert StateFile(tmp_path).load() == NEW
 
 
-def test_a_save_makes_fewer_system_calls_than_the_power_cuts_above_try(store: Store) -> None:
+def test_a_save_makes_fewer_system_calls_than_the_power_cuts_above_try(store: StateFile) -> None:
     store.save(OLD)
     assert 5 <= calls_of_a_save(store.path.parent) <= 11
 
@@ -306,10 +306,10 @@ def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
 def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     store = StateFile(tmp_path)
     store.save(OLD)
-    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 3})
+    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 4})
     store.path.write_bytes(written)
     before = files(tmp_path)
-    with pytest.raises(StateError, match=r"version 3.*knows 2.*install the release"):
+    with pytest.raises(StateError, match=r"version 4.*knows 3.*install the release"):
         store.load()
     assert files(tmp_path) == before
 

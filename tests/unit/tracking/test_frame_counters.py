@@ -46,7 +46,7 @@ def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, Rul
 
 
 def test_each_direction_of_a_bus_is_summed() -> None:
-    frames = FrameCounters().look(
+    frames = FrameCounters().add(
         DECLARED,
         OBSERVED,
         counts(
@@ -66,7 +66,7 @@ def test_each_direction_of_a_bus_is_summed() -> None:
 
 
 def test_a_frame_that_two_members_heard_was_sent_once() -> None:
-    frames = FrameCounters().look(
+    frames = FrameCounters().add(
         DECLARED,
         OBSERVED,
         counts(
@@ -83,17 +83,17 @@ def test_a_frame_that_two_members_heard_was_sent_once() -> None:
 
 def test_classic_and_fd_frames_are_both_sent() -> None:
     both = [(rule, RuleCount(handled=2)) for rule in RULES if rule.source == ONE]
-    assert FrameCounters().look(DECLARED, OBSERVED, both).of_endpoint("one").sent == 4
+    assert FrameCounters().add(DECLARED, OBSERVED, both).of_endpoint("one").sent == 4
 
 
 def test_a_rule_laid_anew_takes_nothing_away() -> None:
     ledger = FrameCounters()
-    ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(100)}))
-    ledger.look(DECLARED, OBSERVED, [])
-    frames = ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(3)}))
+    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(100)}))
+    ledger.add(DECLARED, OBSERVED, [])
+    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(3)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == 103
     # Laid anew between two looks: all that it counts is new.
-    frames = ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(2)}))
+    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(2)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == 105
     assert frames.of_endpoint("one").sent == 105
 
@@ -101,35 +101,35 @@ def test_a_rule_laid_anew_takes_nothing_away() -> None:
 def test_a_counter_that_wraps_goes_on() -> None:
     ledger = FrameCounters()
     near = (1 << 32) - 10
-    ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(near)}))
-    frames = ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(5)}))
+    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(near)}))
+    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(5)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == near + 15
 
 
 def test_the_end_of_a_doubled_rule_counts_nothing_twice() -> None:
     ledger = FrameCounters()
     rule = Rule(ONE, BUS, 5)
-    ledger.look(DECLARED, OBSERVED, [(rule, RuleCount(100)), (rule, RuleCount(10))])
-    frames = ledger.look(DECLARED, OBSERVED, [(rule, RuleCount(101))])
+    ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(100)), (rule, RuleCount(10))])
+    frames = ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(101))])
     assert frames.of_bus("vcan0")["to_bus"].handled == 110
-    frames = ledger.look(DECLARED, OBSERVED, [(rule, RuleCount(103))])
+    frames = ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(103))])
     assert frames.of_bus("vcan0")["to_bus"].handled == 112
 
 
 def test_rules_of_others_are_not_counted() -> None:
     foreign = [(Rule(9, BUS, 0), RuleCount(1)), (Rule(BUS, 9, 0), RuleCount(1))]
-    assert set(FrameCounters().look(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
+    assert set(FrameCounters().add(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
 
 
 def test_a_bus_on_which_nobody_has_sent_anything_has_sent_0() -> None:
-    by_bus = FrameCounters().look(DECLARED, OBSERVED, []).by_bus
+    by_bus = FrameCounters().add(DECLARED, OBSERVED, []).by_bus
     assert by_bus == {("vcan0", each): RuleCount() for each in DIRECTIONS}
 
 
 def test_who_is_forgotten_is_counted_no_more() -> None:
     ledger = FrameCounters()
-    ledger.look(DECLARED, OBSERVED, counts(classic={(ONE, TWO): RuleCount(1)}))
-    frames = ledger.look(Declared(), OBSERVED, [])
+    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, TWO): RuleCount(1)}))
+    frames = ledger.add(Declared(), OBSERVED, [])
     assert (dict(frames.by_bus), dict(frames.by_endpoint)) == ({}, {})
 
 
@@ -146,9 +146,9 @@ def test_who_is_forgotten_is_counted_no_more() -> None:
 )
 def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
     ledger = FrameCounters()
-    before = ledger.look(DECLARED, OBSERVED, [])
+    before = ledger.add(DECLARED, OBSERVED, [])
     for look in looks:
-        now = ledger.look(DECLARED, OBSERVED, look)
+        now = ledger.add(DECLARED, OBSERVED, look)
         for direction, count in before.of_bus("vcan0").items():
             assert all(a <= b for a, b in zip(count, now.of_bus("vcan0")[direction], strict=True))
         for endpoint in ("one", "two"):
@@ -171,8 +171,8 @@ def test_rules_that_have_counted_nothing_need_not_be_told(
     one, other = FrameCounters(), FrameCounters()
     for each in looks:
         told = [(rule, count) for rule, count in each.items() if any(count)]
-        whole = one.look(DECLARED, OBSERVED, each.items())
-        part = other.look(DECLARED, OBSERVED, told)
+        whole = one.add(DECLARED, OBSERVED, each.items())
+        part = other.add(DECLARED, OBSERVED, told)
         assert whole.by_bus == part.by_bus
         for endpoint in ("one", "two"):
             assert whole.of_endpoint(endpoint) == part.of_endpoint(endpoint)

@@ -41,7 +41,7 @@ def look(
     losses: LostFrames, kernel: FakeKernel, flags: int, frames: int, declared: Declared = DECLARED
 ) -> None:
     observed = kernel.observe()
-    losses.look(declared, observed, drops(observed.links["can0"].index, flags, frames))
+    losses.report(declared, observed, drops(observed.links["can0"].index, flags, frames))
 
 
 def test_fd_frames_for_a_classic_controller_are_told_once(
@@ -92,7 +92,7 @@ def test_what_was_dropped_in_an_earlier_life_is_not_told_again(
 ) -> None:
     losses = LostFrames()
     observed = kernel.observe()
-    losses.take_up(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
+    losses.start(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
     look(losses, kernel, CLASSIC, 50)
     assert caplog.records == []
     look(losses, kernel, CLASSIC, 52)
@@ -105,7 +105,7 @@ def test_one_that_is_plugged_in_anew_is_told_of_anew(
     losses = LostFrames()
     look(losses, kernel, FD, 5)
     kernel.delete("can0")
-    losses.look(DECLARED, kernel.observe(), [])
+    losses.report(DECLARED, kernel.observe(), [])
     kernel.plug("can0")
     kernel.set_up_controller("can0", SETTINGS)
     look(losses, kernel, FD, 2)
@@ -130,7 +130,7 @@ def test_buses_without_a_controller_and_controllers_that_are_no_bus_do_not_count
     look(LostFrames(), kernel, FD, 5, record())
     kernel.make("vcan0", up=True)
     observed = kernel.observe()
-    LostFrames().look(
+    LostFrames().report(
         record([network()]), observed, drops(observed.links["vcan0"].index, CLASSIC, 5)
     )
     assert caplog.records == []
