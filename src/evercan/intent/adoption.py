@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from evercan.errors import EvercanError, RequestError
 from evercan.intent.changes import CreateNetwork, unknown_pairs
-from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
+from evercan.model.declared import NONE, BusKind, Declared, Endpoint, Network, Phase
 from evercan.model.names import PAIR_SUFFIX, is_host_end
 from evercan.model.observed import Observed
+from evercan.options.bus import looks_like_hardware
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 
@@ -104,8 +105,8 @@ class Adopt(NamedTuple):
 
     Attributes:
         claims: every network that the engine has of this driver.
-        prune: which strays to remove: network ids, and host ends of pairs. Whoever names
-            them has read the engine's list after they were reported: what was created
+        prune: which strays to remove: network and endpoint ids, and host ends of pairs.
+            Whoever names them has read the engine's list after they were reported: what was created
             since is in the state and not yet in the list.
     """
 
@@ -148,6 +149,11 @@ def adopt(
                     declared, claim.id, endpoint, pairs.get(endpoint.id)
                 )
                 members.append(member)
+            claimed_ends = {endpoint.id for endpoint in claim.endpoints}
+            for known in list(declared.endpoints_of(claim.id)):
+                if known.id not in claimed_ends and _is_ghost(observed, known):
+                    declared, ghost = _stray_endpoint(declared, known, prune=prune)
+                    members.append(ghost)
         networks.append((found, tuple(members)))
     strays: list[Finding] = []
     claimed = {claim.id for claim in claims}
@@ -163,12 +169,16 @@ def _adopt_network(
 ) -> tuple[Declared, Finding]:
     outcome = Outcome.KNOWN if claim.id in declared.networks else Outcome.ADOPTED
     try:
-        create = CreateNetwork(claim.id, network_options(claim.options))
-        after = create.apply(declared, observed)
+        wanted = network_options(claim.options)
+        link = observed.find(wanted.bus)
+        new = outcome is Outcome.ADOPTED
+        if new and link is None and wanted.kind is None and looks_like_hardware(wanted.bus):
+            # The state that said what it was is lost: a controller must not be replaced.
+            wanted = wanted._replace(kind=BusKind.PHYSICAL)
+        after = CreateNetwork(claim.id, wanted).apply(declared, observed)
     except EvercanError as error:
         return declared, _rejected(claim.id, error)
     network = after.networks[claim.id]
-    link = observed.find(network.bus)
     if outcome is Outcome.ADOPTED and link is not None and link.is_ours:
         # The state that said so is lost; the tag and the engine's list remain.
         network = replace(network, owns_bus=True)
@@ -215,6 +225,28 @@ def _adopt_endpoint(
 
 def _rejected(claim_id: str, error: EvercanError) -> Finding:
     return Finding(id=claim_id, outcome=Outcome.REFUSED, text=error.text, remedy=error.remedy)
+
+
+def _is_ghost(observed: Observed, endpoint: Endpoint) -> bool:
+    """Whether an endpoint counts as joined, and neither a pair nor a namespace is left of it."""
+    return (
+        endpoint.phase is Phase.JOINED
+        and endpoint.host_end not in observed.links
+        and endpoint.id not in observed.locations
+    )
+
+
+def _stray_endpoint(
+    declared: Declared, endpoint: Endpoint, *, prune: Collection[str]
+) -> tuple[Declared, Finding]:
+    found = Finding(id=endpoint.id, outcome=Outcome.REPORTED, interface=endpoint.host_end)
+    if endpoint.id not in prune:
+        return declared, found._replace(
+            text=f"endpoint {endpoint.id[:12]} has no interface pair, and the engine does not "
+            "list it",
+            remedy="remove it with 'evercan adopt --prune'",
+        )
+    return declared.without_endpoint(endpoint.id), found._replace(outcome=Outcome.FORGOTTEN)
 
 
 def _stray(

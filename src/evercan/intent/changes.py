@@ -95,12 +95,15 @@ class CreateNetwork(NamedTuple):
         if known is not None:
             _require_same(known, options)
             return declared
+        link = observed.find(options.bus)
         kind, owns = choose_bus(declared, observed, options)
         return declared.with_network(
             Network(
                 id=self.network,
-                bus=options.bus,
+                bus=options.bus if link is None else link.name,
                 kind=kind,
+                alias=None if link is None or link.name == options.bus else options.bus,
+                link_kind="vcan" if link is None or not link.is_virtual else link.kind,
                 owns_bus=owns,
                 peer_prefix=options.peer_prefix,
                 settings=options.settings,
@@ -276,7 +279,7 @@ def _leave(declared: Declared, endpoint_id: str) -> Declared:
 def _require_same(known: Network, options: NetworkOptions) -> None:
     """Reject a network id that comes again with other options."""
     facts = (
-        ("bus", known.bus, options.bus),
+        ("bus", known.asked_bus, options.bus),
         ("peer prefix", repr(known.peer_prefix), repr(options.peer_prefix)),
         ("kind", known.kind, options.kind or known.kind),
         ("settings", known.settings.words() or "none", options.settings.words() or "none"),

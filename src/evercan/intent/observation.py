@@ -8,7 +8,7 @@ from dataclasses import replace
 from evercan.intent.changes import with_phase
 from evercan.model.controller import ControllerSettings
 from evercan.model.controller_match import may_be_granted
-from evercan.model.declared import BusKind, Declared, Phase
+from evercan.model.declared import BusKind, Declared, Network, Phase
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.steps import ConfigureBus, Step
 
@@ -47,16 +47,15 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
       repaired was not moved back.
     - A pair that left and whose end is back on the host is no longer needed: dormant. The
       call that deletes it may have been lost.
-    - A virtual bus that is missing will be created by evercan, whoever created it before.
+    - An interface that was asked for by an altname may have another name after a re-plug.
     - A retired name that no longer exists is forgotten.
     - A controller that was unplugged, or that somebody changed while no network asks for
       settings, is no longer configured by evercan.
     """
-    result = _observe_controllers(declared, observed)
+    result = declared
     for network in declared.networks.values():
-        virtual = network.kind is BusKind.VIRTUAL
-        if virtual and not network.owns_bus and observed.find(network.bus) is None:
-            result = result.with_network(replace(network, owns_bus=True))
+        result = _follow_altname(result, network, observed)
+    result = _observe_controllers(result, observed)
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
         if link is None and endpoint.id in observed.ended and endpoint.phase is Phase.JOINED:
@@ -76,6 +75,23 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
         if name not in observed.links and placeholder_name(name) not in observed.links
     )
     return replace(result, retired=result.retired - gone) if gone else result
+
+
+def _follow_altname(declared: Declared, network: Network, observed: Observed) -> Declared:
+    """Let networks that name one interface differently be one bus, as long as it exists.
+
+    While no interface has the altname, the bus has that name itself: the interface that
+    had it may be gone, and another one may have got its name.
+    """
+    asked = network.asked_bus
+    link = observed.find(asked)
+    bus = asked if link is None else link.name
+    alias = asked if bus != asked else None
+    if network.kind is BusKind.VIRTUAL and link is None:
+        return declared  # created again under the name that it had
+    if (bus, alias) == (network.bus, network.alias):
+        return declared
+    return declared.with_network(replace(network, bus=bus, alias=alias))
 
 
 def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:

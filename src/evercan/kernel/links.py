@@ -17,7 +17,7 @@ from evercan.kernel.controllers import decode_controller, link_info
 from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model.controller import Controller, ControllerSettings
-from evercan.model.observed import LINK_GROUP, Link
+from evercan.model.observed import FD_MTU, LINK_GROUP, Link
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWLINKPROP = 108
@@ -30,7 +30,7 @@ _IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, ch
 _I32 = struct.Struct("=i")
 _U32 = struct.Struct("=I")
 
-_IFNAME, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 5, 18, 27, 29
+_IFNAME, _MTU, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 18, 27, 29
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
 _INFO_KIND = 1
 _SKIP_STATS = 1 << 3
@@ -80,6 +80,7 @@ def make_vcan(name: str) -> Message:
             [
                 ("IFLA_IFNAME", name),
                 ("IFLA_GROUP", LINK_GROUP),
+                ("IFLA_MTU", FD_MTU),
                 ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vcan")]}),
             ],
             flags=IFF_UP,
@@ -98,7 +99,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool 
             (``rtnl_newlink`` looks it up in the caller's namespace).
         up: bring the first end up.
     """
-    peer = {"attrs": [("IFLA_IFNAME", second), ("IFLA_GROUP", LINK_GROUP)]}
+    peer = {"attrs": [("IFLA_IFNAME", second), ("IFLA_GROUP", LINK_GROUP), ("IFLA_MTU", FD_MTU)]}
     info = [
         ("IFLA_INFO_KIND", "vxcan"),
         ("IFLA_INFO_DATA", {"attrs": [("VXCAN_INFO_PEER", peer)]}),
@@ -106,6 +107,7 @@ def make_pair(first: str, second: str, *, first_in: int | None = None, up: bool 
     attrs: list[tuple[str, object]] = [
         ("IFLA_IFNAME", first),
         ("IFLA_GROUP", LINK_GROUP),
+        ("IFLA_MTU", FD_MTU),
         ("IFLA_LINKINFO", {"attrs": info}),
     ]
     if first_in is not None:
@@ -139,6 +141,14 @@ def get_inside(index: int, nsid: int) -> Message:
 def bring_up(name: str) -> Message:
     """Encode the request that brings an interface up, found by its name."""
     return Message(RTM_SETLINK, 0, _encode([("IFLA_IFNAME", name)], flags=IFF_UP))
+
+
+def set_mtu(index: int, mtu: int) -> Message:
+    """Encode the request that sets the MTU of an interface, which must be down, and brings it up.
+
+    ``vcan_change_mtu`` and ``vxcan_change_mtu`` reject it while the interface is up (EBUSY).
+    """
+    return Message(RTM_SETLINK, 0, _encode([("IFLA_MTU", mtu)], index=index, flags=IFF_UP))
 
 
 def bring_down(index: int) -> Message:
@@ -222,7 +232,7 @@ def _info_kind(data: bytes, at: int, end: int) -> str:
 def _decode(data: bytes, at: int, end: int) -> Link:
     _, hardware, index, flags, _ = _IFINFOMSG.unpack_from(data, at)
     name = kind = ""
-    group = 0
+    group = mtu = 0
     peer_index: int | None = None
     peer_nsid: int | None = None
     altnames: frozenset[str] = frozenset()
@@ -230,6 +240,8 @@ def _decode(data: bytes, at: int, end: int) -> Link:
     for attribute, start, stop in attributes(data, at + _IFINFOMSG.size, end):
         if attribute == _IFNAME:
             name = text(data, start, stop)
+        elif attribute == _MTU:
+            (mtu,) = _U32.unpack_from(data, start)
         elif attribute == _LINK:
             (peer_index,) = _I32.unpack_from(data, start)
         elif attribute == _GROUP:
@@ -253,5 +265,6 @@ def _decode(data: bytes, at: int, end: int) -> Link:
         peer_index=peer_index,
         peer_nsid=peer_nsid,
         altnames=altnames,
+        mtu=mtu,
         controller=controller,
     )

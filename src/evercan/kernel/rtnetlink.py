@@ -28,6 +28,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 
@@ -221,6 +222,9 @@ def _messages(step: Step) -> Iterator[Message]:
             yield links.add_altname(index, altname)
         case BringUp(_, _, name):
             yield links.bring_up(name)
+        case SetMtu(_, _, index, _, mtu):
+            yield links.bring_down(index)
+            yield links.set_mtu(index, mtu)
         case ClearTag(index, _):
             yield links.clear_group(index)
         case DeleteLink(index, _):

@@ -54,7 +54,12 @@ class Network:
         id: the engine's network id.
         bus: the bus interface on the host, for example ``vcan0``.
         kind: what the bus interface was when the network was created.
-        owns_bus: evercan created the bus interface, so it may delete it.
+        alias: the altname by which the user has named the bus interface, if it was one.
+            ``bus`` is then the name of the interface that has it now.
+        link_kind: ``IFLA_INFO_KIND`` of a virtual bus interface when the network was
+            created. evercan creates only a ``vcan`` again that is missing.
+        owns_bus: evercan created the bus interface for its networks, so it may delete it.
+            One that existed before, the host's own, is created again but never deleted.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
         settings: what the controller is to be set to, if the bus is a controller.
     """
@@ -62,9 +67,16 @@ class Network:
     id: str
     bus: str
     kind: BusKind = BusKind.VIRTUAL
+    alias: str | None = None
+    link_kind: str = "vcan"
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
     settings: ControllerSettings = NO_SETTINGS
+
+    @property
+    def asked_bus(self) -> str:
+        """The name by which the user asked for the bus interface."""
+        return self.alias or self.bus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,5 +195,6 @@ class Declared:
         return buses
 
     def network_that_sets(self, bus: str) -> Network | None:
-        """Find the network whose settings apply to a bus; others have the same or none."""
-        return next((n for n in self.networks.values() if n.bus == bus and n.settings), None)
+        """Find the network whose settings apply to a bus; others have the same, fewer or none."""
+        setters = [n for n in self.networks.values() if n.bus == bus and n.settings]
+        return max(setters, key=lambda network: len(list(network.settings.given())), default=None)

@@ -17,6 +17,14 @@ Releases before 0.2 set it on controllers that they had configured, too.
 """
 
 
+FD_MTU = 72
+"""``CANFD_MTU``: the MTU of every interface that evercan creates.
+
+From kernel 7 on vcan and vxcan come up with the MTU of CAN XL, which can-gw does not forward
+and with which the ``cansend`` of can-utils 2023.03 refuses to send FD frames.
+"""
+
+
 def clashing_name(host_end: str) -> str:
     """Name the end that the kernel has to rename on its way into a container.
 
@@ -48,6 +56,7 @@ class Link:
             namespace, None while it is on the host. Negative while that namespace is
             ending: the other end is inside, and the number means nothing.
         altnames: ``IFLA_ALT_IFNAME``.
+        mtu: ``IFLA_MTU``: 16 carries classic frames, 72 also FD, more also CAN XL.
         controller: what it shows as a CAN controller (kind ``can``), else None.
     """
 
@@ -61,6 +70,7 @@ class Link:
     peer_index: int | None = None
     peer_nsid: int | None = None
     altnames: frozenset[str] = frozenset()
+    mtu: int = FD_MTU
     controller: Controller | None = None
 
     @property

@@ -67,6 +67,20 @@ class BringUp:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMtu:
+    """Set the MTU of an interface that evercan created, which is set down for it."""
+
+    bus: str
+    endpoint: str | None
+    index: int
+    name: str
+    mtu: int
+
+    def __str__(self) -> str:
+        return f"set the MTU of {self.name} to {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigureBus:
     """Configure a controller, which is set down for it if necessary, and bring it up.
 
@@ -164,6 +178,7 @@ Step = (
     | MakePair
     | RepairPair
     | BringUp
+    | SetMtu
     | ConfigureBus
     | ClearTag
     | NameEnd

@@ -26,9 +26,10 @@ def choose_bus(
         OptionError: the interface is no CAN bus, is not of the kind that is asked for, or
             cannot be configured as asked.
     """
-    bus = options.bus
+    link = observed.find(options.bus)
+    # The same interface by another name is the same bus.
+    bus = options.bus if link is None else link.name
     others = [network for network in declared.networks.values() if network.bus == bus]
-    link = observed.find(bus)
     if link is not None:
         _require_bus(declared, options, link)
     kind = _kind(options, link, others)
@@ -115,18 +116,21 @@ def _require_settable(options: NetworkOptions, kind: BusKind, link: Link | None)
 
 
 def _require_agreement(options: NetworkOptions, other: Network) -> None:
-    """Reject settings that another network on the bus does not have."""
-    theirs = dict(other.settings.given())
-    if not theirs:
-        return
-    for name, value in options.settings.given():
-        if theirs.get(name) != value:
+    """Reject settings that differ from those of another network on the bus.
+
+    One of the two may give fewer settings than the other, whichever comes first.
+    """
+    given, theirs = dict(options.settings.given()), dict(other.settings.given())
+    for name, value in given.items():
+        if name in theirs and theirs[name] != value:
+            has = f"has {written(name, theirs[name])}"
+        elif theirs and name not in theirs and not theirs.keys() <= given.keys():
             has = "leaves it alone"
-            if name in theirs:
-                has = f"has {written(name, theirs[name])}"
-            raise OptionError(
-                f"vxcan.{name}",
-                written(name, value),
-                f"network {other.id[:12]} on the same bus {options.bus} {has}",
-                "give the settings on one of the networks only, or identical settings on all",
-            )
+        else:
+            continue
+        raise OptionError(
+            f"vxcan.{name}",
+            written(name, value),
+            f"network {other.id[:12]} on the same bus {options.bus} {has}",
+            "give the settings on one of the networks only, or identical settings on all",
+        )

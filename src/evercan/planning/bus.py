@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.controller_match import differences
 from evercan.model.declared import BusKind, Declared, Network
-from evercan.model.observed import Link, Observed
+from evercan.model.observed import FD_MTU, Link, Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import BringUp, ConfigureBus, MakeBus, Step
+from evercan.model.steps import BringUp, ConfigureBus, MakeBus, SetMtu, Step
 
 
 def plan_bus(
@@ -27,10 +27,11 @@ def plan_bus(
     """Plan the bus interface of some networks; return it if it can get rules."""
     bus, kind = networks[0].bus, networks[0].kind
     link = observed.find(bus)
-    if link is None and kind is BusKind.VIRTUAL:
+    link_kind = networks[0].link_kind
+    if link is None and kind is BusKind.VIRTUAL and link_kind == "vcan":
         steps.append(MakeBus(bus))
         return None
-    unusable = _unusable(bus, kind, link)
+    unusable = _unusable(bus, kind, link, link_kind)
     if unusable is not None:
         problems.append(unusable)
     if unusable is not None or link is None:
@@ -38,9 +39,11 @@ def plan_bus(
     setter = declared.network_that_sets(bus)
     if setter is not None and kind is BusKind.PHYSICAL:
         return _plan_controller(declared, setter, link, steps, problems)
-    if link.up:
+    if link.is_ours and link.mtu != FD_MTU:
+        steps.append(SetMtu(bus, None, link.index, link.name, FD_MTU))
+    elif link.up:
         problems.extend(_bus_off(bus, link))
-    elif link.is_ours and any(network.owns_bus for network in networks):
+    elif link.is_ours:
         steps.append(BringUp(bus, None, link.name))
     else:
         problems.append(_down(bus, link))
@@ -59,16 +62,23 @@ def _down(bus: str, link: Link) -> Problem:
     )
 
 
-def _unusable(bus: str, kind: BusKind, link: Link | None) -> Problem | None:
+def _unusable(bus: str, kind: BusKind, link: Link | None, link_kind: str) -> Problem | None:
     """Return why no interface can be this bus; None if there is one."""
     problem_kind = ProblemKind.BUS_FOREIGN
-    if link is None:
+    if link is None and kind is BusKind.VIRTUAL:
+        problem_kind = ProblemKind.BUS_ABSENT
+        text = f"the host's {link_kind} interface {bus} is absent"
+        remedy = "create it as before; evercan adds the bus's rules as soon as it appears"
+    elif link is None:
         problem_kind = ProblemKind.BUS_ABSENT
         text = f"the CAN controller {bus} is absent"
         remedy = "plug it in or load its driver; evercan adds the bus's rules as soon as it appears"
     elif not link.is_can:
         text = f"the host's interface {bus} is no longer a CAN interface"
         remedy = "rename it"
+    elif kind is BusKind.VIRTUAL and link_kind != link.kind == "vcan" and link.is_ours:
+        text = f"the host's interface {bus} is a vcan in the place of a {link_kind}"
+        remedy = f"remove it ('ip link del {bus}'), then create the {link_kind} again"
     elif kind is BusKind.PHYSICAL and link.is_virtual:
         text = f"the host's interface {bus} is a {link.kind} with the name of a CAN controller"
         remedy = f"remove it ('ip link del {bus}'), then re-plug the controller"

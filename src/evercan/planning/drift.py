@@ -23,6 +23,7 @@ from evercan.model.steps import (
     MakePair,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 
@@ -33,7 +34,9 @@ class DriftKind(StrEnum):
     BUS_MISSING = "bus-missing"
     BUS_DOWN = "bus-down"
     BUS_SETTINGS = "bus-settings"
+    BUS_MTU = "bus-mtu"
     PAIR_MISSING = "pair-missing"
+    PAIR_MTU = "pair-mtu"
     PAIR_DOWN = "pair-down"
     RULES_MISSING = "rules-missing"
     RULES_SURPLUS = "rules-surplus"
@@ -174,6 +177,12 @@ def _drift_of(step: Step, asked: _Asked) -> Drift | None:
         case ConfigureBus(bus, _, name) if bus in asked.wanted_buses and asked.had_settings(bus):
             text = f"the controller {name} is not configured as its network asks"
             return Drift(DriftKind.BUS_SETTINGS, bus, step, text)
+        case SetMtu(bus, None, _, name) if bus in asked.wanted_buses:
+            text = f"the bus interface {name} has not the MTU that carries FD frames"
+            return Drift(DriftKind.BUS_MTU, bus, step, text)
+        case SetMtu(bus, str(endpoint), _, name) if asked.had_pair(endpoint):
+            text = f"the host end {name} has not the MTU that carries FD frames"
+            return Drift(DriftKind.PAIR_MTU, bus, step, text, endpoint)
         case BringUp(bus, str(endpoint), name) if asked.had_pair(endpoint):
             text = f"the host end {name} is down"
             return Drift(DriftKind.PAIR_DOWN, bus, step, text, endpoint)

@@ -21,6 +21,7 @@ from evercan.model.steps import (
     MakePair,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 from evercan.planning.plan import Plan
@@ -71,6 +72,9 @@ def _of_link(step: Step) -> Iterator[Problem]:
         case BringUp(_, endpoint, name):
             text = f"the {'host end' if endpoint else 'bus interface'} {name} is down"
             remedy = f"on the host run 'ip link set {name} up'"
+        case SetMtu(_, _, _, name, mtu):
+            text = f"the interface {name} has not the MTU {mtu}"
+            remedy = f"on the host run 'ip link set {name} down; ip link set {name} mtu {mtu} up'"
         case ConfigureBus(bus, _, name, settings):
             text = f"the controller {bus} is not configured as its network asks"
             remedy = f"on the host run '{settings.command(name)}'"

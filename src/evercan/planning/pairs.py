@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evercan.model.declared import Declared, Endpoint, Phase
-from evercan.model.observed import Link, Observed
+from evercan.model.observed import FD_MTU, Link, Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import BringUp, DeleteLink, MakePair, NameEnd, RepairPair, Step
+from evercan.model.steps import BringUp, DeleteLink, MakePair, NameEnd, RepairPair, SetMtu, Step
 
 
 def plan_pairs(
@@ -39,7 +39,9 @@ def plan_pairs(
         elif observed.is_repair_unfinished(link):
             steps.append(DeleteLink(link.index, link.name))
         else:
-            if not link.up:
+            if link.mtu != FD_MTU:
+                steps.append(SetMtu(bus, endpoint.id, link.index, link.name, FD_MTU))
+            elif not link.up:
                 steps.append(BringUp(bus, endpoint.id, link.name))
             steps += _plan_name(observed, bus, endpoint)
             if endpoint.is_member:

@@ -33,6 +33,7 @@ from evercan.model.steps import (
     MakeBus,
     NameEnd,
     RemoveRules,
+    SetMtu,
     Step,
 )
 from evercan.planning.drift import Drift
@@ -54,7 +55,9 @@ _ROUNDS = 6
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
-_MAY_BE_GONE = (RemoveRules, DeleteLink, AddRules, BringUp, ConfigureBus, ClearTag, NameEnd)
+_MAY_BE_GONE = (
+    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, ClearTag, NameEnd),
+)
 """Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 
 _log = logging.getLogger(__name__)

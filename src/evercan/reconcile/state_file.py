@@ -25,7 +25,8 @@ VERSION = 3
 """The version that is written; older ones are still read.
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
-``granted`` by ``configured``, which lists the controllers that evercan has configured.
+``granted`` by ``configured``, which lists the controllers that evercan has configured, and
+added ``alias`` and ``link_kind`` of a network.
 """
 
 _T = TypeVar("_T")
@@ -206,6 +207,8 @@ def _network(fields: Mapping[str, Any]) -> Network:
         id=_text(fields["id"]),
         bus=_text(fields["bus"]),
         kind=BusKind(fields["kind"]),
+        alias=_text(alias) if (alias := fields.get("alias")) is not None else None,
+        link_kind=_text(fields.get("link_kind", "vcan")),
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),

@@ -24,8 +24,10 @@ INTERVAL = 5.0
 _WHAT_HAPPENS = {
     DriftKind.BUS_MISSING: "its interface is deleted",
     DriftKind.BUS_DOWN: "its interface is set down",
+    DriftKind.BUS_MTU: "its MTU is changed",
     DriftKind.BUS_SETTINGS: "the controller's settings are changed",
     DriftKind.PAIR_MISSING: "interface pairs are deleted",
+    DriftKind.PAIR_MTU: "the MTU of host ends is changed",
     DriftKind.PAIR_DOWN: "host ends are set down",
     DriftKind.RULES_MISSING: "rules are removed",
     DriftKind.RULES_SURPLUS: "rules are added",
