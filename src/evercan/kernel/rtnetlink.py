@@ -210,6 +210,16 @@ def _decoding(what: str) -> Iterator[None]:
 
 def _messages(step: Step) -> Iterator[Message]:
     match step:
+        case AddRules(_, rules):
+            return map(can_gw.add, rules)
+        case RemoveRules(_, rules):
+            return map(can_gw.remove, rules)
+        case _:
+            return _link_messages(step)
+
+
+def _link_messages(step: Step) -> Iterator[Message]:
+    match step:
         case MakeBus(name):
             # Created up: a separate request could bring up an interface that somebody else
             # has created meanwhile under this name.
@@ -229,7 +239,3 @@ def _messages(step: Step) -> Iterator[Message]:
             yield links.clear_group(index)
         case DeleteLink(index, _):
             yield links.delete(index)
-        case AddRules(_, rules):
-            yield from map(can_gw.add, rules)
-        case RemoveRules(_, rules):
-            yield from map(can_gw.remove, rules)
