@@ -16,9 +16,8 @@ from typing import NamedTuple
 from evercan.errors import EvercanError, RequestError
 from evercan.intent.changes import CreateNetwork, unknown_pairs
 from evercan.model.declared import NONE, BusKind, Declared, Endpoint, Network, Phase
-from evercan.model.names import PAIR_SUFFIX, is_host_end
+from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
-from evercan.options.bus import looks_like_hardware
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 

@@ -25,9 +25,9 @@ from evercan.intent.changes import (
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
 from evercan.model.declared import Endpoint, Phase
+from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
-from evercan.options.bus import looks_like_hardware
 from evercan.options.endpoint import NAME, endpoint_options
 from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
@@ -39,6 +39,8 @@ _WAITABLE = frozenset(
         ProblemKind.BUS_DOWN,
         ProblemKind.BUS_OFF,
         ProblemKind.REPAIRS_LIMITED,
+        ProblemKind.CAN_GW_MISSING,
+        ProblemKind.BUS_IMPERSONATES,
     }
 )
 """Problems with which a network may be created: the bus gets its rules when they end."""

@@ -109,6 +109,12 @@ def problem(declared: Declared, found: Problem) -> None:
         )
 
 
+def warning(declared: Declared, found: Problem) -> None:
+    """Log a warning and its remedy."""
+    fields = subject(declared, found.bus, found.endpoint, warning=found.kind)
+    _log.warning("%s", found, extra=fields)
+
+
 def subject(
     declared: Declared, bus: str, endpoint_id: str | None = None, **more: object
 ) -> dict[str, Mapping[str, object]]:

@@ -37,6 +37,11 @@ def why_invalid(name: str, *, room: int = 0) -> str | None:
     return None
 
 
+def looks_like_hardware(name: str) -> bool:
+    """Whether the kernel gives such names to controllers."""
+    return re.fullmatch(r"(can|slcan)[0-9]+", name) is not None
+
+
 def _keys(endpoint_id: str) -> Iterator[str]:
     """Yield eight-digit keys for an endpoint: windows of its id, then of its digests."""
     if re.fullmatch(r"[0-9a-f]+", endpoint_id):

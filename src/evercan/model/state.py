@@ -16,11 +16,13 @@ class State(NamedTuple):
         declared: what is wanted.
         observed: what exists, without the rules.
         problems: what no step repairs.
+        warnings: what works and is probably not as its user expects.
     """
 
     declared: Declared = Declared()
     observed: Observed = Observed()
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     def problems_of(self, bus: str, endpoint: str | None = None) -> list[Problem]:
         """List the problems of a bus as a whole and, if given, of one endpoint on it."""

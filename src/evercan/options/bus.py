@@ -6,15 +6,11 @@ a virtual interface is never taken for a controller.
 
 from __future__ import annotations
 
-import re
-
 from evercan.errors import OptionError
 from evercan.model.controller import written
 from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.observed import Link, Observed
 from evercan.options.network import AUTO, DEV, KIND, NetworkOptions, reject_on_virtual
-
-_LIKE_HARDWARE = re.compile(r"(can|slcan)[0-9]+")
 
 
 def choose_bus(
@@ -45,11 +41,6 @@ def choose_bus(
     # created and was about to delete.
     ours = bus in declared.retired or any(network.owns_bus for network in others)
     return kind, link.is_ours and ours
-
-
-def looks_like_hardware(bus: str) -> bool:
-    """Whether the kernel gives such names to controllers."""
-    return _LIKE_HARDWARE.fullmatch(bus) is not None
 
 
 def _require_bus(declared: Declared, options: NetworkOptions, link: Link) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.controller_match import differences
 from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.names import looks_like_hardware
 from evercan.model.observed import FD_MTU, Link, Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import BringUp, ConfigureBus, MakeBus, SetMtu, Step
@@ -39,6 +40,8 @@ def plan_bus(
     setter = declared.network_that_sets(bus)
     if setter is not None and kind is BusKind.PHYSICAL:
         return _plan_controller(declared, setter, link, steps, problems)
+    if any(network.owns_bus for network in networks):
+        problems.extend(_impersonates(declared, observed, bus, link))
     if link.is_ours and link.mtu != FD_MTU:
         steps.append(SetMtu(bus, None, link.index, link.name, FD_MTU))
     elif link.up:
@@ -60,6 +63,29 @@ def _down(bus: str, link: Link) -> Problem:
         text=f"the bus interface {bus} is down, and evercan did not create it",
         remedy=remedy,
     )
+
+
+def _impersonates(
+    declared: Declared, observed: Observed, bus: str, link: Link
+) -> Iterator[Problem]:
+    """Report a vcan with the name of a controller while an unused controller exists."""
+    if not (link.is_ours and looks_like_hardware(bus)):
+        return
+    used = declared.networks_by_bus()
+    unused = sorted(
+        other.name
+        for other in observed.links.values()
+        if other.controller is not None and other.name not in used
+    )
+    if unused:
+        yield Problem(
+            kind=ProblemKind.BUS_IMPERSONATES,
+            bus=bus,
+            text=f"{bus} is a virtual bus with the name of a controller, and no network uses the "
+            f"controller {', '.join(unused)}: it was probably absent when the network was created",
+            remedy=f"if the network is for the controller, remove it and create it with "
+            f"vxcan.kind=physical; if {bus} is meant to be virtual, give it another vxcan.dev",
+        )
 
 
 def _unusable(bus: str, kind: BusKind, link: Link | None, link_kind: str) -> Problem | None:

@@ -56,7 +56,7 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
         bus_link = plan_bus(declared, networks, observed, steps, problems)
         if not observed.can_gw:
             problems.append(
-                Problem.of_error(ModuleMissing("can-gw"), kind=ProblemKind.MODULE_MISSING, bus=bus)
+                Problem.of_error(ModuleMissing("can-gw"), kind=ProblemKind.CAN_GW_MISSING, bus=bus)
             )
         bus_index = None if bus_link is None else bus_link.index
         buses[bus] = bus_index, [link.index for link in members]

@@ -14,6 +14,7 @@ from evercan.model.observed import Counts, Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.planning.plan import Plan
+from evercan.planning.warnings import find_warnings
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
@@ -116,7 +117,12 @@ class Inspector:
         declared = after_observation(former, observed)
         observed, whole = compare(declared, declared, observed, observe)
         problems = self._problems(whole, declared, observed)
-        state = State(declared=declared, observed=observed.without_rules(), problems=problems)
+        state = State(
+            declared=declared,
+            observed=observed.without_rules(),
+            problems=problems,
+            warnings=find_warnings(declared, observed),
+        )
         return state, observed.counts
 
     def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:

@@ -38,6 +38,7 @@ from evercan.model.steps import (
 )
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
+from evercan.planning.warnings import find_warnings
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.saved_intent import SavedIntent
@@ -52,6 +53,9 @@ Restrain = Callable[[Plan, Declared, Observed], Plan]
 
 _ROUNDS = 6
 """Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
+
+_MODULE_INTERVAL = 1.0
+"""Seconds between two checks for can-gw while it is not loaded."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
@@ -200,6 +204,9 @@ class Reconciler:
         """Decide when a pass follows without an event or a call."""
         lasting = any(not Failures.is_permanent(failure) for failure in self.failed.values())
         due = [] if self._repairs_at is None else [self._repairs_at]
+        if self.state.declared.networks and not self.state.observed.can_gw:
+            # A module that is loaded causes no event.
+            due.append(time.monotonic() + _MODULE_INTERVAL)
         if failed or lasting or self._kept or self.saved.problems:
             due.append(time.monotonic() + self._backoff.next())
         else:
@@ -298,7 +305,12 @@ class Reconciler:
         )
         former, self.state = (
             self.state,
-            State(declared=declared, observed=observed.without_rules(), problems=problems),
+            State(
+                declared=declared,
+                observed=observed.without_rules(),
+                problems=problems,
+                warnings=find_warnings(declared, observed),
+            ),
         )
         self.recoveries.completed(self.state, former)
 

@@ -65,6 +65,13 @@ class _Moment(Collector):
         ).items():
             problems.add_metric((bus, kind), times)
         yield problems
+        warnings = GaugeMetricFamily(
+            "evercan_warnings", "Warnings, by bus and kind.", labels=("bus", "kind")
+        )
+        kinds = Counter((warning.bus, warning.kind) for warning in state.warnings)
+        for labels, times in kinds.items():
+            warnings.add_metric(labels, times)
+        yield warnings
         yield from self._members()
         steps = CounterMetricFamily(
             "evercan_steps",

@@ -41,12 +41,20 @@ class Daemon(NamedTuple):
 def health(state: State, of_process: Sequence[Problem] = ()) -> Page:
     """Answer ``GET /health``: 200 when every bus is healthy, else 503 with the reasons."""
     reasons = [_reason(problem) for problem in (*state.problems, *of_process)]
-    return (503 if reasons else 200), {"healthy": not reasons, "reasons": reasons}
+    return (503 if reasons else 200), {
+        "healthy": not reasons,
+        "reasons": reasons,
+        "warnings": [_reason(warning) for warning in state.warnings],
+    }
 
 
 def not_observed(error: EvercanError) -> Page:
     """Answer ``GET /health`` when the kernel cannot be observed."""
-    return 503, {"healthy": False, "reasons": [_reason(Problem.of_error(error))]}
+    return 503, {
+        "healthy": False,
+        "reasons": [_reason(Problem.of_error(error))],
+        "warnings": [],
+    }
 
 
 def _reason(problem: Problem) -> Mapping[str, Any]:

@@ -138,11 +138,14 @@ class Recoveries:
         self._remaining = frozenset(still)
 
     def completed(self, state: State, former: State) -> None:
-        """Log what is wrong after a pass and was not before, or that everything is healthy."""
+        """Log problems and warnings that are new after a pass, or that everything is healthy."""
         reported, self.failed_pass = self.failed_pass, None
         for problem in state.problems:
             if problem not in former.problems and str(problem) != str(reported):
                 lines.problem(state.declared, problem)
+        for warning in state.warnings:
+            if warning not in former.warnings:
+                lines.warning(state.declared, warning)
         healthy = not state.problems
         if healthy and self._healthy is not True:
             _log.info(
