@@ -21,8 +21,8 @@ from xml.etree import ElementTree as ET
 import can
 
 from build.images import CAN_TOOLS
-from evercan.cli.helper import LABEL
-from evercan.cli.traffic import columns
+from evercan.cli.access.helper import LABEL
+from evercan.cli.views.traffic import columns
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus

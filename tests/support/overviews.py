@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from evercan.cli.engine import Member, Network
-from evercan.cli.overview import Overview, overview
+from evercan.cli.access.engine import Member, Network
+from evercan.cli.views.overview import Overview, overview
 from tests.support.engine import engine_id
 
 NOW = 1_790_000_100.0

@@ -9,10 +9,10 @@ import rich_click as click
 from click.shell_completion import get_completion_class
 
 from evercan import __version__
-from evercan.cli import complete
+from evercan.cli.access.reach import Wish
+from evercan.cli.commands import completion as complete
 from evercan.cli.errors import CliError
-from evercan.cli.reach import Wish
-from evercan.cli.show import as_json, columns, console
+from evercan.cli.pages.terminal import as_json, columns, console
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -111,7 +111,7 @@ def doctor(*, json_: bool, strict: bool, **given: Any) -> int:
 
     Exit status: 0 nothing fails; 1 something does.
     """
-    from evercan.cli import doctor as command
+    from evercan.cli.commands import doctor as command
 
     return command.doctor(_wish(given), as_json=json_, strict=strict)
 
@@ -130,8 +130,8 @@ def status(*, json_: bool, **given: Any) -> int:
 
     Exit status: 0 all are well; 1 one is not.
     """
-    from evercan.cli import source
-    from evercan.cli import status as command
+    from evercan.cli.access import source
+    from evercan.cli.pages import status as command
 
     seen = source.look(_wish(given))
     if json_:
@@ -160,7 +160,7 @@ def watch(*, interval: float, **given: Any) -> int:
 
     Restarts of the plugin and of the engine are survived, and shown.
     """
-    from evercan.cli import watch as command
+    from evercan.cli.pages import watch_app as command
 
     return command.watch(_wish(given), interval)
 
@@ -194,7 +194,7 @@ def graph(*, networks: tuple[str, ...], format_: str | None, output: str, **give
 
     All networks, or those that are named.
     """
-    from evercan.cli import graph as command
+    from evercan.cli.commands import graph as command
 
     return command.graph(_wish(given), networks, format_, output)
 
@@ -239,7 +239,7 @@ def dump(*, network: str, **given: Any) -> int:
     python-can read it. Frames of programs on the host and from the wire bear the bus's name.
     Needs no root on the engine's host, only the right to use the engine.
     """
-    from evercan.cli import dump as command
+    from evercan.cli.commands import dump as command
 
     wish = _wish(given)
     return command.dump(wish, network, command.Limits(**given))
@@ -264,7 +264,7 @@ def adopt(*, prune: bool, **given: Any) -> int:
 
     Exit status: 0 all is on record and well; 1 something is left to do, the report says what.
     """
-    from evercan.cli import adopt as command
+    from evercan.cli.commands import adopt as command
 
     return command.adopt(_wish(given), prune=prune)
 

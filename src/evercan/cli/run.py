@@ -13,7 +13,7 @@ from click.exceptions import Exit
 
 from evercan.cli.app import evercan
 from evercan.cli.errors import ENDED_BY_ERROR, INTERRUPTED, UNREAD, CliError
-from evercan.cli.show import console
+from evercan.cli.pages.terminal import console
 
 
 def run(arguments: Sequence[str] | None) -> int:

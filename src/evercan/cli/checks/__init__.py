@@ -1,0 +1,1 @@
+"""Judge what ``evercan doctor`` has found; no I/O."""

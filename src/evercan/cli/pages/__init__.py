@@ -1,0 +1,1 @@
+"""Draw values on a terminal or as a picture."""

@@ -1,0 +1,1 @@
+"""Values that the commands show, and how their numbers are written; no I/O."""

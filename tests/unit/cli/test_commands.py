@@ -1,0 +1,399 @@
+"""The command line itself: help, completion, and a sentence for everybody who lacks something."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evercan
+from evercan.cli import main
+from tests.support.engine import engine_id
+from tests.support.evercan_host import Host
+from tests.support.json_server import network_entry, plugin_entry
+from tests.support.overviews import network_document, status_document
+
+SOURCE = Path(evercan.__file__).parents[1]
+COMMANDS = ("adopt", "completion", "doctor", "dump", "graph", "status", "watch")
+LOOKING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
+
+EVERCAN = plugin_entry("evercan:latest")
+POWERTRAIN = network_entry(
+    engine_id("powertrain"), "powertrain", {"dashboard": engine_id("dashboard")}
+)
+STATUS = status_document(network_document("powertrain", 1))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Examples" in text
+    assert "evercan" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for each in COMMANDS:
+        assert each in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["dump"], ["status", "--nonsense"], ["dump", "x", "-n", "0"]]
+)
+def test_what_cannot_be_typed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert main(["completion", shell]) == 0
+    assert "_EVERCAN_COMPLETE" in capsys.readouterr().out
+
+
+def test_bash_completes_networks(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    done = subprocess.run(
+        [sys.executable, "-c", "from evercan.cli import main; main()"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(SOURCE),
+            "_EVERCAN_COMPLETE": "bash_complete",
+            "COMP_WORDS": "evercan dump pow",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["plain,powertrain"]
+
+
+# --- sentences ---------------------------------------------------------------------------
+
+
+def sentence(host: Host, *arguments: str) -> str:
+    ended = host.run(*arguments)
+    assert ended.status == 2
+    assert ended.out == ""
+    assert ended.err.startswith("evercan: ")
+    assert ended.err.count("\n") == 1
+    return ended.err
+
+
+@pytest.mark.parametrize("arguments", LOOKING)
+def test_without_docker(host: Host, arguments: tuple[str, ...]) -> None:
+    assert "start it (systemctl start docker)" in sentence(host, *arguments)
+
+
+@pytest.mark.parametrize("arguments", LOOKING)
+def test_without_the_plugin(host: Host, arguments: tuple[str, ...]) -> None:
+    host.engine([], [])
+    assert "docker plugin create evercan:latest" in sentence(host, *arguments)
+
+
+@pytest.mark.parametrize("arguments", LOOKING)
+def test_with_a_disabled_plugin(host: Host, arguments: tuple[str, ...]) -> None:
+    host.engine([], [plugin_entry("evercan:latest", enabled=False)])
+    assert "docker plugin enable evercan:latest" in sentence(host, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [("graph",), ("status",)])
+def test_with_a_plugin_that_does_not_answer(host: Host, arguments: tuple[str, ...]) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    assert "journalctl -u docker" in sentence(host, *arguments)
+
+
+@pytest.mark.parametrize("arguments", LOOKING)
+def test_without_permission(
+    host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("socket.socket.connect", refused)
+    assert "as root (sudo)" in sentence(host, *arguments)
+
+
+def test_with_the_engine_and_without_the_right_to_the_plugins_socket(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    real = socket.socket.connect
+
+    def closed(self: socket.socket, address: str) -> None:
+        if address.endswith("evercan.sock"):
+            raise PermissionError(13, "Permission denied")
+        real(self, address)
+
+    monkeypatch.setattr("socket.socket.connect", closed)
+    assert "run this as root (sudo)" in sentence(host, "status")
+
+
+def test_a_network_that_is_not_there(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert "it has powertrain" in sentence(host, "dump", "nonsense")
+
+
+def test_a_graph_of_a_network_that_is_not_there(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert "it has powertrain" in sentence(host, "graph", "nonsense")
+
+
+def test_a_graph_of_a_network_when_there_is_none(host: Host) -> None:
+    host.engine([], [EVERCAN])
+    host.plugin({**STATUS, "networks": []})
+    told = sentence(host, "graph", "powertrain")
+    assert "docker network create -d evercan:latest --ipam-driver null powertrain" in told
+
+
+def test_a_sender_that_is_not_there(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    told = sentence(host, "dump", "powertrain", "--from", "nobody")
+    assert "vcan0, dashboard" in told
+
+
+def test_a_kernel_without_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+
+    def none(*_: object, **__: object) -> None:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr("evercan.cli.access.can_socket.open_listener", none)
+    assert "modprobe can-raw" in sentence(host, "dump", "powertrain")
+
+
+def test_a_context_that_is_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "")
+    monkeypatch.setenv("DOCKER_CONTEXT", "nonsense")
+    assert "no docker context nonsense" in sentence(host, "status")
+
+
+@pytest.mark.parametrize(
+    ("config", "meta", "words"),
+    [
+        ('{"currentContext": "gone"}', None, "no docker context gone, which is docker's current"),
+        ('{"currentContext": "odd"}', "{", "docker's contexts cannot be read"),
+        ('{"currentContext": "odd"}', '{"Name": "odd"}', "docker's contexts cannot be read"),
+    ],
+)
+def test_docker_files_that_are_damaged(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    config: str,
+    meta: str | None,
+    words: str,
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text(config)
+    if meta is not None:
+        folder = tmp_path / "contexts/meta" / hashlib.sha256(b"odd").hexdigest()
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text(meta)
+    assert words in sentence(host, "status")
+
+
+def test_an_engine_that_wants_tls(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = b"Client sent an HTTP request to an HTTPS server."
+    port = host.engine_on_tcp_that({"/version": (400, words)})
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    told = sentence(host, "status")
+    assert words.decode() in told
+    assert "DOCKER_TLS_VERIFY" in told
+
+
+def test_ssh_is_told_with_a_command_that_ssh_takes(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://me@gateway:2222/var/run/docker.sock")
+    assert "docker.sock ssh://me@gateway:2222 & and" in sentence(host, "status")
+
+
+@pytest.mark.parametrize("arguments", [("dump", "powertrain"), ("adopt",)])
+def test_a_plugin_that_is_missing_is_told_before_the_image_that_leads_to_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    port = host.engine_on_tcp([POWERTRAIN], [plugin_entry("evercan:latest", enabled=False)])
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    ended = host.run_elsewhere(*arguments)
+    assert "docker plugin enable evercan:latest" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"networks": [{"bus": "vcan0"}]}, "cannot be read"),
+        ({"networks": 7}, "cannot be read"),
+        ({"networks": [{"network": "n", "endpoints": [{}]}]}, "cannot be read"),
+    ],
+)
+def test_a_status_that_cannot_be_read(host: Host, document: object, words: str) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(document)
+    assert words in sentence(host, "status")
+
+
+def test_what_only_the_engine_knows_is_asked_twice(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    answers = iter([status_document(), STATUS])
+    host.plugin(lambda _: next(answers))
+    assert host.run("status").status == 0
+
+
+def test_certificates_that_are_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/nowhere")
+    assert "DOCKER_CERT_PATH" in sentence(host, "status")
+
+
+def test_watch_wants_a_terminal(host: Host) -> None:
+    assert "evercan status" in sentence(host, "watch")
+
+
+def test_a_package_that_is_missing_is_told_with_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "rich_click":
+            raise ModuleNotFoundError("No module named 'rich_click'", name="rich_click")
+        return real(name, *rest)
+
+    for each in ("app", "run"):
+        monkeypatch.delitem(sys.modules, f"evercan.cli.{each}", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert main(["status"]) == 2
+    assert "pip install 'evercan[cli]'" in capsys.readouterr().err
+
+
+# --- what comes out ---------------------------------------------------------------------
+
+
+def test_status_for_people_and_machines(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    ended = host.run("status")
+    assert (ended.status, ended.err) == (0, "")
+    assert "dashboard" in ended.out
+    assert "\x1b" not in ended.out
+    assert all(line == line.rstrip() or len(line) <= 80 for line in ended.out.splitlines())
+    document = json.loads(host.run("status", "--json").out)
+    (network,) = document["plugins"][0]["networks"]
+    assert (network["name"], network["bus"], network["verdict"]) == ("powertrain", "vcan0", "ok")
+    assert network["members"][0]["container"] == "dashboard"
+
+
+def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-down", "text": "vcan0 is down; up!"}
+    host.plugin({**STATUS, "healthy": False, "reasons": [reason]})
+    ended = host.run("status")
+    assert ended.status == 1
+    assert "vcan0 is down" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("x.svg", "<svg"),
+        ("x.dot", "graph"),
+        ("x.mmd", "flowchart"),
+        ("x.md", "```mermaid\nflowchart LR\n"),
+        ("x", "<svg"),
+    ],
+)
+def test_the_files_ending_says_what_to_draw(
+    host: Host, tmp_path: Path, name: str, begins: str
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert host.run("graph", "-o", str(tmp_path / name)).status == 0
+    assert (tmp_path / name).read_text().startswith(begins)
+
+
+@pytest.mark.parametrize("asked", [(), ("--format", "mermaid")])
+def test_markdown_has_mermaid_in_a_fence_and_a_pipe_has_it_bare(
+    host: Host, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    bare = host.run("graph", "--format", "mermaid").out
+    assert bare.startswith("flowchart LR\n")
+    assert host.run("graph", *asked, "-o", str(tmp_path / "x.MD")).status == 0
+    assert (tmp_path / "x.MD").read_text() == f"```mermaid\n{bare}```\n"
+
+
+def test_what_is_not_mermaid_has_no_fence(host: Host, tmp_path: Path) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert host.run("graph", "--format", "dot", "-o", str(tmp_path / "x.md")).status == 0
+    assert (tmp_path / "x.md").read_text().startswith("graph")
+
+
+def test_a_file_that_cannot_be_written(host: Host, tmp_path: Path) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert "cannot be written" in sentence(host, "graph", "-o", str(tmp_path))
+
+
+@pytest.fixture
+def bus_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = f"vxcan{engine_id('dashboard')[:8]}"
+    lines = [
+        f"(1790000000.000001) {end} 123#C0FFEE R",
+        "(1790000000.000002) vcan0 123#C0FFEE R",
+        "(1790000000.000003) vcan0 456#01 T",
+        "(1790000000.000004) vcan9 789#01 T",
+    ]
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", lambda: iter(lines))
+
+
+@pytest.mark.usefixtures("bus_traffic")
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            [],
+            [
+                "(1790000000.000001) dashboard 123#C0FFEE",
+                "(1790000000.000003) vcan0 456#01",
+            ],
+        ),
+        (["--from", "vcan0"], ["(1790000000.000003) vcan0 456#01"]),
+        (["--filter", "100:700"], ["(1790000000.000001) dashboard 123#C0FFEE"]),
+        (["--count", "1", "--as-bus"], ["(1790000000.000001) vcan0 123#C0FFEE"]),
+    ],
+)
+@pytest.mark.parametrize("reachable", [True, False])
+def test_dump_also_where_the_plugin_is_not_reached(
+    host: Host, arguments: list[str], lines: list[str], reachable: bool
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    if reachable:
+        host.plugin(STATUS)
+    ended = host.run("dump", "powertrain", "--duration", "0.2", *arguments)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines() == lines
