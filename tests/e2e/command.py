@@ -34,15 +34,15 @@ class Diagnosis(NamedTuple):
     @property
     def failed(self) -> list[dict[str, Any]]:
         """The checks that fail."""
-        return [each for each in self.checks if each["result"] == "fail"]
+        return [check for check in self.checks if check["result"] == "fail"]
 
     @property
     def text(self) -> str:
         """All that is not well, in one text."""
         return "\n".join(
-            f"{each['id']} {each['title']}: {each['text']} -> {each['remedy']}"
-            for each in self.checks
-            if each["result"] in ("fail", "warn")
+            f"{check['id']} {check['title']}: {check['text']} -> {check['remedy']}"
+            for check in self.checks
+            if check["result"] in ("fail", "warn")
         )
 
 

@@ -32,35 +32,35 @@ from tests.e2e.command import Command
 def helpers(testbed: Testbed) -> list[str]:
     """Name the containers that the command has left on the engine."""
     found = testbed.client().containers.list(all=True, filters={"label": LABEL})
-    return [str(each.name) for each in found]
+    return [str(container.name) for container in found]
 
 
-def test_a_bus_that_is_whole_is_shown_and_found_well(
+def test_a_healthy_bus_is_shown_and_passes_all_checks(
     command: Command, testbed: Testbed, trio: Bus
 ) -> None:
-    names = [str(each.name) for each in trio.containers]
+    names = [str(container.name) for container in trio.containers]
     status, told = command.run("status")
     assert status == 0, told
-    for each in (trio.name, trio.interface, *names, *trio.host_ends()):
-        assert each in told
+    for name in (trio.name, trio.interface, *names, *trio.host_ends()):
+        assert name in told
     status, picture = command.run("graph", "--format", "svg", trio.name)
     assert status == 0
-    titles = " ".join(each.text or "" for each in ET.fromstring(picture).iter())  # noqa: S314 - ours
-    assert all(each in titles for each in names)
+    titles = " ".join(element.text or "" for element in ET.fromstring(picture).iter())  # noqa: S314 - ours
+    assert all(name in titles for name in names)
     found = command.doctor()
     assert (found.status, found.failed) == (0, [])
     assert {"host.can-gw", "host.max-hops", "plugin.record"} <= {
-        each["id"] for each in found.checks if each["result"] == "ok"
+        check["id"] for check in found.checks if check["result"] == "ok"
     }
     assert helpers(testbed) == []
 
 
-def test_dump_has_every_frame_once_with_its_sender(
+def test_dump_prints_every_frame_once_with_its_sender(
     command: Command, testbed: Testbed, trio: Bus
 ) -> None:
     frames = 20
     attached = testbed.client().networks.get(trio.name).attrs["Containers"].values()
-    ends = {f"vxcan{each['EndpointID'][:8]}": each["Name"] for each in attached}
+    ends = {f"vxcan{container['EndpointID'][:8]}": container["Name"] for container in attached}
     written = columns(ends, trio.interface)
     senders = {written[end]: name for end, name in ends.items()}
     with command.start("dump", trio.name, "--filter", "600:700") as dump:
@@ -72,11 +72,11 @@ def test_dump_has_every_frame_once_with_its_sender(
         lines = [dump.stdout.readline()]
         beacon.terminate()
         beacon.wait()
-        for number, each in enumerate(trio.containers):
+        for number, container in enumerate(trio.containers):
             sent = f"cangen can0 -g 2 -n {frames} -I {0x600 + number:X} -L 8 -D i"
-            assert each.exec_run(["sh", "-c", sent])[0] == 0
+            assert container.exec_run(["sh", "-c", sent])[0] == 0
             fd = f"cangen can0 -g 2 -n {frames} -I {0x610 + number:X} -L 12 -f -D i"
-            assert each.exec_run(["sh", "-c", fd])[0] == 0
+            assert container.exec_run(["sh", "-c", fd])[0] == 0
         testbed.host(
             *("cangen", trio.interface, "-g", "2", "-n", str(frames), "-I", "620", "-L", "8")
         )
@@ -85,20 +85,20 @@ def test_dump_has_every_frame_once_with_its_sender(
             lines.append(dump.stdout.readline())
         dump.send_signal(signal.SIGINT)
         assert dump.wait(30) == 0
-    log = [each for each in lines if " 6FF#" not in each and " 6EE#" not in each]
+    log = [line for line in lines if " 6FF#" not in line and " 6EE#" not in line]
     read = list(can.CanutilsLogReader(io.StringIO("".join(log))))
     counted = Counter(
-        (senders.get(str(each.channel), each.channel), each.arbitration_id) for each in read
+        (senders.get(str(message.channel), message.channel), message.arbitration_id) for message in read
     )
     assert counted == {
         **{
-            (str(each.name), base + number): frames
-            for number, each in enumerate(trio.containers)
+            (str(container.name), base + number): frames
+            for number, container in enumerate(trio.containers)
             for base in (0x600, 0x610)
         },
         (trio.interface, 0x620): frames,
     }
-    assert [each.timestamp for each in read] == sorted(each.timestamp for each in read)
+    assert [message.timestamp for message in read] == sorted(message.timestamp for message in read)
     # canplayer plays one sender's part of it.
     part = f"canplayer -t {trio.interface}={next(iter(senders))}"
     played = testbed.host("sh", "-c", part, stdin="".join(log).encode())
@@ -106,7 +106,7 @@ def test_dump_has_every_frame_once_with_its_sender(
     assert helpers(testbed) == []
 
 
-def test_nothing_stays_on_the_engine_when_the_command_is_killed(
+def test_the_helper_container_ends_when_the_command_is_killed(
     command: Command, testbed: Testbed, trio: Bus
 ) -> None:
     # On the engine's own machine root needs no container, unless an image is named.
@@ -116,7 +116,7 @@ def test_nothing_stays_on_the_engine_when_the_command_is_killed(
     trio.wait(lambda: helpers(testbed) == [], "that container to go")
 
 
-def test_a_disabled_plugin_is_named_with_the_command_that_enables_it(
+def test_a_disabled_plugin_is_reported_with_the_command_that_enables_it(
     command: Command, testbed: Testbed
 ) -> None:
     client = testbed.client()
@@ -185,7 +185,7 @@ def ended(process: subprocess.Popen[bytes]) -> Callable[[], bool]:
     return lambda: process.poll() is not None
 
 
-def test_watch_outlives_the_plugin_and_the_engine(
+def test_watch_continues_after_restarts_of_the_plugin_and_the_engine(
     command: Command, testbed: Testbed, bus: Bus
 ) -> None:
     (first,) = bus.start(1, restart="always")

@@ -1,4 +1,4 @@
-"""``evercan adopt``: what it reads, what it sends, what it says, and how it ends."""
+"""Test ``evercan adopt``: what it reads, sends and prints, and its exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERCAN = plugin_entry("evercan:latest")
 NOTHING: dict[str, Any] = {"Networks": [], "Strays": [], "Pairs": []}
 
 
-def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Host) -> None:
+def test_adopt_sends_what_the_engine_lists_and_reports_it_by_name(host: Host) -> None:
     container = {
         "NetworkSettings": {
             "Networks": {
@@ -44,9 +44,9 @@ def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Hos
     }
     host.engine([orphaned], [EVERCAN], {"id-of-dashboard": container})
     answer = answered(finding("EndpointID", "ep1", "adopted", HostEnd="vxcan1"))
-    told = host.plugin(answer, page="/adopt")
+    requests = host.plugin(answer, page="/adopt")
     ended = host.run("adopt")
-    assert told.bodies == [
+    assert requests.bodies == [
         {
             "Networks": [
                 {
@@ -63,16 +63,16 @@ def test_everything_that_the_engine_lists_is_sent_and_reported_by_name(host: Hos
         "plugin evercan:latest",
         "  network powertrain: adopted (vcan0)",
         "    container dashboard: adopted (vxcan1)",
-        "all is on record",
+        "everything is restored",
     ]
 
 
-def test_a_container_that_must_be_restarted_is_named_with_the_command(host: Host) -> None:
+def test_adopt_names_the_command_that_restarts_a_container(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(answered(finding("EndpointID", "ep1", "restart")), page="/adopt")
     ended = host.run("adopt")
     assert ended.status == 1
-    assert "container dashboard: its interface is not there" in ended.out
+    assert "container dashboard: its interface is missing" in ended.out
     assert ended.out.endswith("left to do:\n  docker restart dashboard\n")
 
 
@@ -84,7 +84,7 @@ def test_a_container_that_must_be_restarted_is_named_with_the_command(host: Host
         answered(finding("EndpointID", "ep1", "refused", Text="load the module")),
     ],
 )
-def test_what_is_not_well_is_left_to_do(host: Host, answer: dict[str, Any]) -> None:
+def test_adopt_lists_problems_as_left_to_do(host: Host, answer: dict[str, Any]) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(answer, page="/adopt")
     ended = host.run("adopt")
@@ -92,31 +92,34 @@ def test_what_is_not_well_is_left_to_do(host: Host, answer: dict[str, Any]) -> N
     assert "load the module" in ended.out
 
 
-def test_strays_are_named_and_pruned_only_if_asked(host: Host) -> None:
+def test_adopt_reports_strays_and_prunes_them_only_with_prune(host: Host) -> None:
     host.engine([], [EVERCAN])
     strays = [
         finding("NetworkID", "gone", "reported", Bus="vcan3"),
         finding("NetworkID", "used", "in-use", Bus="vcan4"),
     ]
     pairs = [{"HostEnd": "vxcanaaaaaaaa", "Outcome": "reported", "Text": ""}]
-    told = host.plugin({"Networks": [], "Strays": strays, "Pairs": pairs}, page="/adopt")
+    requests = host.plugin({"Networks": [], "Strays": strays, "Pairs": pairs}, page="/adopt")
     ended = host.run("adopt")
     assert ended.status == 0
-    assert "stray gone: on record, unknown to the engine; --prune forgets it (vcan3)" in ended.out
-    assert [each["Prune"] for each in told.bodies] == [[]]
-    # Only what was a stray already before the engine was asked once more.
+    assert (
+        "stray network gone: unknown to the engine; --prune makes the plugin forget it (vcan3)"
+        in (ended.out)
+    )
+    assert [body["Prune"] for body in requests.bodies] == [[]]
+    # Only strays that were reported before the engine was read again.
     host.run("adopt", "--prune")
-    assert [each["Prune"] for each in told.bodies[1:]] == [[], ["gone", "vxcanaaaaaaaa"]]
+    assert [body["Prune"] for body in requests.bodies[1:]] == [[], ["gone", "vxcanaaaaaaaa"]]
 
 
-def test_nothing_is_pruned_where_nothing_is_stray(host: Host) -> None:
+def test_adopt_prunes_nothing_without_strays(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    told = host.plugin(answered(finding("EndpointID", "ep1", "known")), page="/adopt")
+    requests = host.plugin(answered(finding("EndpointID", "ep1", "known")), page="/adopt")
     assert host.run("adopt", "--prune").status == 0
-    assert [each["Prune"] for each in told.bodies] == [[]]
+    assert [body["Prune"] for body in requests.bodies] == [[]]
 
 
-def test_every_enabled_evercan_is_given_its_own_networks(host: Host) -> None:
+def test_adopt_sends_each_enabled_plugin_its_own_networks(host: Host) -> None:
     alias = plugin_entry("wsovalle/vxcan:latest")
     old = network_entry("net2", "old", {}, driver="wsovalle/vxcan:latest")
     others = [
@@ -129,21 +132,21 @@ def test_every_enabled_evercan_is_given_its_own_networks(host: Host) -> None:
     assert host.run("adopt").status == 0
 
     def sent(asked: Asked) -> list[str]:
-        return [each["NetworkID"] for body in asked.bodies for each in body["Networks"]]
+        return [network["NetworkID"] for body in asked.bodies for network in body["Networks"]]
 
     assert (sent(one), sent(two)) == (["net1"], ["net2"])
 
 
-def test_a_driver_can_be_named_with_and_without_its_tag(host: Host) -> None:
+def test_a_driver_is_accepted_with_and_without_its_tag(host: Host) -> None:
     alias = plugin_entry("wsovalle/vxcan:latest")
     host.engine([POWERTRAIN], [EVERCAN, alias])
-    told = host.plugin(NOTHING, folder="wsovalle-vxcan", page="/adopt")
+    requests = host.plugin(NOTHING, folder="wsovalle-vxcan", page="/adopt")
     for name in ("wsovalle/vxcan:latest", "wsovalle/vxcan"):
         assert host.run("adopt", "--driver", name).status == 0
-    assert len(told.bodies) == 2
+    assert len(requests.bodies) == 2
 
 
-def test_networks_whose_driver_has_no_tag_are_to_be_created_again(host: Host) -> None:
+def test_adopt_says_to_create_networks_again_whose_driver_has_no_tag(host: Host) -> None:
     bare = network_entry("net3", "body", {}, driver="rustyvxcan")
     host.engine([bare], [plugin_entry("rustyvxcan:latest")])
     host.plugin(NOTHING, folder="rustyvxcan", page="/adopt")
@@ -152,17 +155,17 @@ def test_networks_whose_driver_has_no_tag_are_to_be_created_again(host: Host) ->
     assert "create network body again with driver rustyvxcan:latest" in ended.out
 
 
-def test_an_engine_on_tcp_is_read_too(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adopt_reads_an_engine_on_tcp(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     port = host.engine_on_tcp([POWERTRAIN], [EVERCAN])
     host.plugin(answered(), page="/adopt")
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
     assert host.run("adopt").status == 0
 
 
-# --- what cannot be done --------------------------------------------------------
+# --- errors --------------------------------------------------------
 
 
-def test_no_engine(host: Host) -> None:
+def test_a_missing_engine_is_an_error(host: Host) -> None:
     ended = host.run("adopt")
     assert ended.status == 2
     assert "no Docker engine answers" in ended.err
@@ -170,9 +173,11 @@ def test_no_engine(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["npipe:////./pipe/docker", "unix://", "tcp://h:x", "x://y", "ssh://host"]
+    "address", ["npipe:////./pipe/docker", "unix://", "tcp://h:x", "x://y", "ssh://a:b"]
 )
-def test_an_address_that_is_none(host: Host, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_an_invalid_address_is_an_error_that_names_the_variable(
+    host: Host, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     ended = host.run("adopt")
     assert ended.status == 2
@@ -180,11 +185,11 @@ def test_an_address_that_is_none(host: Host, monkeypatch: pytest.MonkeyPatch, ad
     assert "DOCKER_HOST" in ended.err
 
 
-def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
+def test_a_missing_permission_is_an_error(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_permission(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("socket.socket.connect", refused)
+    monkeypatch.setattr("socket.socket.connect", no_permission)
     ended = host.run("adopt")
     assert ended.status == 2
     assert "as root (sudo)" in ended.err
@@ -194,8 +199,12 @@ def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     ("plugins", "arguments", "words"),
     [
         ([], [], "docker plugin create evercan:latest"),
-        ([plugin_entry("other:latest", socket_name="other.sock")], [], "no evercan named"),
-        ([EVERCAN], ["--driver", "x/y:1"], "no evercan named x/y:1 (it has evercan:latest)"),
+        ([plugin_entry("other:latest", socket_name="other.sock")], [], "no evercan plugin named"),
+        (
+            [EVERCAN],
+            ["--driver", "x/y:1"],
+            "no evercan plugin named x/y:1 (plugins: evercan:latest)",
+        ),
         (
             [plugin_entry("evercan:latest", enabled=False)],
             [],
@@ -203,7 +212,7 @@ def test_no_permission(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_no_plugin_or_a_disabled_one(
+def test_a_missing_or_disabled_plugin_is_an_error(
     host: Host, plugins: list[Any], arguments: list[str], words: str
 ) -> None:
     host.engine([], plugins)
@@ -213,7 +222,7 @@ def test_no_plugin_or_a_disabled_one(
     assert ended.err.count("\n") == 1
 
 
-def test_a_plugin_that_is_not_on_this_host(host: Host) -> None:
+def test_a_plugin_that_is_not_on_this_host_is_an_error(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     ended = host.run("adopt")
     assert ended.status == 2
@@ -225,11 +234,13 @@ def test_a_plugin_that_is_not_on_this_host(host: Host) -> None:
     ("status", "answer", "words"),
     [
         (404, {"Err": "no call"}, "older than this command"),
-        (500, {"Err": "the disk is full"}, "refuses: the disk is full"),
-        (200, b"<html>", "gives an answer that is none"),
+        (500, {"Err": "the disk is full"}, "rejects the request: the disk is full"),
+        (200, b"<html>", "gives an answer that is not valid"),
     ],
 )
-def test_a_plugin_that_does_not_adopt(host: Host, status: int, answer: Any, words: str) -> None:
+def test_a_rejection_by_the_plugin_is_an_error(
+    host: Host, status: int, answer: Any, words: str
+) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(answer, status=status, page="/adopt")
     ended = host.run("adopt")
@@ -240,11 +251,11 @@ def test_a_plugin_that_does_not_adopt(host: Host, status: int, answer: Any, word
 @pytest.mark.parametrize(
     ("status", "answer", "words"),
     [
-        (500, {"message": "out of order"}, "refuses: out of order"),
+        (500, {"message": "out of order"}, "rejects the request: out of order"),
         (200, b"\x15\x03\x01 TLS", "DOCKER_TLS_VERIFY"),
     ],
 )
-def test_an_engine_that_does_not_answer_well(
+def test_an_invalid_answer_of_the_engine_is_an_error(
     host: Host, status: int, answer: Any, words: str
 ) -> None:
     host.engine_that({**ENGINE, "/plugins": (status, answer)})
@@ -253,10 +264,10 @@ def test_an_engine_that_does_not_answer_well(
     assert words in ended.err
 
 
-def test_a_network_that_is_removed_meanwhile_is_left_out(host: Host) -> None:
+def test_a_network_removed_in_between_is_left_out(host: Host) -> None:
     answers = engine_answers([POWERTRAIN], [EVERCAN])
     del answers["/networks/net1"]
     host.engine_that(answers)
-    told = host.plugin(NOTHING, page="/adopt")
+    requests = host.plugin(NOTHING, page="/adopt")
     assert host.run("adopt").status == 0
-    assert told.bodies[0]["Networks"] == []
+    assert requests.bodies[0]["Networks"] == []

@@ -1,4 +1,4 @@
-"""The command line itself: help, completion, and a sentence for everybody who lacks something."""
+"""Test the command line: help, completion, errors and output."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import network_document, status_document
 
 SOURCE = Path(evercan.__file__).parents[1]
-COMMANDS = ("adopt", "completion", "doctor", "dump", "graph", "status", "watch")
-LOOKING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
+COMMANDS = ("status", "watch", "doctor", "graph", "dump", "adopt", "completion", "help")
+READING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
 
 EVERCAN = plugin_entry("evercan:latest")
 POWERTRAIN = network_entry(
@@ -44,23 +44,27 @@ def test_every_command_has_help_with_examples(
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for each in COMMANDS:
-        assert each in text
+    for command in COMMANDS:
+        assert command in text
 
 
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["dump"], ["status", "--nonsense"], ["dump", "x", "-n", "0"]]
 )
-def test_what_cannot_be_typed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+def test_invalid_arguments_are_a_usage_error(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
     assert main(arguments) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+def test_completion_prints_code_for_the_shell(
+    capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
     assert main(["completion", shell]) == 0
     assert "_EVERCAN_COMPLETE" in capsys.readouterr().out
 
@@ -83,7 +87,7 @@ def test_bash_completes_networks(host: Host) -> None:
     assert done.stdout.split() == ["plain,powertrain"]
 
 
-# --- sentences ---------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------
 
 
 def sentence(host: Host, *arguments: str) -> str:
@@ -95,93 +99,95 @@ def sentence(host: Host, *arguments: str) -> str:
     return ended.err
 
 
-@pytest.mark.parametrize("arguments", LOOKING)
-def test_without_docker(host: Host, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", READING)
+def test_a_missing_engine_is_one_sentence(host: Host, arguments: tuple[str, ...]) -> None:
     assert "start it (systemctl start docker)" in sentence(host, *arguments)
 
 
-@pytest.mark.parametrize("arguments", LOOKING)
-def test_without_the_plugin(host: Host, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", READING)
+def test_a_missing_plugin_is_one_sentence(host: Host, arguments: tuple[str, ...]) -> None:
     host.engine([], [])
     assert "docker plugin create evercan:latest" in sentence(host, *arguments)
 
 
-@pytest.mark.parametrize("arguments", LOOKING)
-def test_with_a_disabled_plugin(host: Host, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", READING)
+def test_a_disabled_plugin_is_one_sentence(host: Host, arguments: tuple[str, ...]) -> None:
     host.engine([], [plugin_entry("evercan:latest", enabled=False)])
     assert "docker plugin enable evercan:latest" in sentence(host, *arguments)
 
 
 @pytest.mark.parametrize("arguments", [("graph",), ("status",)])
-def test_with_a_plugin_that_does_not_answer(host: Host, arguments: tuple[str, ...]) -> None:
+def test_a_silent_plugin_is_one_sentence(host: Host, arguments: tuple[str, ...]) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     assert "journalctl -u docker" in sentence(host, *arguments)
 
 
-@pytest.mark.parametrize("arguments", LOOKING)
-def test_without_permission(
+@pytest.mark.parametrize("arguments", READING)
+def test_a_missing_permission_is_one_sentence(
     host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    def refused(*_: object) -> None:
+    def no_permission(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("socket.socket.connect", refused)
+    monkeypatch.setattr("socket.socket.connect", no_permission)
     assert "as root (sudo)" in sentence(host, *arguments)
 
 
-def test_with_the_engine_and_without_the_right_to_the_plugins_socket(
+def test_a_missing_permission_on_the_plugins_socket_is_one_sentence(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     real = socket.socket.connect
 
-    def closed(self: socket.socket, address: str) -> None:
+    def no_permission(self: socket.socket, address: str) -> None:
         if address.endswith("evercan.sock"):
             raise PermissionError(13, "Permission denied")
         real(self, address)
 
-    monkeypatch.setattr("socket.socket.connect", closed)
+    monkeypatch.setattr("socket.socket.connect", no_permission)
     assert "run this as root (sudo)" in sentence(host, "status")
 
 
-def test_a_network_that_is_not_there(host: Host) -> None:
+def test_dump_of_an_unknown_network_lists_the_known_ones(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
-    assert "it has powertrain" in sentence(host, "dump", "nonsense")
+    assert "networks: powertrain" in sentence(host, "dump", "nonsense")
 
 
-def test_a_graph_of_a_network_that_is_not_there(host: Host) -> None:
+def test_graph_of_an_unknown_network_lists_the_known_ones(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
-    assert "it has powertrain" in sentence(host, "graph", "nonsense")
+    assert "networks: powertrain" in sentence(host, "graph", "nonsense")
 
 
-def test_a_graph_of_a_network_when_there_is_none(host: Host) -> None:
+def test_an_unknown_network_without_any_network_says_how_to_create_it(host: Host) -> None:
     host.engine([], [EVERCAN])
     host.plugin({**STATUS, "networks": []})
-    told = sentence(host, "graph", "powertrain")
-    assert "docker network create -d evercan:latest --ipam-driver null powertrain" in told
+    error = sentence(host, "graph", "powertrain")
+    assert "docker network create -d evercan:latest --ipam-driver null powertrain" in error
 
 
-def test_a_sender_that_is_not_there(host: Host) -> None:
+def test_dump_from_an_unknown_sender_lists_the_known_ones(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
-    told = sentence(host, "dump", "powertrain", "--from", "nobody")
-    assert "vcan0, dashboard" in told
+    error = sentence(host, "dump", "powertrain", "--from", "nobody")
+    assert "vcan0, dashboard" in error
 
 
-def test_a_kernel_without_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_can_is_one_sentence(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
 
-    def none(*_: object, **__: object) -> None:
+    def no_socket(*_: object, **__: object) -> None:
         raise OSError(97, "Address family not supported by protocol")
 
-    monkeypatch.setattr("evercan.cli.access.can_socket.open_listener", none)
+    monkeypatch.setattr("evercan.cli.access.can_socket.open_listener", no_socket)
     assert "modprobe can-raw" in sentence(host, "dump", "powertrain")
 
 
-def test_a_context_that_is_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_docker_context_is_one_sentence(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "")
     monkeypatch.setenv("DOCKER_CONTEXT", "nonsense")
     assert "no docker context nonsense" in sentence(host, "status")
@@ -190,12 +196,16 @@ def test_a_context_that_is_not_there(host: Host, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("config", "meta", "words"),
     [
-        ('{"currentContext": "gone"}', None, "no docker context gone, which is docker's current"),
-        ('{"currentContext": "odd"}', "{", "docker's contexts cannot be read"),
-        ('{"currentContext": "odd"}', '{"Name": "odd"}', "docker's contexts cannot be read"),
+        (
+            '{"currentContext": "gone"}',
+            None,
+            "no docker context gone, which docker's configuration names",
+        ),
+        ('{"currentContext": "odd"}', "{", "cannot read docker's contexts"),
+        ('{"currentContext": "odd"}', '{"Name": "odd"}', "cannot read docker's contexts"),
     ],
 )
-def test_docker_files_that_are_damaged(
+def test_damaged_docker_files_are_one_sentence(
     host: Host,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -213,13 +223,13 @@ def test_docker_files_that_are_damaged(
     assert words in sentence(host, "status")
 
 
-def test_an_engine_that_wants_tls(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_with_tls_is_one_sentence(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     words = b"Client sent an HTTP request to an HTTPS server."
     port = host.engine_on_tcp_that({"/version": (400, words)})
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-    told = sentence(host, "status")
-    assert words.decode() in told
-    assert "DOCKER_TLS_VERIFY" in told
+    error = sentence(host, "status")
+    assert words.decode() in error
+    assert "DOCKER_TLS_VERIFY" in error
 
 
 def test_ssh_is_told_with_a_command_that_ssh_takes(
@@ -230,7 +240,7 @@ def test_ssh_is_told_with_a_command_that_ssh_takes(
 
 
 @pytest.mark.parametrize("arguments", [("dump", "powertrain"), ("adopt",)])
-def test_a_plugin_that_is_missing_is_told_before_the_image_that_leads_to_it(
+def test_a_missing_plugin_is_reported_before_a_missing_helper_image(
     host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     port = host.engine_on_tcp([POWERTRAIN], [plugin_entry("evercan:latest", enabled=False)])
@@ -248,31 +258,31 @@ def test_a_plugin_that_is_missing_is_told_before_the_image_that_leads_to_it(
         ({"networks": [{"network": "n", "endpoints": [{}]}]}, "cannot be read"),
     ],
 )
-def test_a_status_that_cannot_be_read(host: Host, document: object, words: str) -> None:
+def test_an_unreadable_status_is_one_sentence(host: Host, document: object, words: str) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(document)
     assert words in sentence(host, "status")
 
 
-def test_what_only_the_engine_knows_is_asked_twice(host: Host) -> None:
+def test_the_plugin_is_read_again_if_it_does_not_know_a_network(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     answers = iter([status_document(), STATUS])
     host.plugin(lambda _: next(answers))
     assert host.run("status").status == 0
 
 
-def test_certificates_that_are_not_there(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_certificates_are_one_sentence(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", "/nowhere")
     assert "DOCKER_CERT_PATH" in sentence(host, "status")
 
 
-def test_watch_wants_a_terminal(host: Host) -> None:
+def test_watch_needs_a_terminal(host: Host) -> None:
     assert "evercan status" in sentence(host, "watch")
 
 
-def test_a_package_that_is_missing_is_told_with_the_extra(
+def test_a_missing_package_is_reported_with_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = builtins.__import__
@@ -282,17 +292,17 @@ def test_a_package_that_is_missing_is_told_with_the_extra(
             raise ModuleNotFoundError("No module named 'rich_click'", name="rich_click")
         return real(name, *rest)
 
-    for each in ("app", "run"):
-        monkeypatch.delitem(sys.modules, f"evercan.cli.{each}", raising=False)
+    for module in ("app", "run"):
+        monkeypatch.delitem(sys.modules, f"evercan.cli.{module}", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     assert main(["status"]) == 2
     assert "pip install 'evercan[cli]'" in capsys.readouterr().err
 
 
-# --- what comes out ---------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------
 
 
-def test_status_for_people_and_machines(host: Host) -> None:
+def test_status_prints_a_page_and_json(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
     ended = host.run("status")
@@ -308,7 +318,7 @@ def test_status_for_people_and_machines(host: Host) -> None:
 
 def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
-    reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-down", "text": "vcan0 is down; up!"}
+    reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-down", "text": "vcan0 is down"}
     host.plugin({**STATUS, "healthy": False, "reasons": [reason]})
     ended = host.run("status")
     assert ended.status == 1
@@ -325,7 +335,7 @@ def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
         ("x", "<svg"),
     ],
 )
-def test_the_files_ending_says_what_to_draw(
+def test_the_files_ending_selects_the_format(
     host: Host, tmp_path: Path, name: str, begins: str
 ) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
@@ -335,7 +345,7 @@ def test_the_files_ending_says_what_to_draw(
 
 
 @pytest.mark.parametrize("asked", [(), ("--format", "mermaid")])
-def test_markdown_has_mermaid_in_a_fence_and_a_pipe_has_it_bare(
+def test_mermaid_has_a_fence_in_markdown_and_none_in_a_pipe(
     host: Host, tmp_path: Path, asked: tuple[str, ...]
 ) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
@@ -346,17 +356,17 @@ def test_markdown_has_mermaid_in_a_fence_and_a_pipe_has_it_bare(
     assert (tmp_path / "x.MD").read_text() == f"```mermaid\n{bare}```\n"
 
 
-def test_what_is_not_mermaid_has_no_fence(host: Host, tmp_path: Path) -> None:
+def test_other_formats_have_no_fence_in_markdown(host: Host, tmp_path: Path) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
     assert host.run("graph", "--format", "dot", "-o", str(tmp_path / "x.md")).status == 0
     assert (tmp_path / "x.md").read_text().startswith("graph")
 
 
-def test_a_file_that_cannot_be_written(host: Host, tmp_path: Path) -> None:
+def test_an_unwritable_file_is_one_sentence(host: Host, tmp_path: Path) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
-    assert "cannot be written" in sentence(host, "graph", "-o", str(tmp_path))
+    assert "cannot write" in sentence(host, "graph", "-o", str(tmp_path))
 
 
 @pytest.fixture
@@ -388,7 +398,7 @@ def bus_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("reachable", [True, False])
-def test_dump_also_where_the_plugin_is_not_reached(
+def test_dump_prints_the_same_with_and_without_access_to_the_plugin(
     host: Host, arguments: list[str], lines: list[str], reachable: bool
 ) -> None:
     host.engine([POWERTRAIN], [EVERCAN])

@@ -1,4 +1,4 @@
-"""``evercan doctor``: what it thinks of what is found, and that it always has something to say."""
+"""Test ``evercan doctor``: its checks and its report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.cli.access import engine
-from evercan.cli.access.engine import Member, Network, Plugin
-from evercan.cli.access.host import ThisHost
+from evercan.cli.access.host import LocalHost
 from evercan.cli.access.host_facts import (
-    _RECORD,
+    _STATE_SCRIPT,
     HostFacts,
-    RecordFacts,
-    look,
-    read_facts,
-    read_record,
+    StateFileFacts,
+    parse_host,
+    parse_state_file,
+    read_host,
 )
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
@@ -31,16 +30,17 @@ from evercan.cli.checks.plugin import (
     engine_check,
     only_one_checks,
     plugin_checks,
-    record_check,
+    state_file_check,
 )
 from evercan.cli.errors import NoAccess
+from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
 from evercan.cli.views.overview import overview
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import engine_answers, network_entry, plugin_entry
 from tests.support.overviews import listed, network_document, seen, status_document
 
-WHOLE = HostFacts(
+COMPLETE = HostFacts(
     kernel="6.12.1-amd64",
     machine="x86_64",
     os="debian",
@@ -51,24 +51,24 @@ WHOLE = HostFacts(
     at_boot=frozenset({"can-gw"}),
     max_hops=1,
 )
-PLUGIN = Plugin("id", "evercan:latest", enabled=True)
+PLUGIN = DockerPlugin("id", "evercan:latest", enabled=True)
 
 
 def by_id(found: Any) -> dict[str, Check]:
-    return {each.id: each for each in found}
+    return {check.id: check for check in found}
 
 
 # --- the host -----------------------------------------------------------------------
 
 
-def test_a_host_that_has_everything() -> None:
-    assert {each.result for each in host_checks(WHOLE)} == {Result.OK}
+def test_a_complete_host_passes_all_checks() -> None:
+    assert {check.result for check in host_checks(COMPLETE)} == {Result.OK}
 
 
-def test_can_gw_must_be_loaded_by_hand_and_the_others_need_not() -> None:
-    built_in = replace(WHOLE, built_in=WHOLE.loaded, at_boot=frozenset())
+def test_only_can_gw_must_be_loaded() -> None:
+    built_in = replace(COMPLETE, built_in=COMPLETE.loaded, at_boot=frozenset())
     assert by_id(host_checks(built_in))["host.at-boot"].result is Result.OK
-    facts = HostFacts(kernel="6.12", has_tree=True, available=WHOLE.available)
+    facts = HostFacts(kernel="6.12", has_tree=True, available=COMPLETE.available)
     found = by_id(host_checks(facts))
     assert found["host.vxcan"].result is Result.OK
     assert found["host.can-gw"].result is Result.FAIL
@@ -85,16 +85,16 @@ def test_can_gw_must_be_loaded_by_hand_and_the_others_need_not() -> None:
         ("5.15.153.1-microsoft-standard-WSL2", "ubuntu", "WSL"),
         ("6.6.16-linuxkit", "alpine", "Docker Desktop"),
         ("6.9.5-200.fc40", "fedora", "kernel-modules-extra-6.9.5"),
-        ("6.9.7-arch1-1", "arch", "reboot into the installed one"),
+        ("6.9.7-arch1-1", "arch", "reboot into the installed kernel"),
     ],
 )
-def test_the_package_with_the_modules_is_named(kernel: str, os: str, words: str) -> None:
+def test_the_remedy_names_the_package_with_the_modules(kernel: str, os: str, words: str) -> None:
     found = by_id(host_checks(HostFacts(kernel=kernel, os=os)))
     assert found["host.vcan"].result is Result.FAIL
     assert words in found["host.vcan"].remedy
 
 
-def test_the_script_says_what_is_so_on_a_host_of_files(tmp_path: Path) -> None:
+def test_the_script_reads_the_facts_of_a_host(tmp_path: Path) -> None:
     kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True)
     tree = tmp_path / "lib/modules" / kernel.stdout.strip()
     tree.mkdir(parents=True)
@@ -104,10 +104,10 @@ def test_the_script_says_what_is_so_on_a_host_of_files(tmp_path: Path) -> None:
     (tmp_path / "etc/modules-load.d/x.conf").write_text("# can-gw of old\n can_gw \nvcan\n")
     (tmp_path / "etc/os-release").write_text('PRETTY_NAME="Debian 13"\nID=debian\n')
 
-    class There(ThisHost):
+    class There(LocalHost):
         root = str(tmp_path)
 
-    facts = look(There())
+    facts = read_host(There())
     assert facts.kernel == kernel.stdout.strip()
     assert (facts.os, facts.system, facts.has_tree) == ("debian", "Debian 13", True)
     assert {"vcan", "can-gw"} <= facts.available
@@ -116,9 +116,9 @@ def test_the_script_says_what_is_so_on_a_host_of_files(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_no_words_break_the_readers(text: str) -> None:
-    read_facts(text)
-    read_record(text)
+def test_any_text_can_be_parsed(text: str) -> None:
+    parse_host(text)
+    parse_state_file(text)
 
 
 # --- engine and plugin ----------------------------------------------------------------
@@ -137,21 +137,21 @@ def test_no_words_break_the_readers(text: str) -> None:
         ("", Result.WARN),
     ],
 )
-def test_engines(version: str, result: Result) -> None:
+def test_engine_versions(version: str, result: Result) -> None:
     assert engine_check(version).result is result
 
 
-def test_plugins() -> None:
+def test_plugin_checks() -> None:
     (none,) = plugin_checks([], None)
     assert "docker plugin create evercan:latest" in none.remedy
-    off = Plugin("id", "evercan:latest", enabled=False)
+    off = DockerPlugin("id", "evercan:latest", enabled=False)
     (disabled,) = plugin_checks([off], None)
     assert disabled.remedy == "docker plugin enable evercan:latest"
     assert [*only_one_checks({}), *only_one_checks({"evercan:latest": 3})] == []
     for order in (("evercan:latest", "acme:1"), ("acme:1", "evercan:latest")):
         (two,) = only_one_checks({name: int(name == "evercan:latest") for name in order})
         assert two.result is Result.WARN
-        assert two.remedy.startswith("docker plugin disable -f acme:1,")
+        assert two.remedy == "docker plugin disable -f acme:1"
 
 
 RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
@@ -160,10 +160,10 @@ RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
 @pytest.mark.parametrize(
     ("files", "result", "words"),
     [
-        ({}, Result.FAIL, "is not there"),
+        ({}, Result.FAIL, "there is no state file"),
         ({"state.json": b"{"}, Result.FAIL, "cannot be understood"),
         ({"state.json": b'{"format": "x", "networks": []}'}, Result.FAIL, "its format is 'x'"),
-        ({"state.json": RECORD % b"other"}, Result.FAIL, "does not have powertrain"),
+        ({"state.json": RECORD % b"other"}, Result.FAIL, "without these networks: powertrain"),
         (
             {"state.json": RECORD % engine_id("powertrain").encode(), "state.json.damaged-1": b""},
             Result.WARN,
@@ -172,29 +172,32 @@ RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
         ({"state.json": RECORD % engine_id("powertrain").encode()}, Result.OK, "1 network"),
     ],
 )
-def test_the_record(tmp_path: Path, files: dict[str, bytes], result: Result, words: str) -> None:
+def test_state_file_check(
+    tmp_path: Path, files: dict[str, bytes], result: Result, words: str
+) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    record = read_record(ThisHost().run(_RECORD, str(tmp_path)).out)
-    found = record_check(PLUGIN, record, [listed("powertrain", 1)])
+    facts = parse_state_file(LocalHost().run(_STATE_SCRIPT, str(tmp_path)).out)
+    found = state_file_check(PLUGIN, facts, [listed("powertrain", 1)])
     assert found.result is result
     assert words in found.text
     assert bool(found.remedy) is (result is not Result.OK)
 
 
-def test_no_record_yet_is_well_when_there_are_no_networks() -> None:
-    assert record_check(PLUGIN, RecordFacts(present=False), []).result is Result.OK
+def test_a_missing_state_file_is_no_problem_without_networks() -> None:
+    assert state_file_check(PLUGIN, StateFileFacts(present=False), []).result is Result.OK
 
 
 # --- networks --------------------------------------------------------------------------
 
 
-def test_a_reason_is_told_with_the_containers_name_and_its_own_remedy() -> None:
+def test_a_lost_pair_is_reported_with_its_container_and_the_command_that_helps() -> None:
     reason = {
         "bus": "vcan0",
         "endpoint": engine_id("gateway"),
         "kind": "pair-missing",
-        "text": "the interface pair is gone; restart the container",
+        "text": "the interface pair is gone",
+        "remedy": "restart the container",
     }
     (found,) = health_checks(seen(3, reasons=[reason]))
     assert found == Check(
@@ -206,24 +209,24 @@ def test_a_reason_is_told_with_the_containers_name_and_its_own_remedy() -> None:
     )
 
 
-def test_a_network_that_is_not_on_record_is_told() -> None:
+def test_a_network_unknown_to_the_plugin_is_reported() -> None:
     found = by_id(health_checks(overview("p", [listed("lost", 1)], status_document())))
     assert "evercan adopt" in found["health.unknown-network"].remedy
 
 
-def test_what_was_mended_is_told() -> None:
-    mended = {"at": 1_790_000_040.0, "what": "vcan0 was gone and was made again"}
+def test_the_last_repair_is_reported() -> None:
+    repair = {"at": 1_790_000_040.0, "what": "vcan0 was missing and was created again"}
     found = by_id(
         health_checks(
             overview(
                 "p",
                 [listed("powertrain", 0)],
-                status_document(network_document("powertrain", 0, last_recovery=mended)),
+                status_document(network_document("powertrain", 0, last_recovery=repair)),
             )
         )
     )
     assert found["health"].result is Result.OK
-    assert "1 min ago: vcan0 was gone" in found["health.last-recovery"].text
+    assert "1 min ago: vcan0 was missing" in found["health.last-recovery"].text
 
 
 @pytest.mark.parametrize(
@@ -235,20 +238,20 @@ def test_what_was_mended_is_told() -> None:
         ("new-word", Result.WARN),
     ],
 )
-def test_controllers(state: str, result: Result) -> None:
+def test_controller_states(state: str, result: Result) -> None:
     document = network_document("body", 0, bus="can0", controller={"state": state})
     found = by_id(health_checks(overview("p", [listed("body", 0)], status_document(document))))
     assert found["health.controller"].result is result
 
 
-def test_pools_and_second_cards() -> None:
-    member = Member("dashboard", "ep", {}, "cid")
-    eater = Network("id", "powertrain", {}, (member,), ("172.18.0.0/16",))
-    assert pool_check([eater]).result is Result.WARN
-    assert "--ipam-driver null" in pool_check([eater]).remedy
+def test_address_pools_and_second_interfaces() -> None:
+    member = DockerEndpoint("dashboard", "ep", {}, "cid")
+    network = DockerNetwork("id", "powertrain", {}, (member,), ("172.18.0.0/16",))
+    assert pool_check([network]).result is Result.WARN
+    assert "--ipam-driver null" in pool_check([network]).remedy
     assert pool_check([listed("x", 1)]).result is Result.OK
-    assert gateway_check([eater], {"cid": {}}).remedy == "docker restart dashboard"
-    assert gateway_check([eater], {"other": {}}).result is Result.OK
+    assert gateway_check([network], {"cid": {}}).remedy == "docker restart dashboard"
+    assert gateway_check([network], {"other": {}}).result is Result.OK
 
 
 # --- the command ------------------------------------------------------------------------
@@ -265,24 +268,24 @@ def examined(host: Host, *arguments: str) -> tuple[int, dict[str, Any]]:
     assert ended.err == ""
     found = json.loads(ended.out)
     assert found["schema"] == 1
-    for each in found["checks"]:
-        assert each["text"]
-        assert each["remedy"] or each["result"] not in ("fail", "warn"), each
-    return ended.status, {each["id"]: each for each in found["checks"]}
+    for check in found["checks"]:
+        assert check["text"]
+        assert check["remedy"] or check["result"] not in ("fail", "warn"), check
+    return ended.status, {check["id"]: check for check in found["checks"]}
 
 
-def test_everything_is_asked_of_an_engine_and_a_plugin(host: Host) -> None:
+def test_doctor_checks_engine_plugin_and_networks(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(STATUS)
     _, found = examined(host)
-    for each in ("engine.version", "plugin.enabled", "plugin.reachable", "health"):
-        assert found[each]["result"] == "ok"
-    for each in ("host.vcan", "plugin.record", "networks.pools", "networks.gwbridge"):
-        assert each in found
+    for check in ("engine.version", "plugin.enabled", "plugin.reachable", "health"):
+        assert found[check]["result"] == "ok"
+    for check in ("host.vcan", "plugin.record", "networks.pools", "networks.gwbridge"):
+        assert check in found
     assert found["plugin.record"]["result"] == "skipped"
 
 
-def test_without_an_engine_the_host_is_looked_at_all_the_same(host: Host) -> None:
+def test_without_an_engine_the_host_is_checked(host: Host) -> None:
     status, found = examined(host)
     assert status == 1
     assert found["engine.reachable"]["result"] == "fail"
@@ -291,7 +294,7 @@ def test_without_an_engine_the_host_is_looked_at_all_the_same(host: Host) -> Non
     assert "host.can-gw" in found
 
 
-def test_an_engine_elsewhere_that_is_not_reached(
+def test_an_unreachable_remote_engine_skips_the_host(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -300,7 +303,7 @@ def test_an_engine_elsewhere_that_is_not_reached(
     assert found["host"]["result"] == "skipped"
 
 
-def test_a_context_elsewhere_that_is_not_reached(
+def test_an_unreachable_remote_context_skips_the_host(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST")
@@ -311,35 +314,35 @@ def test_a_context_elsewhere_that_is_not_reached(
     assert "host.vcan" not in found
 
 
-def test_what_needs_root_is_skipped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_need_root_are_skipped(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
 
-    monkeypatch.setattr(ThisHost, "exchange", _refusing)
+    monkeypatch.setattr(LocalHost, "exchange", _no_permission)
     _, found = examined(host)
     assert found["plugin.reachable"]["result"] == "skipped"
     assert "sudo" in found["plugin.reachable"]["text"] + found["plugin.reachable"]["remedy"]
 
 
-def _refusing(*_: object) -> bytes:
-    raise NoAccess("no permission on evercan.sock; run this as root (sudo)")
+def _no_permission(*_: object) -> bytes:
+    raise NoAccess("no permission on evercan.sock", "run this as root (sudo)")
 
 
-def test_a_remedy_is_one_line_however_narrow_the_terminal(
+def test_a_remedy_is_one_line_in_a_narrow_terminal(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     host.engine([POWERTRAIN], [EVERCAN])
     host.plugin(status_document(network_document("powertrain", 1), recovery="fail-fast"))
-    told = host.run("doctor").out.splitlines()
-    (remedy,) = (each for each in told if "EVERCAN_RECOVERY=auto" in each)
+    lines = host.run("doctor").out.splitlines()
+    (remedy,) = (line for line in lines if "EVERCAN_RECOVERY=auto" in line)
     assert remedy.strip() == (
         "→ docker plugin disable -f evercan:latest && docker plugin set evercan:latest "
         "EVERCAN_RECOVERY=auto && docker plugin enable evercan:latest"
     )
 
 
-def test_a_reason_without_a_remedy_gets_one() -> None:
-    reason = {"bus": "vcan0", "endpoint": None, "kind": "refused", "text": "could not lay 2 rules"}
+def test_a_problem_without_a_remedy_gets_one() -> None:
+    reason = {"bus": "vcan0", "endpoint": None, "kind": "refused", "text": "could not add 2 rules"}
     (found,) = health_checks(seen(1, reasons=[reason]))
     assert found.remedy
 
@@ -359,9 +362,9 @@ def test_a_plugin_that_does_not_answer(host: Host) -> None:
     assert "docker plugin enable" in found["plugin.reachable"]["remedy"]
 
 
-def test_a_container_whose_start_was_refused_is_told_in_the_engines_words(host: Host) -> None:
-    refused = {"Name": "/logger", "State": {"Error": "no vcan; modprobe vcan"}}
-    answers = engine_answers([POWERTRAIN], [EVERCAN], {"c1": refused})
+def test_a_container_that_did_not_start_is_reported_with_the_engines_error(host: Host) -> None:
+    failed = {"Name": "/logger", "State": {"Error": "no vcan; modprobe vcan"}}
+    answers = engine_answers([POWERTRAIN], [EVERCAN], {"c1": failed})
     answers["/containers/json"] = (200, [{"Id": "c1"}])
     host.engine_that(answers)
     host.plugin(STATUS)
@@ -371,7 +374,7 @@ def test_a_container_whose_start_was_refused_is_told_in_the_engines_words(host: 
 
 
 def test_strict_counts_warnings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evercan.cli.access.host_facts.look", lambda _: WHOLE)
+    monkeypatch.setattr("evercan.cli.access.host_facts.read_host", lambda _: COMPLETE)
     pooled = {**POWERTRAIN, "IPAM": {"Driver": "default", "Config": [{"Subnet": "172.18.0.0/16"}]}}
     host.engine([pooled], [EVERCAN])
     host.plugin(STATUS)
@@ -379,10 +382,10 @@ def test_strict_counts_warnings(host: Host, monkeypatch: pytest.MonkeyPatch) -> 
     assert examined(host, "--strict")[0] == 1
 
 
-def test_people_get_signs_remedies_and_a_sentence(host: Host) -> None:
+def test_the_report_has_signs_remedies_and_a_verdict(host: Host) -> None:
     ended = host.run("doctor")
     assert ended.status == 1
     assert "✖ fail" in ended.out
     assert "→ start it" in ended.out
     assert "\x1b" not in ended.out
-    assert ended.out.strip().endswith("from the top, and run this again.")
+    assert ended.out.strip().endswith("from the top, then run this again.")

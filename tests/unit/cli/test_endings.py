@@ -1,4 +1,4 @@
-"""How a command ends when its own output goes nowhere, or its surroundings are odd."""
+"""Test how a command ends when its output cannot be written, or its environment is unusual."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ran(
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("doctor",), ("graph",)])
-def test_a_reader_who_has_gone_ends_it_without_a_word(
+def test_a_closed_pipe_ends_the_command_without_a_message(
     served: Host, arguments: tuple[str, ...]
 ) -> None:
     read, write = os.pipe()
@@ -65,12 +65,12 @@ def test_a_reader_who_has_gone_ends_it_without_a_word(
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("graph",), ("status", "--json")])
-def test_a_full_disk_is_a_sentence(served: Host, arguments: tuple[str, ...]) -> None:
+def test_a_full_disk_is_one_sentence(served: Host, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
         ended = ran(served, *arguments, out=full)
-    told = ended.stderr.decode()
-    assert (ended.returncode, told.count("\n")) == (2, 1)
-    assert "No space left on device" in told
+    error = ended.stderr.decode()
+    assert (ended.returncode, error.count("\n")) == (2, 1)
+    assert "No space left on device" in error
 
 
 def test_a_terminal_without_the_signs_gets_the_words(served: Host) -> None:
@@ -80,14 +80,14 @@ def test_a_terminal_without_the_signs_gets_the_words(served: Host) -> None:
 
 
 @pytest.mark.parametrize("columns", ["abc", "0", "-5", ""])
-def test_a_width_that_is_none_is_no_matter(served: Host, columns: str) -> None:
+def test_an_invalid_width_is_ignored(served: Host, columns: str) -> None:
     for arguments in (("status",), ("status", "--help")):
         ended = ran(served, *arguments, COLUMNS=columns)
         assert (ended.returncode, ended.stderr) == (0, b"")
         assert len(ended.stdout.splitlines()) > 3
 
 
-def test_an_engine_that_closes_at_once_is_a_sentence(host: Host) -> None:
+def test_an_engine_that_closes_the_connection_is_one_sentence(host: Host) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(host.engine_socket))
         server.listen()
@@ -103,8 +103,8 @@ def test_an_engine_that_closes_at_once_is_a_sentence(host: Host) -> None:
         thread.start()
         for _ in range(5):
             ended = ran(host, "status")
-            told = ended.stderr.decode()
-            assert (ended.returncode, ended.stdout, told.count("\n")) == (2, b"", 1), told
-            assert "closes without an answer" in told or "Docker engine" in told
+            error = ended.stderr.decode()
+            assert (ended.returncode, ended.stdout, error.count("\n")) == (2, b"", 1), error
+            assert "closes the connection" in error or "Docker engine" in error
         server.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=5)

@@ -1,7 +1,7 @@
-"""What is shown of 0, 1, 3 and 30 members: pages at 80 columns, pictures, and their texts.
+"""Test the pages at 80 columns and the pictures, with 0, 1, 3 and 30 members.
 
-The pages are in the folder ``pages``; EVERCAN_WRITE_PAGES=1 writes them anew, to be looked
-at before they are committed.
+The expected pages are in the folder ``pages``. EVERCAN_WRITE_PAGES=1 writes them again; read
+them before you commit them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from evercan.cli.commands.graph import draw, pick
+from evercan.cli.commands import status as command
+from evercan.cli.commands.graph import draw
 from evercan.cli.errors import CliError
-from evercan.cli.pages import status
-from evercan.cli.pages import watch as screen
-from evercan.cli.pages.terminal import SIGN
+from evercan.cli.pages import status, watch
+from evercan.cli.pages.terminal import NOT_RUNNING_SIGN, SIGN
 from evercan.cli.views import words
-from evercan.cli.views.overview import MemberView, Overview, Verdict, overview
+from evercan.cli.views.overview import (
+    MemberView,
+    Overview,
+    Verdict,
+    overview,
+    select_networks,
+    shown_state,
+)
 from evercan.cli.views.rates import History, Rates, rates
 from evercan.cli.views.topology import buses
 from evercan.cli.views.words import count, short_count
@@ -66,26 +73,26 @@ def compare(name: str, text: str) -> None:
     st.integers(44, 130),
     st.lists(st.tuples(*[st.sampled_from(COUNTERS)] * 3), min_size=1, max_size=4),
 )
-def test_every_figure_of_status_is_whole(width: int, figures: list[tuple[int, int, int]]) -> None:
+def test_status_never_cuts_a_number(width: int, figures: list[tuple[int, int, int]]) -> None:
     network = network_document("powertrain", len(figures))
-    for each, (sent, received, dropped) in zip(network["endpoints"], figures, strict=True):
-        each["frames"] = {"sent": sent, "received": received, "dropped": dropped, "deleted": 0}
+    for endpoint, (sent, received, dropped) in zip(network["endpoints"], figures, strict=True):
+        endpoint["frames"] = {"sent": sent, "received": received, "dropped": dropped, "deleted": 0}
     listing = [listed("powertrain", len(figures))]
     page = drawn(status.page([overview("p", listing, status_document(network))]), width)
-    rows = [each for each in page.splitlines() if "joined" in each]
+    rows = [line for line in page.splitlines() if "joined" in line]
     assert len(rows) == len(figures)
-    whole = {form(each) for row in figures for each in row for form in (count, short_count)}
+    whole = {form(figure) for row in figures for figure in row for form in (count, short_count)}
     for row in rows:
         assert set(row.partition("joined")[2].split()) <= whole
 
 
-def troubled() -> Overview:
-    """One of everything that can be wrong."""
+def unhealthy() -> Overview:
+    """Return an overview with one problem of every kind."""
     gone = endpoint_document("gateway", 1, present=False)
     dormant = endpoint_document("logger", 2, phase="dormant", present=False, up=False)
     frames = {"sent": 11_999_880, "received": 103_999, "dropped": 12, "deleted": 0}
     busy = endpoint_document("dashboard", frames=frames)
-    recovery = {"at": NOW - 190, "what": "2 rules were missing and were laid"}
+    recovery = {"at": NOW - 190, "what": "2 rules were missing and were added"}
     return overview(
         "evercan:latest",
         [
@@ -113,10 +120,16 @@ def troubled() -> Overview:
                     "bus": "vcan0",
                     "endpoint": gone["endpoint"],
                     "kind": "pair-missing",
-                    "text": "the interface pair is gone from under a running container; restart "
-                    "the container",
+                    "text": "the interface pair of a running container is missing",
+                    "remedy": "restart the container",
                 },
-                {"bus": "vcan7", "endpoint": None, "kind": "bus-absent", "text": "it is absent"},
+                {
+                    "bus": "vcan7",
+                    "endpoint": None,
+                    "kind": "bus-absent",
+                    "text": "the bus interface vcan7 is absent",
+                    "remedy": "plug it in",
+                },
             ],
         ),
     )
@@ -128,8 +141,8 @@ SHOWN: dict[str, Callable[[], Overview]] = {
     "1": lambda: seen(1),
     "3": lambda: seen(3),
     "30": lambda: seen(30),
-    "troubled": troubled,
-    # A plugin of before this command: no frames, no version, no clock.
+    "unhealthy": unhealthy,
+    # A plugin older than this command: no frames, no version, no clock.
     "older": lambda: overview(
         "evercan:latest",
         [listed("powertrain", 1)],
@@ -155,7 +168,7 @@ SHOWN: dict[str, Callable[[], Overview]] = {
 }
 
 
-def test_the_documents_here_are_such_as_the_plugin_answers() -> None:
+def test_the_documents_of_these_tests_match_the_schema() -> None:
     STATUS_SCHEMA.validate(status_document(network_document("powertrain", 3)))
 
 
@@ -173,13 +186,13 @@ def test_watch(name: str) -> None:
     for seconds in (3.0, 9.0, 1.0, 2.0):
         found = rates(half_of(now), now, seconds)
         history = history.after(found)
-    text = drawn(screen.page([now], found, history, width=WIDTH - 4))
+    text = drawn(watch.page([now], found, history, width=WIDTH - 4))
     assert {len(line) for line in text.splitlines() if line[0] in "╭│╰"} <= {WIDTH - 4}
     compare(f"watch-{name}.txt", text)
 
 
 def half_of(now: Overview) -> Overview:
-    """What was seen before: half as many frames."""
+    """Return an earlier overview, with half as many frames."""
 
     def half(figure: int | None) -> int | None:
         return None if figure is None else figure // 2
@@ -191,8 +204,8 @@ def half_of(now: Overview) -> Overview:
                 network,
                 from_bus=half(network.from_bus),
                 members=tuple(
-                    replace(each, sent=half(each.sent), received=half(each.received))
-                    for each in network.members
+                    replace(member, sent=half(member.sent), received=half(member.received))
+                    for member in network.members
                 ),
             )
             for network in now.networks
@@ -201,28 +214,28 @@ def half_of(now: Overview) -> Overview:
 
 
 def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
-    return drawn(screen.page(overviews, Rates(), History(), width=width), width)
+    return drawn(watch.page(overviews, Rates(), History(), width=width), width)
 
 
-def test_watch_tells_how_to_make_a_network_of_the_plugin_there_is() -> None:
+def test_watch_says_how_to_create_a_network_of_the_existing_plugin() -> None:
     text = " ".join(watched(replace(seen(0), plugin="wsovalle/vxcan:latest", networks=())).split())
     assert "docker network create -d wsovalle/vxcan:latest --ipam-driver null NAME" in text
     assert "evercan:latest" not in text
 
 
-def test_watch_tells_what_is_wrong_with_the_plugin_as_a_whole() -> None:
-    wrong = {"bus": "", "endpoint": None, "kind": "record", "text": "the record is not written"}
-    of_nobody = {"bus": "vcan9", "endpoint": None, "kind": "bus-absent", "text": "it is absent"}
-    found = seen(1, reasons=[wrong, of_nobody])
-    assert watched(found).splitlines()[:2] == ["✖ the record is not written", "✖ it is absent"]
-    assert "✖ the record is not written" in watched(replace(found, networks=()))
-    # Whose it is goes without saying only where there is one.
-    other = replace(found, plugin="other:latest", troubles=(), networks=())
-    assert "✖ evercan:latest: the record is not written" in watched(other, found)
+def test_watch_shows_problems_of_the_plugin_as_a_whole() -> None:
+    wrong = {"bus": "", "endpoint": None, "kind": "record", "text": "cannot write the state file"}
+    other = {"bus": "vcan9", "endpoint": None, "kind": "bus-absent", "text": "it is absent"}
+    found = seen(1, reasons=[wrong, other])
+    assert watched(found).splitlines()[:2] == ["✖ cannot write the state file", "✖ it is absent"]
+    assert "✖ cannot write the state file" in watched(replace(found, networks=()))
+    # The plugin is named only if there are several.
+    second = replace(found, plugin="other:latest", problems=(), networks=())
+    assert "✖ evercan:latest: cannot write the state file" in watched(second, found)
 
 
-def test_watch_tells_what_is_wrong_with_a_bus_in_its_frame_only() -> None:
-    assert watched(troubled()).count("it is absent") == 1
+def test_watch_shows_a_problem_of_a_bus_once() -> None:
+    assert watched(unhealthy()).count("vcan7 is absent") == 1
 
 
 FIGURES = ("sent/s", "recv/s", "sent", "dropped")
@@ -234,7 +247,7 @@ def member(name: str, **more: Any) -> MemberView:
 
 
 def rows(page: str) -> list[list[str]]:
-    """The words of the table's lines, its header first; without bars."""
+    """Return the words of the table's lines, its header first, without bars."""
     lines = [line.strip("│ ").split() for line in page.splitlines() if line.startswith("│")]
     first = next(place for place, line in enumerate(lines) if line[0] == "container")
     return [[word for word in line if not set(word) <= set("█▏▎▍▌▋▊▉")] for line in lines[first:]]
@@ -260,20 +273,20 @@ def of(*members: MemberView, **more: Any) -> Overview:
         (36, "state sent/s -"),
     ],
 )
-def test_watch_leaves_out_what_it_has_no_room_for(width: int, figures: str) -> None:
+def test_watch_leaves_out_columns_that_do_not_fit(width: int, figures: str) -> None:
     found = of(member("battery-charger", sent=12_345_678, dropped=12_345_678))
     header, row = rows(watched(found, width=width))
     assert row[0] == "battery-charger"
     assert " ".join(header[1:] + row[row.index("joined") + 1 :]) == figures
 
 
-def test_watch_tells_names_that_begin_alike_apart() -> None:
-    names = [f"vehicle-of-tomorrow-gateway-service-{each}" for each in range(3)]
+def test_watch_keeps_names_with_the_same_start_different() -> None:
+    names = [f"vehicle-of-tomorrow-gateway-service-{number}" for number in range(3)]
     text = watched(of(*map(member, names)), width=36)
     assert len({row[0] for row in rows(text)}) == 1 + len(names)
 
 
-def test_watch_leaves_out_of_a_heading_what_it_has_no_room_for() -> None:
+def test_watch_leaves_out_parts_of_a_heading_that_do_not_fit() -> None:
     bus = {"name": "body", "bus": "can0", "kind": "physical", "state": "error-passive"}
     found = of(member("x"), **bus, controller={"bitrate": 500_000, "dbitrate": 2_000_000})
     headings = {
@@ -303,15 +316,15 @@ _MEMBERS = st.builds(
 @given(
     now=st.builds(
         lambda members, from_bus: of(*members, from_bus=from_bus),
-        st.lists(_MEMBERS, min_size=1, max_size=5, unique_by=lambda each: each.container),
+        st.lists(_MEMBERS, min_size=1, max_size=5, unique_by=lambda member: member.container),
         _COUNTS,
     ),
     seconds=st.floats(0.2, 60),
     width=st.integers(36, 120),  # of a window of 40 columns, and more
 )
-def test_every_figure_is_whole_or_absent(now: Overview, seconds: float, width: int) -> None:
+def test_watch_never_cuts_a_number(now: Overview, seconds: float, width: int) -> None:
     found = rates(half_of(now), now, seconds)
-    page = drawn(screen.page([now], found, History().after(found), width=width), width)
+    page = drawn(watch.page([now], found, History().after(found), width=width), width)
     (network,) = now.networks
     assert {len(line) for line in page.splitlines()} == {width}
 
@@ -321,28 +334,29 @@ def test_every_figure_is_whole_or_absent(now: Overview, seconds: float, width: i
         assert curve[-1] == curve[0]
 
     header, *lines = rows(page)
-    shown = [each for each in FIGURES if each in header]
+    shown = [figure for figure in FIGURES if figure in header]
     assert "sent/s" in shown
     assert " ".join(header) in {
         " ".join(("container", *more, *shown)) for more in ((), ("state",), ("on the host state",))
     }
-    for each, line in zip(network.members, lines, strict=True):
+    for member, line in zip(network.members, lines, strict=True):
         name, between, figures = line[0], line[1 : -len(shown)], line[-len(shown) :]
-        assert name == each.container or _shortened(name, each.container)
-        sign = SIGN[each.verdict]
+        assert name == member.container or _shortened(name, member.container)
+        sign = SIGN[member.verdict] if member.running else NOT_RUNNING_SIGN
+        state = shown_state(member.state)
         assert " ".join(between) in {
             sign,
-            f"{sign} {each.state}",
-            f"{each.host_end} {sign} {each.state}",
+            f"{sign} {state}",
+            f"{member.host_end} {sign} {state}",
         }
         for title, figure in zip(shown, figures, strict=True):
             assert (
                 figure
                 in {
-                    "sent/s": {words.rate(found.sent[each.endpoint])},
-                    "recv/s": {words.rate(found.received[each.endpoint])},
-                    "sent": {words.count(each.sent), words.short_count(each.sent)},
-                    "dropped": {words.count(each.dropped), words.short_count(each.dropped)},
+                    "sent/s": {words.rate(found.sent[member.endpoint])},
+                    "recv/s": {words.rate(found.received[member.endpoint])},
+                    "sent": {words.count(member.sent), words.short_count(member.sent)},
+                    "dropped": {words.count(member.dropped), words.short_count(member.dropped)},
                 }[title]
             )
 
@@ -354,18 +368,18 @@ def _shortened(name: str, whole: str) -> bool:
 
 def test_a_pipe_gets_whole_names() -> None:
     text = drawn(status.page([seen(30)]), 500)
-    for each in range(30):
-        assert container_name(each) in text
+    for number in range(30):
+        assert container_name(number) in text
 
 
 @pytest.mark.parametrize(
     ("shown", "verdict", "exit_status"),
-    [("3", Verdict.OK, 0), ("nothing", Verdict.OK, 0), ("troubled", Verdict.FAIL, 1)],
+    [("3", Verdict.OK, 0), ("nothing", Verdict.OK, 0), ("unhealthy", Verdict.FAIL, 1)],
 )
-def test_the_exit_status_tells(shown: str, verdict: Verdict, exit_status: int) -> None:
+def test_the_exit_status_reports_failures(shown: str, verdict: Verdict, exit_status: int) -> None:
     found = SHOWN[shown]()
     assert found.verdict is verdict
-    assert status.exit_status([found]) == exit_status
+    assert command.exit_status([found]) == exit_status
 
 
 # --- pictures --------------------------------------------------------------------
@@ -375,24 +389,24 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 def boxes(picture: ET.Element) -> list[tuple[float, ...]]:
     return [
-        tuple(float(each.attrib[key]) for key in ("x", "y", "width", "height"))
-        for each in picture.iter(f"{_SVG}rect")
-        if each.attrib["class"].split()[0] in ("card", "head")
+        tuple(float(rect.attrib[key]) for key in ("x", "y", "width", "height"))
+        for rect in picture.iter(f"{_SVG}rect")
+        if rect.attrib["class"].split()[0] in ("card", "head")
     ]
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_picture_has_everybody_and_nobody_overlaps(name: str) -> None:
+def test_the_picture_shows_all_members_without_overlap(name: str) -> None:
     now = SHOWN[name]()
     text = draw(buses(now.networks), "svg")
     picture = ET.fromstring(text)  # noqa: S314 - drawn here
     width, height = float(picture.attrib["width"]), float(picture.attrib["height"])
-    titles = " ".join(each.text or "" for each in picture.iter(f"{_SVG}title"))
+    titles = " ".join(element.text or "" for element in picture.iter(f"{_SVG}title"))
     for network in now.networks:
         for member in network.members:
             assert member.container in titles
     found = boxes(picture)
-    members = sum(len(each.members) for each in now.networks)
+    members = sum(len(network.members) for network in now.networks)
     assert len(found) == members + len(buses(now.networks))
     for number, (x, y, wide, high) in enumerate(found):
         assert 0 <= x < x + wide <= width
@@ -410,34 +424,34 @@ def test_the_picture_has_everybody_and_nobody_overlaps(name: str) -> None:
 
 
 @pytest.mark.parametrize("members", range(32))
-def test_a_wire_passes_by_every_member(members: int) -> None:
+def test_the_line_of_a_bus_passes_all_members(members: int) -> None:
     picture = ET.fromstring(draw(buses(seen(members).networks), "svg"))  # noqa: S314 - drawn here
-    knots = [each for each in picture.iter(f"{_SVG}circle") if each.attrib["r"] != "6"]
+    knots = [circle for circle in picture.iter(f"{_SVG}circle") if circle.attrib["r"] != "6"]
     assert len(knots) == members
-    wire = next(each for each in picture.iter(f"{_SVG}path") if each.attrib["class"] == "wire")
-    rows = {each.attrib["cy"] for each in knots}
+    wire = next(path for path in picture.iter(f"{_SVG}path") if path.attrib["class"] == "wire")
+    rows = {knot.attrib["cy"] for knot in knots}
     assert len(rows) == max(1, -(-members // 12)) or members == 0
     heights = re.findall(r"[MV] ?(?:\d+ )?(\d+)", wire.attrib["d"])
-    assert float(heights[0]) == min((float(each) for each in rows), default=float(heights[0]))
+    assert float(heights[0]) == min((float(row) for row in rows), default=float(heights[0]))
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_mermaid_and_dot_have_everybody(name: str) -> None:
+def test_mermaid_and_dot_show_all_members(name: str) -> None:
     now = SHOWN[name]()
-    mermaid, dot = (draw(buses(now.networks), each) for each in ("mermaid", "dot"))
+    mermaid, dot = (draw(buses(now.networks), format_) for format_ in ("mermaid", "dot"))
     assert mermaid.startswith("flowchart LR\n")
     for network in now.networks:
         for member in network.members:
             assert member.container in mermaid
             assert member.container in dot
-    members = sum(len(each.members) for each in now.networks)
+    members = sum(len(network.members) for network in now.networks)
     assert mermaid.count(" --- ") == members
     assert dot.count(" -- ") == members
     if shutil.which("dot"):
         subprocess.run(["dot", "-Tsvg"], input=dot.encode(), capture_output=True, check=True)
 
 
-def test_names_that_mean_something_to_the_formats_do_no_harm() -> None:
+def test_names_with_special_characters_are_escaped() -> None:
     nasty = 'a"b<c>&\\d]'
     found = overview(
         "evercan:latest", [listed(nasty, 1)], status_document(network_document(nasty, 1))
@@ -460,20 +474,22 @@ def test_networks_on_one_interface_are_one_bus() -> None:
     assert bus.networks == ("one", "two")
 
 
-def test_a_network_can_be_picked_by_name_only_if_it_is_there() -> None:
-    views = troubled().networks
-    assert [each.name for each in pick(views, ["body"])] == ["body"]
-    assert len(pick(views, [])) == len(views)
-    with pytest.raises(CliError, match=r"no network x; it has .*powertrain$"):
-        pick(views, ["x"])
+def test_networks_are_selected_by_name() -> None:
+    (all_of_them,) = select_networks([unhealthy()], [])
+    assert len(all_of_them.networks) == len(unhealthy().networks)
+    (selected,) = select_networks([unhealthy()], ["body"])
+    assert [network.name for network in selected.networks] == ["body"]
+    assert selected.problems == ()
+    with pytest.raises(CliError, match=r'no CAN network "x"; networks: .*powertrain$'):
+        select_networks([unhealthy()], ["x"])
 
 
-def test_whoever_names_a_network_when_there_is_none_learns_how_to_make_it() -> None:
-    with pytest.raises(CliError) as refused:
-        pick([], ["x", "y"], "evercan:0.2")
-    assert str(refused.value) == (
-        "evercan has no network x; it has none yet: "
-        "docker network create -d evercan:0.2 --ipam-driver null x"
+def test_an_unknown_network_without_any_says_how_to_create_it() -> None:
+    empty = overview("evercan:0.2", [], status_document())
+    with pytest.raises(CliError) as raised:
+        select_networks([empty], ["x", "y"])
+    assert str(raised.value) == (
+        'no CAN network "x"; create it: docker network create -d evercan:0.2 --ipam-driver null x'
     )
 
 
@@ -502,19 +518,19 @@ def test_rates_are_differences_over_time() -> None:
     assert found.bus[engine_id("powertrain")] == 110.0
 
 
-def test_a_counter_that_begins_anew_counts_from_nothing() -> None:
+def test_a_restarted_counter_counts_from_zero() -> None:
     assert rates(at(1000), at(50), 1.0).sent[engine_id("dashboard")] == 50.0
 
 
-def test_the_first_look_and_an_instant_have_no_rates() -> None:
+def test_the_first_overview_and_no_time_have_no_rates() -> None:
     assert rates(None, at(5), 1.0).sent[engine_id("dashboard")] is None
     assert rates(at(1), at(5), 0.0).sent[engine_id("dashboard")] is None
 
 
-def shared(turn: int, names: str = "") -> Overview:
-    """Two networks on one interface: 10 frames of each member a turn, 30 from the bus itself."""
-    moved = {"sent": 10 * turn, "received": 0, "dropped": 0, "deleted": 0}
-    frames = {"from_bus": {"handled": 3 * 30 * turn}}
+def shared(step: int, names: str = "") -> Overview:
+    """Two networks on one interface: 10 frames of each member a step, 30 from the bus itself."""
+    moved = {"sent": 10 * step, "received": 0, "dropped": 0, "deleted": 0}
+    frames = {"from_bus": {"handled": 3 * 30 * step}}
     there = {f"{names}one": ["dashboard"], f"{names}two": ["gateway", "logger"]}
     return overview(
         "evercan:latest",
@@ -525,7 +541,9 @@ def shared(turn: int, names: str = "") -> Overview:
                     network,
                     0,
                     frames=frames,
-                    endpoints=[endpoint_document(names + each, frames=moved) for each in members],
+                    endpoints=[
+                        endpoint_document(names + member, frames=moved) for member in members
+                    ],
                 )
                 for network, members in there.items()
             )
@@ -547,22 +565,25 @@ def test_a_network_that_is_new_on_a_bus_shows_its_rate_at_once() -> None:
 
 def test_a_network_without_members_shows_the_rate_of_its_bus() -> None:
     before, now = (
-        replace(each, networks=(replace(each.networks[0], members=()), *each.networks[1:]))
-        for each in (shared(1), shared(2))
+        replace(
+            overview_,
+            networks=(replace(overview_.networks[0], members=()), *overview_.networks[1:]),
+        )
+        for overview_ in (shared(1), shared(2))
     )
     found = rates(before, now, 1.0).bus
     assert found[engine_id("one")] == found[engine_id("two")] == 90.0 / 2 + 20.0
 
 
 def test_interfaces_of_one_name_under_two_plugins_are_two_buses() -> None:
-    """Each plugin counts what its own rules do."""
+    """Each plugin counts the frames of its own rules."""
     found = rates(shared(1), shared(2), 1.0) | rates(shared(1, "other-"), shared(3, "other-"), 1.0)
     assert found.bus[engine_id("one")] == 60.0
     assert found.bus[engine_id("other-one")] == 120.0
 
 
-def test_who_is_down_was_handed_nothing() -> None:
-    """What was meant for it is among the dropped."""
+def test_a_member_that_is_down_gets_no_frames() -> None:
+    """Its frames are counted as dropped."""
     before, now = (
         overview(
             "evercan:latest",
@@ -571,7 +592,7 @@ def test_who_is_down_was_handed_nothing() -> None:
                 network_document(
                     "powertrain",
                     0,
-                    frames={"from_bus": {"handled": 30 * turn}},
+                    frames={"from_bus": {"handled": 30 * step}},
                     endpoints=[
                         endpoint_document("dashboard"),
                         endpoint_document("gateway", up=False),
@@ -579,6 +600,6 @@ def test_who_is_down_was_handed_nothing() -> None:
                 )
             ),
         )
-        for turn in (1, 2)
+        for step in (1, 2)
     )
     assert rates(before, now, 1.0).bus[engine_id("powertrain")] == 30.0

@@ -1,4 +1,4 @@
-"""What is written into a picture: that it fits, and that it tells one from another."""
+"""Test the text in a picture: that it fits, and that names remain different."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.cli.access.engine import Network
 from evercan.cli.commands.graph import draw
 from evercan.cli.pages import lettering
-from evercan.cli.views.overview import Overview, overview
+from evercan.cli.views.docker import DockerNetwork
+from evercan.cli.views.overview import Overview, overview, shown_state
 from evercan.cli.views.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
 from tests.support.overviews import endpoint_document, named, overview_of, seen, status_document
@@ -43,7 +43,7 @@ CASES: dict[str, Callable[[], Overview]] = {
         named("vehicle-simulator_diagnostics", "tester", "logger", "dashboard"),
     ),
     "eight networks on one bus": lambda: overview_of(
-        *(named(f"vehicle-simulator_network-{each}", f"node-{each}") for each in range(8))
+        *(named(f"vehicle-simulator_network-{number}", f"node-{number}") for number in range(8))
     ),
     "one endless title": lambda: overview_of(named("x" * 200, "node"), named("y", bus="vcan1")),
     "a title in another script": lambda: overview_of(named("制御系ネットワーク" * 9, "node")),
@@ -52,22 +52,24 @@ CASES: dict[str, Callable[[], Overview]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_text_leaves_its_box_or_the_paper(case: str) -> None:
+def test_all_text_is_inside_its_box_and_the_picture(case: str) -> None:
     for line in texts(CASES[case]()):
         assert line.bounds[0] <= line.left
         assert line.right <= line.bounds[1] - 4, line.text
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x17F, exclude_characters="\x7f")))
-def test_text_is_not_wider_than_it_is_taken_for(text: str) -> None:
+def test_text_is_not_wider_than_estimated(text: str) -> None:
     wide = lettering.width(text, 13)
     for bold in (True, False):
         assert true_width(text, 13, bold=bold) <= wide + 1e-6
 
 
 def names(now: Overview) -> list[str]:
-    """What is written as the members' names."""
-    found = [(each.text or "", each.attrib["class"]) for each in picture(now).iter(f"{SVG}text")]
+    """Return the members' names as they are drawn."""
+    found = [
+        (element.text or "", element.attrib["class"]) for element in picture(now).iter(f"{SVG}text")
+    ]
     return [text for text, style in found if "name" in style and "mono" not in style]
 
 
@@ -86,24 +88,24 @@ WHEELS = ("front-left", "front-right", "rear-left", "rear-right")
         ["logger", *(f"project-of-{number}-a-gateway-simulator" for number in "ab")],
     ],
 )
-def test_names_that_are_cut_are_told_apart(containers: list[str]) -> None:
+def test_shortened_names_remain_different(containers: list[str]) -> None:
     assert len(set(names(overview_of(named("powertrain", *containers))))) == len(containers)
 
 
-def test_of_a_name_that_is_cut_the_end_is_kept_most() -> None:
+def test_a_shortened_name_keeps_most_of_its_end() -> None:
     (name,) = names(overview_of(named("powertrain", "vehicle-simulator-dashboard-1")))
     assert name == "vehi…dashboard-1"
 
 
-def test_a_container_on_two_networks_of_one_bus_has_the_same_name_twice() -> None:
-    alone, *others = (f"vehicle-simulator-{each}-1" for each in PROJECT)
+def test_a_container_on_two_networks_of_one_bus_has_one_name() -> None:
+    alone, *others = (f"vehicle-simulator-{service}-1" for service in PROJECT)
     now = overview_of(named("one", alone, *others), named("two", alone))
     assert len(names(now)) == len(PROJECT) + 1
     assert len(set(names(now))) == len(PROJECT)
 
 
 @given(st.text(st.characters(min_codepoint=32)), st.floats(0, 400))
-def test_what_is_shortened_fits_or_is_the_mark_alone(text: str, room: float) -> None:
+def test_a_shortened_text_fits(text: str, room: float) -> None:
     short = lettering.shortened(text, 13, room)
     assert lettering.width(short, 13) <= max(room, lettering.width("…", 13)) + 1e-6
 
@@ -117,7 +119,9 @@ SPEEDS = {
 }
 
 
-def controlled(speed: str, *containers: str, bus: str = "can0") -> tuple[Network, dict[str, Any]]:
+def controlled(
+    speed: str, *containers: str, bus: str = "can0"
+) -> tuple[DockerNetwork, dict[str, Any]]:
     bitrate, dbitrate = SPEEDS[speed]
     controller = {"state": "error-passive", "bitrate": bitrate, "dbitrate": dbitrate}
     return named("body", *containers, bus=bus, kind="physical", controller=controller)
@@ -125,13 +129,13 @@ def controlled(speed: str, *containers: str, bus: str = "can0") -> tuple[Network
 
 @pytest.mark.parametrize("speed", SPEEDS)
 @pytest.mark.parametrize("members", range(4))
-def test_a_controllers_head_says_all_in_lines_of_its_own(speed: str, members: int) -> None:
+def test_a_controllers_head_has_a_line_for_each_fact(speed: str, members: int) -> None:
     containers = [f"node-{number}" for number in range(members)]
     found = picture(overview_of(controlled(speed, *containers, bus="can_chassis_fd1")))
-    (box,) = (each for each in found.iter(f"{SVG}rect") if "head" in each.attrib["class"])
+    (box,) = (rect for rect in found.iter(f"{SVG}rect") if "head" in rect.attrib["class"])
     top, height = (float(box.attrib[key]) for key in ("y", "height"))
-    lines = [each for each in written(found) if each.left < 100 and top < each.y < top + height]
-    assert [each.text for each in lines] == [
+    lines = [line for line in written(found) if line.left < 100 and top < line.y < top + height]
+    assert [line.text for line in lines] == [
         "can_chassis_fd1",
         "CAN controller",
         speed,
@@ -140,43 +144,43 @@ def test_a_controllers_head_says_all_in_lines_of_its_own(speed: str, members: in
     assert all(below.y - above.y >= 14 for above, below in pairwise(lines))
     assert lines[0].y >= top + 15
     assert lines[-1].y <= top + height - 10
-    assert all(each.right <= each.bounds[1] - 4 for each in lines)
+    assert all(line.right <= line.bounds[1] - 4 for line in lines)
 
 
 @pytest.mark.parametrize("format_", ["mermaid", "dot"])
-def test_a_controllers_speed_is_in_the_text_formats_too(format_: str) -> None:
+def test_the_text_formats_show_a_controllers_speed(format_: str) -> None:
     shown = buses(overview_of(controlled("500 / 2000 kbit/s")).networks)
     assert "CAN controller, 500 / 2000 kbit/s" in draw(shown, format_)
 
 
 def titles(now: Overview) -> list[Written]:
-    return [each for each in texts(now) if each.left < 30]
+    return [line for line in texts(now) if line.left < 30]
 
 
-def test_a_title_that_does_not_fit_goes_on_in_the_next_line() -> None:
+def test_a_long_title_continues_in_the_next_line() -> None:
     now = CASES["eight networks on one bus"]()
     found = titles(now)
-    title = " ".join(each.text for each in found)
-    assert title == " + ".join(each.name for each in now.networks) + " 8 members"
+    title = " ".join(line.text for line in found)
+    assert title == " + ".join(network.name for network in now.networks) + " 8 members"
     assert all(below.y - above.y >= 20 for above, below in pairwise(found))
-    boxes = [each for each in picture(now).iter(f"{SVG}rect") if "card" in each.attrib["class"]]
-    assert found[-1].y + 10 < min(float(each.attrib["y"]) for each in boxes)
+    boxes = [rect for rect in picture(now).iter(f"{SVG}rect") if "card" in rect.attrib["class"]]
+    assert found[-1].y + 10 < min(float(box.attrib["y"]) for box in boxes)
 
 
-def test_networks_whose_titles_fit_have_one_line() -> None:
-    assert [each.text for each in titles(seen(3))] == ["powertrain 3 members"]
+def test_a_short_title_has_one_line() -> None:
+    assert [title.text for title in titles(seen(3))] == ["powertrain 3 members"]
 
 
-def test_the_whole_of_a_title_that_is_cut_is_its_tooltip() -> None:
+def test_a_shortened_title_has_the_whole_title_as_its_tooltip() -> None:
     now = CASES["one endless title"]()
-    assert "x" * 200 in {each.text for each in picture(now).iter(f"{SVG}title")}
-    assert "x" * 200 not in {each.text for each in texts(now)}
+    assert "x" * 200 in {element.text for element in picture(now).iter(f"{SVG}title")}
+    assert "x" * 200 not in {line.text for line in texts(now)}
 
 
-ASLEEP = {"present": False, "up": False}
+STOPPED = {"present": False, "up": False}
 STATES: dict[str, dict[str, Any]] = {
-    "dormant": {"phase": "dormant", **ASLEEP},
-    "left": {"phase": "left", **ASLEEP},
+    "dormant": {"phase": "dormant", **STOPPED},
+    "left": {"phase": "left", **STOPPED},
     "created": {"phase": "created"},
     "offered": {"phase": "offered"},
     "gone": {"present": False},
@@ -190,37 +194,37 @@ def in_state(state: str) -> Overview:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_but_joined_is_named(state: str) -> None:
-    now = in_state(state)
-    assert [each.text for each in texts(now)].count(state) == 1
+def test_every_state_except_joined_is_shown(state: str) -> None:
+    now, shown = in_state(state), shown_state(state)
+    assert [line.text for line in texts(now)].count(shown) == 1
     for format_ in ("mermaid", "dot"):
         text = draw(buses(now.networks), format_)
-        assert len(re.findall(rf'[>n]{state}[<\\"]', text)) == 1
+        assert len(re.findall(rf'[>n]{shown}[<\\"]', text)) == 1
         assert "joined" not in text
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_who_does_not_run_is_grey_and_dashed(state: str) -> None:
+def test_a_member_that_does_not_run_is_grey_and_dashed(state: str) -> None:
     now = in_state(state)
-    rests = state in ("dormant", "left")
-    (_, group) = (each for each in picture(now).iter(f"{SVG}g") if len(each) > 5)
-    box = next(each for each in group if each.attrib.get("class", "").startswith("card"))
-    assert ("stroke-dasharray" in box.attrib) is rests
-    styles = {style for each in group for style in each.attrib.get("class", "").split()}
-    assert ({"rest", "rest-fill"} <= styles) is rests
-    assert not rests or not {"ok", "ok-fill", "ink"} & styles
-    mermaid, dot = (draw(buses(now.networks), each) for each in ("mermaid", "dot"))
-    assert (":::rest\n" in mermaid) is rests
-    assert bool(re.search(r"classDef rest .*stroke-dasharray", mermaid)) is rests
-    assert ('style="rounded,dashed"' in dot) is rests
+    stopped = state in ("dormant", "left")
+    (_, group) = (group for group in picture(now).iter(f"{SVG}g") if len(group) > 5)
+    box = next(element for element in group if element.attrib.get("class", "").startswith("card"))
+    assert ("stroke-dasharray" in box.attrib) is stopped
+    styles = {style for element in group for style in element.attrib.get("class", "").split()}
+    assert ({"rest", "rest-fill"} <= styles) is stopped
+    assert not stopped or not {"ok", "ok-fill", "ink"} & styles
+    mermaid, dot = (draw(buses(now.networks), format_) for format_ in ("mermaid", "dot"))
+    assert (":::rest\n" in mermaid) is stopped
+    assert bool(re.search(r"classDef rest .*stroke-dasharray", mermaid)) is stopped
+    assert ('style="rounded,dashed"' in dot) is stopped
 
 
-def test_trouble_with_one_who_does_not_run_is_trouble() -> None:
-    asleep = endpoint_document("a", **STATES["dormant"])
-    network, document = named("powertrain", "a", endpoints=[asleep])
-    reason = {"bus": "vcan0", "endpoint": asleep["endpoint"], "kind": "refused", "text": "no"}
+def test_a_problem_of_a_member_that_does_not_run_is_shown() -> None:
+    stopped = endpoint_document("a", **STATES["dormant"])
+    network, document = named("powertrain", "a", endpoints=[stopped])
+    reason = {"bus": "vcan0", "endpoint": stopped["endpoint"], "kind": "refused", "text": "no"}
     now = overview("evercan:latest", [network], status_document(document, reasons=[reason]))
-    assert "refused" in {each.text for each in texts(now)}
+    assert "refused" in {line.text for line in texts(now)}
     assert ":::fail" in draw(buses(now.networks), "mermaid")
     assert ":::rest" not in draw(buses(now.networks), "mermaid")
 
@@ -233,10 +237,10 @@ def test_trouble_with_one_who_does_not_run_is_trouble() -> None:
         (987_654_321_098, 999_949_999_999, "↑ 987.7G  ↓ 999.9G"),
     ],
 )
-def test_frames_are_counted_in_the_room_there_is(sent: int, received: int, figures: str) -> None:
+def test_frame_counts_fit_their_box(sent: int, received: int, figures: str) -> None:
     frames = {"sent": sent, "received": received, "dropped": 0, "deleted": 0}
     endpoint = endpoint_document("busy", frames=frames)
     found = texts(overview_of(named("powertrain", "busy", endpoints=[endpoint])))
-    (line,) = (each for each in found if "↑" in each.text)
+    (line,) = (line for line in found if "↑" in line.text)
     assert line.text == figures
     assert line.right <= line.bounds[1] - 4

@@ -1,4 +1,4 @@
-"""Frames from what is seen on the host's interfaces: each once, in order, with its sender."""
+"""Test that the frames of a bus are found once, in order, with their sender."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from evercan.cli.errors import CliError
 from evercan.cli.views.traffic import (
     COLUMN,
     HOLD,
-    Frame,
+    BusFrame,
+    CapturedFrame,
     Merger,
-    Seen,
     columns,
     parse,
     parse_filter,
@@ -32,65 +32,68 @@ from evercan.cli.views.traffic import (
 BUS, A, B = "vcan0", "vxcan0000000a", "vxcan0000000b"
 
 
-def merged(*seen: Seen, ends: tuple[str, ...] = (A, B)) -> list[tuple[int, str, str]]:
+def merged(*seen: CapturedFrame, ends: tuple[str, ...] = (A, B)) -> list[tuple[int, str, str]]:
     merger = Merger(BUS, set(ends))
-    for each in seen:
-        merger.push(each, 0.0)
-    return [(each.stamp, each.sender, each.text) for each in merger.rest()]
+    for frame in seen:
+        merger.push(frame, 0.0)
+    return [(frame.stamp, frame.sender, frame.text) for frame in merger.rest()]
 
 
-def test_an_echo_on_the_bus_is_not_a_second_frame() -> None:
-    assert merged(Seen(10, A, "123#00", local=False), Seen(11, BUS, "123#00", local=False)) == [
-        (10, A, "123#00")
+def test_an_echo_is_not_a_second_frame() -> None:
+    assert merged(
+        CapturedFrame(10, A, "123#00", local=False), CapturedFrame(11, BUS, "123#00", local=False)
+    ) == [(10, A, "123#00")]
+
+
+def test_an_echo_with_the_stamp_of_its_frame_that_is_read_first() -> None:
+    assert merged(
+        CapturedFrame(10, BUS, "123#00", local=False), CapturedFrame(10, A, "123#00", local=False)
+    ) == [(10, A, "123#00")]
+
+
+def test_equal_frames_of_two_senders_are_two_frames() -> None:
+    echoes = [CapturedFrame(12 + n, BUS, "123#00", local=False) for n in range(2)]
+    sent = [
+        CapturedFrame(10, A, "123#00", local=False),
+        CapturedFrame(11, B, "123#00", local=False),
     ]
-
-
-def test_an_echo_with_the_very_stamp_of_its_frame_and_read_before_it() -> None:
-    assert merged(Seen(10, BUS, "123#00", local=False), Seen(10, A, "123#00", local=False)) == [
-        (10, A, "123#00")
-    ]
-
-
-def test_what_two_send_alike_is_two_frames_and_no_more() -> None:
-    echoes = [Seen(12 + n, BUS, "123#00", local=False) for n in range(2)]
-    sent = [Seen(10, A, "123#00", local=False), Seen(11, B, "123#00", local=False)]
     assert merged(*echoes, *sent) == [(10, A, "123#00"), (11, B, "123#00")]
 
 
-def test_a_program_of_the_host_is_the_bus_even_while_a_container_sends_the_same() -> None:
+def test_a_frame_of_a_host_program_is_the_buss_while_a_container_sends_the_same() -> None:
     assert merged(
-        Seen(10, A, "123#00", local=False),
-        Seen(11, BUS, "123#00", local=True),
-        Seen(12, BUS, "123#00", local=False),
+        CapturedFrame(10, A, "123#00", local=False),
+        CapturedFrame(11, BUS, "123#00", local=True),
+        CapturedFrame(12, BUS, "123#00", local=False),
     ) == [(10, A, "123#00"), (11, BUS, "123#00")]
 
 
-def test_a_frame_from_the_wire_is_the_bus() -> None:
-    assert merged(Seen(10, BUS, "123#00", local=False)) == [(10, BUS, "123#00")]
+def test_a_frame_from_the_wire_is_the_buss() -> None:
+    assert merged(CapturedFrame(10, BUS, "123#00", local=False)) == [(10, BUS, "123#00")]
 
 
-def test_a_sending_that_no_echo_followed_does_not_hide_a_later_frame_of_the_wire() -> None:
-    late = Seen(10 + 1_000_001, BUS, "123#00", local=False)
-    assert merged(Seen(10, A, "123#00", local=False), late) == [
+def test_a_frame_without_echo_does_not_hide_a_later_frame_from_the_wire() -> None:
+    late = CapturedFrame(10 + 1_000_001, BUS, "123#00", local=False)
+    assert merged(CapturedFrame(10, A, "123#00", local=False), late) == [
         (10, A, "123#00"),
         (10 + 1_000_001, BUS, "123#00"),
     ]
 
 
-def test_what_the_host_sends_into_a_host_end_comes_from_the_bus() -> None:
-    assert merged(Seen(10, A, "1#", local=True)) == [(10, BUS, "1#")]
+def test_a_frame_of_the_host_at_a_host_end_is_the_buss() -> None:
+    assert merged(CapturedFrame(10, A, "1#", local=True)) == [(10, BUS, "1#")]
 
 
-def test_other_interfaces_are_none_of_this_bus() -> None:
-    assert merged(Seen(10, "vcan9", "123#00", local=False)) == []
+def test_frames_of_other_interfaces_are_ignored() -> None:
+    assert merged(CapturedFrame(10, "vcan9", "123#00", local=False)) == []
 
 
-def test_a_frame_is_held_for_those_that_were_sent_before_it() -> None:
+def test_a_frame_is_held_back_for_earlier_frames() -> None:
     merger = Merger(BUS, {A, B})
-    merger.push(Seen(20, A, "2#", local=False), 100.0)
+    merger.push(CapturedFrame(20, A, "2#", local=False), 100.0)
     assert list(merger.ready(100.0 + HOLD / 2)) == []
-    merger.push(Seen(10, B, "1#", local=False), 100.0 + HOLD / 2)
-    assert [each.text for each in merger.rest()] == ["1#", "2#"]
+    merger.push(CapturedFrame(10, B, "1#", local=False), 100.0 + HOLD / 2)
+    assert [frame.text for frame in merger.rest()] == ["1#", "2#"]
 
 
 @given(
@@ -104,19 +107,19 @@ def test_a_frame_is_held_for_those_that_were_sent_before_it() -> None:
     ),
     st.randoms(use_true_random=False),
 )
-def test_each_frame_once_and_in_order_whatever_the_order_of_reading(
+def test_frames_come_once_and_in_order_for_any_order_of_reading(
     sendings: list[tuple[str, str, int]], random: object
 ) -> None:
-    """Whoever sends what when: as many lines as frames, and none names a wrong container."""
-    seen: list[Seen] = []
+    """Any frames of any senders: as many lines as frames, and no wrong container."""
+    seen: list[CapturedFrame] = []
     stamp = 0
     for sender, text, gap in sendings:
         stamp += 2000 + gap
         if sender in (A, B):
-            seen += [Seen(stamp, sender, text, local=False)]
-            seen += [Seen(stamp + gap, BUS, text, local=False)]
+            seen += [CapturedFrame(stamp, sender, text, local=False)]
+            seen += [CapturedFrame(stamp + gap, BUS, text, local=False)]
         else:
-            seen.append(Seen(stamp, BUS, text, local=sender == "host"))
+            seen.append(CapturedFrame(stamp, BUS, text, local=sender == "host"))
     random.shuffle(seen)  # type: ignore[attr-defined] # hypothesis gives a random.Random
     found = merged(*seen)
     assert Counter((sender, text) for _, sender, text in found) == Counter(
@@ -128,25 +131,26 @@ def test_each_frame_once_and_in_order_whatever_the_order_of_reading(
 # --- lines ------------------------------------------------------------------------
 
 
-def test_candumps_lines_are_read() -> None:
-    assert parse("(1790000001.467548)  vcan0  123#C0FFEE R\n") == Seen(
+def test_lines_of_candump_are_parsed() -> None:
+    assert parse("(1790000001.467548)  vcan0  123#C0FFEE R\n") == CapturedFrame(
         1_790_000_001_467_548, "vcan0", "123#C0FFEE", local=False
     )
-    assert parse("(1790000001.467548) can0 1FFFFFFF##5AB T") == Seen(
+    assert parse("(1790000001.467548) can0 1FFFFFFF##5AB T") == CapturedFrame(
         1_790_000_001_467_548, "can0", "1FFFFFFF##5AB", local=True
     )
     assert parse("(1790000001.467548) can0 123#R4 T B E") is not None
 
 
 @pytest.mark.parametrize(
-    "line", ["", "DROPCOUNT: dropped 3 CAN frames", "(1.2) can0 123#", "read: Network is down"]
+    "line",
+    ["", "DROPCOUNT: dropped 3 CAN frames", "(1.2) can0 123#", "read: Network is down"],
 )
-def test_other_lines_are_passed_over(line: str) -> None:
+def test_other_lines_are_ignored(line: str) -> None:
     assert parse(line) is None
 
 
 @given(st.text(max_size=60))
-def test_no_line_breaks_the_reader(line: str) -> None:
+def test_any_line_can_be_parsed(line: str) -> None:
     parse(line)
 
 
@@ -155,10 +159,10 @@ def test_no_line_breaks_the_reader(line: str) -> None:
     st.integers(0, 0x7FF),
     st.binary(max_size=8),
 )
-def test_what_is_written_is_read_again(stamp: int, can_id: int, data: bytes) -> None:
+def test_a_written_line_can_be_parsed(stamp: int, can_id: int, data: bytes) -> None:
     text = f"{can_id:03X}#{data.hex().upper()}"
-    line = write(Frame(stamp, A, text), "dashboard")
-    assert parse(line) == Seen(stamp, "dashboard", text, local=False)
+    line = write(BusFrame(stamp, A, text), "dashboard")
+    assert parse(line) == CapturedFrame(stamp, "dashboard", text, local=False)
 
 
 def frame(can_id: int, data: bytes, *, flags: int = 0, fd: bool = False, raw: int = 0) -> bytes:
@@ -180,7 +184,7 @@ def frame(can_id: int, data: bytes, *, flags: int = 0, fd: bool = False, raw: in
         (frame(0x80000001, bytes(12), fd=True), f"00000001##0{'00' * 12}"),
     ],
 )
-def test_the_kernels_frames_are_written_as_candump_does(data: bytes, text: str) -> None:
+def test_frames_of_the_kernel_are_written_as_by_candump(data: bytes, text: str) -> None:
     assert text_of(data) == text
     seen = parse(f"(0000000001.000000) vcan0 {text} R")
     assert seen is not None
@@ -188,29 +192,29 @@ def test_the_kernels_frames_are_written_as_candump_does(data: bytes, text: str) 
 
 
 LOG = [
-    Frame(1_790_000_001_467_548, A, "123#C0FFEE"),
-    Frame(1_790_000_001_467_549, B, "00000123#"),
-    Frame(1_790_000_001_467_550, BUS, "123##1AABB"),
-    Frame(1_790_000_002_000_000, B, "7FF#R2"),
+    BusFrame(1_790_000_001_467_548, A, "123#C0FFEE"),
+    BusFrame(1_790_000_001_467_549, B, "00000123#"),
+    BusFrame(1_790_000_001_467_550, BUS, "123##1AABB"),
+    BusFrame(1_790_000_002_000_000, B, "7FF#R2"),
 ]
 NAMES = columns({A: "dashboard", B: "myproject-gateway-1"}, BUS)
 assert NAMES[B] == "~ject-gateway-1"
 
 
 def written() -> str:
-    return "".join(f"{write(each, NAMES[each.sender])}\n" for each in LOG)
+    return "".join(f"{write(entry, NAMES[entry.sender])}\n" for entry in LOG)
 
 
-def test_python_can_reads_it_with_the_senders_as_channels() -> None:
+def test_python_can_reads_a_log_with_the_senders_as_channels() -> None:
     read = list(can.CanutilsLogReader(io.StringIO(written())))
-    assert [each.channel for each in read] == ["dashboard", NAMES[B], "vcan0", NAMES[B]]
-    assert [each.arbitration_id for each in read] == [0x123, 0x123, 0x123, 0x7FF]
+    assert [message.channel for message in read] == ["dashboard", NAMES[B], "vcan0", NAMES[B]]
+    assert [message.arbitration_id for message in read] == [0x123, 0x123, 0x123, 0x7FF]
     assert bytes(read[0].data) == b"\xc0\xff\xee"
     assert read[2].is_fd
     assert read[3].is_remote_frame
 
 
-def test_log2asc_reads_it_with_a_channel_for_each_sender(tmp_path: Path) -> None:
+def test_log2asc_reads_a_log_with_a_channel_for_each_sender(tmp_path: Path) -> None:
     if shutil.which("log2asc") is None:
         pytest.skip("can-utils are not installed here; e2e replays a log in the lab")
     log = tmp_path / "x.log"
@@ -221,21 +225,21 @@ def test_log2asc_reads_it_with_a_channel_for_each_sender(tmp_path: Path) -> None
         text=True,
         check=True,
     )
-    lines = [each.split() for each in done.stdout.splitlines() if each[:1] == " "]
-    assert [each[1] for each in lines if each[1] != "CANFD"] == ["1", "2", "2"]
-    assert sum(each[1] == "CANFD" for each in lines) == 1
+    lines = [line.split() for line in done.stdout.splitlines() if line[:1] == " "]
+    assert [line[1] for line in lines if line[1] != "CANFD"] == ["1", "2", "2"]
+    assert sum(line[1] == "CANFD" for line in lines) == 1
 
 
 # --- names and filters -----------------------------------------------------------
 
 
 @given(st.dictionaries(st.text("0123456789abcdef", min_size=8, max_size=8), st.text(max_size=30)))
-def test_columns_fit_differ_and_have_no_blanks(names: dict[str, str]) -> None:
+def test_columns_fit_differ_and_have_no_spaces(names: dict[str, str]) -> None:
     given_names = columns({f"vxcan{key}": name for key, name in names.items()}, BUS)
     assert len(set(given_names.values())) == len(names) + 1
-    for each in given_names.values():
-        assert 0 < len(each) <= COLUMN
-        assert len(each.split()) == 1
+    for name in given_names.values():
+        assert 0 < len(name) <= COLUMN
+        assert len(name.split()) == 1
     assert given_names[BUS] == BUS
 
 
@@ -251,6 +255,6 @@ def test_filters(text: str, inside: int, outside: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "xyz", "1:", ":1", "123456789", "1:2:3"])
-def test_a_filter_that_is_none(text: str) -> None:
+def test_an_invalid_filter_is_an_error(text: str) -> None:
     with pytest.raises(CliError, match="neither ID:MASK"):
         parse_filter(text)

@@ -1,4 +1,4 @@
-"""``evercan watch``: the screen follows what is seen, and outlives those who are away."""
+"""Test ``evercan watch``: the screen is updated, and continues after outages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from rich.console import Group
 from rich.text import Text
 from textual.widgets import Static
 
-from evercan.cli.access.reach import Wish
+from evercan.cli.access.feed import Feed
+from evercan.cli.access.reach import Target
 from evercan.cli.errors import INTERRUPTED, CliError, NoEngine, NoPlugin
-from evercan.cli.pages import watch as screen
-from evercan.cli.pages.watch_app import Feed, Watch, lateness
+from evercan.cli.pages import watch
+from evercan.cli.pages.watch_app import WatchApp, lateness
 from evercan.cli.views.overview import Overview, Verdict
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host, Terminal
@@ -24,53 +25,53 @@ from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import container_name, network_document, seen, status_document
 
 _PATIENCE = 30.0
-"""Seconds that the screen has to follow, on a machine that is busy with other things."""
+"""Seconds that the screen may take, on a busy machine."""
 
 
-class Told(Feed):
-    """A feed that says what it is told to; the clock moves on a second a look."""
+class ScriptedFeed(Feed):
+    """A feed with the answers that a test sets; its clock advances one second a read."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.reads = 0
         self.members = 3
-        self.away: Exception | None = None
+        self.error: Exception | None = None
         self.answers = threading.Event()
         self.answers.set()
 
-    def look(self) -> list[Overview]:
-        self.looks += 1
+    def read(self) -> list[Overview]:
+        self.reads += 1
         self.answers.wait()
-        if self.away is not None:
-            raise self.away
+        if self.error is not None:
+            raise self.error
         now = seen(self.members)
         networks = tuple(
             replace(
                 net,
                 members=tuple(
-                    replace(each, sent=100 * (place + 1) * self.looks)
-                    for place, each in enumerate(net.members)
+                    replace(member, sent=100 * (place + 1) * self.reads)
+                    for place, member in enumerate(net.members)
                 ),
             )
             for net in now.networks
         )
-        return [replace(now, now=1000.0 + self.looks, networks=networks)]
+        return [replace(now, now=1000.0 + self.reads, networks=networks)]
 
     def close(self) -> None:
         pass
 
 
-def text_of(app: Watch, widget: str) -> str:
+def text_of(app: WatchApp, widget: str) -> str:
     shown = app.query_one(widget, Static)
     return "\n".join(
         "".join(segment.text for segment in shown.render_line(y)) for y in range(shown.size.height)
     )
 
 
-def unwrapped(app: Watch) -> str:
+def unwrapped(app: WatchApp) -> str:
     return " ".join(text_of(app, "#state").split())
 
 
-async def until(app: Watch, pilot: object, true: Callable[[], bool]) -> None:
+async def until(app: WatchApp, pilot: object, true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         await pilot.pause(0.02)  # type: ignore[attr-defined] # a Pilot of whatever type
@@ -79,15 +80,15 @@ async def until(app: Watch, pilot: object, true: Callable[[], bool]) -> None:
     pytest.fail(f"the screen shows {text_of(app, '#state')}\n{text_of(app, '#page')}")
 
 
-async def test_members_and_rates_are_shown_and_follow() -> None:
-    feed = Told()
-    app = Watch(feed, 0.05)
+async def test_watch_shows_members_and_rates_and_updates_them() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         page = text_of(app, "#page")
         assert "healthy" in text_of(app, "#state")
-        for each in range(3):
-            assert container_name(each) in page
+        for number in range(3):
+            assert container_name(number) in page
         feed.members = 5
         await until(app, pilot, lambda: container_name(4) in text_of(app, "#page"))
 
@@ -95,30 +96,30 @@ async def test_members_and_rates_are_shown_and_follow() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (NoEngine("no Docker engine answers"), "engine away, retrying"),
-        (NoPlugin("plugin evercan:latest is disabled"), "plugin away, retrying"),
-        (CliError("the container that leads there is gone"), "plugin away, retrying"),
+        (NoEngine("no Docker engine answers"), "engine not reachable, retrying"),
+        (NoPlugin("plugin evercan:latest is disabled"), "plugin not reachable, retrying"),
+        (CliError("the container that leads there is gone"), "plugin not reachable, retrying"),
     ],
 )
-async def test_who_is_away_is_told_and_what_was_seen_last_stays(
+async def test_an_outage_is_shown_and_the_last_page_stays(
     error: CliError, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
-    feed = Told()
-    app = Watch(feed, 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
-        feed.away = error
-        # The line of state may wrap, and its second line is laid out a moment later.
+        feed.error = error
+        # The line of state may wrap, and its second line appears a moment later.
         await until(app, pilot, lambda: words in (shown := unwrapped(app)) and str(error) in shown)
         assert "dashboard" in text_of(app, "#page")
-        feed.away = None
+        feed.error = None
         await until(app, pilot, lambda: "healthy" in text_of(app, "#state"))
 
 
 async def test_keys() -> None:
-    feed = Told()
-    app = Watch(feed, 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         page = text_of(app, "#page")
@@ -142,24 +143,24 @@ async def test_keys() -> None:
     assert app.return_code == 0
 
 
-async def test_pause_keeps_the_figures_and_not_the_line_of_state(
+async def test_pause_stops_the_page_and_not_the_line_of_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
-    feed = Told()
-    app = Watch(feed, 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         await pilot.press("p")
         await until(app, pilot, lambda: "healthy" in unwrapped(app) and "paused" in unwrapped(app))
         page = text_of(app, "#page")
-        feed.away = NoPlugin("plugin evercan:latest is disabled")
-        await until(app, pilot, lambda: "plugin away" in unwrapped(app))
+        feed.error = NoPlugin("plugin evercan:latest is disabled")
+        await until(app, pilot, lambda: "plugin not reachable" in unwrapped(app))
         assert "paused" in unwrapped(app)
-        feed.away = None
+        feed.error = None
         feed.members = 5
         await until(app, pilot, lambda: "5 members" in unwrapped(app))
-        assert "away" not in unwrapped(app)
+        assert "not reachable" not in unwrapped(app)
         await pilot.resize_terminal(90, 30)
         await pilot.resize_terminal(80, 30)
         await until(app, pilot, lambda: text_of(app, "#page") == page)
@@ -167,12 +168,12 @@ async def test_pause_keeps_the_figures_and_not_the_line_of_state(
         await until(app, pilot, lambda: container_name(4) in text_of(app, "#page"))
 
 
-async def test_who_does_not_answer_is_told_and_q_does_not_wait_for_him(
+async def test_a_slow_answer_is_shown_and_q_does_not_wait_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("evercan.cli.pages.watch_app.SLOW", 0.1)
-    feed = Told()
-    app = Watch(feed, 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "healthy" in unwrapped(app))
         feed.answers.clear()
@@ -190,19 +191,19 @@ async def test_who_does_not_answer_is_told_and_q_does_not_wait_for_him(
     feed.answers.set()
 
 
-async def test_a_fault_of_our_own_ends_it() -> None:
-    """Or the screen would stand still for good."""
-    app = Watch(Told(), 0.05)
+async def test_an_unexpected_error_ends_the_application() -> None:
+    """Without that, the screen would stop without a message."""
+    app = WatchApp(ScriptedFeed(), 0.05)
     with pytest.raises(ZeroDivisionError):
         await _run_into(app, ZeroDivisionError())
     assert app.return_code == 1
 
 
-async def _run_into(app: Watch, fault: Exception) -> None:
+async def _run_into(app: WatchApp, error: Exception) -> None:
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
-        assert isinstance(app.feed, Told)
-        app.feed.away = fault
+        assert isinstance(app.feed, ScriptedFeed)
+        app.feed.error = error
         await until(app, pilot, lambda: app.return_code is not None)
 
 
@@ -214,18 +215,18 @@ async def _run_into(app: Watch, fault: Exception) -> None:
         (2.9, 1.0, Verdict.OK),
         (3.1, 1.0, Verdict.WARN),
         (9.1, 1.0, Verdict.FAIL),
-        # Whoever looks once a minute only does not wait three of them.
+        # With one refresh a minute, three minutes would be too long.
         (6.1, 60.0, Verdict.WARN),
         (18.1, 60.0, Verdict.FAIL),
     ],
 )
-def test_how_long_an_answer_may_take(seconds: float, interval: float, verdict: Verdict) -> None:
+def test_severity_of_a_slow_answer(seconds: float, interval: float, verdict: Verdict) -> None:
     assert lateness(seconds, interval) is verdict
 
 
 @pytest.mark.parametrize(("late", "colour"), [(Verdict.WARN, "yellow"), (Verdict.FAIL, "red")])
-def test_the_longer_the_more_alarming(late: Verdict, colour: str) -> None:
-    line = screen.state_line([seen(1)], away="", for_seconds=5.2, late=late, paused=False)
+def test_the_colour_shows_the_severity_of_a_slow_answer(late: Verdict, colour: str) -> None:
+    line = watch.state_line([seen(1)], lost=None, seconds=5.2, late=late, paused=False)
     assert isinstance(line, Group)
     (text,) = line.renderables
     assert isinstance(text, Text)
@@ -235,7 +236,7 @@ def test_the_longer_the_more_alarming(late: Verdict, colour: str) -> None:
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("escape", 0), ("ctrl+c", INTERRUPTED)])
 async def test_keys_that_end_it(key: str, status: int) -> None:
-    app = Watch(Told(), 0.05)
+    app = WatchApp(ScriptedFeed(), 0.05)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
         await pilot.press(key)
@@ -243,10 +244,10 @@ async def test_keys_that_end_it(key: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("members", [0, 1, 30])
-async def test_any_number_of_members_can_be_scrolled_to(members: int) -> None:
-    feed = Told()
+async def test_a_long_page_can_be_scrolled(members: int) -> None:
+    feed = ScriptedFeed()
     feed.members = members
-    app = Watch(feed, 0.05)
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
         await pilot.press("pagedown", "j", "down")
@@ -257,9 +258,9 @@ async def test_any_number_of_members_can_be_scrolled_to(members: int) -> None:
 @pytest.mark.parametrize("members", [0, 1, 30])
 @pytest.mark.parametrize("columns", [40, 44, 50, 60, 80, 120])
 async def test_nothing_is_cut_off_at_the_right(columns: int, members: int) -> None:
-    feed = Told()
+    feed = ScriptedFeed()
     feed.members = members
-    app = Watch(feed, 0.05)
+    app = WatchApp(feed, 0.05)
     async with app.run_test(size=(columns, 24)) as pilot:
         await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
         lines = text_of(app, "#page").splitlines()
@@ -268,16 +269,16 @@ async def test_nothing_is_cut_off_at_the_right(columns: int, members: int) -> No
         assert {line[-1] for line in frame} == {"╮", "│", "╯"}
 
 
-# --- where looks come from -------------------------------------------------------
+# --- the feed -------------------------------------------------------
 
 
-class Hung:
-    """A source whose looks take until it is closed."""
+class HangingSource:
+    """A source whose reads wait until it is closed."""
 
     def __init__(self) -> None:
         self.asked, self.closed = threading.Event(), threading.Event()
 
-    def look(self) -> list[Overview]:
+    def read(self) -> list[Overview]:
         self.asked.set()
         assert self.closed.wait(_PATIENCE)
         raise CliError("it was closed meanwhile")
@@ -286,46 +287,46 @@ class Hung:
         self.closed.set()
 
 
-def looking(feed: Feed) -> tuple[threading.Thread, list[CliError]]:
+def reading(feed: Feed) -> tuple[threading.Thread, list[CliError]]:
     failed: list[CliError] = []
 
-    def look() -> None:
+    def read() -> None:
         try:
-            feed.look()
+            feed.read()
         except CliError as error:
             failed.append(error)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=read)
     thread.start()
     return thread, failed
 
 
-def test_closing_ends_a_look_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Hung()
-    monkeypatch.setattr("evercan.cli.pages.watch_app.Source", lambda _: source)
-    feed = Feed(Wish())
-    thread, failed = looking(feed)
+def test_closing_ends_a_read_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = HangingSource()
+    monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", lambda _: source)
+    feed = Feed(Target())
+    thread, failed = reading(feed)
     assert source.asked.wait(_PATIENCE)
     feed.close()
     assert source.closed.is_set()
     thread.join(_PATIENCE)
-    assert [str(each) for each in failed] == ["it was closed meanwhile"]
+    assert [str(error) for error in failed] == ["it was closed meanwhile"]
 
 
-def test_who_is_still_connecting_is_waited_for_a_little_and_cleared_away(
+def test_closing_waits_briefly_for_a_connection_that_is_being_opened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evercan.cli.pages.watch_app.PARTING", 0.05)
-    source, connecting, connects = Hung(), threading.Event(), threading.Event()
+    monkeypatch.setattr("evercan.cli.access.feed.CLOSE_TIMEOUT", 0.05)
+    source, connecting, connects = HangingSource(), threading.Event(), threading.Event()
 
-    def connect(_: Wish) -> Hung:
+    def connect(_: Target) -> HangingSource:
         connecting.set()
         assert connects.wait(_PATIENCE)
         return source
 
-    monkeypatch.setattr("evercan.cli.pages.watch_app.Source", connect)
-    feed = Feed(Wish())
-    thread, failed = looking(feed)
+    monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", connect)
+    feed = Feed(Target())
+    thread, failed = reading(feed)
     assert connecting.wait(_PATIENCE)
     feed.close()
     assert not source.closed.is_set()
@@ -348,10 +349,10 @@ def test_who_is_still_connecting_is_waited_for_a_little_and_cleared_away(
     ],
     ids=["q", "ctrl-c", "SIGINT"],
 )
-def test_it_ends_at_once_though_the_plugin_hangs(
+def test_watch_ends_at_once_while_the_plugin_hangs(
     host: Host, monkeypatch: pytest.MonkeyPatch, end: Callable[[Terminal], None], status: int
 ) -> None:
-    # The answer comes when nobody is there to take it any more.
+    # The answer comes after the command has ended.
     monkeypatch.setattr("socketserver.BaseServer.handle_error", lambda *_: None)
     looks, answers = iter(range(3)), threading.Event()
 

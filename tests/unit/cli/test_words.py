@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Test the formatting of numbers and times."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def test_rates(value: float | None, text: str) -> None:
 
 
 @given(st.floats(0, 9.9e6))
-def test_a_rate_has_five_characters_at_the_most(value: float) -> None:
+def test_a_rate_has_at_most_five_characters(value: float) -> None:
     assert len(words.rate(value)) <= 5
 
 
@@ -42,12 +42,12 @@ def test_a_rate_has_five_characters_at_the_most(value: float) -> None:
         (200000, "2 days"),
     ],
 )
-def test_spans(seconds: float, text: str) -> None:
+def test_durations(seconds: float, text: str) -> None:
     assert words.span(seconds) == text
 
 
 @given(st.lists(st.floats(0, 1e9), max_size=50))
-def test_bars_are_as_many_as_values(values: list[float]) -> None:
+def test_there_are_as_many_bars_as_values(values: list[float]) -> None:
     assert len(bars(values, max(values, default=0.0))) == len(values)
 
 
@@ -73,7 +73,7 @@ def test_short_counts(number: int | None, text: str) -> None:
 
 
 @given(st.integers(0, 999 * 10**12))
-def test_a_short_count_has_four_characters_at_the_most_and_is_near(number: int) -> None:
+def test_a_short_count_has_at_most_four_characters_and_is_close(number: int) -> None:
     text = words.short_count(number)
     assert len(text) <= 4
     factor = 10 ** (3 * ("kMGT".find(text[-1]) + 1))

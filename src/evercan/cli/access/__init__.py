@@ -1,1 +1,1 @@
-"""Reach the Docker engine, its host and the plugin's socket."""
+"""Reach the Docker engine, its host, and the plugin's socket there."""

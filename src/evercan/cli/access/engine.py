@@ -1,4 +1,4 @@
-"""What the Docker engine knows: plugins, networks, and who is connected to them."""
+"""Ask the Docker engine for plugins, networks and containers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import requests
@@ -15,83 +16,37 @@ from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, NotFound
 
-from evercan.cli.access.unreachable import unreachable
+from evercan.cli.access.ssh import SshTunnel
+from evercan.cli.access.unreachable import LOCAL, no_engine
 from evercan.cli.errors import CliError, NoEngine
+from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
 
 SOCKET = "evercan.sock"
-"""The socket's name in the plugin's ``config.json``: how evercan is told from other plugins."""
+"""The socket's name in the plugin's ``config.json``, by which an evercan plugin is recognized."""
 
 _DEFAULT = "unix:///var/run/docker.sock"
 
-PATIENCE = 30
+TIMEOUT = 30
 """Seconds that one answer of the engine may take."""
 
-FAULTS = (DockerException, requests.RequestException, OSError)
-"""What the SDK raises when the engine cannot be asked, or refuses."""
+SDK_ERRORS = (DockerException, requests.RequestException, OSError)
+"""What the SDK raises when the engine does not answer, or rejects the request."""
 
-_ORPHAN = "ep-"
-"""How the engine names an endpoint that is in no container."""
+_WITHOUT_CONTAINER = "ep-"
+"""Prefix that the engine uses for an endpoint that is in no container."""
 
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin that is evercan.
-
-    Attributes:
-        id: the engine's plugin id, which names the folder of its socket.
-        name: with its tag: the driver's name of its networks.
-        enabled: it runs.
-    """
-
-    id: str
-    name: str
-    enabled: bool
+_PORT, _TLS_PORT = 2375, 2376
+"""Ports of the engine, if the address names none."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A running container's place on a network.
-
-    Attributes:
-        container: the container's name.
-        endpoint: the engine's endpoint id.
-        options: driver options of the endpoint.
-        container_id: the engine's container id.
-    """
-
-    container: str
-    endpoint: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    container_id: str = ""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of one driver.
-
-    Attributes:
-        id: the engine's network id.
-        name: as people know it.
-        options: the ``-o`` map that it was created with.
-        members: running containers on it.
-        subnets: what the engine's IPAM gave it; none with ``--ipam-driver null``.
-    """
-
-    id: str
-    name: str
-    options: Mapping[str, str]
-    members: tuple[Member, ...]
-    subnets: tuple[str, ...] = ()
-
-
-class Engine:
-    """An engine: DOCKER_HOST's, else the one of the current docker context, else this host's."""
+class DockerEngine:
+    """A connection to the engine of DOCKER_HOST, the current docker context, or this host."""
 
     def __init__(self, address: str = "") -> None:
         """Connect.
 
         Args:
-            address: a DOCKER_HOST value (unix or tcp) in place of the environment's.
+            address: a DOCKER_HOST value in place of the environment's.
 
         Raises:
             NoEngine: none answers.
@@ -99,13 +54,30 @@ class Engine:
         environment = dict(os.environ)
         if address:
             environment["DOCKER_HOST"] = address
+        self._tunnel: SshTunnel | None = None
         self.where = environment.get("DOCKER_HOST") or _DEFAULT
         try:
-            if not environment.get("DOCKER_HOST"):
+            if environment.get("DOCKER_HOST"):
+                self.where = _complete(self.where, environment)
+                environment["DOCKER_HOST"] = self.where
+            else:
                 self.where = _address_of_context(environment.get("DOCKER_CONTEXT"))
-            self._client = _connect(self.where, environment)
-        except (*FAULTS, ValueError) as error:
-            raise NoEngine(unreachable(error, self.where), self.where) from error
+            self._client = self._connect(environment)
+        except (*SDK_ERRORS, ValueError) as error:
+            raise self.no_engine(error) from error
+
+    def _connect(self, environment: dict[str, str]) -> docker.DockerClient:
+        if not self.where.startswith("ssh://"):
+            return docker.from_env(version="auto", timeout=TIMEOUT, environment=environment)
+        with ExitStack() as stack:
+            self._tunnel = SshTunnel(self.where)
+            stack.callback(self._tunnel.close)
+            try:
+                client = docker.DockerClient(self._tunnel.address, "auto", TIMEOUT)
+            except (*SDK_ERRORS, ValueError) as error:
+                raise self.no_engine(error) from error
+            stack.pop_all()
+        return client
 
     @property
     def api(self) -> docker.APIClient:
@@ -113,14 +85,16 @@ class Engine:
         return self._client.api
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         self._client.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
     def is_this_machine(self) -> bool:
-        """Whether the engine's host is where this process runs; a socket may lead elsewhere."""
+        """Whether the engine runs on this machine: a local socket may be forwarded from another."""
         about = self.info()
         return (
-            self.where.startswith(("unix:", "http+unix:"))
+            self.where.startswith(LOCAL)
             and about.get("Name") == socket.gethostname()
             and about.get("KernelVersion") == platform.release()
         )
@@ -129,76 +103,77 @@ class Engine:
         """Return what ``docker info`` shows.
 
         Raises:
-            CliError: the engine cannot be asked.
+            CliError: the engine does not answer.
         """
         return dict(self.ask(self.api.info))
 
-    def plugins(self) -> list[Plugin]:
+    def plugins(self) -> list[DockerPlugin]:
         """List the plugins that are evercan.
 
         Raises:
-            CliError: the engine cannot be asked.
+            CliError: the engine does not answer.
         """
         return [
-            Plugin(each["Id"], each["Name"], each["Enabled"])
-            for each in self.ask(self.api.plugins) or []
-            if each["Config"]["Interface"].get("Socket") == SOCKET
+            DockerPlugin(plugin["Id"], plugin["Name"], plugin["Enabled"])
+            for plugin in self.ask(self.api.plugins) or []
+            if plugin["Config"]["Interface"].get("Socket") == SOCKET
         ]
 
-    def networks(self, driver: str, *, options: bool = False) -> list[Network]:
-        """List the networks of a driver, with the containers that run on them.
+    def networks(self, driver: str, *, options: bool = False) -> list[DockerNetwork]:
+        """List the networks of a driver with their running containers.
 
         Args:
             driver: the plugin's name, with its tag.
-            options: ask for the endpoints' options too, one request for each container.
+            options: read the endpoints' options too, with one request for each container.
 
         Raises:
-            CliError: the engine cannot be asked.
+            CliError: the engine does not answer.
         """
         found = []
         for listed in self.ask(self.api.networks, filters={"driver": driver}) or []:
             shown = self.ask(self.api.inspect_network, listed["Id"])
             if shown is None or shown["Driver"] != driver:
-                continue  # removed meanwhile; or the filter took the name for a part of one
+                continue  # removed meanwhile, or the filter matched a part of another name
             ipam = shown.get("IPAM") or {}
             pools = [] if ipam.get("Driver") == "null" else ipam.get("Config") or []
             found.append(
-                Network(
+                DockerNetwork(
                     shown["Id"],
                     shown["Name"],
                     shown.get("Options") or {},
-                    tuple(self._members(shown.get("Containers") or {}, options=options)),
-                    tuple(each["Subnet"] for each in pools if each.get("Subnet")),
+                    tuple(self._endpoints(shown.get("Containers") or {}, options=options)),
+                    tuple(pool["Subnet"] for pool in pools if pool.get("Subnet")),
                 )
             )
-        return sorted(found, key=lambda each: each.name)
+        return sorted(found, key=lambda network: network.name)
 
-    def _members(self, attached: Mapping[str, Any], *, options: bool) -> Iterator[Member]:
-        for container, place in attached.items():
-            endpoint = place["EndpointID"]
-            if container.startswith(_ORPHAN) or not endpoint:
+    def _endpoints(self, attached: Mapping[str, Any], *, options: bool) -> Iterator[DockerEndpoint]:
+        for container, endpoint in attached.items():
+            endpoint_id = endpoint["EndpointID"]
+            if container.startswith(_WITHOUT_CONTAINER) or not endpoint_id:
                 continue
-            given = self._endpoint_options(container, endpoint) if options else {}
-            yield Member(place.get("Name") or container[:12], endpoint, given, container)
+            given = self._endpoint_options(container, endpoint_id) if options else {}
+            name = endpoint.get("Name") or container[:12]
+            yield DockerEndpoint(name, endpoint_id, given, container)
 
     def _endpoint_options(self, container: str, endpoint: str) -> Mapping[str, str]:
         shown = self.ask(self.api.inspect_container, container) or {}
-        places = (shown.get("NetworkSettings") or {}).get("Networks") or {}
+        attached = (shown.get("NetworkSettings") or {}).get("Networks") or {}
         return next(
             (
-                each.get("DriverOpts") or {}
-                for each in places.values()
-                if each["EndpointID"] == endpoint
+                own.get("DriverOpts") or {}
+                for own in attached.values()
+                if own["EndpointID"] == endpoint
             ),
             {},
         )
 
     def ask(self, call: Any, *arguments: Any, **named: Any) -> Any:
-        """Call the SDK; None for what the engine does not know.
+        """Call the SDK; return None if the engine does not know the object.
 
         Raises:
-            NoEngine: it cannot be asked.
-            CliError: it refuses.
+            NoEngine: the engine does not answer.
+            CliError: it rejects the request.
         """
         try:
             return call(*arguments, **named)
@@ -206,37 +181,46 @@ class Engine:
             return None
         except APIError as error:
             raise CliError(
-                f"the engine at {self.where} refuses: {error.explanation}; see its log on its host "
-                "(journalctl -u docker)"
+                f"the engine at {self.where} rejects the request: {error.explanation}",
+                "see the engine's log on its host (journalctl -u docker)",
             ) from error
-        except (*FAULTS, ValueError) as error:
-            raise NoEngine(unreachable(error, self.where), self.where) from error
+        except (*SDK_ERRORS, ValueError) as error:
+            raise self.no_engine(error) from error
+
+    def no_engine(self, error: BaseException) -> NoEngine:
+        """Explain an error that the SDK has raised."""
+        return no_engine(error, self.where, self._tunnel.printed() if self._tunnel else "")
 
 
-def _connect(where: str, environment: dict[str, str]) -> docker.DockerClient:
-    if where.startswith("ssh://"):
-        # The SDK's way through ssh carries no streams, which the way to the host lives on.
-        raise ValueError(f"{where} is an address for ssh")
-    return docker.from_env(version="auto", timeout=PATIENCE, environment=environment)
+def _complete(address: str, environment: Mapping[str, str]) -> str:
+    """Complete ``HOST`` or ``HOST:PORT`` to an address with scheme and port, as docker does."""
+    where = address.strip()
+    where = where if "://" in where else f"tcp://{where}"
+    parts = urlsplit(where)
+    if parts.scheme == "tcp" and parts.netloc and parts.port is None:
+        tls = environment.get("DOCKER_TLS_VERIFY") or environment.get("DOCKER_CERT_PATH")
+        where = f"tcp://{parts.netloc.rstrip(':')}:{_TLS_PORT if tls else _PORT}{parts.path}"
+    return where
 
 
 def _address_of_context(name: str | None) -> str:
     """Return the address of a docker context; of the current one for None.
 
     Raises:
-        NoEngine: there is none of that name, where the SDK would take the default one, or
-            docker's files do not say.
+        NoEngine: there is none of that name, or docker's files cannot be read. The SDK would
+            take the default context instead.
     """
-    who = "DOCKER_CONTEXT names" if name else "is docker's current one"
+    named_by = "DOCKER_CONTEXT" if name else "docker's configuration"
     try:
         name = name or get_current_context_name()
         if ContextAPI.get_context(name) is not None:
             return str(ContextAPI.kwargs_from_context(name).get("base_url") or _DEFAULT)
     except Exception as error:  # the SDK raises whatever a damaged file of docker's leads to
         raise NoEngine(
-            f"docker's contexts cannot be read ({error!r}); mend them (docker context ls), or set "
-            "DOCKER_HOST"
+            f"cannot read docker's contexts ({error!r})",
+            "repair them (docker context ls), or set DOCKER_HOST",
         ) from error
     raise NoEngine(
-        f"there is no docker context {name}, which {who}; 'docker context ls' shows them"
+        f"there is no docker context {name}, which {named_by} names",
+        "'docker context ls' lists the contexts",
     )

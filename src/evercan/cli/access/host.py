@@ -1,4 +1,4 @@
-"""The engine's host: where the plugin's socket, the kernel and its CAN interfaces are."""
+"""Access to the engine's host, which has the plugin's socket and the CAN interfaces."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evercan.cli.access import can_socket
-from evercan.cli.errors import CliError, NoAccess, Silent
+from evercan.cli.errors import CliError, NoAccess, NoAnswer
 
-PATIENCE = 30.0
-"""Seconds that a plugin's answer, or a look at the host, may take."""
+TIMEOUT = 30.0
+"""Seconds that a plugin's answer, or a script on the host, may take."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a script ended.
+class ScriptResult:
+    """The result of a script.
 
     Attributes:
         status: its exit status.
-        out: its standard output; what is not UTF-8 is replaced.
+        out: its standard output; bytes that are not UTF-8 are replaced.
         err: its standard error.
     """
 
@@ -31,75 +31,75 @@ class Ended:
     err: str = ""
 
 
-class Host(Protocol):
-    """A way to the engine's host."""
+class HostAccess(Protocol):
+    """Access to the engine's host."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """The host's name in messages."""
         ...
 
     @property
     def root(self) -> str:
-        """Path under which the host's files are seen; empty where they are seen as they are."""
+        """The folder under which the host's files are mounted; empty on the host itself."""
         ...
 
-    def run(self, script: str, *arguments: str) -> Ended:
-        """Run a POSIX shell script that only looks.
+    def run(self, script: str, *arguments: str) -> ScriptResult:
+        """Run a POSIX shell script that changes nothing.
 
         Raises:
-            CliError: there is no way to the host any more.
+            CliError: the host cannot be reached any more.
         """
         ...
 
     def exchange(self, path: str, request: bytes) -> bytes:
-        """Send bytes to a unix socket and return all that comes until it is closed.
+        """Send bytes to a unix socket and return everything until it is closed.
 
         Raises:
-            NoAccess: this needs root.
-            Silent: nobody listens there.
-            CliError: there is no way to the host any more.
+            NoAccess: root is required.
+            NoAnswer: nothing listens there.
+            CliError: the host cannot be reached any more.
         """
         ...
 
     def frames(self) -> Iterator[str]:
         """Yield the frames of all CAN interfaces of the host, as ``candump -L -x`` writes them.
 
-        Ends only by an error, or when `close` is called.
+        Ends only with an error, or when `close` is called.
 
         Raises:
-            CliError: they cannot be read.
+            CliError: the frames cannot be read.
         """
         ...
 
     def close(self) -> None:
-        """Clear away what was made to get there."""
+        """Remove what was created for the access."""
         ...
 
 
-class ThisHost:
-    """The machine that this process runs on."""
+class LocalHost:
+    """Access to the machine that this process runs on."""
 
     name = "this host"
     root = ""
 
     def __init__(self, hint: Callable[[], str] = lambda: "") -> None:
-        """Take what to add to the advice when a privilege is missing."""
+        """Take what to append to the remedy when a privilege is missing."""
         self._hint = hint
 
-    def run(self, script: str, *arguments: str) -> Ended:
+    def run(self, script: str, *arguments: str) -> ScriptResult:
         """Run a script with this machine's shell."""
         try:
-            done = subprocess.run(  # noqa: S603 - a script of ours
+            done = subprocess.run(  # noqa: S603 - the script is ours
                 ["/bin/sh", "-c", script, "sh", *arguments],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise CliError(f"this host cannot be looked at ({error})") from error
-        return Ended(
+            raise CliError(f"cannot run a script on this host ({error})") from error
+        return ScriptResult(
             done.returncode,
             done.stdout.decode(errors="replace"),
             done.stderr.decode(errors="replace"),
@@ -110,29 +110,29 @@ class ThisHost:
         answer = bytearray()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(PATIENCE)
+                connection.settimeout(TIMEOUT)
                 connection.connect(path)
                 connection.sendall(request)
                 while chunk := connection.recv(65536):
                     answer += chunk
         except PermissionError as error:
-            raise NoAccess(f"no permission on {path}; run this as root (sudo){self._hint()}") from (
-                error
-            )
+            raise NoAccess(
+                f"no permission on {path}", f"run this as root (sudo){self._hint()}"
+            ) from error
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise Silent("nobody listens on its socket") from error
+            raise NoAnswer("nothing listens on its socket") from error
         except OSError as error:
-            raise Silent(str(error)) from error
+            raise NoAnswer(str(error)) from error
         return bytes(answer)
 
     def frames(self) -> Iterator[str]:
-        """Listen on one socket for all interfaces, which needs no privilege."""
+        """Read all interfaces through one socket, which needs no privilege."""
         return can_socket.frames()
 
     def close(self) -> None:
-        """Nothing was made."""
+        """Do nothing: nothing was created."""
 
 
 def is_root() -> bool:
-    """Whether this process may do what root may."""
+    """Return whether this process runs as root."""
     return os.geteuid() == 0

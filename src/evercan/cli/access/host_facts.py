@@ -1,4 +1,4 @@
-"""What is read from the engine's host: one script that only looks, and the reading of its words."""
+"""Read the facts about the engine's host that ``evercan doctor`` judges."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evercan.cli.access.host import Host
+from evercan.cli.access.host import HostAccess
 from evercan.cli.errors import CliError, NoAccess
 
 MODULES = ("vcan", "vxcan", "can-gw")
-"""What a plugin cannot load itself, as modprobe wants the names."""
+"""Kernel modules that a plugin cannot load itself, named as for modprobe."""
 
-# $1: path under which the host's files are seen. Any POSIX shell, any busybox.
-_LOOK = r"""
+# $1: the folder under which the host's files are mounted. For any POSIX shell and busybox.
+_SCRIPT = r"""
 root=$1 kernel=$(uname -r)
 echo "kernel $kernel"
 echo "machine $(uname -m)"
@@ -36,29 +36,29 @@ exit 0
 """
 
 # $1: the plugin's folder for its state.
-_RECORD = r"""
+_STATE_SCRIPT = r"""
 cd "$1" 2>/dev/null || { [ -e "$1" ] && exit 3; exit 4; }
 ls
 echo
 cat state.json
 """
-_CLOSED, _NO_FOLDER = 3, 4
+_NO_PERMISSION, _NO_FOLDER = 3, 4
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What is known of a host.
+    """Facts about a host.
 
     Attributes:
         kernel: its release, as ``uname -r``.
         machine: as ``uname -m``.
-        os: the distribution's id; empty if it does not say.
-        system: its name for people.
-        has_tree: the running kernel's modules are on disk.
+        os: the distribution's id; empty if unknown.
+        system: the distribution's full name.
+        has_tree: whether the running kernel's modules are on disk.
         built_in: modules that are part of the kernel.
         loaded: modules that are loaded or built in.
         available: modules that can be loaded.
-        at_boot: modules that are loaded at boot by configuration.
+        at_boot: modules that the configuration loads at boot.
         max_hops: can-gw's parameter; None if it is not loaded.
     """
 
@@ -74,18 +74,20 @@ class HostFacts:
     max_hops: int | None = None
 
 
-def read_facts(text: str) -> HostFacts:
-    """Read what the script says; lines that mean nothing are passed over."""
-    said: dict[str, list[str]] = {}
+def parse_host(text: str) -> HostFacts:
+    """Parse the script's output; ignore unknown lines."""
+    values: dict[str, list[str]] = {}
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
-        said.setdefault(word, []).append(rest.strip())
+        values.setdefault(word, []).append(rest.strip())
 
     def one(word: str) -> str:
-        return said.get(word, [""])[0]
+        return values.get(word, [""])[0]
 
     def all_of(*heads: str) -> frozenset[str]:
-        return frozenset(each.replace("_", "-") for head in heads for each in said.get(head, ()))
+        return frozenset(
+            module.replace("_", "-") for head in heads for module in values.get(head, ())
+        )
 
     hops = one("max_hops")
     return HostFacts(
@@ -93,7 +95,7 @@ def read_facts(text: str) -> HostFacts:
         machine=one("machine"),
         os=one("os"),
         system=one("system"),
-        has_tree="tree" in said,
+        has_tree="tree" in values,
         built_in=all_of("builtin"),
         loaded=all_of("loaded", "builtin"),
         available=all_of("available", "builtin"),
@@ -102,71 +104,71 @@ def read_facts(text: str) -> HostFacts:
     )
 
 
-def look(host: Host) -> HostFacts:
-    """Look at a host.
+def read_host(host: HostAccess) -> HostFacts:
+    """Read the facts about a host.
 
     Raises:
-        CliError: there is no way to it, or it has no shell.
+        CliError: it cannot be reached, or has no shell.
     """
-    done = host.run(_LOOK, host.root)
+    done = host.run(_SCRIPT, host.root)
     if not done.out.startswith("kernel "):
-        raise CliError(f"{host.name} cannot be looked at: {done.err.strip() or 'no answer'}")
-    return read_facts(done.out)
+        raise CliError(f"cannot examine {host.name}: {done.err.strip() or 'no answer'}")
+    return parse_host(done.out)
 
 
 @dataclass(frozen=True)
-class RecordFacts:
-    """What is on disk of a plugin's record.
+class StateFileFacts:
+    """Facts about a plugin's state file.
 
     Attributes:
-        present: the state file is there.
+        present: whether the file exists.
         damaged: names of files that were set aside as damaged.
-        networks: network ids on record; None if the file cannot be understood.
-        mistake: why it cannot be understood.
+        networks: ids of the networks in it; None if the file is not valid.
+        error: why it is not valid.
     """
 
     present: bool
     damaged: tuple[str, ...] = ()
     networks: frozenset[str] | None = field(default=None)
-    mistake: str = ""
+    error: str = ""
 
 
-def read_record(text: str) -> RecordFacts:
-    """Read a listing, an empty line, and the state file."""
+def parse_state_file(text: str) -> StateFileFacts:
+    """Parse a folder's listing, an empty line, and the state file."""
     listing, _, content = text.partition("\n\n")
     names = listing.split("\n") if listing.strip() else []
-    damaged = tuple(sorted(each for each in names if ".damaged-" in each))
+    damaged = tuple(sorted(name for name in names if ".damaged-" in name))
     if "state.json" not in names:
-        return RecordFacts(present=False, damaged=damaged)
+        return StateFileFacts(present=False, damaged=damaged)
     try:
         document: Mapping[str, Any] = json.loads(content)
-        networks = frozenset(str(each["id"]) for each in document["networks"])
+        networks = frozenset(str(network["id"]) for network in document["networks"])
         format_ = document["format"]
     except (ValueError, KeyError, TypeError) as error:
-        mistake = f"{type(error).__name__}: {error}"
-        return RecordFacts(present=True, damaged=damaged, mistake=mistake)
+        message = f"{type(error).__name__}: {error}"
+        return StateFileFacts(present=True, damaged=damaged, error=message)
     if format_ != "evercan-state":
-        return RecordFacts(present=True, damaged=damaged, mistake=f"its format is {format_!r}")
-    return RecordFacts(present=True, damaged=damaged, networks=networks)
+        return StateFileFacts(present=True, damaged=damaged, error=f"its format is {format_!r}")
+    return StateFileFacts(present=True, damaged=damaged, networks=networks)
 
 
-def record(host: Host, data_root: str, plugin_id: str) -> RecordFacts:
-    """Read a plugin's record.
+def read_state_file(host: HostAccess, data_root: str, plugin_id: str) -> StateFileFacts:
+    """Read a plugin's state file.
 
     Args:
-        host: the way to the engine's host.
+        host: the access to the engine's host.
         data_root: the engine's data folder.
         plugin_id: the engine's id of the plugin.
 
     Raises:
-        NoAccess: this needs root.
-        CliError: there is no such folder.
+        NoAccess: root is required.
+        CliError: the host cannot be reached.
     """
     folder = f"{host.root}{data_root}/plugins/{plugin_id}/propagated-mount"
-    done = host.run(_RECORD, folder)
-    if done.status == _CLOSED:
-        raise NoAccess("this needs root (sudo)")
+    done = host.run(_STATE_SCRIPT, folder)
+    if done.status == _NO_PERMISSION:
+        raise NoAccess("root is required", "run this as root (sudo)")
     if done.status == _NO_FOLDER:
-        # A closed folder further up hides whether there is one.
-        raise NoAccess(f"{folder.removeprefix(host.root)} is not seen; run this as root (sudo)")
-    return read_record(done.out)
+        # A folder above that cannot be read hides whether this one exists.
+        raise NoAccess(f"cannot see {folder.removeprefix(host.root)}", "run this as root (sudo)")
+    return parse_state_file(done.out)

@@ -1,4 +1,4 @@
-"""The plugin's own socket: JSON over HTTP, wherever the socket is."""
+"""Call the plugin's own socket: JSON over HTTP, on whichever host it is."""
 
 from __future__ import annotations
 
@@ -7,54 +7,56 @@ import io
 import json
 from typing import Any
 
-from evercan.cli.access.engine import SOCKET, Plugin
+from evercan.cli.access.engine import SOCKET
 from evercan.cli.access.helper import SOCKETS
-from evercan.cli.access.host import Host
-from evercan.cli.errors import CliError, Silent
+from evercan.cli.access.host import HostAccess
+from evercan.cli.errors import CliError, NoAnswer
+from evercan.cli.views.docker import DockerPlugin
 
 _NOT_FOUND = 404
+_SEE_LOG = "see the engine's log (journalctl -u docker)"
 
 
 class PluginSocket:
-    """Somebody at a plugin's socket."""
+    """A plugin's socket."""
 
-    def __init__(self, plugin: Plugin, host: Host, folder: str = SOCKETS) -> None:
-        """Take the folder in which the engine keeps its plugins' sockets, by plugin id."""
+    def __init__(self, plugin: DockerPlugin, host: HostAccess, folder: str = SOCKETS) -> None:
+        """Take the plugin, the access to its host, and the folder of the plugins' sockets."""
         self.plugin = plugin
         self._host = host
         self._path = f"{folder}/{plugin.id}/{SOCKET}"
 
     def get(self, page: str) -> dict[str, Any]:
-        """Look at ``/status`` or another page; health may be bad.
+        """Read ``/status`` or another page, also if it reports bad health.
 
         Raises:
-            Silent: nobody answers.
-            CliError: there is no way to it, or the answer is none.
+            NoAnswer: the plugin does not answer.
+            CliError: it cannot be reached, or its answer is not valid.
         """
         status, answer = self._ask("GET", page, b"")
         if status not in (200, 503) or not isinstance(answer, dict):
-            raise CliError(self._refusal(status, answer))
+            raise self._rejection(status, answer)
         return answer
 
     def post(self, page: str, document: object) -> dict[str, Any]:
         """Post a document; return the answer.
 
         Raises:
-            Silent: nobody answers.
-            CliError: there is no way to it, or it refuses.
+            NoAnswer: the plugin does not answer.
+            CliError: it cannot be reached, or it rejects the request.
         """
         status, answer = self._ask("POST", page, json.dumps(document).encode())
         if status != 200 or not isinstance(answer, dict):
-            raise CliError(self._refusal(status, answer))
+            raise self._rejection(status, answer)
         return answer
 
-    def _refusal(self, status: int, answer: Any) -> str:
+    def _rejection(self, status: int, answer: Any) -> CliError:
         if status == _NOT_FOUND:
-            return f"plugin {self.plugin.name} is older than this command; upgrade it"
-        words = answer.get("Err") if isinstance(answer, dict) else answer
-        return (
-            f"plugin {self.plugin.name} refuses: {words or f'HTTP status {status}'}; see the "
-            "engine's log (journalctl -u docker)"
+            return CliError(f"plugin {self.plugin.name} is older than this command", "upgrade it")
+        reason = answer.get("Err") if isinstance(answer, dict) else answer
+        return CliError(
+            f"plugin {self.plugin.name} rejects the request: {reason or f'HTTP status {status}'}",
+            _SEE_LOG,
         )
 
     def _ask(self, method: str, page: str, body: bytes) -> tuple[int, Any]:
@@ -64,21 +66,22 @@ class PluginSocket:
         try:
             raw = self._host.exchange(self._path, f"{head}\r\n".encode() + body)
             return _parse(raw)
-        except Silent as error:
-            raise Silent(
-                f"plugin {self.plugin.name} is enabled and does not answer ({error}); see the "
-                "engine's log (journalctl -u docker), and enable it anew: docker plugin disable -f "
-                f"{self.plugin.name} && docker plugin enable {self.plugin.name}"
+        except NoAnswer as error:
+            name = self.plugin.name
+            raise NoAnswer(
+                f"plugin {name} is enabled and does not answer ({error})",
+                f"{_SEE_LOG}, and restart it: docker plugin disable -f {name} && docker plugin "
+                f"enable {name}",
             ) from error
         except (http.client.HTTPException, ValueError) as error:
             raise CliError(
-                f"plugin {self.plugin.name} gives an answer that is none ({error}); upgrade it, or "
-                "see the engine's log (journalctl -u docker)"
+                f"plugin {self.plugin.name} gives an answer that is not valid ({error})",
+                f"upgrade it, or {_SEE_LOG}",
             ) from error
 
 
 class _Bytes:
-    """Bytes in the place of a connection, as ``http.client`` wants one."""
+    """Bytes that ``http.client`` reads like a connection."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -88,11 +91,11 @@ class _Bytes:
 
 
 def _parse(raw: bytes) -> tuple[int, Any]:
-    """Read an HTTP answer whose body is JSON.
+    """Parse an HTTP answer whose body is JSON.
 
     Raises:
-        http.client.HTTPException, ValueError: it is none.
+        http.client.HTTPException, ValueError: it is not valid.
     """
-    answer = http.client.HTTPResponse(_Bytes(raw))  # type: ignore[arg-type] # has what is used
+    answer = http.client.HTTPResponse(_Bytes(raw))  # type: ignore[arg-type] # has the method that is used
     answer.begin()
     return answer.status, json.loads(answer.read() or b"null")

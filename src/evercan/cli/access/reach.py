@@ -1,4 +1,4 @@
-"""From what a person has typed to an engine, its evercan and its host."""
+"""Find the engine, its host and its plugins from the options on the command line."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from evercan.cli.access.engine import Engine, Plugin
+from evercan.cli.access.engine import DockerEngine
 from evercan.cli.access.helper import IMAGE, SOCKETS, HelperHost
-from evercan.cli.access.host import Host, ThisHost, is_root
+from evercan.cli.access.host import HostAccess, LocalHost, is_root
 from evercan.cli.access.plugin import PluginSocket
 from evercan.cli.errors import NoPlugin
+from evercan.cli.views.docker import DockerPlugin
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Where to look, as given on the command line.
+class Target:
+    """The engine and the plugin that the command line names.
 
     Attributes:
         engine: a DOCKER_HOST value; empty for the environment's.
         plugin: a plugin's name; None for every evercan.
-        helper_image: the image of the container that leads to another host; empty for ours.
+        helper_image: the image of the helper container; empty for the default.
         sockets: the folder of the plugins' sockets on this host; empty for the engine's own.
     """
 
@@ -31,60 +32,60 @@ class Wish:
 
 
 @contextmanager
-def host_of(engine: Engine, wish: Wish, *, files: bool = False) -> Iterator[Host]:
-    """The way to an engine's host, cleared away at the end.
+def host_access(
+    engine: DockerEngine, target: Target, *, files: bool = False
+) -> Iterator[HostAccess]:
+    """Provide access to an engine's host, and remove the access at the end.
 
-    Root on the engine's own machine needs nothing. Everybody else who may use the
-    engine is led there by a container, which is no more than he could do anyway.
+    Root on the engine's own machine has direct access. Other users of the engine get
+    it through a container, which gives them no more rights than the engine does.
 
     Raises:
-        CliError: there is none.
+        CliError: the host cannot be reached.
     """
-    host = way_to(engine, wish, files=files)
+    host = open_host(engine, target, files=files)
     try:
         yield host
     finally:
         host.close()
 
 
-def way_to(engine: Engine, wish: Wish, *, files: bool = False) -> Host:
-    """As `host_of`; whoever calls it closes it."""
-    image = wish.helper_image or IMAGE
-    if wish.sockets:
-        return ThisHost()
-    if engine.is_this_machine() and not wish.helper_image:
+def open_host(engine: DockerEngine, target: Target, *, files: bool = False) -> HostAccess:
+    """Open access to an engine's host as `host_access` does; the caller closes it."""
+    image = target.helper_image or IMAGE
+    if target.sockets:
+        return LocalHost()
+    if engine.is_this_machine() and not target.helper_image:
         if is_root():
-            return ThisHost()
+            return LocalHost()
         if engine.ask(engine.api.inspect_image, image) is None:
-            return ThisHost(
-                lambda: f", or let the engine have the image {image}, by which its users get there"
+            return LocalHost(
+                lambda: f", or load the image {image}, which gives users of the engine access"
             )
     return HelperHost(engine, image, files=files)
 
 
-def socket_of(plugin: Plugin, host: Host, wish: Wish) -> PluginSocket:
-    """The plugin's socket on that host."""
-    return PluginSocket(plugin, host, wish.sockets or SOCKETS)
+def plugin_socket(plugin: DockerPlugin, host: HostAccess, target: Target) -> PluginSocket:
+    """Return the plugin's socket on that host."""
+    return PluginSocket(plugin, host, target.sockets or SOCKETS)
 
 
-def choose(plugins: Sequence[Plugin], wanted: str | None) -> list[Plugin]:
-    """Pick the enabled plugins of a name; of every name for None.
+def select_plugins(plugins: Sequence[DockerPlugin], wanted: str | None) -> list[DockerPlugin]:
+    """Return the enabled plugins of a name; of every name for None.
 
     Raises:
         NoPlugin: there is none, or it is disabled.
     """
-    named = [
-        each for each in plugins if wanted in (None, each.name, each.name.removesuffix(":latest"))
-    ]
+    named = [plugin for plugin in plugins if plugin.has_name(wanted)]
     if not named:
-        others = f" (it has {', '.join(each.name for each in plugins)})" if plugins else ""
+        others = f" (plugins: {', '.join(plugin.name for plugin in plugins)})" if plugins else ""
         name = wanted or "evercan:latest"
         raise NoPlugin(
-            f"the engine has no evercan named {name}{others}; create it under that name: "
-            f"docker plugin create {name} dist/plugin && docker plugin enable {name}"
+            f"the engine has no evercan plugin named {name}{others}",
+            f"create it: docker plugin create {name} dist/plugin && docker plugin enable {name}",
         )
-    enabled = [each for each in named if each.enabled]
+    enabled = [plugin for plugin in named if plugin.enabled]
     if not enabled:
         name = named[0].name
-        raise NoPlugin(f"plugin {name} is disabled; run 'docker plugin enable {name}' first")
+        raise NoPlugin(f"plugin {name} is disabled", f"enable it: docker plugin enable {name}")
     return enabled

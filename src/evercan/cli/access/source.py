@@ -1,4 +1,4 @@
-"""Where overviews come from: an engine, its evercan, and the way to its host."""
+"""Read overviews from an engine and its evercan plugins."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from evercan.cli.access.engine import Engine, Plugin
-from evercan.cli.access.host import Host
+from evercan.cli.access.engine import DockerEngine
+from evercan.cli.access.host import HostAccess
 from evercan.cli.access.plugin import PluginSocket
-from evercan.cli.access.reach import Wish, choose, host_of, socket_of
+from evercan.cli.access.reach import Target, host_access, plugin_socket, select_plugins
+from evercan.cli.views.docker import DockerPlugin
 from evercan.cli.views.overview import Overview, overview
 
 
-class Source:
-    """Asks again and again. What breaks is for the caller to close and to open anew."""
+class OverviewSource:
+    """Reads overviews repeatedly. After an error the caller closes it and opens another."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, target: Target) -> None:
         """Connect.
 
         Raises:
-            CliError: there is no engine, no enabled evercan, or no way to its host.
+            CliError: there is no engine, no enabled evercan, or no access to its host.
         """
         with ExitStack() as stack:
-            self._wish = wish
-            self.engine = Engine(wish.engine)
+            self._target = target
+            self.engine = DockerEngine(target.engine)
             stack.callback(self.engine.close)
-            self._plugins = choose(self.engine.plugins(), wish.plugin)
-            self.host: Host = stack.enter_context(host_of(self.engine, wish))
+            self._plugins = select_plugins(self.engine.plugins(), target.plugin)
+            self.host: HostAccess = stack.enter_context(host_access(self.engine, target))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
-        """Nothing is left to do."""
+        """Return the source."""
         return self
 
     def __exit__(
@@ -40,49 +41,49 @@ class Source:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close."""
+        """Close it."""
         self.close()
 
     def close(self) -> None:
-        """Clear away what led to the host."""
+        """Close the connections and the access to the host."""
         self._stack.close()
 
-    def look(self) -> list[Overview]:
-        """Ask the engine and each evercan on it.
+    def read(self) -> list[Overview]:
+        """Read an overview of each evercan.
 
         Raises:
-            CliError: one of them cannot be asked.
+            CliError: the engine or a plugin does not answer.
         """
-        self._plugins = choose(self.engine.plugins(), self._wish.plugin)
-        return [self._one(each) for each in self._plugins]
+        self._plugins = select_plugins(self.engine.plugins(), self._target.plugin)
+        return [self._read(plugin) for plugin in self._plugins]
 
-    def _one(self, plugin: Plugin) -> Overview:
-        return side_by_side(self.engine, plugin, socket_of(plugin, self.host, self._wish))
+    def _read(self, plugin: DockerPlugin) -> Overview:
+        return read_overview(self.engine, plugin, plugin_socket(plugin, self.host, self._target))
 
 
-def side_by_side(engine: Engine, plugin: Plugin, asked: PluginSocket) -> Overview:
-    """Ask plugin and engine.
+def read_overview(engine: DockerEngine, plugin: DockerPlugin, connection: PluginSocket) -> Overview:
+    """Read what the plugin and the engine report.
 
-    What the engine alone knows may have begun between the two answers: it is believed
-    when they are asked a second time.
+    The two answers are not taken at the same instant. If they disagree about which
+    networks and endpoints exist, both are read again.
 
     Raises:
-        CliError: one of them cannot be asked.
+        CliError: one of them does not answer.
     """
 
-    def once() -> Overview:
-        status = asked.get("/status")
+    def read() -> Overview:
+        status = connection.get("/status")
         return overview(plugin.name, engine.networks(plugin.name), status)
 
-    seen = once()
-    return seen if seen.agrees else once()
+    found = read()
+    return found if found.agrees else read()
 
 
-def look(wish: Wish) -> list[Overview]:
-    """Look once.
+def read_overviews(target: Target) -> list[Overview]:
+    """Connect, and read the overviews once.
 
     Raises:
-        CliError: the engine or a plugin cannot be asked.
+        CliError: the engine or a plugin does not answer.
     """
-    with Source(wish) as source:
-        return source.look()
+    with OverviewSource(target) as source:
+        return source.read()

@@ -1,4 +1,4 @@
-"""Why an engine cannot be asked, in a sentence that helps; pure."""
+"""Explain why an engine cannot be reached; no I/O."""
 
 from __future__ import annotations
 
@@ -11,97 +11,108 @@ from typing import Any
 import requests
 from docker.errors import APIError, TLSParameterError
 
-_SCHEMES = ("unix://", "http+unix://", "tcp://", "http://", "https://")
+from evercan.cli.errors import NoEngine
 
-_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+_SCHEMES = ("unix://", "http+unix://", "tcp://", "http://", "https://", "ssh://")
+LOCAL = ("unix:", "http+unix:")
+"""How the address of an engine begins that is reached through a socket on this machine."""
+
+_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     (
         (PermissionError,),
-        "no permission on {where}; run this as root (sudo), or as a member of the group docker",
+        "no permission on {where}",
+        "run this as root (sudo), or as a member of the group docker",
     ),
     (
         (TLSParameterError,),
-        (
-            "the certificates for {where} are not to be had; see that ca.pem, cert.pem and key.pem "
-            "are in the folder DOCKER_CERT_PATH, or use a docker context that has them"
-        ),
+        "cannot read the TLS certificates for {where}",
+        "put ca.pem, cert.pem and key.pem into DOCKER_CERT_PATH, or use another docker context",
     ),
     (
         (ssl.SSLError,),
-        (
-            "the engine at {where} does not agree on TLS ({last}); set DOCKER_TLS_VERIFY and "
-            "DOCKER_CERT_PATH, or use a docker context that has the certificates"
-        ),
+        "TLS with the engine at {where} failed ({last})",
+        "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context with certificates",
     ),
     (
         (socket.gaierror,),
-        "the host of {where} has no address that is known here; correct DOCKER_HOST",
+        "cannot resolve the host name in {where}",
+        "correct DOCKER_HOST",
     ),
     (
         (FileNotFoundError, ConnectionRefusedError),
-        (
-            "no Docker engine answers at {where}; start it (systemctl start docker), or name "
-            "another in DOCKER_HOST"
-        ),
+        "no Docker engine answers at {where}",
+        "{start}",
     ),
     (
         (TimeoutError, requests.Timeout),
-        "the engine at {where} does not answer in time; try again",
+        "the engine at {where} does not answer in time",
+        "try again",
     ),
     (
         (ConnectionResetError,),
-        (
-            "who listens at {where} closes without an answer; see that dockerd runs there, that "
-            "the way to it still leads there, and that you may use it"
-        ),
+        "{where} closes the connection without an answer",
+        "check that dockerd runs there and that you may use it",
     ),
     (
         (ValueError, APIError, http.client.HTTPException),
-        (
-            "what answers at {where} is no Docker engine ({last}); correct DOCKER_HOST, or set "
-            "DOCKER_TLS_VERIFY and DOCKER_CERT_PATH if it wants TLS"
-        ),
+        "{where} does not answer like a Docker engine ({last})",
+        "correct DOCKER_HOST, or set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH if it uses TLS",
     ),
 )
 
+_START_LOCAL = "start it (systemctl start docker), or set DOCKER_HOST to another engine"
+_START_REMOTE = "check the address (DOCKER_HOST or -H), and that dockerd listens there"
 
-def unreachable(error: BaseException, where: str) -> str:
-    """Say why an engine cannot be asked, and what to do.
+
+def no_engine(error: BaseException, where: str, printed: str = "") -> NoEngine:
+    """Explain why an engine cannot be reached.
 
     Args:
         error: what the SDK raised; the cause is often wrapped in it several times.
         where: the engine's address.
+        printed: what ssh has printed, for an address with ``ssh://``.
     """
-    if where.startswith("ssh://"):
-        return (
-            f"this command does not speak ssh itself, as {where} wants it; forward the engine's "
-            "socket: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock "
-            f"{_without_path(where)} & and then DOCKER_HOST=unix:///tmp/engine.sock"
-        )
     if not where.startswith(_SCHEMES):
-        return (
-            f"{where} is no engine's address: it is neither unix:///PATH nor tcp://HOST:PORT; "
-            "correct DOCKER_HOST, or the docker context"
+        return NoEngine(
+            f"{where} is not an engine's address",
+            "set DOCKER_HOST, or the docker context, to unix:///PATH, tcp://HOST:PORT or "
+            "ssh://USER@HOST",
+            where,
         )
     causes = list(_causes(error))
-    for kinds, text in _BY_KIND:
-        if any(isinstance(each, kinds) for each in causes):
-            return text.format(where=where, last=_words(causes))
-    return (
-        f"the engine at {where} cannot be asked ({_words(causes)}); see that it runs there, and "
-        "correct DOCKER_HOST if it does not"
+    if where.startswith("ssh://"):
+        reason = _printable(printed.strip().rpartition("\n")[2]) or _last_words(causes)
+        return NoEngine(
+            f"cannot reach the engine at {where} through ssh ({reason})",
+            f"make this command work: ssh {without_path(where)} docker version; or correct "
+            "DOCKER_HOST",
+            where,
+        )
+    start = _START_LOCAL if where.startswith(LOCAL) else _START_REMOTE
+    for kinds, text, remedy in _BY_KIND:
+        if any(isinstance(cause, kinds) for cause in causes):
+            words = {"where": where, "last": _last_words(causes), "start": start}
+            return NoEngine(text.format(**words), remedy.format(**words), where)
+    return NoEngine(
+        f"cannot reach the engine at {where} ({_last_words(causes)})",
+        "check that it runs there, and correct DOCKER_HOST if it does not",
+        where,
     )
 
 
-def _without_path(where: str) -> str:
-    """Return an address as ``ssh`` takes it: it may name user and port, and no path."""
+def without_path(where: str) -> str:
+    """Return an address as ``ssh`` takes it: with user and port, without a path."""
     return "/".join(where.split("/")[:3])
 
 
-def _words(causes: list[BaseException]) -> str:
-    """Say what was heard, whatever bytes they are."""
-    refusals = [each.explanation for each in causes if isinstance(each, APIError)]
-    text = str((refusals and refusals[0]) or causes[-1])
-    return "".join(each if each.isprintable() else "?" for each in text)
+def _last_words(causes: list[BaseException]) -> str:
+    """Return the engine's own explanation, or the innermost error's text."""
+    explanations = [cause.explanation for cause in causes if isinstance(cause, APIError)]
+    return _printable(str((explanations and explanations[0]) or causes[-1]))
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -109,9 +120,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     left: list[Any] = [error]
     while left:
-        each = left.pop(0)
-        if not isinstance(each, BaseException) or each in seen:
+        cause = left.pop(0)
+        if not isinstance(cause, BaseException) or cause in seen:
             continue
-        seen.append(each)
-        yield each
-        left += [each.__cause__, each.__context__, *each.args, getattr(each, "reason", None)]
+        seen.append(cause)
+        yield cause
+        left += [cause.__cause__, cause.__context__, *cause.args, getattr(cause, "reason", None)]

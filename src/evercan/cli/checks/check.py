@@ -1,7 +1,6 @@
-"""One thing that the doctor looked at.
+"""Define a check: what was checked, the result, and what to do.
 
-A check says what was checked, how it is, and what to do. Its id stays the same
-from release to release: scripts go by it.
+A check's id stays the same in all releases, since scripts use it.
 """
 
 from __future__ import annotations
@@ -9,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from evercan.cli.errors import CliError
+
 
 class Result(StrEnum):
-    """How a check ended, from good to bad."""
+    """The result of a check, from good to bad."""
 
     OK = "ok"
     SKIPPED = "skipped"
@@ -21,13 +22,13 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """A check and its result.
 
     Attributes:
         id: for scripts: ``host.can-gw``.
         title: what was checked.
-        result: how it is.
-        text: what was found; of a skipped one, why.
+        result: the result.
+        text: what was found; for a skipped check, why it was skipped.
         remedy: what to do; empty if nothing.
     """
 
@@ -36,3 +37,10 @@ class Check:
     result: Result
     text: str
     remedy: str = ""
+
+    @classmethod
+    def of_error(
+        cls, identity: str, title: str, error: CliError, result: Result = Result.FAIL
+    ) -> Check:
+        """Return the check that an error ended."""
+        return cls(identity, title, result, error.text, error.remedy)

@@ -1,4 +1,4 @@
-"""What the doctor thinks of a host's kernel; pure."""
+"""Check a host's kernel; no I/O."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from evercan.cli.access.host_facts import MODULES, HostFacts
 from evercan.cli.checks.check import Check, Result
 
 _AUTOLOADED = {"vcan", "vxcan"}
-"""Modules that the kernel loads when an interface of their kind is asked for."""
+"""Modules that the kernel loads when an interface of their kind is created."""
 
 
 def host_checks(facts: HostFacts) -> Iterator[Check]:
-    """Judge a host's kernel."""
-    yield from (_module(facts, each) for each in MODULES)
+    """Check a host's kernel modules and the parameters of can-gw."""
+    yield from (_module(facts, module) for module in MODULES)
     if "can-gw" in facts.loaded or "can-gw" in facts.available:
-        kept = "can-gw" in facts.at_boot | facts.built_in
-        there = "is built into the kernel" if "can-gw" in facts.built_in else "is loaded at boot"
+        loaded = "can-gw" in facts.at_boot | facts.built_in
+        how = "is built into the kernel" if "can-gw" in facts.built_in else "is loaded at boot"
         yield Check(
             "host.at-boot",
             "can-gw at boot",
-            Result.OK if kept else Result.WARN,
-            there if kept else "nothing loads it at boot: a reboot ends all buses",
-            "" if kept else "echo can-gw | sudo tee /etc/modules-load.d/evercan.conf",
+            Result.OK if loaded else Result.WARN,
+            how if loaded else "nothing loads it at boot: after a reboot no bus works",
+            "" if loaded else "echo can-gw | sudo tee /etc/modules-load.d/evercan.conf",
         )
     if facts.max_hops is not None:
         yield Check(
             "host.max-hops",
             "can-gw max_hops",
             Result.OK,
-            f"{facts.max_hops}; evercan's rules forward once, whatever it is",
+            f"{facts.max_hops}; evercan works with any value",
         )
 
 
@@ -45,24 +45,24 @@ def _module(facts: HostFacts, module: str) -> Check:
             identity,
             title,
             Result.FAIL,
-            "there and not loaded; it does not load by itself",
+            "installed, but not loaded; the kernel does not load it by itself",
             f"sudo modprobe {module}",
         )
-    where = facts.system or "this system"
+    system = facts.system or "this system"
     return Check(
         identity,
         title,
         Result.FAIL,
-        f"not there for kernel {facts.kernel} of {where}",
+        f"not installed for kernel {facts.kernel} of {system}",
         package_remedy(facts),
     )
 
 
 def package_remedy(facts: HostFacts) -> str:
-    """Say which package has the CAN modules of a kernel."""
+    """Return how to install the CAN modules of a kernel."""
     kernel = facts.kernel
     if "microsoft" in kernel.lower():
-        return "WSL's kernel comes without CAN: build one with CONFIG_CAN, VCAN, VXCAN and CAN_GW"
+        return "WSL's kernel has no CAN: build one with CONFIG_CAN, CAN_VCAN, CAN_VXCAN and CAN_GW"
     if "linuxkit" in kernel:
         return "Docker Desktop's kernel has no CAN: use an engine on a Linux machine"
     if facts.os == "ubuntu":
@@ -75,5 +75,5 @@ def package_remedy(facts: HostFacts) -> str:
     if facts.os in ("fedora", "rhel", "centos", "rocky", "almalinux"):
         return f"sudo dnf install kernel-modules-extra-{kernel}"
     if not facts.has_tree:
-        return "there are no modules of the running kernel on disk: reboot into the installed one"
+        return "the running kernel's modules are not on disk: reboot into the installed kernel"
     return "install the package with the CAN modules of this kernel, or a kernel with CONFIG_CAN_GW"

@@ -1,20 +1,20 @@
-"""What the doctor thinks of an engine, its evercan, and that one's record; pure."""
+"""Check the engine, its evercan plugins and their state files; no I/O."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from evercan.cli.access.engine import Network, Plugin
-from evercan.cli.access.host_facts import RecordFacts
+from evercan.cli.access.host_facts import StateFileFacts
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.views import words
+from evercan.cli.views.docker import DockerNetwork, DockerPlugin
 
 
 def engine_check(version: str) -> Check:
-    """Judge an engine's version, ``28.5.2`` or the like."""
+    """Check an engine's version, such as ``28.5.2``."""
     title = "Docker engine"
-    numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:3])
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
     if (29, 0, 0) <= numbers <= (29, 0, 2):
         return Check(
             "engine.version",
@@ -28,18 +28,16 @@ def engine_check(version: str) -> Check:
             "engine.version",
             title,
             Result.WARN,
-            f"{version or 'of unknown version'}; evercan is tried with 20.10 and newer",
+            f"{version or 'unknown version'}; evercan is tested with 20.10 and newer",
             "upgrade it",
         )
     return Check("engine.version", title, Result.OK, f"{version} answers")
 
 
-def plugin_checks(plugins: Sequence[Plugin], wanted: str | None) -> Iterator[Check]:
-    """Judge which evercan there is."""
+def plugin_checks(plugins: Sequence[DockerPlugin], wanted: str | None) -> Iterator[Check]:
+    """Check that the engine has an enabled evercan."""
     identity, title = "plugin.enabled", "plugin"
-    named = [
-        each for each in plugins if wanted in (None, each.name, each.name.removesuffix(":latest"))
-    ]
+    named = [plugin for plugin in plugins if plugin.has_name(wanted)]
     if not named:
         name = wanted or "evercan:latest"
         yield Check(
@@ -47,77 +45,82 @@ def plugin_checks(plugins: Sequence[Plugin], wanted: str | None) -> Iterator[Che
             title,
             Result.FAIL,
             f"the engine has no plugin {name}"
-            + (f"; it has {', '.join(each.name for each in plugins)}" if plugins else ""),
+            + (f"; plugins: {', '.join(plugin.name for plugin in plugins)}" if plugins else ""),
             f"docker plugin create {name} dist/plugin && docker plugin enable {name}",
         )
-    for each in named:
+    for plugin in named:
         yield Check(
             identity,
             title,
-            Result.OK if each.enabled else Result.FAIL,
-            f"{each.name} is {'enabled' if each.enabled else 'disabled'}",
-            "" if each.enabled else f"docker plugin enable {each.name}",
+            Result.OK if plugin.enabled else Result.FAIL,
+            f"{plugin.name} is {'enabled' if plugin.enabled else 'disabled'}",
+            "" if plugin.enabled else f"docker plugin enable {plugin.name}",
         )
 
 
 def only_one_checks(networks: Mapping[str, int]) -> Iterator[Check]:
-    """Judge whether several are enabled.
+    """Check that no more than one is enabled.
 
     Args:
-        networks: how many networks each has that is enabled, by its name.
+        networks: the number of networks by name of the enabled plugins.
     """
     if len(networks) > 1:
-        idlest = min(sorted(networks), key=networks.__getitem__)
+        least_used = min(sorted(networks), key=networks.__getitem__)
+        number = words.number_of(networks[least_used], "network")
         yield Check(
             "plugin.only-one",
             "one evercan on a host",
             Result.WARN,
-            f"{' and '.join(sorted(networks))} are enabled: they work on the same interfaces",
-            f"docker plugin disable -f {idlest}, which has "
-            f"{words.number_of(networks[idlest], 'network')}",
+            f"{' and '.join(sorted(networks))} are enabled and would change the same interfaces; "
+            f"{least_used} has {number}",
+            f"docker plugin disable -f {least_used}",
         )
 
 
-def record_check(plugin: Plugin, record: RecordFacts, networks: Sequence[Network]) -> Check:
-    """Judge a plugin's state file."""
-    identity, title = "plugin.record", f"record of {plugin.name}"
-    if record.mistake:
+def state_file_check(
+    plugin: DockerPlugin, state_file: StateFileFacts, networks: Sequence[DockerNetwork]
+) -> Check:
+    """Check a plugin's state file."""
+    identity, title = "plugin.record", f"state of {plugin.name}"
+    if state_file.error:
         return Check(
             identity,
             title,
             Result.FAIL,
-            f"cannot be understood ({record.mistake})",
-            f"docker plugin disable -f {plugin.name} && docker plugin enable {plugin.name}, which "
-            "sets it aside; then evercan adopt",
+            f"cannot be understood ({state_file.error})",
+            f"docker plugin disable -f {plugin.name} && docker plugin enable {plugin.name} && "
+            "evercan adopt",
         )
-    if not record.present:
+    if not state_file.present:
         return Check(
             identity,
             title,
             Result.FAIL if networks else Result.OK,
-            "is not there" + (", and the engine has networks" if networks else " yet"),
+            "there is no state file" + (", but the engine has networks" if networks else " yet"),
             "evercan adopt" if networks else "",
         )
-    missing = sorted(each.name for each in networks if each.id not in (record.networks or ()))
+    missing = sorted(
+        network.name for network in networks if network.id not in (state_file.networks or ())
+    )
     if missing:
         return Check(
             identity,
             title,
             Result.FAIL,
-            f"sound, but does not have {', '.join(missing)}",
+            f"valid, but without these networks: {', '.join(missing)}",
             "evercan adopt",
         )
-    if record.damaged:
+    if state_file.damaged:
         return Check(
             identity,
             title,
             Result.WARN,
-            f"sound; a damaged one was set aside: {record.damaged[-1]}",
-            "see that the host's disk is well; evercan adopt tells what was lost; then delete it",
+            f"valid; a damaged one was set aside: {state_file.damaged[-1]}",
+            "check the host's disk, run evercan adopt, then delete the damaged file",
         )
     return Check(
         identity,
         title,
         Result.OK,
-        f"sound, {words.number_of(len(record.networks or ()), 'network')}",
+        f"valid, {words.number_of(len(state_file.networks or ()), 'network')}",
     )

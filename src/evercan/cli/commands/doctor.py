@@ -1,170 +1,180 @@
-"""The way through all that can be looked at; what cannot be is told with the reason."""
+"""``evercan doctor``: run all checks; a check that is not possible is skipped with a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from evercan.cli.access import host_facts as facts
-from evercan.cli.access.engine import Engine, Network, Plugin
-from evercan.cli.access.host import Host, ThisHost
-from evercan.cli.access.reach import Wish, socket_of, way_to
-from evercan.cli.access.source import side_by_side
+from evercan.cli.access import host_facts
+from evercan.cli.access.engine import DockerEngine
+from evercan.cli.access.host import HostAccess, LocalHost
+from evercan.cli.access.reach import Target, open_host, plugin_socket
+from evercan.cli.access.source import read_overview
+from evercan.cli.access.unreachable import LOCAL
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
-from evercan.cli.checks.networks import gateway_check, pool_check, refusal_checks
+from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check
 from evercan.cli.checks.plugin import (
     engine_check,
     only_one_checks,
     plugin_checks,
-    record_check,
+    state_file_check,
 )
 from evercan.cli.errors import CliError, NoAccess, NoEngine
-from evercan.cli.pages import terminal
-from evercan.cli.pages.doctor import document, page
+from evercan.cli.pages.doctor import Page, document
+from evercan.cli.pages.terminal import console, print_json
+from evercan.cli.views.docker import DockerNetwork, DockerPlugin
 
 _STATES = ("created", "exited")
 """States of a container that may have failed to start."""
 
 
-def doctor(wish: Wish, *, as_json: bool, strict: bool) -> int:
-    """Look, report, and return the exit status: 1 if something fails."""
-    found = examine(wish)
+def doctor(target: Target, *, json: bool, strict: bool) -> int:
+    """Run the checks, print the report, and return the exit status: 1 if a check fails.
+
+    Args:
+        target: the engine and the plugin to check.
+        json: print a JSON document.
+        strict: count warnings as failures.
+    """
+    checks = examine(target)
     bad = {Result.FAIL, Result.WARN} if strict else {Result.FAIL}
-    status = int(any(each.result in bad for each in found))
-    if as_json:
-        terminal.as_json(document(found))
+    if json:
+        print_json(document(checks))
     else:
-        terminal.console().print(page(found), crop=False)
-    return status
+        console().print(Page(checks), crop=False)
+    return int(any(check.result in bad for check in checks))
 
 
-def examine(wish: Wish) -> list[Check]:
-    """Look at everything that can be looked at."""
+def examine(target: Target) -> list[Check]:
+    """Run all checks that are possible."""
     with ExitStack() as stack:
         try:
-            engine = Engine(wish.engine)
+            engine = DockerEngine(target.engine)
         except NoEngine as error:
             return [*_without_engine(error)]
         stack.callback(engine.close)
-        return [*_Examination(engine, wish, stack).checks()]
+        return [*_Examination(engine, target, stack).checks()]
 
 
 def _without_engine(error: NoEngine) -> Iterator[Check]:
-    """The host that we are on may be the one that is meant, unless another is named."""
-    if error.where.startswith(("unix:", "http+unix:")):
-        yield from _host(ThisHost())
+    """Check this host, unless the engine's address names another one."""
+    if error.where.startswith(LOCAL):
+        yield from _host(LocalHost())
     else:
-        yield Check("host", "kernel", Result.SKIPPED, "the engine's host is not reached")
-    yield _told("engine.reachable", "Docker engine", error)
+        yield Check("host", "kernel", Result.SKIPPED, "the engine's host cannot be reached")
+    yield Check.of_error("engine.reachable", "Docker engine", error)
     for identity, title in (("plugin", "plugin"), ("networks", "networks")):
-        yield Check(identity, title, Result.SKIPPED, "no engine that could be asked")
+        yield Check(identity, title, Result.SKIPPED, "the engine cannot be reached")
 
 
-def _told(identity: str, title: str, error: CliError, result: Result = Result.FAIL) -> Check:
-    """Make a check of an error's sentence: what is wrong, then what to do."""
-    text, _, remedy = str(error).partition("; ")
-    return Check(identity, title, result, text, remedy)
-
-
-def _host(host: Host) -> Iterator[Check]:
+def _host(host: HostAccess) -> Iterator[Check]:
     try:
-        yield from host_checks(facts.look(host))
+        yield from host_checks(host_facts.read_host(host))
     except CliError as error:
-        yield Check("host", "kernel", Result.SKIPPED, str(error))
+        yield Check.of_error("host", "kernel", error, Result.SKIPPED)
 
 
 class _Examination:
-    """One look at an engine that answers."""
+    """The checks of an engine that answers."""
 
-    def __init__(self, engine: Engine, wish: Wish, stack: ExitStack) -> None:
-        self._engine, self._wish, self._stack = engine, wish, stack
+    def __init__(self, engine: DockerEngine, target: Target, stack: ExitStack) -> None:
+        self._engine, self._target, self._stack = engine, target, stack
 
     def checks(self) -> Iterator[Check]:
         host = None
         try:
-            host = way_to(self._engine, self._wish, files=True)
+            host = open_host(self._engine, self._target, files=True)
             self._stack.callback(host.close)
         except CliError as error:
-            yield _told("host", "kernel", error, Result.SKIPPED)
+            yield Check.of_error("host", "kernel", error, Result.SKIPPED)
         else:
             yield from _host(host)
         try:
-            yield from self._of_engine(host)
+            yield from self._engine_checks(host)
         except CliError as error:
-            yield _told("engine.reachable", "what the engine knows", error)
+            yield Check.of_error("engine.reachable", "Docker engine", error)
 
-    def _of_engine(self, host: Host | None) -> Iterator[Check]:
+    def _engine_checks(self, host: HostAccess | None) -> Iterator[Check]:
         about = self._engine.info()
         yield engine_check(str(about.get("ServerVersion") or ""))
         plugins = self._engine.plugins()
-        yield from plugin_checks(plugins, self._wish.plugin)
-        networks: list[Network] = []
+        yield from plugin_checks(plugins, self._target.plugin)
+        networks: list[DockerNetwork] = []
         numbers: dict[str, int] = {}
-        for each in plugins:
-            own = self._engine.networks(each.name)
-            if each.enabled:
-                numbers[each.name] = len(own)
-            if self._wish.plugin in (None, each.name, each.name.removesuffix(":latest")):
+        for plugin in plugins:
+            own = self._engine.networks(plugin.name)
+            if plugin.enabled:
+                numbers[plugin.name] = len(own)
+            if plugin.has_name(self._target.plugin):
                 networks += own
-                yield from self._of_plugin(each, own, host, str(about.get("DockerRootDir") or ""))
+                yield from self._plugin_checks(
+                    plugin, own, host, str(about.get("DockerRootDir") or "")
+                )
         yield from only_one_checks(numbers)
         yield pool_check(networks)
         gateway = self._engine.ask(self._engine.api.inspect_network, "docker_gwbridge") or {}
         yield gateway_check(networks, gateway.get("Containers") or {})
-        yield from refusal_checks(self._refused(networks))
+        yield from failed_start_checks(self._failed_starts(networks))
 
-    def _of_plugin(
-        self, plugin: Plugin, networks: Sequence[Network], host: Host | None, data_root: str
+    def _plugin_checks(
+        self,
+        plugin: DockerPlugin,
+        networks: Sequence[DockerNetwork],
+        host: HostAccess | None,
+        data_root: str,
     ) -> Iterator[Check]:
         if host is None:
-            yield Check("plugin.reachable", "plugin's socket", Result.SKIPPED, "no way to its host")
+            yield Check(
+                "plugin.reachable", "plugin's socket", Result.SKIPPED, "its host cannot be reached"
+            )
             return
         if plugin.enabled:
-            yield from self._answers(plugin, host)
+            yield from self._health_checks(plugin, host)
         else:
             yield Check(
                 "plugin.reachable", "plugin's socket", Result.SKIPPED, f"{plugin.name} is disabled"
             )
         try:
-            record = facts.record(host, data_root, plugin.id)
+            state_file = host_facts.read_state_file(host, data_root, plugin.id)
         except CliError as error:
-            yield Check("plugin.record", "state file", Result.SKIPPED, str(error))
+            yield Check.of_error("plugin.record", "state file", error, Result.SKIPPED)
         else:
-            yield record_check(plugin, record, networks)
+            yield state_file_check(plugin, state_file, networks)
 
-    def _answers(self, plugin: Plugin, host: Host) -> Iterator[Check]:
+    def _health_checks(self, plugin: DockerPlugin, host: HostAccess) -> Iterator[Check]:
         try:
-            seen = side_by_side(self._engine, plugin, socket_of(plugin, host, self._wish))
+            socket = plugin_socket(plugin, host, self._target)
+            overview = read_overview(self._engine, plugin, socket)
         except NoAccess as error:
-            yield _told("plugin.reachable", "plugin's socket", error, Result.SKIPPED)
+            yield Check.of_error("plugin.reachable", "plugin's socket", error, Result.SKIPPED)
             return
         except CliError as error:
-            yield _told("plugin.reachable", "plugin's socket", error)
+            yield Check.of_error("plugin.reachable", "plugin's socket", error)
             return
-        told = f"{plugin.name} answers" + (f" ({seen.version})" if seen.version else "")
-        yield Check("plugin.reachable", "plugin's socket", Result.OK, told)
-        if seen.recovery == "fail-fast":
+        text = f"{plugin.name} answers" + (f" ({overview.version})" if overview.version else "")
+        yield Check("plugin.reachable", "plugin's socket", Result.OK, text)
+        if overview.recovery == "fail-fast":
             yield Check(
                 "plugin.recovery",
                 "recovery",
                 Result.WARN,
-                "EVERCAN_RECOVERY=fail-fast: what breaks is told and stays broken",
+                "EVERCAN_RECOVERY=fail-fast: problems are reported and not repaired",
                 f"docker plugin disable -f {plugin.name} && docker plugin set {plugin.name} "
                 f"EVERCAN_RECOVERY=auto && docker plugin enable {plugin.name}",
             )
-        yield from health_checks(seen)
+        yield from health_checks(overview)
 
-    def _refused(self, networks: Sequence[Network]) -> dict[str, str]:
-        """Find containers of these networks whose start failed, with the engine's words."""
-        api, refused = self._engine.api, {}
+    def _failed_starts(self, networks: Sequence[DockerNetwork]) -> dict[str, str]:
+        """Return the engine's error by name of the containers that did not start."""
+        api, errors = self._engine.api, {}
         for network in networks:
             listed = self._engine.ask(
                 api.containers, all=True, filters={"network": network.id, "status": list(_STATES)}
             )
-            for each in listed or ():
-                shown = self._engine.ask(api.inspect_container, each["Id"]) or {}
+            for container in listed or ():
+                shown = self._engine.ask(api.inspect_container, container["Id"]) or {}
                 if text := (shown.get("State") or {}).get("Error"):
-                    refused[str(shown.get("Name", "")).lstrip("/")] = str(text)
-        return refused
+                    errors[str(shown.get("Name", "")).lstrip("/")] = str(text)
+        return errors

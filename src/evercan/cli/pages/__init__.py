@@ -1,1 +1,1 @@
-"""Draw values on a terminal or as a picture."""
+"""Draw values on a terminal, as a picture, or as text that draws one."""

@@ -1,7 +1,7 @@
-"""How wide text is in a picture, and what of it fits; pure.
+"""Estimate the width of text in a picture, and shorten text to fit; no I/O.
 
-The reader's font is not known. Taken is DejaVu Sans Bold, the widest of those that
-a picture asks for, in a few classes: text is not wider than said here, and may be less.
+The reader's font is unknown. The widths here are those of DejaVu Sans Bold, the widest
+font that a picture asks for, in a few classes: text may be narrower, but not wider.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ _EM = {letter: wide for wide, letters in _CLASSES.items() for letter in letters}
 _CAPITAL, _FOREIGN = 0.88, 1.2
 
 _STUB = re.compile(r"^\w{0,3}[-_.](?=.{5})")
-"""What an ending reads better without: the last letters of the word before."""
+"""The last letters of a cut word, which are removed from the start of an ending."""
 
 
 def width(text: str, size: float) -> float:
-    """How wide text may be, in the unit of its size."""
+    """Return the greatest width of text, in the unit of its size."""
     return sum(map(_em, text)) * size
 
 
 def shortened(text: str, size: float, room: float, end: float = 0.75) -> str:
-    """Leave out the middle of what does not fit.
+    """Shorten a text that does not fit, by its middle.
 
     Args:
         text: a line.
         size: its height.
-        room: how wide it may be.
-        end: how much of what is left is the end: most of it, for names of one project begin alike.
+        room: the width it may have.
+        end: the part of the room for the end of the text. It is large since the names of one
+            project have equal beginnings.
     """
     if width(text, size) <= room:
         return text
@@ -48,24 +49,25 @@ def shortened(text: str, size: float, room: float, end: float = 0.75) -> str:
     return f"{_beginning(text, size, room - width(tail, size))}…{tail}"
 
 
-def told_apart(names: Sequence[str], size: float, room: float) -> list[str]:
-    """Shorten names so that they stay different, if there is a way."""
-    long = {each for each in names if width(each, size) > room}
+def distinct(names: Sequence[str], size: float, room: float) -> list[str]:
+    """Shorten names so that they remain different, if possible."""
+    long = {name for name in names if width(name, size) > room}
     left, shared = room - width("…", size), _shared(long)
     ways = (
-        {each: shortened(each, size, room) for each in long},
-        {each: f"…{_ending(each, size, left)}" for each in long},
-        {each: f"…{shortened(each[shared:], size, left, end=0.5)}" for each in long},
+        {name: shortened(name, size, room) for name in long},
+        {name: f"…{_ending(name, size, left)}" for name in long},
+        {name: f"…{shortened(name[shared:], size, left, end=0.5)}" for name in long},
     )
-    tried = [[way.get(each, each) for each in names] for way in ways]
-    return next((each for each in tried if len(set(each)) == len(set(names))), tried[0])
+    results = [[way.get(name, name) for name in names] for way in ways]
+    number = len(set(names))
+    return next((result for result in results if len(set(result)) == number), results[0])
 
 
 def _shared(names: Collection[str]) -> int:
-    """How many letters all names begin with, up to where a word ends."""
+    """Return how many letters all names have in common at the start, up to the end of a word."""
     first, last = min(names, default=""), max(names, default="")
-    alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
-    return max(first.rfind(each, 0, alike) for each in "-_.") + 1
+    common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
+    return max(first.rfind(mark, 0, common) for mark in "-_.") + 1
 
 
 def _beginning(text: str, size: float, room: float) -> str:
@@ -78,6 +80,6 @@ def _ending(text: str, size: float, room: float) -> str:
 
 
 def _em(letter: str) -> float:
-    # An accent takes no room: ä is as wide as a.
+    # An accent needs no width: ä is as wide as a.
     base = unicodedata.normalize("NFD", letter)[0]
     return _EM.get(base, _CAPITAL if base.isascii() else _FOREIGN)

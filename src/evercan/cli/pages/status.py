@@ -1,10 +1,8 @@
-"""``evercan status``: networks, buses and members as a page of text."""
+"""Draw the page of ``evercan status``: networks, buses and members."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich import box
 from rich.console import Group, JustifyMethod, RenderableType
@@ -12,12 +10,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from evercan.cli.pages.terminal import SIGN, STYLE, FirstThatFits, verdict_text
+from evercan.cli.pages.terminal import (
+    SIGN,
+    STYLE,
+    FirstThatFits,
+    member_state,
+    verdict_text,
+)
 from evercan.cli.views import words
-from evercan.cli.views.overview import NetworkView, Overview, Trouble, Verdict, worst
-
-HEALTHY, UNHEALTHY = 0, 1
-"""Exit statuses of ``evercan status``."""
+from evercan.cli.views.overview import NetworkView, Overview, ProblemView, Verdict, shown_state
 
 _COLUMNS: dict[str, JustifyMethod] = {
     "on the host": "left",
@@ -27,90 +28,77 @@ _COLUMNS: dict[str, JustifyMethod] = {
     "dropped": "right",
 }
 _NAME, _BETWEEN = 14, 3
-"""Columns of the terminal that a container's name has at least, and between two of a table's."""
+"""Columns for a container's name, at least, and between two columns of a table."""
 
 _KINDS = {"virtual": "virtual", "physical": "CAN controller"}
 
 
-def exit_status(overviews: Sequence[Overview]) -> int:
-    """Unhealthy is whatever fails; what only deserves a look is not."""
-    fails = worst([each.verdict for each in overviews]) is Verdict.FAIL
-    return UNHEALTHY if fails else HEALTHY
-
-
-def document(overviews: Sequence[Overview]) -> dict[str, Any]:
-    """Write overviews for machines."""
-    return {
-        "schema": 1,
-        "plugins": [{**asdict(each), "verdict": each.verdict} for each in overviews],
-    }
+_INDENT = (0, 0, 0, 2)
 
 
 def page(overviews: Sequence[Overview]) -> RenderableType:
-    """Write overviews for people."""
+    """Draw overviews for people."""
     parts: list[RenderableType] = []
-    for each in overviews:
-        parts += [Text(), *_plugin(each)]
+    for overview in overviews:
+        parts += [Text(), *_plugin(overview)]
     return Group(*parts[1:])
 
 
-def _plugin(seen: Overview) -> Iterator[RenderableType]:
-    yield title(seen)
-    if not seen.networks:
+def _plugin(overview: Overview) -> Iterator[RenderableType]:
+    yield title(overview)
+    if not overview.networks:
         yield Text()
-        yield Text("  No networks yet; this makes one:")
-        yield Text(f"  docker network create -d {seen.plugin} --ipam-driver null NAME")
-    for each in seen.networks:
+        yield Text("  No networks yet. Create one:")
+        yield Text(f"  docker network create -d {overview.plugin} --ipam-driver null NAME")
+    for network in overview.networks:
         yield Text()
-        yield heading(each)
-        if each.members:
-            yield Padding(_members(each), (0, 0, 0, 2), expand=False)
-        if frames := ", ".join(_frames(each)):
-            yield Padding(Text(f"frames: {frames}", style="dim"), (0, 0, 0, 2), expand=False)
-        yield from (
-            Padding(_trouble(one), (0, 0, 0, 2), expand=False) for one in all_troubles(each)
-        )
-        if each.recovered_at is not None:
-            yield Padding(Text(recovery(each, seen.now), style="dim"), (0, 0, 0, 2), expand=False)
-    named = {one for each in seen.networks for one in all_troubles(each)}
-    left = [each for each in seen.troubles if each not in named]
-    if left:
+        yield heading(network)
+        if network.members:
+            yield Padding(_members(network), _INDENT, expand=False)
+        if frames := ", ".join(_frames(network)):
+            yield Padding(Text(f"frames: {frames}", style="dim"), _INDENT, expand=False)
+        for problem in network.all_problems:
+            yield Padding(problem_lines(problem), _INDENT, expand=False)
+        if network.recovered_at is not None:
+            line = Text(recovery(network, overview.now), style="dim")
+            yield Padding(line, _INDENT, expand=False)
+    if problems := overview.other_problems:
         yield Text()
-        yield from map(_trouble, left)
+        yield from map(problem_lines, problems)
 
 
-def title(seen: Overview) -> Text:
-    """The plugin in one line."""
-    members = sum(len(each.members) for each in seen.networks)
-    state = "healthy" if seen.verdict is Verdict.OK else "unhealthy"
-    if seen.verdict is Verdict.WARN:
-        state = "needs a look"
-    line = Text(seen.plugin, style="bold")
-    if seen.version:
-        line.append(f" {seen.version}", style="dim")
+def title(overview: Overview) -> Text:
+    """Draw the plugin in one line."""
+    members = sum(len(network.members) for network in overview.networks)
+    state = "healthy" if overview.verdict is Verdict.OK else "unhealthy"
+    if overview.verdict is Verdict.WARN:
+        state = "warning"
+    line = Text(overview.plugin, style="bold")
+    if overview.version:
+        line.append(f" {overview.version}", style="dim")
     line.append("  ")
-    line.append_text(verdict_text(seen.verdict, state))
+    line.append_text(verdict_text(overview.verdict, state))
     facts = [
-        words.number_of(len(seen.networks), "network"),
+        words.number_of(len(overview.networks), "network"),
         words.number_of(members, "member"),
     ]
-    if seen.recovery:
-        facts.append(f"recovery {seen.recovery}")
-    if seen.started is not None and seen.now is not None:
-        facts.append(f"up {words.span(seen.now - seen.started)}")
+    if overview.recovery:
+        facts.append(f"recovery {overview.recovery}")
+    if overview.started is not None and overview.now is not None:
+        facts.append(f"up {words.span(overview.now - overview.started)}")
     line.append(f"  {', '.join(facts)}", style="dim")
     return line
 
 
 def heading(network: NetworkView) -> Text:
-    """A network and its bus in one line."""
+    """Draw a network and its bus in one line."""
     line = Text()
     line.append(network.name, style="bold cyan")
     if network.bus:
         line.append(f"  {network.bus}", style="bold")
         line.append(f" ({_KINDS.get(network.kind, network.kind)})", style="dim")
     line.append("  ")
-    line.append_text(verdict_text(network.bus_verdict, network.state))
+    line.append_text(verdict_text(network.bus_verdict, shown_state(network.state)))
     facts = [words.number_of(len(network.members), "member")]
     if speed := words.speed(network.controller):
         facts.append(speed)
@@ -122,37 +110,37 @@ def _frames(network: NetworkView) -> Iterator[str]:
     if network.to_bus is not None:
         yield f"{words.count(network.to_bus)} to {network.bus}"
     if network.from_bus is not None:
-        # Counted once for each member that it was handed to.
+        # A frame counts once for each member that got it.
         yield f"{words.count(network.from_bus)} deliveries from {network.bus}"
     if network.dropped:
         yield f"{words.count(network.dropped)} dropped"
 
 
 def recovery(network: NetworkView, now: float | None) -> str:
-    """When a network was last mended, and what was."""
+    """Return when a network was last repaired, and what was repaired."""
     if network.recovered_at is None:
         return ""
     ago = "" if now is None else f" {words.span(now - network.recovered_at)} ago"
-    return f"mended{ago}: {network.recovery or 'the plugin does not say what'}"
+    return f"repaired{ago}: {network.recovery or 'the plugin does not report what'}"
 
 
-def all_troubles(network: NetworkView) -> Iterator[Trouble]:
-    """Yield what is wrong with a bus, then with its members."""
-    yield from network.troubles
-    for each in network.members:
-        yield from each.troubles
+def problem_lines(problem: ProblemView, whose: str = "") -> RenderableType:
+    """Draw a problem and, below it, its remedy.
 
-
-def _trouble(trouble: Trouble) -> RenderableType:
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_row(
-        Text(SIGN[Verdict.FAIL], style=STYLE[Verdict.FAIL]), Text(trouble.text, style="red")
-    )
-    return row
+    Args:
+        problem: the problem.
+        whose: what it concerns, as the beginning of the sentence.
+    """
+    rows = Table.grid(padding=(0, 1, 0, 0))
+    sign = Text(SIGN[Verdict.FAIL], style=STYLE[Verdict.FAIL])
+    rows.add_row(sign, Text(f"{whose}{problem.sentence}", style="red"))
+    if problem.remedy:
+        rows.add_row(Text("→", style="cyan"), Text(problem.remedy))
+    return rows
 
 
 def _members(network: NetworkView) -> RenderableType:
-    """Write the members; where there is little room with less, but whole figures."""
+    """Draw the members; in a narrow terminal fewer columns, but whole numbers."""
     return FirstThatFits(
         _table(network, ("on the host", "sent", "received", "dropped"), words.count),
         _table(network, ("sent", "received", "dropped"), words.count),
@@ -163,23 +151,23 @@ def _members(network: NetworkView) -> RenderableType:
 
 
 def _table(
-    network: NetworkView, told: Sequence[str], figure: Callable[[int | None], str]
+    network: NetworkView, shown: Sequence[str], number: Callable[[int | None], str]
 ) -> tuple[int, Table]:
-    """Return the columns that a table needs, with names broken as far as they may be, and it."""
+    """Return a table, and the terminal columns that it needs if names are broken to the minimum."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("container", overflow="fold", min_width=_NAME)
-    names = [each for each in _COLUMNS if each in told or each == "state"]
+    names = [column for column in _COLUMNS if column in shown or column == "state"]
     for name in names:
         table.add_column(name, justify=_COLUMNS[name], no_wrap=True)
     needed = {name: len(name) for name in names}
-    for each in network.members:
+    for member in network.members:
         cells = {
-            "on the host": Text(each.host_end or words.NOTHING, style="dim"),
-            "state": verdict_text(each.verdict, each.state),
-            "sent": Text(figure(each.sent)),
-            "received": Text(figure(each.received)),
-            "dropped": Text(figure(each.dropped), style="yellow" if each.dropped else ""),
+            "on the host": Text(member.host_end or words.NOTHING, style="dim"),
+            "state": member_state(member),
+            "sent": Text(number(member.sent)),
+            "received": Text(number(member.received)),
+            "dropped": Text(number(member.dropped), style="yellow" if member.dropped else ""),
         }
-        table.add_row(Text(each.container), *(cells[name] for name in names))
+        table.add_row(Text(member.container), *(cells[name] for name in names))
         needed = {name: max(needed[name], cells[name].cell_len) for name in names}
-    return _NAME + sum(_BETWEEN + each for each in needed.values()), table
+    return _NAME + sum(_BETWEEN + columns for columns in needed.values()), table

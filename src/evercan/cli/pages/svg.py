@@ -1,8 +1,8 @@
-"""The topology as an SVG picture; pure.
+"""Draw buses as an SVG picture; no I/O.
 
-A bus is a line, as on the bench: its interface at the head, members hanging off
-it above and below, an end at each end. A long line goes on in the next row, in
-the other direction. Six columns are read on paper as on a screen.
+A bus is a line with its interface at the head, and members above and below it. A long
+line continues in the next row, in the other direction. A picture has at most six
+columns, to be legible on paper too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from evercan.cli.pages.lettering import shortened, told_apart, width
+from evercan.cli.pages.lettering import distinct, shortened, width
 from evercan.cli.views import words
-from evercan.cli.views.overview import MemberView, Verdict
-from evercan.cli.views.topology import REST, Bus, drawn_as, state_of
+from evercan.cli.views.overview import MemberView, Verdict, shown_state
+from evercan.cli.views.topology import NOT_RUNNING_STYLE, BusView, style_of, unusual_state
 
 _COLUMNS = 6
 _BOX_W, _BOX_H, _GAP = 170, 60, 14
@@ -26,7 +26,7 @@ _PITCH = 2 * (_BOX_H + _STUB) + 22
 _LEFT = _MARGIN + _HEAD_W + 40
 _TURN = 20
 _INDENT, _RIM = 14, 8
-"""What a box keeps free beside its text, left and right."""
+"""Free space in a box beside its text, left and right."""
 
 _STYLE = """
 text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif; }
@@ -48,7 +48,7 @@ text { font: 12px Inter, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif
 
 @dataclass(frozen=True)
 class _Row:
-    """One stretch of a bus: its height on the paper, and who hangs on it."""
+    """A row of a bus: its vertical position and its members."""
 
     y: int
     members: Sequence[MemberView]
@@ -61,9 +61,9 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Place:
-    """A bus's place on the paper: its title's lines, from the top on, and its rows."""
+    """A bus's position in the picture: its top, the lines of its title, and its rows."""
 
-    bus: Bus
+    bus: BusView
     top: int
     title: Sequence[str]
     rows: Sequence[_Row]
@@ -73,8 +73,8 @@ class _Place:
         return max(row.columns for row in self.rows)
 
 
-def svg(shown: Sequence[Bus]) -> str:
-    """Draw buses below each other."""
+def svg(shown: Sequence[BusView]) -> str:
+    """Draw buses, one below the other."""
     columns = max((row.columns for bus in shown for row in _rows(bus, 0)), default=0)
     across = _LEFT + max(columns, 2) * (_BOX_W + _GAP) + _TURN + _MARGIN
     places = []
@@ -104,11 +104,11 @@ def svg(shown: Sequence[Bus]) -> str:
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
-def _title(bus: Bus, room: int) -> list[str]:
-    """Break the networks' names into lines; the last leaves room for how many members there are."""
-    joined = [shortened(each, 17, room - width(" +", 17)) for each in bus.networks]
+def _title(bus: BusView, room: int) -> list[str]:
+    """Break the networks' names into lines; the last has room for the number of members."""
+    joined = [shortened(network, 17, room - width(" +", 17)) for network in bus.networks]
     lines = [""]
-    for part in [*(f"{each} +" for each in joined[:-1]), joined[-1]]:
+    for part in [*(f"{name} +" for name in joined[:-1]), joined[-1]]:
         longer = f"{lines[-1]} {part}".lstrip()
         if width(longer, 17) <= room:
             lines[-1] = longer
@@ -119,30 +119,30 @@ def _title(bus: Bus, room: int) -> list[str]:
     return lines
 
 
-def _count(bus: Bus) -> str:
+def _count(bus: BusView) -> str:
     return words.number_of(len(bus.members), "member")
 
 
-def _below(bus: Bus, row: _Row) -> int:
-    """Height of a row below its line."""
+def _below(bus: BusView, row: _Row) -> int:
+    """Return the height of a row below its line."""
     return _STUB + _BOX_H if len(row.members) > 1 else _head_height(bus) // 2
 
 
-def _head_height(bus: Bus) -> int:
-    """A controller's speed has a line of its own: beside what it is there is no room."""
+def _head_height(bus: BusView) -> int:
+    """Return the height of a bus's head; a controller's speed needs a line of its own."""
     return _HEAD_H + _SPEED_H if bus.speed else _HEAD_H
 
 
-def _rows(bus: Bus, top: int) -> list[_Row]:
-    """Spread a bus's members evenly over as many rows as they need."""
+def _rows(bus: BusView, top: int) -> list[_Row]:
+    """Distribute a bus's members evenly over the rows that they need."""
     members = [member for _, member in bus.members]
     number = max(1, -(-len(members) // (2 * _COLUMNS)))
-    each = -(-len(members) // number)
+    in_row = -(-len(members) // number)
     above = _STUB + _BOX_H if members else _head_height(bus) // 2
     return [
         _Row(
             top + above + row * _PITCH,
-            members[row * each : (row + 1) * each],
+            members[row * in_row : (row + 1) * in_row],
             backwards=row % 2 == 1,
         )
         for row in range(number)
@@ -156,8 +156,8 @@ def _draw_bus(picture: ET.Element, place: _Place) -> None:
     path, end = _line(rows, right)
     _shape(picture, "path", "wire", d=path)
     _shape(picture, "circle", "knot", cx=end[0], cy=end[1], r=6)
-    whole = [each.container for _, each in bus.members]
-    names = dict(zip(whole, told_apart(whole, 13, _BOX_W - _INDENT - _RIM), strict=True))
+    containers = [member.container for _, member in bus.members]
+    names = dict(zip(containers, distinct(containers, 13, _BOX_W - _INDENT - _RIM), strict=True))
     for row in rows:
         for number, member in enumerate(row.members):
             column = number // 2
@@ -181,7 +181,7 @@ def _draw_title(picture: ET.Element, place: _Place) -> None:
 
 
 def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
-    """Lay the wire through all rows; return its path and where it ends."""
+    """Draw the line through all rows; return its path and its end point."""
     left, turned = _LEFT - _TURN, right + _TURN - _GAP
     x, y = _MARGIN + _HEAD_W, rows[0].y
     path = f"M {x} {y}"
@@ -201,9 +201,9 @@ def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
     return path, (x, y)
 
 
-def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
+def _draw_head(picture: ET.Element, bus: BusView, y: int) -> None:
     group = ET.SubElement(picture, "g")
-    ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {bus.state}"
+    ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {shown_state(bus.state)}"
     height = _head_height(bus)
     top = y - height // 2
     box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": height, "rx": 12}
@@ -213,7 +213,7 @@ def _draw_head(picture: ET.Element, bus: Bus, y: int) -> None:
     _text(group, x, top + 47, shortened(bus.kind, 12, room), "soft")
     if bus.speed:
         _text(group, x, top + 64, bus.speed, "soft")
-    state = shortened(bus.state, 12, room)
+    state = shortened(shown_state(bus.state), 12, room)
     _text(group, x, top + height - 14, state, f"{bus.verdict}-fill")
 
 
@@ -221,32 +221,34 @@ def _draw_member(
     picture: ET.Element, member: MemberView, name: str, x: int, line: int, *, above: bool
 ) -> None:
     group = ET.SubElement(picture, "g")
-    told = [member.container, member.host_end, member.state, *(t.text for t in member.troubles)]
-    ET.SubElement(group, "title").text = "\n".join(filter(None, told))
+    lines = [member.container, member.host_end, shown_state(member.state)]
+    for problem in member.problems:
+        lines += [problem.text, problem.remedy]
+    ET.SubElement(group, "title").text = "\n".join(filter(None, lines))
     top = line - _STUB - _BOX_H if above else line + _STUB
     middle = x + _BOX_W // 2
     near = top + _BOX_H if above else top
-    drawn, state = drawn_as(member), state_of(member)
-    whole = drawn == Verdict.OK and member.host_end
-    wire = {} if whole else {"stroke_dasharray": "4 5"}
-    rim = {"stroke_dasharray": "4 4"} if drawn == REST else {}
-    _shape(group, "path", drawn, d=f"M {middle} {line} V {near}", stroke_width=2.5, **wire)
+    style, state = style_of(member), unusual_state(member)
+    connected = style == Verdict.OK and member.host_end
+    wire = {} if connected else {"stroke_dasharray": "4 5"}
+    rim = {"stroke_dasharray": "4 4"} if style == NOT_RUNNING_STYLE else {}
+    _shape(group, "path", style, d=f"M {middle} {line} V {near}", stroke_width=2.5, **wire)
     _shape(group, "circle", "knot", cx=middle, cy=line, r=4.5)
     _shape(group, "rect", "card", x=x, y=top, width=_BOX_W, height=_BOX_H, rx=8, **rim)
-    _shape(group, "rect", f"{drawn}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2)
+    _shape(group, "rect", f"{style}-fill", x=x, y=top + 10, width=4, height=_BOX_H - 20, rx=2)
     left, room = x + _INDENT, _BOX_W - _INDENT - _RIM
-    _text(group, left, top + 20, name, "name soft" if drawn == REST else "name ink")
+    _text(group, left, top + 20, name, "name soft" if style == NOT_RUNNING_STYLE else "name ink")
     if state or not member.host_end:
-        style = "soft" if member.verdict is Verdict.OK else f"{member.verdict}-fill"
-        _text(group, left, top + 36, shortened(member.state, 12, room), style)
+        colour = "soft" if member.verdict is Verdict.OK else f"{member.verdict}-fill"
+        _text(group, left, top + 36, shortened(shown_state(member.state), 12, room), colour)
     else:
         _text(group, left, top + 36, member.host_end, "mono soft")
     if member.sent is not None and member.received is not None:
-        figures = f"↑ {_figure(member.sent)}  ↓ {_figure(member.received)}"
-        _text(group, left, top + 51, figures, "soft").set("style", "font-size: 11px")
+        counts = f"↑ {_short(member.sent)}  ↓ {_short(member.received)}"
+        _text(group, left, top + 51, counts, "soft").set("style", "font-size: 11px")
 
 
-def _figure(frames: int) -> str:
+def _short(frames: int) -> str:
     return words.count(frames) if frames < 10_000 else words.rate(frames)
 
 

@@ -1,4 +1,4 @@
-"""The terminal: one console, one set of signs and colours, for every command."""
+"""Write to the terminal: one console, one set of signs and colours for all commands."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from evercan.cli.views.overview import Verdict
+from evercan.cli.views.overview import MemberView, Verdict, shown_state
 
 _UNBOUNDED = 500
-"""Columns where nobody looks: a line that is piped into a file or into grep is not broken."""
+"""Columns of a line that does not go to a terminal, so that files and grep get whole lines."""
 
 SIGN = {Verdict.OK: "●", Verdict.WARN: "▲", Verdict.FAIL: "✖"}
 STYLE = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+NOT_RUNNING_SIGN, NOT_RUNNING_COLOUR = "○", "bright_black"
 
 
 class _Console(Console):
-    """One that leaves it to the command what becomes of a reader who has gone."""
+    """A console that raises when the reader of the output has closed it."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def columns() -> int:
-    """How wide the terminal is, whatever ``COLUMNS`` says."""
+    """Return the width of the terminal, also if ``COLUMNS`` is not valid."""
     return shutil.get_terminal_size().columns
 
 
 class FirstThatFits:
-    """Draws the first of some things that there is room for, else the last."""
+    """Draws the first alternative that fits the width, else the last."""
 
     def __init__(self, *ways: tuple[int, RenderableType]) -> None:
-        """Take the columns that each needs, and it, the best first."""
+        """Take the alternatives with the columns that each needs, the best first."""
         self._ways = ways
 
     def _chosen(self, room: int) -> RenderableType:
-        fitting = (each for needed, each in self._ways if needed <= room)
+        fitting = (way for needed, way in self._ways if needed <= room)
         return next(fitting, self._ways[-1][1])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -52,7 +53,7 @@ class FirstThatFits:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Make a console: colours on a terminal without NO_COLOR only, 80 columns will do."""
+    """Create a console; it uses colours on a terminal unless NO_COLOR is set."""
     stream = sys.stderr if stderr else sys.stdout
     bounded = stream.isatty() or "COLUMNS" in os.environ
     return _Console(
@@ -64,11 +65,23 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def as_json(document: Any) -> None:
-    """Print a document for machines."""
+def print_json(document: Any) -> None:
+    """Print a JSON document."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def verdict_text(verdict: Verdict, words: str) -> Text:
-    """Write words with their sign, in their colour."""
+    """Return words with the sign and colour of a verdict."""
     return Text(f"{SIGN[verdict]} {words}", style=STYLE[verdict])
+
+
+def member_sign(member: MemberView) -> Text:
+    """Return a member's sign in its colour; grey if its container does not run."""
+    if not member.running:
+        return Text(NOT_RUNNING_SIGN, style=NOT_RUNNING_COLOUR)
+    return Text(SIGN[member.verdict], style=STYLE[member.verdict])
+
+
+def member_state(member: MemberView) -> Text:
+    """Return a member's state with its sign, in its colour."""
+    return member_sign(member).append(f" {shown_state(member.state)}")

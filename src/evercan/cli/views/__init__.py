@@ -1,1 +1,1 @@
-"""Values that the commands show, and how their numbers are written; no I/O."""
+"""Hold the values that the commands show, and format numbers and times; no I/O."""

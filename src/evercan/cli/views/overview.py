@@ -1,22 +1,21 @@
-"""What is shown of a plugin: its status document, in the names that people know; pure.
+"""Combine the plugin's ``GET /status`` with what the engine lists; no I/O.
 
-The document is that of ``GET /status``. A plugin may be older than this command:
-what it does not tell is None here, and shown as such.
+A plugin may be older than this command: what it does not report is None here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from evercan.cli.access.engine import Network
-from evercan.cli.errors import CliError
+from evercan.cli.errors import CliError, NoNetwork
+from evercan.cli.views.docker import DockerNetwork
 
 
 class Verdict(StrEnum):
-    """How well something is, from good to bad."""
+    """The health of something, from good to bad."""
 
     OK = "ok"
     WARN = "warn"
@@ -24,24 +23,50 @@ class Verdict(StrEnum):
 
 
 UNKNOWN_NETWORK, UNKNOWN_ENDPOINT = "unknown-network", "unknown-endpoint"
-"""Troubles that show when engine and plugin are put side by side; the plugin tells the others."""
+"""Problem kinds found by comparing engine and plugin; the plugin reports all others."""
+
+NOT_RUNNING = ("dormant", "left")
+"""States of an endpoint whose container does not run: nothing is wanted until it starts again."""
+
+_UNKNOWN_TO_PLUGIN = "not on record"
+
+_SHOWN_STATES = {"dormant": "not running", _UNKNOWN_TO_PLUGIN: "unknown to plugin"}
+"""States that people read in other words than machines."""
+
+_RESTART_KINDS = ("pair-missing",)
+"""Problem kinds that a restart of the container solves."""
+
+
+def shown_state(state: str) -> str:
+    """Return a state in the words that people read."""
+    return _SHOWN_STATES.get(state, state)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that is not as it should be.
+class ProblemView:
+    """A problem.
 
     Attributes:
         kind: for machines, as in ``/health``.
-        text: what is wrong, and what to do about it.
-        bus: the bus interface concerned; empty if it is not about one.
-        endpoint: the endpoint id, when it concerns one alone.
+        text: what is wrong.
+        bus: the bus interface concerned; empty if it does not concern one.
+        endpoint: the endpoint id, if it concerns one endpoint only.
+        remedy: what to do; empty if the plugin does not report it. Plugins up to 0.1 have the
+            remedy in the text.
+        container: the endpoint's container, if the engine knows it.
     """
 
     kind: str
     text: str
     bus: str = ""
     endpoint: str | None = None
+    remedy: str = ""
+    container: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the container's name."""
+        return f"container {self.container}: {self.text}" if self.container else self.text
 
 
 @dataclass(frozen=True)
@@ -49,15 +74,15 @@ class MemberView:
     """A container on a bus.
 
     Attributes:
-        container: its name, or what stands for it when the engine knows none.
+        container: its name, or a part of the endpoint id if the engine does not know it.
         endpoint: the engine's endpoint id.
         host_end: its interface on the host.
         state: one word: joined, down, gone, dormant, …
-        verdict: what that word means.
-        sent: frames that the container sent; None if the plugin does not say.
-        received: frames handed to it.
-        dropped: frames that were to reach it and did not.
-        troubles: what is wrong with it.
+        verdict: the health that this state means.
+        sent: frames that the container sent; None if the plugin does not report it.
+        received: frames delivered to it.
+        dropped: frames for it that were lost.
+        problems: what is wrong with it.
     """
 
     container: str
@@ -68,30 +93,35 @@ class MemberView:
     sent: int | None = None
     received: int | None = None
     dropped: int | None = None
-    troubles: tuple[Trouble, ...] = ()
+    problems: tuple[ProblemView, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether its container runs."""
+        return self.state not in NOT_RUNNING
 
 
 @dataclass(frozen=True)
 class NetworkView:
-    """A Docker network, which is a bus.
+    """A Docker network and its bus.
 
     Attributes:
         name: the network's name.
         id: the engine's network id.
         bus: the bus interface on the host; empty if the plugin does not know the network.
         kind: ``virtual`` or ``physical``.
-        state: one word: up, down, absent, not on record; or the controller's state.
-        bus_verdict: what that word means, and what is wrong with the bus itself.
+        state: one word: up, down, absent; or the controller's state.
+        bus_verdict: the health of the bus itself.
         verdict: the worst of that and of its members.
-        owns_bus: evercan made the bus interface.
+        owns_bus: evercan created the bus interface.
         members: the containers on it.
-        from_bus: frames that came from the bus interface, once for each container they reached.
-        to_bus: frames handed to the bus interface.
-        dropped: frames that did not reach somebody on this bus.
-        recovered_at: when it was last mended, seconds since 1970.
-        recovery: what was mended then, in a sentence.
-        controller: what the plugin says of the CAN controller.
-        troubles: what is wrong with the bus, and not with one member alone.
+        from_bus: frames from the bus interface, counted once for each container that got them.
+        to_bus: frames to the bus interface.
+        dropped: frames of this bus that were lost.
+        recovered_at: when it was last repaired, seconds since 1970.
+        recovery: what was repaired then, in a sentence.
+        controller: what the plugin reports of the CAN controller.
+        problems: what is wrong with the bus, without the problems of single members.
     """
 
     name: str
@@ -109,7 +139,12 @@ class NetworkView:
     recovered_at: float | None = None
     recovery: str = ""
     controller: Mapping[str, Any] = field(default_factory=dict)
-    troubles: tuple[Trouble, ...] = ()
+    problems: tuple[ProblemView, ...] = ()
+
+    @property
+    def all_problems(self) -> tuple[ProblemView, ...]:
+        """The problems of the bus, then those of its members."""
+        return (*self.problems, *(one for member in self.members for one in member.problems))
 
 
 @dataclass(frozen=True)
@@ -118,12 +153,12 @@ class Overview:
 
     Attributes:
         plugin: its name.
-        version: its version; empty if it does not say.
-        recovery: ``auto`` or ``fail-fast``; empty if it does not say.
-        started: seconds since 1970.
-        now: the host's clock when it answered.
-        networks: by name.
-        troubles: all that ``/health`` gives as reasons.
+        version: its version; empty if unknown.
+        recovery: ``auto`` or ``fail-fast``; empty if unknown.
+        started: when it started, seconds since 1970.
+        now: the host's clock at the time of the answer.
+        networks: sorted by name.
+        problems: all reasons that ``/health`` reports.
     """
 
     plugin: str
@@ -132,19 +167,49 @@ class Overview:
     started: float | None = None
     now: float | None = None
     networks: tuple[NetworkView, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    problems: tuple[ProblemView, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether the plugin has all on record that the engine has."""
-        told = {each.kind for net in self.networks for each in net.troubles}
-        return not told & {UNKNOWN_NETWORK, UNKNOWN_ENDPOINT}
+        """Whether the plugin knows all networks and endpoints of the engine."""
+        kinds = {problem.kind for network in self.networks for problem in network.problems}
+        return not kinds & {UNKNOWN_NETWORK, UNKNOWN_ENDPOINT}
 
     @property
     def verdict(self) -> Verdict:
         """The worst of all."""
-        parts = [each.verdict for each in self.networks]
-        return worst([Verdict.FAIL if self.troubles else Verdict.OK, *parts])
+        verdicts = [network.verdict for network in self.networks]
+        return worst([Verdict.FAIL if self.problems else Verdict.OK, *verdicts])
+
+    @property
+    def other_problems(self) -> list[ProblemView]:
+        """The problems that no network here has, such as those of the plugin as a whole."""
+        shown = {problem for network in self.networks for problem in network.all_problems}
+        return [problem for problem in self.problems if problem not in shown]
+
+    def only(self, names: Sequence[str]) -> Overview:
+        """Return the overview of some networks, without the problems of other buses."""
+        chosen = tuple(network for network in self.networks if network.name in names)
+        buses = {"", *(network.bus for network in chosen)}
+        problems = tuple(problem for problem in self.problems if problem.bus in buses)
+        return replace(self, networks=chosen, problems=problems)
+
+
+def select_networks(overviews: Sequence[Overview], names: Sequence[str]) -> list[Overview]:
+    """Keep the named networks, and the plugins that have one; keep everything without names.
+
+    Raises:
+        NoNetwork: a name is unknown.
+    """
+    if not names:
+        return list(overviews)
+    known = {network.name for overview in overviews for network in overview.networks}
+    for name in names:
+        if name not in known:
+            plugin = overviews[0].plugin if overviews else "evercan:latest"
+            raise NoNetwork(name, known, plugin)
+    chosen = [overview.only(names) for overview in overviews]
+    return [overview for overview in chosen if overview.networks]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -154,41 +219,51 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 SCHEMA = 1
-"""The version of the status document that is read here."""
+"""The version of the status document that this command reads."""
 
 
-def overview(plugin: str, networks: Sequence[Network], status: Mapping[str, Any]) -> Overview:
-    """Put the engine's and the plugin's knowledge together.
+def overview(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, Any]) -> Overview:
+    """Combine the engine's networks with the plugin's status document.
 
     Raises:
-        CliError: the document is none that this command knows.
+        CliError: this command cannot read the document.
     """
     schema = status.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise CliError(
-            f"plugin {plugin} gives a status of schema {schema}, and this command reads {SCHEMA}; "
-            "upgrade the older of the two"
+            f"plugin {plugin} reports its status in schema {schema}, and this command reads "
+            f"schema {SCHEMA}",
+            "upgrade the older of the two",
         )
     try:
         return _overview(plugin, networks, status)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CliError(
-            f"plugin {plugin} gives a status that cannot be read ({error!r}); upgrade it, or this "
-            "command"
+            f"the status of plugin {plugin} cannot be read ({error!r})",
+            "upgrade the plugin, or this command",
         ) from error
 
 
-def _overview(plugin: str, networks: Sequence[Network], status: Mapping[str, Any]) -> Overview:
-    troubles = tuple(map(_trouble, status.get("reasons") or ()))
-    known = {each["network"]: each for each in status.get("networks") or ()}
+def _overview(
+    plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, Any]
+) -> Overview:
+    containers = {
+        endpoint.endpoint: endpoint.container
+        for network in networks
+        for endpoint in network.members
+    }
+    problems = tuple(_problem(reason, containers) for reason in status.get("reasons") or ())
+    known = {document["network"]: document for document in status.get("networks") or ()}
     views = [
-        _network(each.name, known[each.id], each, troubles) if each.id in known else _unknown(each)
-        for each in networks
+        _network(network.name, known[network.id], network, problems)
+        if network.id in known
+        else _unknown(network)
+        for network in networks
     ]
-    listed = {each.id for each in networks}
+    listed = {network.id for network in networks}
     views += [
-        _network(f"(network {key[:12]})", found, None, troubles)
-        for key, found in known.items()
+        _network(f"(network {key[:12]})", document, None, problems)
+        for key, document in known.items()
         if key not in listed
     ]
     return Overview(
@@ -198,103 +273,107 @@ def _overview(plugin: str, networks: Sequence[Network], status: Mapping[str, Any
         started=status.get("started"),
         now=status.get("now"),
         networks=tuple(views),
-        troubles=troubles,
+        problems=problems,
     )
 
 
-def _trouble(reason: Mapping[str, Any]) -> Trouble:
-    return Trouble(
-        reason.get("kind") or "unknown",
-        reason.get("text") or "the plugin does not say what",
+def _problem(reason: Mapping[str, Any], containers: Mapping[str, str]) -> ProblemView:
+    kind = reason.get("kind") or "unknown"
+    endpoint = reason.get("endpoint")
+    container = containers.get(endpoint or "", "")
+    remedy = reason.get("remedy") or ""
+    if container and kind in _RESTART_KINDS:
+        remedy = f"docker restart {container}"
+    return ProblemView(
+        kind,
+        reason.get("text") or "the plugin does not report what is wrong",
         reason.get("bus") or "",
-        reason.get("endpoint"),
+        endpoint,
+        remedy,
+        container,
     )
 
 
-def _unknown(network: Network) -> NetworkView:
-    """A network that the engine has and the plugin does not."""
-    text = (
-        f"network {network.name} is not on the plugin's record; run 'evercan adopt', or remove "
-        "and create it again"
-    )
+def _unknown(network: DockerNetwork) -> NetworkView:
+    """Return a network that the engine has and the plugin does not."""
     members = tuple(
-        MemberView(each.container, each.endpoint, "", "not on record", Verdict.FAIL)
-        for each in network.members
+        MemberView(endpoint.container, endpoint.endpoint, "", _UNKNOWN_TO_PLUGIN, Verdict.FAIL)
+        for endpoint in network.members
+    )
+    problem = ProblemView(
+        UNKNOWN_NETWORK,
+        f"the plugin does not know network {network.name}",
+        remedy="run 'evercan adopt', or remove the network and create it again",
     )
     return NetworkView(
         name=network.name,
         id=network.id,
         bus="",
         kind="",
-        state="not on record",
+        state=_UNKNOWN_TO_PLUGIN,
         bus_verdict=Verdict.FAIL,
         verdict=Verdict.FAIL,
         members=members,
-        troubles=(Trouble(UNKNOWN_NETWORK, text),),
+        problems=(problem,),
     )
 
 
 def _network(
-    name: str, found: Mapping[str, Any], engine: Network | None, troubles: Sequence[Trouble]
+    name: str,
+    document: Mapping[str, Any],
+    engine: DockerNetwork | None,
+    problems: Sequence[ProblemView],
 ) -> NetworkView:
-    bus = found.get("bus") or ""
-    names = {each.endpoint: each.container for each in engine.members} if engine else {}
-    mine = {each["endpoint"] for each in found.get("endpoints") or ()}
-    on_bus = tuple(each for each in troubles if each.bus == bus and each.endpoint is None)
-    members = tuple(
-        sorted(
-            (
-                _member(each, names, [t for t in troubles if t.endpoint == each["endpoint"]])
-                for each in found.get("endpoints") or ()
-            ),
-            key=lambda each: each.container,
-        )
+    bus = document.get("bus") or ""
+    endpoints = document.get("endpoints") or ()
+    containers = (
+        {endpoint.endpoint: endpoint.container for endpoint in engine.members} if engine else {}
     )
-    if engine is not None and any(key not in mine for key in names):
-        lost = sorted(names[key] for key in names if key not in mine)
-        on_bus += (
-            Trouble(
-                UNKNOWN_ENDPOINT,
-                f"{', '.join(lost)}: running, and not on the plugin's record; run 'evercan adopt'",
-                bus,
-            ),
-        )
-    controller = found.get("controller") or {}
-    state, verdict = _bus_state(found, controller)
+    on_bus = tuple(
+        problem for problem in problems if problem.bus == bus and problem.endpoint is None
+    )
+    members = sorted(
+        (_member(endpoint, containers, problems) for endpoint in endpoints),
+        key=lambda member: member.container,
+    )
+    known = {endpoint["endpoint"] for endpoint in endpoints}
+    unknown = sorted(container for key, container in containers.items() if key not in known)
+    if unknown:
+        text = f"the plugin does not know these running containers: {', '.join(unknown)}"
+        on_bus += (ProblemView(UNKNOWN_ENDPOINT, text, bus, remedy="run 'evercan adopt'"),)
+    controller = document.get("controller") or {}
+    state, verdict = _bus_state(document, controller)
     verdict = worst([verdict, Verdict.FAIL if on_bus else Verdict.OK])
-    recovery = found.get("last_recovery") or {}
-    frames = found.get("frames") or {}
+    recovery = document.get("last_recovery") or {}
+    frames = document.get("frames") or {}
     return NetworkView(
         name=name,
-        id=found["network"],
+        id=document["network"],
         bus=bus,
-        kind=found.get("kind") or "",
+        kind=document.get("kind") or "",
         state=state,
         bus_verdict=verdict,
-        verdict=worst([verdict, *(each.verdict for each in members)]),
-        owns_bus=bool(found.get("owns_bus")),
-        members=members,
-        from_bus=_figure(frames, "from_bus", "handled"),
-        to_bus=_figure(frames, "to_bus", "handled"),
-        dropped=_sum(_figure(frames, way, "dropped") for way in frames),
+        verdict=worst([verdict, *(member.verdict for member in members)]),
+        owns_bus=bool(document.get("owns_bus")),
+        members=tuple(members),
+        from_bus=_count(frames, "from_bus", "handled"),
+        to_bus=_count(frames, "to_bus", "handled"),
+        dropped=_sum(_count(frames, direction, "dropped") for direction in frames),
         recovered_at=recovery.get("at"),
         recovery=recovery.get("what") or "",
         controller=controller,
-        troubles=on_bus,
+        problems=on_bus,
     )
 
 
-def _figure(frames: Mapping[str, Any], way: str, fate: str) -> int | None:
-    return (frames.get(way) or {}).get(fate)
+def _count(frames: Mapping[str, Any], direction: str, fate: str) -> int | None:
+    return (frames.get(direction) or {}).get(fate)
 
 
-def _sum(figures: Iterator[int | None]) -> int | None:
-    known = [each for each in figures if each is not None]
+def _sum(counts: Iterator[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
-
-AT_REST = ("dormant", "left")
-"""States of a container that does not run: nothing is wanted of it until it starts again."""
 
 _CONTROLLER = {
     "error-active": ("error-active", Verdict.OK),
@@ -305,10 +384,10 @@ _CONTROLLER = {
 }
 
 
-def _bus_state(found: Mapping[str, Any], controller: Mapping[str, Any]) -> tuple[str, Verdict]:
-    if not found.get("present"):
+def _bus_state(document: Mapping[str, Any], controller: Mapping[str, Any]) -> tuple[str, Verdict]:
+    if not document.get("present"):
         return "absent", Verdict.FAIL
-    if not found.get("up"):
+    if not document.get("up"):
         return "down", Verdict.FAIL
     state = controller.get("state")
     if state:
@@ -317,32 +396,35 @@ def _bus_state(found: Mapping[str, Any], controller: Mapping[str, Any]) -> tuple
 
 
 def _member(
-    found: Mapping[str, Any], names: Mapping[str, str], troubles: Sequence[Trouble]
+    document: Mapping[str, Any],
+    containers: Mapping[str, str],
+    problems: Sequence[ProblemView],
 ) -> MemberView:
-    key = found["endpoint"]
-    frames = found.get("frames") or {}
-    state, verdict = _member_state(found)
-    if troubles and verdict is Verdict.OK:
-        state = troubles[0].kind
+    endpoint = document["endpoint"]
+    own = tuple(problem for problem in problems if problem.endpoint == endpoint)
+    frames = document.get("frames") or {}
+    state, verdict = _member_state(document)
+    if own and verdict is Verdict.OK:
+        state = own[0].kind
     return MemberView(
-        container=names.get(key) or f"({key[:12]})",
-        endpoint=key,
-        host_end=found.get("host_end") or "",
+        container=containers.get(endpoint) or f"({endpoint[:12]})",
+        endpoint=endpoint,
+        host_end=document.get("host_end") or "",
         state=state,
-        verdict=Verdict.FAIL if troubles else verdict,
+        verdict=Verdict.FAIL if own else verdict,
         sent=frames.get("sent"),
         received=frames.get("received"),
         dropped=frames.get("dropped"),
-        troubles=tuple(troubles),
+        problems=own,
     )
 
 
-def _member_state(found: Mapping[str, Any]) -> tuple[str, Verdict]:
-    phase = found.get("phase") or "unknown"
-    if phase in AT_REST:
+def _member_state(document: Mapping[str, Any]) -> tuple[str, Verdict]:
+    phase = document.get("phase") or "unknown"
+    if phase in NOT_RUNNING:
         return phase, Verdict.OK
-    if not found.get("present"):
+    if not document.get("present"):
         return "gone", Verdict.FAIL
-    if found.get("up") is False:
+    if document.get("up") is False:
         return "down", Verdict.FAIL
     return phase, Verdict.OK

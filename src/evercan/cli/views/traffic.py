@@ -1,16 +1,16 @@
-"""Frames of a bus from what is seen on the host's interfaces: each once, with its sender; pure.
+"""Find the frames of a bus, each once and with its sender, in captures of the host; no I/O.
 
-A frame that a container sends arrives at its host end, and nowhere else before
-that; can-gw then hands copies to the other host ends, where nothing is seen of
-them, and to the bus interface, where its echo is seen like any frame. So:
+A frame that a container sends arrives first at the container's host end. can-gw
+then copies it to the other host ends, where a capture does not show it, and to
+the bus interface, where a capture shows it as an echo. Therefore:
 
-- what arrives at a host end is a frame of that container,
-- what a program of the host sends is marked so by the kernel (``MSG_DONTROUTE``),
-- what else is seen on the bus interface is an echo if a container sent just that
-  shortly before, and otherwise came over the wire.
+- a frame captured at a host end was sent by that container,
+- a frame that a program of the host sent has a mark of the kernel (``MSG_DONTROUTE``),
+- any other frame on the bus interface is an echo if a container sent an equal frame
+  shortly before; otherwise it came over the wire.
 
-One sending excuses one echo: with equal frames the number is right, whoever is
-named first.
+Each frame of a container accounts for one echo, so the number of equal frames is
+right even if their order is not.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from evercan.cli.errors import CliError
 
 HOLD = 0.1
-"""Seconds that a frame waits for those that were sent before it and are read after it."""
+"""Seconds that a frame is held back, for frames that were sent earlier and are read later."""
 
 ECHO_WITHIN = 1_000_000
-"""Microseconds within which a bus interface shows the echo of what a container sent."""
+"""Microseconds within which the echo of a container's frame appears on the bus interface."""
 
 COLUMN = 15
-"""Characters that a sender may have in the place of an interface: IFNAMSIZ less its end."""
+"""Characters of a sender's name in a log, which has the length of an interface's: IFNAMSIZ - 1."""
 
 _LINE = re.compile(
     r"\((?P<seconds>\d+)\.(?P<micro>\d{6})\) +(?P<interface>\S+) +"
@@ -41,14 +42,14 @@ _FILTER = re.compile(r"([0-9A-Fa-f]{1,8})(?:([:~])([0-9A-Fa-f]{1,8}))?", re.ASCI
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A frame on one interface of the host.
+class CapturedFrame:
+    """A frame captured on one interface of the host.
 
     Attributes:
         stamp: microseconds since 1970.
-        interface: where it was seen.
+        interface: where it was captured.
         text: id and payload as candump's log format has them: ``123#C0FFEE``.
-        local: a program of the host sent it.
+        local: whether a program of the host sent it.
     """
 
     stamp: int
@@ -58,8 +59,8 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame of the bus.
+class BusFrame:
+    """A frame of a bus.
 
     Attributes:
         stamp: microseconds since 1970.
@@ -73,28 +74,28 @@ class Frame:
 
     @property
     def can_id(self) -> int:
-        """Its CAN id, 11 or 29 bits."""
+        """The CAN id with the flags that candump writes into it."""
         return int(self.text.partition("#")[0], 16)
 
 
-def parse(line: str) -> Seen | None:
-    """Read a line of ``candump -L -x``; None for whatever else is said."""
+def parse(line: str) -> CapturedFrame | None:
+    """Parse a line of ``candump -L -x``; return None for any other line."""
     found = _LINE.fullmatch(line.strip())
     if found is None:
         return None
     stamp = int(found["seconds"]) * 1_000_000 + int(found["micro"])
-    return Seen(stamp, found["interface"], found["text"], "T" in (found["mark"] or ""))
+    return CapturedFrame(stamp, found["interface"], found["text"], "T" in (found["mark"] or ""))
 
 
-def write(frame: Frame, name: str) -> str:
-    """Write a frame in candump's log format, with a name in the interface's place."""
+def write(frame: BusFrame, name: str) -> str:
+    """Format a frame in candump's log format, with a name in place of the interface."""
     seconds, micro = divmod(frame.stamp, 1_000_000)
     return f"({seconds:010d}.{micro:06d}) {name} {frame.text}"
 
 
 @dataclass
 class Merger:
-    """Puts what is seen in order, and tells frames from their echoes.
+    """Sorts captured frames by time, and removes echoes.
 
     Attributes:
         bus: the bus interface.
@@ -103,49 +104,51 @@ class Merger:
 
     bus: str
     ends: set[str]
-    _waiting: list[tuple[int, bool, int, float, Seen]] = field(default_factory=list)
+    _waiting: list[tuple[int, bool, int, float, CapturedFrame]] = field(default_factory=list)
     _number: int = 0
     _sent: dict[str, deque[int]] = field(default_factory=dict)
     _newest: int = 0
 
-    def push(self, seen: Seen, arrived: float) -> None:
-        """Take a frame of whatever interface; ``arrived`` is in seconds of any steady clock."""
+    def push(self, captured: CapturedFrame, arrived: float) -> None:
+        """Add a frame of any interface; ``arrived`` is in seconds of a monotonic clock."""
         self._number += 1
-        # With equal stamps the sending comes before its echo.
-        entry = (seen.stamp, seen.interface == self.bus, self._number, arrived, seen)
+        # With equal stamps, the frame comes before its echo.
+        entry = (captured.stamp, captured.interface == self.bus, self._number, arrived, captured)
         heapq.heappush(self._waiting, entry)
 
-    def ready(self, now: float) -> Iterator[Frame]:
-        """Yield, in order, what has waited long enough."""
+    def ready(self, now: float) -> Iterator[BusFrame]:
+        """Yield, in order, the frames that were held back long enough."""
         while self._waiting and self._waiting[0][3] <= now - HOLD:
-            frame = self._judge(heapq.heappop(self._waiting)[4])
+            frame = self._resolve(heapq.heappop(self._waiting)[4])
             if frame is not None:
                 yield frame
 
-    def rest(self) -> Iterator[Frame]:
-        """Yield, in order, all that waits."""
+    def rest(self) -> Iterator[BusFrame]:
+        """Yield, in order, all remaining frames."""
         return self.ready(float("inf"))
 
-    def _judge(self, seen: Seen) -> Frame | None:
-        if seen.interface in self.ends:
-            self._sent.setdefault(seen.text, deque()).append(seen.stamp)
-            self._forget(seen.stamp)
-            return Frame(seen.stamp, self.bus if seen.local else seen.interface, seen.text)
-        if seen.interface != self.bus:
+    def _resolve(self, captured: CapturedFrame) -> BusFrame | None:
+        if captured.interface in self.ends:
+            self._sent.setdefault(captured.text, deque()).append(captured.stamp)
+            self._forget(captured.stamp)
+            return BusFrame(
+                captured.stamp, self.bus if captured.local else captured.interface, captured.text
+            )
+        if captured.interface != self.bus:
             return None
-        if not seen.local and self._is_echo(seen):
+        if not captured.local and self._is_echo(captured):
             return None
-        return Frame(seen.stamp, self.bus, seen.text)
+        return BusFrame(captured.stamp, self.bus, captured.text)
 
-    def _is_echo(self, seen: Seen) -> bool:
-        sent = self._sent.get(seen.text)
+    def _is_echo(self, captured: CapturedFrame) -> bool:
+        sent = self._sent.get(captured.text)
         while sent:
-            if seen.stamp - sent.popleft() <= ECHO_WITHIN:
+            if captured.stamp - sent.popleft() <= ECHO_WITHIN:
                 return True
         return False
 
     def _forget(self, stamp: int) -> None:
-        """Drop, once a second, sendings that no echo followed: a bus that is down has none."""
+        """Drop, once a second, old frames without an echo: a bus that is down has no echoes."""
         if stamp - self._newest < ECHO_WITHIN:
             return
         self._newest = stamp
@@ -156,21 +159,53 @@ class Merger:
                 del self._sent[text]
 
 
-def columns(names: Mapping[str, str], bus: str) -> dict[str, str]:
-    """Give each host end a name of at most `COLUMN` characters, all different.
+_ID_BITS, _ERROR = 0x1FFFFFFF, 0x20000000
 
-    can-utils keep a log's interfaces in short buffers; python-can splits at blanks.
+
+def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
+    """Return a frame as a JSON document.
+
+    Args:
+        frame: the frame.
+        sender: the container's name, or the bus interface.
+        bus: the bus interface.
+    """
+    digits, _, payload = frame.text.partition("#")
+    fd = payload.startswith("#")
+    remote = not fd and payload.startswith("R")
+    flags = int(payload[1], 16) if fd else 0
+    data = payload[2:] if fd else "" if remote else payload.partition("_")[0]
+    return {
+        "time": frame.stamp / 1_000_000,
+        "bus": bus,
+        "sender": sender,
+        "id": frame.can_id & _ID_BITS,
+        "extended": len(digits) > 3 and not frame.can_id & _ERROR,
+        "error": bool(frame.can_id & _ERROR),
+        "remote": remote,
+        "fd": fd,
+        "bitrate_switch": bool(flags & 1),
+        "error_state_indicator": bool(flags & 2),
+        "length": int(payload[1:2] or "0", 16) if remote else len(data) // 2,
+        "data": data,
+    }
+
+
+def columns(names: Mapping[str, str], bus: str) -> dict[str, str]:
+    """Return a different name of at most `COLUMN` characters for each host end.
+
+    can-utils have short buffers for a log's interfaces; python-can splits at spaces.
 
     Args:
         names: containers' names by host end.
-        bus: the bus interface, whose name is its own.
+        bus: the bus interface, which keeps its name.
     """
     taken = Counter({bus: 1})
     given = {bus: bus}
     for end in sorted(names):
         name = re.sub(r"\s", "_", names[end]) or end
         if len(name) > COLUMN:
-            # The end tells more: compose puts the project's name first.
+            # Keep the end of the name: compose puts the project's name first.
             name = f"~{name[1 - COLUMN :]}"
         while taken[name]:
             taken[name] += 1
@@ -183,19 +218,19 @@ def columns(names: Mapping[str, str], bus: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Filter:
-    """Ids that agree with ``can_id`` in the bits of ``mask``; or, ``inverted``, the others."""
+    """Selects ids that equal ``can_id`` in the bits of ``mask``; if ``inverted``, all others."""
 
     can_id: int
     mask: int
     inverted: bool = False
 
     def passes(self, can_id: int) -> bool:
-        """Whether an id is let through."""
+        """Return whether the filter lets an id through."""
         return ((can_id & self.mask) == (self.can_id & self.mask)) is not self.inverted
 
 
 def parse_filter(text: str) -> Filter:
-    """Read ``ID:MASK``, ``ID~MASK``, or ``ID`` alone.
+    """Parse ``ID:MASK``, ``ID~MASK`` or ``ID``.
 
     Raises:
         CliError: it is none of these.
@@ -203,14 +238,14 @@ def parse_filter(text: str) -> Filter:
     found = _FILTER.fullmatch(text)
     if found is None:
         raise CliError(
-            f"--filter {text} is neither ID:MASK nor ID~MASK in hexadecimal digits; for example "
-            "100:700 for 100 to 1FF"
+            f"--filter {text} is neither ID:MASK nor ID~MASK in hexadecimal digits",
+            "write, for example, 100:700 for 100 to 1FF",
         )
     number, how, mask = found.groups()
     return Filter(int(number, 16), int(mask, 16) if mask else 0x1FFFFFFF, how == "~")
 
 
 def passes(filters: Iterable[Filter], can_id: int) -> bool:
-    """Whether any filter lets an id through; without filters all are."""
+    """Return whether any filter lets an id through; without filters, every id passes."""
     filters = list(filters)
-    return not filters or any(each.passes(can_id) for each in filters)
+    return not filters or any(wanted.passes(can_id) for wanted in filters)

@@ -1,4 +1,4 @@
-"""Figures and times as people read them; pure."""
+"""Format numbers and times for people; no I/O."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 NOTHING = "-"
-"""What is not known."""
+"""Stands for an unknown value."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def count(number: int | None) -> str:
-    """Write a number of frames, with a comma at each thousand."""
+    """Format a number of frames, with commas at the thousands."""
     return NOTHING if number is None else f"{number:,}"
 
 
 def short_count(number: int | None) -> str:
-    """Write about how many frames, in at most 4 characters up to 999T."""
+    """Format a rounded number of frames, in at most 4 characters up to 999T."""
     if number is None or number < 1000:
         return count(number)
     left, unit = number / 1000, "k"
@@ -27,35 +27,35 @@ def short_count(number: int | None) -> str:
     return f"{left:.1f}{unit}" if left < 9.95 else f"{left:.0f}{unit}"
 
 
-def rate(a_second: float | None) -> str:
-    """Write frames a second, in at most 5 characters up to 9.9 million."""
-    if a_second is None:
+def rate(per_second: float | None) -> str:
+    """Format frames per second, in at most 5 characters up to 9.9 million."""
+    if per_second is None:
         return NOTHING
-    if a_second < 0.05:
+    if per_second < 0.05:
         return "0"
-    if a_second < 9.95:
-        return f"{a_second:.1f}"
-    if a_second < 999.5:
-        return f"{a_second:.0f}"
-    if a_second < 9_950:
-        return f"{a_second / 1e3:.1f}k"
-    if a_second < 999_500:
-        return f"{a_second / 1e3:.0f}k"
-    if a_second < 999_950_000:
-        return f"{a_second / 1e6:.1f}M"
-    return f"{a_second / 1e9:.1f}G"
+    if per_second < 9.95:
+        return f"{per_second:.1f}"
+    if per_second < 999.5:
+        return f"{per_second:.0f}"
+    if per_second < 9_950:
+        return f"{per_second / 1e3:.1f}k"
+    if per_second < 999_500:
+        return f"{per_second / 1e3:.0f}k"
+    if per_second < 999_950_000:
+        return f"{per_second / 1e6:.1f}M"
+    return f"{per_second / 1e9:.1f}G"
 
 
 def speed(controller: Mapping[str, Any]) -> str:
-    """Write a controller's bitrates; empty if it has none."""
+    """Format a controller's bitrates; empty if it has none."""
     rates = [controller.get("bitrate"), controller.get("dbitrate")]
-    return " / ".join(f"{each / 1000:g}" for each in rates if each) + (
+    return " / ".join(f"{rate / 1000:g}" for rate in rates if rate) + (
         " kbit/s" if any(rates) else ""
     )
 
 
 def span(seconds: float) -> str:
-    """Write a length of time in its largest fitting unit."""
+    """Format a duration in the largest unit that fits."""
     whole = max(0, round(seconds))
     if whole < _MINUTE:
         return f"{whole} s"
@@ -67,5 +67,5 @@ def span(seconds: float) -> str:
 
 
 def number_of(number: int, thing: str) -> str:
-    """Write ``1 member``, ``3 members``."""
+    """Format a number with its noun: ``1 member``, ``3 members``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
