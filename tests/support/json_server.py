@@ -34,7 +34,7 @@ class Asked:
 
 @contextmanager
 def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]:
-    """Serve on a unix socket; without a path on a free port of 127.0.0.1. Yield requests and port."""
+    """Serve on a unix socket, else on a free port of 127.0.0.1; yield the requests and the port."""
     asked = Asked()
 
     class Handler(BaseHTTPRequestHandler):

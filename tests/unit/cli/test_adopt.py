@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -160,6 +161,42 @@ def test_adopt_reads_an_engine_on_tcp(host: Host, monkeypatch: pytest.MonkeyPatc
     host.plugin(answered(), page="/adopt")
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
     assert host.run("adopt").status == 0
+
+
+def test_adopt_prints_json(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    rejected = finding(
+        "EndpointID", "ep1", "refused", Text="the name is taken", Remedy="rename the other"
+    )
+    stray = finding("NetworkID", "gone", "reported", Bus="vcan3")
+    pair = {"HostEnd": "vxcanaaaaaaaa", "Outcome": "reported", "Text": ""}
+    host.plugin({**answered(rejected, strays=[stray]), "Pairs": [pair]}, page="/adopt")
+    ended = host.run("adopt", "--json")
+    assert (ended.status, ended.err) == (1, "")
+    document = json.loads(ended.out)
+    assert document["schema"] == 1
+    assert document["to_do"] == ["container dashboard: the name is taken; rename the other"]
+    (plugin,) = document["plugins"]
+    (network,) = plugin["networks"]
+    assert (plugin["plugin"], network["name"], network["outcome"], network["interface"]) == (
+        "evercan:latest",
+        "powertrain",
+        "adopted",
+        "vcan0",
+    )
+    assert network["containers"] == [
+        {
+            "name": "dashboard",
+            "id": "ep1",
+            "interface": "",
+            "outcome": "refused",
+            "text": "the name is taken",
+            "remedy": "rename the other",
+            "problems": [],
+        }
+    ]
+    assert [found["id"] for found in plugin["strays"]] == ["gone"]
+    assert plugin["pairs"] == [{"interface": "vxcanaaaaaaaa", "outcome": "reported"}]
 
 
 # --- errors --------------------------------------------------------

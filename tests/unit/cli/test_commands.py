@@ -6,6 +6,7 @@ import builtins
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,10 +17,16 @@ import pytest
 
 import evercan
 from evercan.cli import main
+from evercan.cli.access.feed import Feed
+from evercan.cli.access.reach import Target
+from evercan.cli.commands.graph import ENDINGS
+from evercan.cli.commands.help import TOPICS
+from evercan.cli.errors import NoNetwork
+from evercan.options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import network_entry, plugin_entry
-from tests.support.overviews import network_document, status_document
+from tests.support.overviews import endpoint_document, network_document, status_document
 
 SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = ("status", "watch", "doctor", "graph", "dump", "adopt", "completion", "help")
@@ -44,11 +51,54 @@ def test_every_command_has_help_with_examples(
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
+@pytest.mark.parametrize("arguments", [["--help"], ["help"]])
+def test_the_help_lists_the_commands_in_the_order_of_use(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(arguments) == 0
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    firsts = [line.split()[0] for line in lines if line]
+    listed = [word for word in firsts[firsts.index("status") :] if word in COMMANDS]
+    assert tuple(listed) == COMMANDS
+
+
+def test_the_help_names_the_effect_of_adopt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
     text = capsys.readouterr().out
-    for command in COMMANDS:
-        assert command in text
+    assert "Restore the engine's networks to a plugin that lost its state." in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_a_command(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main(["help", command]) == 0
+    explained = capsys.readouterr().out
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out == explained
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_help_explains_a_topic(capsys: pytest.CaptureFixture[str], topic: str) -> None:
+    assert main(["help"]) == 0
+    assert f"  {topic} " in capsys.readouterr().out
+    assert main(["help", topic]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(TOPICS[topic].summary)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_help_lists_commands_and_topics_if_it_does_not_know_a_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["help", "nonsense"]) == 2
+    error = capsys.readouterr().err
+    assert 'no command or topic "nonsense"; commands: status, watch,' in error
+    assert "topics: options, connection, exit-status" in error
+
+
+def test_the_topic_on_options_names_those_of_the_plugin() -> None:
+    known = {*NETWORK_OPTIONS, *ENDPOINT_OPTIONS}
+    named = set(re.findall(r"vxcan\.[a-z-]+", TOPICS["options"].text))
+    assert named == {option for option in known if option.startswith("vxcan.")}
 
 
 @pytest.mark.parametrize(
@@ -232,13 +282,6 @@ def test_an_engine_with_tls_is_one_sentence(host: Host, monkeypatch: pytest.Monk
     assert "DOCKER_TLS_VERIFY" in error
 
 
-def test_ssh_is_told_with_a_command_that_ssh_takes(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "ssh://me@gateway:2222/var/run/docker.sock")
-    assert "docker.sock ssh://me@gateway:2222 & and" in sentence(host, "status")
-
-
 @pytest.mark.parametrize("arguments", [("dump", "powertrain"), ("adopt",)])
 def test_a_missing_plugin_is_reported_before_a_missing_helper_image(
     host: Host, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
@@ -316,6 +359,111 @@ def test_status_prints_a_page_and_json(host: Host) -> None:
     assert network["members"][0]["container"] == "dashboard"
 
 
+def two_networks(host: Host) -> None:
+    """Serve a healthy network powertrain and an unhealthy network body."""
+    body = network_entry(engine_id("body"), "body", {"gateway": engine_id("gateway")})
+    reason = {
+        "bus": "vcan1",
+        "endpoint": None,
+        "kind": "bus-down",
+        "text": "the bus interface vcan1 is down",
+        "remedy": "ip link set vcan1 up",
+    }
+    host.engine([POWERTRAIN, body], [EVERCAN])
+    host.plugin(
+        status_document(
+            network_document("powertrain", 1),
+            network_document("body", 0, bus="vcan1", endpoints=[endpoint_document("gateway")]),
+            reasons=[reason],
+        )
+    )
+
+
+def test_status_shows_the_named_networks_only(host: Host) -> None:
+    two_networks(host)
+    ended = host.run("status", "powertrain")
+    assert ended.status == 0
+    assert "dashboard" in ended.out
+    assert "body" not in ended.out
+    assert "vcan1" not in ended.out
+    ended = host.run("status", "body")
+    assert ended.status == 1
+    assert "✖ the bus interface vcan1 is down" in ended.out
+    assert "→ ip link set vcan1 up" in ended.out
+    assert "powertrain" not in ended.out
+    document = json.loads(host.run("status", "--json", "body", "powertrain").out)
+    names = [network["name"] for network in document["plugins"][0]["networks"]]
+    assert names == ["body", "powertrain"]
+
+
+@pytest.mark.parametrize("command", ["status", "graph"])
+def test_an_unknown_network_is_reported_with_the_known_ones(host: Host, command: str) -> None:
+    two_networks(host)
+    error = sentence(host, command, "nosuch")
+    assert error == 'evercan: no CAN network "nosuch"; networks: body, powertrain\n'
+
+
+def test_watch_reads_the_named_networks_only(host: Host) -> None:
+    two_networks(host)
+    target = Target(sockets=str(host.engine_socket.parent))
+    feed = Feed(target, ["body"])
+    for _ in range(2):
+        (found,) = feed.read()
+        assert [network.name for network in found.networks] == ["body"]
+    feed.close()
+    with pytest.raises(NoNetwork, match='no CAN network "nosuch"; networks: body, powertrain'):
+        Feed(target, ["body", "nosuch"]).read()
+
+
+def test_watch_continues_when_a_named_network_is_removed(host: Host) -> None:
+    networks = [POWERTRAIN]
+    host.engine(networks, [EVERCAN])
+    documents = iter([STATUS, status_document()])
+    host.plugin(lambda _: next(documents))
+    feed = Feed(Target(sockets=str(host.engine_socket.parent)), ["powertrain"])
+    assert feed.read()[0].networks
+    networks.clear()
+    (found,) = feed.read()
+    assert found.networks == ()
+    feed.close()
+
+
+def test_json_keys_of_status_stay(host: Host) -> None:
+    two_networks(host)
+    (plugin,) = json.loads(host.run("status", "--json", "body").out)["plugins"]
+    (problem,) = plugin["troubles"]
+    assert problem == {
+        "kind": "bus-down",
+        "text": "the bus interface vcan1 is down",
+        "bus": "vcan1",
+        "endpoint": None,
+        "remedy": "ip link set vcan1 up",
+        "container": "",
+    }
+    (network,) = plugin["networks"]
+    assert network["troubles"] == [problem]
+    assert network["members"][0]["troubles"] == []
+
+
+def test_a_member_that_does_not_run_is_dormant_in_json_and_not_running_for_people(
+    host: Host,
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    endpoint = endpoint_document("dashboard", phase="dormant", present=False, up=False)
+    host.plugin(status_document(network_document("powertrain", 0, endpoints=[endpoint])))
+    page = host.run("status").out
+    assert "○ not running" in page
+    assert "dormant" not in page
+    (plugin,) = json.loads(host.run("status", "--json").out)["plugins"]
+    assert plugin["networks"][0]["members"][0]["state"] == "dormant"
+    for format_ in ("svg", "mermaid", "dot"):
+        drawn = host.run("graph", "--format", format_).out
+        assert "not running" in drawn
+        assert "dormant" not in drawn
+    (bus,) = json.loads(host.run("graph", "--json").out)["buses"]
+    assert bus["members"][0]["state"] == "dormant"
+
+
 def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-down", "text": "vcan0 is down"}
@@ -323,6 +471,37 @@ def test_an_unhealthy_bus_is_exit_status_1(host: Host) -> None:
     ended = host.run("status")
     assert ended.status == 1
     assert "vcan0 is down" in ended.out
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.pdf", "x.svg.png", "folder.svg/x.PNG"])
+def test_an_unknown_ending_is_rejected_before_anything_is_read(host: Host, name: str) -> None:
+    error = sentence(host, "graph", "-o", name)  # there is no engine
+    assert f"{name} has the unknown ending {Path(name).suffix}; known endings: " in error
+    assert all(ending in error for ending in ENDINGS)
+    assert not Path(name).exists()
+
+
+def test_a_format_is_written_to_a_file_of_any_ending(host: Host, tmp_path: Path) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    assert host.run("graph", "--format", "dot", "-o", str(tmp_path / "x.txt")).status == 0
+    assert (tmp_path / "x.txt").read_text().startswith("graph")
+
+
+def test_graph_prints_json(host: Host, tmp_path: Path) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    ended = host.run("graph", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    document = json.loads(ended.out)
+    assert document["schema"] == 1
+    (bus,) = document["buses"]
+    assert (bus["interface"], bus["networks"]) == ("vcan0", ["powertrain"])
+    (member,) = bus["members"]
+    assert (member["container"], member["network"]) == ("dashboard", "powertrain")
+    assert host.run("graph", "-o", str(tmp_path / "x.json")).status == 0
+    assert json.loads((tmp_path / "x.json").read_text()) == document
+    assert host.run("graph", "--json", "--format", "dot").status == 2
 
 
 @pytest.mark.parametrize(
@@ -407,3 +586,29 @@ def test_dump_prints_the_same_with_and_without_access_to_the_plugin(
     ended = host.run("dump", "powertrain", "--duration", "0.2", *arguments)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.splitlines() == lines
+
+
+@pytest.mark.usefixtures("bus_traffic")
+@pytest.mark.parametrize("reachable", [True, False])
+def test_dump_prints_one_json_object_a_line(host: Host, reachable: bool) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    if reachable:
+        host.plugin(STATUS)
+    ended = host.run("dump", "powertrain", "--duration", "0.2", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    first, second = map(json.loads, ended.out.splitlines())
+    assert first == {
+        "time": 1790000000.000001,
+        "bus": "vcan0",
+        "sender": "dashboard",
+        "id": 0x123,
+        "extended": False,
+        "error": False,
+        "remote": False,
+        "fd": False,
+        "bitrate_switch": False,
+        "error_state_indicator": False,
+        "length": 3,
+        "data": "C0FFEE",
+    }
+    assert (second["sender"], second["id"], second["data"]) == ("vcan0", 0x456, "01")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from evercan.cli.access import engine
 from evercan.cli.access.host import LocalHost
@@ -33,6 +35,7 @@ from evercan.cli.checks.plugin import (
     state_file_check,
 )
 from evercan.cli.errors import NoAccess
+from evercan.cli.pages.doctor import Page
 from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
 from evercan.cli.views.overview import overview
 from tests.support.engine import engine_id
@@ -338,6 +341,59 @@ def test_a_remedy_is_one_line_in_a_narrow_terminal(
     assert remedy.strip() == (
         "→ docker plugin disable -f evercan:latest && docker plugin set evercan:latest "
         "EVERCAN_RECOVERY=auto && docker plugin enable evercan:latest"
+    )
+
+
+LONG = "/var/lib/docker/plugins/0123456789abcdef0123456789abcdef/propagated-mount/state.json"
+
+
+def report(check: Check, width: int) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False, markup=False).print(
+        Page([check]), crop=False
+    )
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "title", ["state file", "container vehicle-simulator-engine-control-unit-1"]
+)
+def test_the_report_never_breaks_a_path_or_a_command(width: int, title: str) -> None:
+    command = f"sudo ls -l {LONG} && evercan adopt"
+    text = f"cannot read the file {LONG}: the file is damaged and was not set aside by anything"
+    lines = report(Check("x", title, Result.FAIL, text, command), width)
+    assert f"  → {command}" in lines
+    assert any(LONG in line for line in lines if "→" not in line)
+    assert title in lines[0]
+    shown = " ".join(lines).partition("→")[0].replace(title, "")
+    assert shown.split() == ["✖", "fail", *text.split()]
+    for line in lines:
+        assert len(line) <= width or LONG in line or title in line
+
+
+def test_a_problem_of_an_older_plugin_is_shown_as_its_text() -> None:
+    text = "the interface eth0 is not CAN; choose another with vxcan.dev; or remove the network"
+    reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-foreign", "text": text}
+    (found,) = health_checks(seen(1, reasons=[reason]))
+    assert found.text == text
+
+
+def test_the_remedy_of_a_problem_is_shown_as_it_is() -> None:
+    reason = {
+        "bus": "vcan0",
+        "endpoint": engine_id("dashboard"),
+        "kind": "drift",
+        "text": "1 rule is missing; 2 rules are surplus",
+        "remedy": "restart its container, or set EVERCAN_RECOVERY=auto",
+    }
+    (found,) = health_checks(seen(1, reasons=[reason]))
+    assert found == Check(
+        "health.drift",
+        "container dashboard",
+        Result.FAIL,
+        "1 rule is missing; 2 rules are surplus",
+        "restart its container, or set EVERCAN_RECOVERY=auto",
     )
 
 

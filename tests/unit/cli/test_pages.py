@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from evercan.cli.checks.health import health_checks
 from evercan.cli.commands import status as command
 from evercan.cli.commands.graph import draw
 from evercan.cli.errors import CliError
@@ -213,6 +214,10 @@ def half_of(now: Overview) -> Overview:
     )
 
 
+def watch_page(overviews: list[Overview]) -> RenderableType:
+    return watch.page(overviews, Rates(), History(), width=WIDTH - 4)
+
+
 def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
     return drawn(watch.page(overviews, Rates(), History(), width=width), width)
 
@@ -232,6 +237,33 @@ def test_watch_shows_problems_of_the_plugin_as_a_whole() -> None:
     # The plugin is named only if there are several.
     second = replace(found, plugin="other:latest", problems=(), networks=())
     assert "✖ evercan:latest: cannot write the state file" in watched(second, found)
+
+
+def test_a_lost_pair_is_named_by_its_container_on_every_page() -> None:
+    now = unhealthy()
+    named = "container gateway: the interface pair of a running container is missing"
+    assert named in " ".join(drawn(status.page([now])).split())
+    assert named in " ".join(watched(now).replace("│", " ").split())
+    check = next(health_checks(now))
+    assert check.title == "container gateway"
+    for page in (drawn(status.page([now])), watched(now)):
+        assert "→ docker restart gateway" in page
+    picture = draw(buses(now.networks), "svg")
+    titles = [element.text or "" for element in ET.fromstring(picture).iter(f"{_SVG}title")]  # noqa: S314 - drawn here
+    (tooltip,) = (title for title in titles if title.startswith("gateway\n"))
+    assert tooltip.splitlines()[-1] == "docker restart gateway"
+
+
+@pytest.mark.parametrize("page", [status.page, watch_page])
+def test_a_member_that_does_not_run_is_grey(
+    page: Callable[[list[Overview]], RenderableType],
+) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, force_terminal=True, color_system="standard")
+    console.print(page([unhealthy()]))
+    (line,) = (line for line in stream.getvalue().splitlines() if "not running" in line)
+    assert "\x1b[90m○ not running" in line  # bright black
+    assert "\x1b[32m●" not in line
 
 
 def test_watch_shows_a_problem_of_a_bus_once() -> None:

@@ -22,6 +22,7 @@ from evercan.cli.views.traffic import (
     BusFrame,
     CapturedFrame,
     Merger,
+    as_json,
     columns,
     parse,
     parse_filter,
@@ -258,3 +259,24 @@ def test_filters(text: str, inside: int, outside: int) -> None:
 def test_an_invalid_filter_is_an_error(text: str) -> None:
     with pytest.raises(CliError, match="neither ID:MASK"):
         parse_filter(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("123#C0FF", {"id": 0x123, "extended": False, "length": 2, "data": "C0FF"}),
+        ("00000123#01", {"id": 0x123, "extended": True, "length": 1, "data": "01"}),
+        ("123#", {"length": 0, "data": ""}),
+        ("123#R", {"remote": True, "length": 0, "data": ""}),
+        ("123#R4", {"remote": True, "length": 4, "data": ""}),
+        ("123#0000000000000000_C", {"length": 8, "data": "00" * 8}),
+        ("123##0AABB", {"fd": True, "bitrate_switch": False, "data": "AABB", "length": 2}),
+        ("123##3AA", {"fd": True, "bitrate_switch": True, "error_state_indicator": True}),
+        ("20000004#0001", {"error": True, "extended": False, "id": 4}),
+    ],
+)
+def test_a_frame_as_json(text: str, expected: dict[str, object]) -> None:
+    document = as_json(BusFrame(1_790_000_001_467_548, A, text), "dashboard", BUS)
+    assert document["time"] == 1790000001.467548
+    assert (document["sender"], document["bus"]) == ("dashboard", BUS)
+    assert {key: document[key] for key in expected} == expected
