@@ -1,4 +1,4 @@
-"""``evercan`` against a real engine, kernel and plugin, from another machine."""
+"""Test ``evercan`` with a real engine, kernel and plugin, from another machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.e2e.command import Command
 
 
 def helpers(testbed: Testbed) -> list[str]:
-    """Name the containers that the command has left on the engine."""
+    """Return the names of the helper containers on the engine."""
     found = testbed.client().containers.list(all=True, filters={"label": LABEL})
     return [str(container.name) for container in found]
 
@@ -39,13 +39,13 @@ def test_a_healthy_bus_is_shown_and_passes_all_checks(
     command: Command, testbed: Testbed, trio: Bus
 ) -> None:
     names = [str(container.name) for container in trio.containers]
-    status, told = command.run("status")
-    assert status == 0, told
+    status, output = command.run("status")
+    assert status == 0, output
     for name in (trio.name, trio.interface, *names, *trio.host_ends()):
-        assert name in told
+        assert name in output
     status, picture = command.run("graph", "--format", "svg", trio.name)
     assert status == 0
-    titles = " ".join(element.text or "" for element in ET.fromstring(picture).iter())  # noqa: S314 - ours
+    titles = " ".join(element.text or "" for element in ET.fromstring(picture).iter())  # noqa: S314 - drawn by the command
     assert all(name in titles for name in names)
     found = command.doctor()
     assert (found.status, found.failed) == (0, [])
@@ -65,7 +65,7 @@ def test_dump_prints_every_frame_once_with_its_sender(
     senders = {written[end]: name for end, name in ends.items()}
     with command.start("dump", trio.name, "--filter", "600:700") as dump:
         assert dump.stdout is not None
-        # Nobody tells when candump listens at last: until then frames of another id are sent.
+        # candump does not report when it is ready: frames of another id are sent until it is.
         beacon = testbed.host_process(
             "sh", "-c", f"while :; do cansend {trio.interface} 6FF#; sleep 0.3; done"
         )
@@ -88,7 +88,8 @@ def test_dump_prints_every_frame_once_with_its_sender(
     log = [line for line in lines if " 6FF#" not in line and " 6EE#" not in line]
     read = list(can.CanutilsLogReader(io.StringIO("".join(log))))
     counted = Counter(
-        (senders.get(str(message.channel), message.channel), message.arbitration_id) for message in read
+        (senders.get(str(message.channel), message.channel), message.arbitration_id)
+        for message in read
     )
     assert counted == {
         **{
@@ -109,11 +110,11 @@ def test_dump_prints_every_frame_once_with_its_sender(
 def test_the_helper_container_ends_when_the_command_is_killed(
     command: Command, testbed: Testbed, trio: Bus
 ) -> None:
-    # On the engine's own machine root needs no container, unless an image is named.
+    # On the engine's own machine, root gets a helper container only if an image is named.
     with command.start("dump", trio.name, "--helper-image", CAN_TOOLS) as dump:
-        trio.wait(lambda: len(helpers(testbed)) == 1, "the container that leads to the host")
+        trio.wait(lambda: len(helpers(testbed)) == 1, "the helper container")
         dump.kill()
-    trio.wait(lambda: helpers(testbed) == [], "that container to go")
+    trio.wait(lambda: helpers(testbed) == [], "the helper container to end")
 
 
 def test_a_disabled_plugin_is_reported_with_the_command_that_enables_it(
@@ -125,9 +126,9 @@ def test_a_disabled_plugin_is_reported_with_the_command_that_enables_it(
         found = command.doctor()
         assert found.status == 1
         assert f"docker plugin enable {NAME}" in found.text
-        status, told = command.run("status")
-        assert (status, told.count("\n")) == (2, 1)
-        assert f"docker plugin enable {NAME}" in told
+        status, output = command.run("status")
+        assert (status, output.count("\n")) == (2, 1)
+        assert f"docker plugin enable {NAME}" in output
     finally:
         client.api.enable_plugin(NAME, timeout=0)
 
@@ -136,24 +137,24 @@ def test_a_disabled_plugin_is_reported_with_the_command_that_enables_it(
 
 
 class Screen:
-    """What a terminal has been sent, without its escapes."""
+    """The text that was written to a terminal, without escape sequences."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self._process, self._master = process, master
-        self._seen = b""
+        self._written = b""
 
     def wait(self, words: str, patience: float = 90) -> None:
-        """Wait until some words are drawn anew."""
+        """Wait until some words are drawn."""
         deadline = time.monotonic() + patience
         while words not in self.text():
             assert time.monotonic() < deadline, f"no {words!r} in {self.text()[-2000:]!r}"
             assert self._process.poll() is None, self.text()[-2000:]
             if select.select([self._master], [], [], 0.5)[0]:
-                self._seen += os.read(self._master, 65536)
-        self._seen = b""
+                self._written += os.read(self._master, 65536)
+        self._written = b""
 
     def text(self) -> str:
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b.", "", self._seen.decode(errors="replace"))
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b.", "", self._written.decode(errors="replace"))
 
     def press(self, key: str) -> None:
         os.write(self._master, key.encode())
@@ -193,16 +194,16 @@ def test_watch_continues_after_restarts_of_the_plugin_and_the_engine(
     with watching(command) as (screen, process):
         screen.wait(str(first.name)[:20])
         client.api.disable_plugin(NAME, force=True)
-        screen.wait("plugin away, retrying")
+        screen.wait("plugin not reachable, retrying")
         client.api.enable_plugin(NAME, timeout=0)
         screen.wait("healthy")
         testbed.host("systemctl", "restart", "docker", timeout=180)
-        screen.wait("engine away, retrying")
+        screen.wait("engine not reachable, retrying")
         testbed.wait_engine()
         screen.wait("healthy", 120)
         screen.press("q")
         bus.wait(ended(process), "watch to end")
         assert process.returncode == 0
     bus.reconnect()
-    bus.wait(lambda: helpers(testbed) == [], "nothing to be left")
+    bus.wait(lambda: helpers(testbed) == [], "the helper container to end")
     bus.wait_whole(60)

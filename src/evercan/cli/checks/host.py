@@ -17,7 +17,7 @@ def host_checks(facts: HostFacts) -> Iterator[Check]:
     yield from (_module(facts, module) for module in MODULES)
     if "can-gw" in facts.loaded or "can-gw" in facts.available:
         loaded = "can-gw" in facts.at_boot | facts.built_in
-        how = "is built into the kernel" if "can-gw" in facts.built_in else "is loaded at boot"
+        how = "built into the kernel" if "can-gw" in facts.built_in else "loaded at boot"
         yield Check(
             "host.at-boot",
             "can-gw at boot",

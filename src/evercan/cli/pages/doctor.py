@@ -51,7 +51,7 @@ class Page:
         for check in self._checks:
             yield from _lines(check, width, options.max_width)
         yield Text()
-        yield _whole(_sentence(self._checks))
+        yield _sentence(self._checks)
 
 
 def _lines(check: Check, title_width: int, width: int) -> Iterator[Text]:
