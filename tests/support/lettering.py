@@ -62,9 +62,9 @@ class Written:
 
 def written(picture: ET.Element) -> Iterator[Written]:
     """Yield all text of a picture."""
-    whole = (0.0, float(picture.attrib["width"]))
+    edges = (0.0, float(picture.attrib["width"]))
     for group in (picture, *picture.iter(f"{SVG}g")):
-        bounds = next(map(_sides, filter(_is_box, group)), whole)
+        bounds = next(map(_sides, filter(_is_box, group)), edges)
         for element in group.findall(f"{SVG}text"):
             left = float(element.attrib["x"])
             right = left + _wide(element, element.text or "", element.attrib["class"])

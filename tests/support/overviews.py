@@ -102,7 +102,7 @@ def listed(name: str, members: int, *, first: int = 0, **options: str) -> Docker
     )
 
 
-def seen(members: int, name: str = "powertrain", **more: Any) -> Overview:
+def one_network(members: int, name: str = "powertrain", **more: Any) -> Overview:
     """Return an overview of one network; ``more`` is put into the status document."""
     return overview(
         "evercan:latest",

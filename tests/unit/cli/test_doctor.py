@@ -16,14 +16,7 @@ from rich.console import Console
 
 from evercan.cli.access import engine
 from evercan.cli.access.host import LocalHost
-from evercan.cli.access.host_facts import (
-    _STATE_SCRIPT,
-    HostFacts,
-    StateFileFacts,
-    parse_host,
-    parse_state_file,
-    read_host,
-)
+from evercan.cli.access.host_facts import _STATE_SCRIPT, read_host
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
@@ -37,11 +30,12 @@ from evercan.cli.checks.plugin import (
 from evercan.cli.errors import NoAccess
 from evercan.cli.pages.doctor import Page
 from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
+from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
 from evercan.cli.views.overview import overview
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import engine_answers, network_entry, plugin_entry
-from tests.support.overviews import listed, network_document, seen, status_document
+from tests.support.overviews import listed, network_document, one_network, status_document
 
 COMPLETE = HostFacts(
     kernel="6.12.1-amd64",
@@ -157,7 +151,7 @@ def test_plugin_checks() -> None:
         assert two.remedy == "docker plugin disable -f acme:1"
 
 
-RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
+STATE_FILE = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
 
 
 @pytest.mark.parametrize(
@@ -166,13 +160,16 @@ RECORD = b"""{"format": "evercan-state", "networks": [{"id": "%s"}]}"""
         ({}, Result.FAIL, "there is no state file"),
         ({"state.json": b"{"}, Result.FAIL, "cannot be understood"),
         ({"state.json": b'{"format": "x", "networks": []}'}, Result.FAIL, "its format is 'x'"),
-        ({"state.json": RECORD % b"other"}, Result.FAIL, "without these networks: powertrain"),
+        ({"state.json": STATE_FILE % b"other"}, Result.FAIL, "without these networks: powertrain"),
         (
-            {"state.json": RECORD % engine_id("powertrain").encode(), "state.json.damaged-1": b""},
+            {
+                "state.json": STATE_FILE % engine_id("powertrain").encode(),
+                "state.json.damaged-1": b"",
+            },
             Result.WARN,
             "state.json.damaged-1",
         ),
-        ({"state.json": RECORD % engine_id("powertrain").encode()}, Result.OK, "1 network"),
+        ({"state.json": STATE_FILE % engine_id("powertrain").encode()}, Result.OK, "1 network"),
     ],
 )
 def test_state_file_check(
@@ -202,7 +199,7 @@ def test_a_lost_pair_is_reported_with_its_container_and_the_command_that_helps()
         "text": "the interface pair is gone",
         "remedy": "restart the container",
     }
-    (found,) = health_checks(seen(3, reasons=[reason]))
+    (found,) = health_checks(one_network(3, reasons=[reason]))
     assert found == Check(
         "health.pair-missing",
         "container gateway",
@@ -375,7 +372,7 @@ def test_the_report_never_breaks_a_path_or_a_command(width: int, title: str) -> 
 def test_a_problem_of_an_older_plugin_is_shown_as_its_text() -> None:
     text = "the interface eth0 is not CAN; choose another with vxcan.dev; or remove the network"
     reason = {"bus": "vcan0", "endpoint": None, "kind": "bus-foreign", "text": text}
-    (found,) = health_checks(seen(1, reasons=[reason]))
+    (found,) = health_checks(one_network(1, reasons=[reason]))
     assert found.text == text
 
 
@@ -387,7 +384,7 @@ def test_the_remedy_of_a_problem_is_shown_as_it_is() -> None:
         "text": "1 rule is missing; 2 rules are surplus",
         "remedy": "restart its container, or set EVERCAN_RECOVERY=auto",
     }
-    (found,) = health_checks(seen(1, reasons=[reason]))
+    (found,) = health_checks(one_network(1, reasons=[reason]))
     assert found == Check(
         "health.drift",
         "container dashboard",
@@ -399,7 +396,7 @@ def test_the_remedy_of_a_problem_is_shown_as_it_is() -> None:
 
 def test_a_problem_without_a_remedy_gets_one() -> None:
     reason = {"bus": "vcan0", "endpoint": None, "kind": "refused", "text": "could not add 2 rules"}
-    (found,) = health_checks(seen(1, reasons=[reason]))
+    (found,) = health_checks(one_network(1, reasons=[reason]))
     assert found.remedy
 
 

@@ -47,7 +47,7 @@ from tests.support.overviews import (
     endpoint_document,
     listed,
     network_document,
-    seen,
+    one_network,
     status_document,
 )
 
@@ -115,7 +115,7 @@ def unhealthy() -> Overview:
                 last_recovery=recovery,
             ),
             network_document("empty", 0, bus="vcan7", present=False, up=False),
-            network_document("stranger", 0, bus="vcan8", up=False),
+            network_document("unlisted", 0, bus="vcan8", up=False),
             reasons=[
                 {
                     "bus": "vcan0",
@@ -138,10 +138,10 @@ def unhealthy() -> Overview:
 
 SHOWN: dict[str, Callable[[], Overview]] = {
     "nothing": lambda: overview("evercan:latest", [], status_document()),
-    "0": lambda: seen(0),
-    "1": lambda: seen(1),
-    "3": lambda: seen(3),
-    "30": lambda: seen(30),
+    "0": lambda: one_network(0),
+    "1": lambda: one_network(1),
+    "3": lambda: one_network(3),
+    "30": lambda: one_network(30),
     "unhealthy": unhealthy,
     # A plugin older than this command: no frames, no version, no clock.
     "older": lambda: overview(
@@ -223,7 +223,9 @@ def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
 
 
 def test_watch_says_how_to_create_a_network_of_the_existing_plugin() -> None:
-    text = " ".join(watched(replace(seen(0), plugin="wsovalle/vxcan:latest", networks=())).split())
+    text = " ".join(
+        watched(replace(one_network(0), plugin="wsovalle/vxcan:latest", networks=())).split()
+    )
     assert "docker network create -d wsovalle/vxcan:latest --ipam-driver null NAME" in text
     assert "evercan:latest" not in text
 
@@ -231,7 +233,7 @@ def test_watch_says_how_to_create_a_network_of_the_existing_plugin() -> None:
 def test_watch_shows_problems_of_the_plugin_as_a_whole() -> None:
     wrong = {"bus": "", "endpoint": None, "kind": "record", "text": "cannot write the state file"}
     other = {"bus": "vcan9", "endpoint": None, "kind": "bus-absent", "text": "it is absent"}
-    found = seen(1, reasons=[wrong, other])
+    found = one_network(1, reasons=[wrong, other])
     assert watched(found).splitlines()[:2] == ["✖ cannot write the state file", "✖ it is absent"]
     assert "✖ cannot write the state file" in watched(replace(found, networks=()))
     # The plugin is named only if there are several.
@@ -286,8 +288,8 @@ def rows(page: str) -> list[list[str]]:
 
 
 def of(*members: MemberView, **more: Any) -> Overview:
-    bus = seen(0).networks[0]
-    return replace(seen(0), networks=(replace(bus, members=members, **more),))
+    bus = one_network(0).networks[0]
+    return replace(one_network(0), networks=(replace(bus, members=members, **more),))
 
 
 @pytest.mark.parametrize(
@@ -399,7 +401,7 @@ def _shortened(name: str, whole: str) -> bool:
 
 
 def test_a_pipe_gets_whole_names() -> None:
-    text = drawn(status.page([seen(30)]), 500)
+    text = drawn(status.page([one_network(30)]), 500)
     for number in range(30):
         assert container_name(number) in text
 
@@ -457,7 +459,7 @@ def test_the_picture_shows_all_members_without_overlap(name: str) -> None:
 
 @pytest.mark.parametrize("members", range(32))
 def test_the_line_of_a_bus_passes_all_members(members: int) -> None:
-    picture = ET.fromstring(draw(buses(seen(members).networks), "svg"))  # noqa: S314 - drawn here
+    picture = ET.fromstring(draw(buses(one_network(members).networks), "svg"))  # noqa: S314 - drawn here
     knots = [circle for circle in picture.iter(f"{_SVG}circle") if circle.attrib["r"] != "6"]
     assert len(knots) == members
     wire = next(path for path in picture.iter(f"{_SVG}path") if path.attrib["class"] == "wire")

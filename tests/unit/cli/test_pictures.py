@@ -18,7 +18,13 @@ from evercan.cli.views.docker import DockerNetwork
 from evercan.cli.views.overview import Overview, overview, shown_state
 from evercan.cli.views.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
-from tests.support.overviews import endpoint_document, named, overview_of, seen, status_document
+from tests.support.overviews import (
+    endpoint_document,
+    named,
+    one_network,
+    overview_of,
+    status_document,
+)
 
 
 def picture(now: Overview) -> ET.Element:
@@ -30,8 +36,8 @@ def texts(now: Overview) -> list[Written]:
 
 
 CASES: dict[str, Callable[[], Overview]] = {
-    "3": lambda: seen(3),
-    "30": lambda: seen(30),
+    "3": lambda: one_network(3),
+    "30": lambda: one_network(30),
     "capitals": lambda: overview_of(
         named("POWERTRAIN", "POWERTRAIN_GATEWAY", "W" * 40, "M" * 12, "i" * 40)
     ),
@@ -168,7 +174,7 @@ def test_a_long_title_continues_in_the_next_line() -> None:
 
 
 def test_a_short_title_has_one_line() -> None:
-    assert [title.text for title in titles(seen(3))] == ["powertrain 3 members"]
+    assert [title.text for title in titles(one_network(3))] == ["powertrain 3 members"]
 
 
 def test_a_shortened_title_has_the_whole_title_as_its_tooltip() -> None:

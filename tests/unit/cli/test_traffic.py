@@ -33,9 +33,9 @@ from evercan.cli.views.traffic import (
 BUS, A, B = "vcan0", "vxcan0000000a", "vxcan0000000b"
 
 
-def merged(*seen: CapturedFrame, ends: tuple[str, ...] = (A, B)) -> list[tuple[int, str, str]]:
+def merged(*captured: CapturedFrame, ends: tuple[str, ...] = (A, B)) -> list[tuple[int, str, str]]:
     merger = Merger(BUS, set(ends))
-    for frame in seen:
+    for frame in captured:
         merger.push(frame, 0.0)
     return [(frame.stamp, frame.sender, frame.text) for frame in merger.rest()]
 
@@ -53,7 +53,7 @@ def test_an_echo_with_the_stamp_of_its_frame_that_is_read_first() -> None:
 
 
 def test_equal_frames_of_two_senders_are_two_frames() -> None:
-    echoes = [CapturedFrame(12 + n, BUS, "123#00", local=False) for n in range(2)]
+    echoes = [CapturedFrame(12 + number, BUS, "123#00", local=False) for number in range(2)]
     sent = [
         CapturedFrame(10, A, "123#00", local=False),
         CapturedFrame(11, B, "123#00", local=False),
@@ -112,17 +112,17 @@ def test_frames_come_once_and_in_order_for_any_order_of_reading(
     sendings: list[tuple[str, str, int]], random: object
 ) -> None:
     """Any frames of any senders: as many lines as frames, and no wrong container."""
-    seen: list[CapturedFrame] = []
+    captured: list[CapturedFrame] = []
     stamp = 0
     for sender, text, gap in sendings:
         stamp += 2000 + gap
         if sender in (A, B):
-            seen += [CapturedFrame(stamp, sender, text, local=False)]
-            seen += [CapturedFrame(stamp + gap, BUS, text, local=False)]
+            captured += [CapturedFrame(stamp, sender, text, local=False)]
+            captured += [CapturedFrame(stamp + gap, BUS, text, local=False)]
         else:
-            seen.append(CapturedFrame(stamp, BUS, text, local=sender == "host"))
-    random.shuffle(seen)  # type: ignore[attr-defined] # hypothesis gives a random.Random
-    found = merged(*seen)
+            captured.append(CapturedFrame(stamp, BUS, text, local=sender == "host"))
+    random.shuffle(captured)  # type: ignore[attr-defined] # hypothesis gives a random.Random
+    found = merged(*captured)
     assert Counter((sender, text) for _, sender, text in found) == Counter(
         (sender if sender in (A, B) else BUS, text) for sender, text, _ in sendings
     )
@@ -187,9 +187,9 @@ def frame(can_id: int, data: bytes, *, flags: int = 0, fd: bool = False, raw: in
 )
 def test_frames_of_the_kernel_are_written_as_by_candump(data: bytes, text: str) -> None:
     assert text_of(data) == text
-    seen = parse(f"(0000000001.000000) vcan0 {text} R")
-    assert seen is not None
-    assert seen.text == text
+    captured = parse(f"(0000000001.000000) vcan0 {text} R")
+    assert captured is not None
+    assert captured.text == text
 
 
 LOG = [

@@ -22,7 +22,7 @@ from evercan.cli.views.overview import Overview, Verdict
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host, Terminal
 from tests.support.json_server import network_entry, plugin_entry
-from tests.support.overviews import container_name, network_document, seen, status_document
+from tests.support.overviews import container_name, network_document, one_network, status_document
 
 _PATIENCE = 30.0
 """Seconds that the screen may take, on a busy machine."""
@@ -43,16 +43,16 @@ class ScriptedFeed(Feed):
         self.answers.wait()
         if self.error is not None:
             raise self.error
-        now = seen(self.members)
+        now = one_network(self.members)
         networks = tuple(
             replace(
-                net,
+                network,
                 members=tuple(
                     replace(member, sent=100 * (place + 1) * self.reads)
-                    for place, member in enumerate(net.members)
+                    for place, member in enumerate(network.members)
                 ),
             )
-            for net in now.networks
+            for network in now.networks
         )
         return [replace(now, now=1000.0 + self.reads, networks=networks)]
 
@@ -226,7 +226,7 @@ def test_severity_of_a_slow_answer(seconds: float, interval: float, verdict: Ver
 
 @pytest.mark.parametrize(("late", "colour"), [(Verdict.WARN, "yellow"), (Verdict.FAIL, "red")])
 def test_the_colour_shows_the_severity_of_a_slow_answer(late: Verdict, colour: str) -> None:
-    line = watch.state_line([seen(1)], lost=None, seconds=5.2, late=late, paused=False)
+    line = watch.state_line([one_network(1)], lost=None, seconds=5.2, late=late, paused=False)
     assert isinstance(line, Group)
     (text,) = line.renderables
     assert isinstance(text, Text)
@@ -354,10 +354,10 @@ def test_watch_ends_at_once_while_the_plugin_hangs(
 ) -> None:
     # The answer comes after the command has ended.
     monkeypatch.setattr("socketserver.BaseServer.handle_error", lambda *_: None)
-    looks, answers = iter(range(3)), threading.Event()
+    first_reads, answers = iter(range(3)), threading.Event()
 
     def answer(_: str) -> object:
-        if next(looks, None) is None:
+        if next(first_reads, None) is None:
             answers.wait(_PATIENCE)
         return status_document(network_document("powertrain", 1))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from evercan.cli.access.host_facts import MODULES, HostFacts
 from evercan.cli.checks.check import Check, Result
+from evercan.cli.views.host import MODULES, HostFacts
 
 _AUTOLOADED = {"vcan", "vxcan"}
 """Modules that the kernel loads when an interface of their kind is created."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from evercan.cli.access.host_facts import StateFileFacts
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.views import words
 from evercan.cli.views.docker import DockerNetwork, DockerPlugin
+from evercan.cli.views.host import StateFileFacts
 
 
 def engine_check(version: str) -> Check:

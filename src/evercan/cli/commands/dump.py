@@ -221,14 +221,14 @@ def reported_wiring(
     )
     if bus is None:
         return derived_wiring(wanted, listed)
-    names = {member.endpoint: member.container for net in listed for member in net.members}
+    names = {member.endpoint: member.container for network in listed for member in network.members}
     return Wiring(
         bus,
         {
             end: names.get(endpoint.get("endpoint"), end)
-            for net in known
-            if net.get("bus") == bus
-            for endpoint in net.get("endpoints") or ()
+            for network in known
+            if network.get("bus") == bus
+            for endpoint in network.get("endpoints") or ()
             if (end := endpoint.get("host_end"))
         },
     )
@@ -241,9 +241,9 @@ def derived_wiring(wanted: DockerNetwork, listed: Sequence[DockerNetwork]) -> Wi
         bus,
         {
             f"vxcan{member.endpoint[:8]}": member.container
-            for net in listed
-            if _bus_of(net) == bus
-            for member in net.members
+            for network in listed
+            if _bus_of(network) == bus
+            for member in network.members
         },
     )
 

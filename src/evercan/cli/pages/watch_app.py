@@ -118,7 +118,7 @@ class WatchApp(App[None]):
         self._paused: Scene | None = None
         self._lost: Lost | None = None
         self._since = 0.0  # when refreshes began to fail
-        self._asked: float | None = None  # when the current refresh began
+        self._begun: float | None = None  # when the current refresh began
         self._by_rate = False
         self._stale = False
         self._wake = threading.Event()
@@ -152,7 +152,7 @@ class WatchApp(App[None]):
         """Refresh repeatedly, in a thread of its own."""
         while not self._left.is_set():
             pause = self._interval
-            self._asked = begun = time.monotonic()
+            self._begun = begun = time.monotonic()
             try:
                 found = self.feed.read()
             except CliError as error:
@@ -163,7 +163,7 @@ class WatchApp(App[None]):
                 return
             else:
                 self._post(Refreshed(found, time.monotonic()))
-            self._asked = None
+            self._begun = None
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -208,7 +208,7 @@ class WatchApp(App[None]):
 
     def _draw_state(self) -> None:
         """Draw the line of state, and the page if it becomes outdated or current."""
-        since = self._since if self._lost else self._asked
+        since = self._since if self._lost else self._begun
         seconds = 0.0 if since is None else time.monotonic() - since
         late = lateness(seconds, self._interval)
         line = watch.state_line(

@@ -144,7 +144,10 @@ class NetworkView:
     @property
     def all_problems(self) -> tuple[ProblemView, ...]:
         """The problems of the bus, then those of its members."""
-        return (*self.problems, *(one for member in self.members for one in member.problems))
+        return (
+            *self.problems,
+            *(problem for member in self.members for problem in member.problems),
+        )
 
 
 @dataclass(frozen=True)

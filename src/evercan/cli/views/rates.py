@@ -42,10 +42,10 @@ def rates(before: Overview | None, now: Overview, seconds: float) -> Rates:
     A counter that is lower than before has restarted at 0 with its rule.
     """
     former = before.networks if before else ()
-    earlier = {member.endpoint: member for net in former for member in net.members}
+    earlier = {member.endpoint: member for network in former for member in network.members}
     sent: dict[str, float | None] = {}
     received: dict[str, float | None] = {}
-    for member in (member for net in now.networks for member in net.members):
+    for member in (member for network in now.networks for member in network.members):
         former_member = earlier.get(member.endpoint)
         sent[member.endpoint] = _rate(
             former_member.sent if former_member else None, member.sent, seconds
@@ -58,8 +58,10 @@ def rates(before: Overview | None, now: Overview, seconds: float) -> Rates:
     for key, networks in _by_bus(now.networks).items():
         before_from_bus = _from_bus(buses_before.get(key, ()))
         from_bus = _rate(before_from_bus, _from_bus(networks), seconds)
-        total = _on_bus([member for net in networks for member in net.members], sent, from_bus)
-        bus.update({net.id: total for net in networks})
+        total = _on_bus(
+            [member for network in networks for member in network.members], sent, from_bus
+        )
+        bus.update({network.id: total for network in networks})
     return Rates(sent, received, bus)
 
 
@@ -80,7 +82,7 @@ def _on_bus(
     members: Sequence[MemberView], sent: Mapping[str, float | None], from_bus: float | None
 ) -> float | None:
     """Return the rate of a bus: what its members send, and what comes from its interface."""
-    known = [rate for rate in (sent[one.endpoint] for one in members) if rate is not None]
+    known = [rate for rate in (sent[member.endpoint] for member in members) if rate is not None]
     total = sum(known) if known else None
     if from_bus is not None and members:
         # A frame counts once for each member that got it.
