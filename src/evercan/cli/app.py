@@ -57,7 +57,7 @@ def connection(command: _F, helper_image_variable: str | None = None) -> _F:
             metavar="IMAGE",
             default="",
             envvar=helper_image_variable,
-            help="Image of the helper container that reaches another machine's host. It needs sh, "
+            help="Image of the helper container that reaches the engine's host. It needs sh, "
             "candump, and nc.openbsd or socat.  [dim]default: EVERCAN_HELPER_IMAGE, or "
             "evercan/can-tools[/]",
         ),
@@ -101,7 +101,7 @@ def _target(options: dict[str, Any]) -> Target:
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="The connection options can also stand after the command. 'evercan help' lists topics "
+    epilog="The connection options can also be given after the command. 'evercan help' lists topics "
     "such as exit-status, connection and recovery.",
 )
 @click.rich_config(help_config=_HELP)

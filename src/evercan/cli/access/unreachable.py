@@ -36,7 +36,7 @@ _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     (
         (socket.gaierror,),
         "cannot resolve the host name in {where}",
-        "correct DOCKER_HOST",
+        "correct the address (DOCKER_HOST or -H)",
     ),
     (
         (FileNotFoundError, ConnectionRefusedError),
@@ -95,7 +95,7 @@ def no_engine(error: BaseException, where: str, printed: str = "") -> NoEngine:
             return NoEngine(text.format(**words), remedy.format(**words), where)
     return NoEngine(
         f"cannot reach the engine at {where} ({_last_words(causes)})",
-        "check that it runs there, and correct DOCKER_HOST if it does not",
+        "check that it runs there, and correct the address (DOCKER_HOST or -H) if not",
         where,
     )
 
