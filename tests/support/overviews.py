@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evercan.cli.views.docker import DockerEndpoint, DockerNetwork
-from evercan.cli.views.overview import Overview, overview
+from evercan.cli.views.overview import Overview
+from evercan.cli.views.status_document import parse_status
 from tests.support.engine import engine_id
 
 NOW = 1_790_000_100.0
@@ -104,7 +105,7 @@ def listed(name: str, members: int, *, first: int = 0, **options: str) -> Docker
 
 def one_network(members: int, name: str = "powertrain", **more: Any) -> Overview:
     """Return an overview of one network; ``more`` is put into the status document."""
-    return overview(
+    return parse_status(
         "evercan:latest",
         [listed(name, members)],
         status_document(network_document(name, members), **more),
@@ -131,6 +132,6 @@ def named(
 def overview_of(*networks: tuple[DockerNetwork, dict[str, Any]]) -> Overview:
     """Return an overview of networks that `named` returned."""
     documents = [document for _, document in networks]
-    return overview(
+    return parse_status(
         "evercan:latest", [network for network, _ in networks], status_document(*documents)
     )

@@ -101,8 +101,8 @@ def _target(options: dict[str, Any]) -> Target:
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="The connection options can also be given after the command. 'evercan help' lists topics "
-    "such as exit-status, connection and recovery.",
+    epilog="The connection options can also be given after the command. 'evercan help' lists "
+    "topics such as exit-status, connection and recovery.",
 )
 @click.rich_config(help_config=_HELP)
 @click.version_option(__version__, "-V", "--version", prog_name="evercan")

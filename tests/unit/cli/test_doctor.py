@@ -31,7 +31,7 @@ from evercan.cli.errors import NoAccess
 from evercan.cli.pages.doctor import Page
 from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
 from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
-from evercan.cli.views.overview import overview
+from evercan.cli.views.status_document import parse_status
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import engine_answers, network_entry, plugin_entry
@@ -210,7 +210,7 @@ def test_a_lost_pair_is_reported_with_its_container_and_the_command_that_helps()
 
 
 def test_a_network_unknown_to_the_plugin_is_reported() -> None:
-    found = by_id(health_checks(overview("p", [listed("lost", 1)], status_document())))
+    found = by_id(health_checks(parse_status("p", [listed("lost", 1)], status_document())))
     assert "evercan adopt" in found["health.unknown-network"].remedy
 
 
@@ -218,7 +218,7 @@ def test_the_last_repair_is_reported() -> None:
     repair = {"at": 1_790_000_040.0, "what": "vcan0 was missing and was created again"}
     found = by_id(
         health_checks(
-            overview(
+            parse_status(
                 "p",
                 [listed("powertrain", 0)],
                 status_document(network_document("powertrain", 0, last_recovery=repair)),
@@ -240,7 +240,7 @@ def test_the_last_repair_is_reported() -> None:
 )
 def test_controller_states(state: str, result: Result) -> None:
     document = network_document("body", 0, bus="can0", controller={"state": state})
-    found = by_id(health_checks(overview("p", [listed("body", 0)], status_document(document))))
+    found = by_id(health_checks(parse_status("p", [listed("body", 0)], status_document(document))))
     assert found["health.controller"].result is result
 
 

@@ -33,11 +33,11 @@ from evercan.cli.views.overview import (
     MemberView,
     Overview,
     Verdict,
-    overview,
     select_networks,
     shown_state,
 )
 from evercan.cli.views.rates import History, Rates, rates
+from evercan.cli.views.status_document import parse_status
 from evercan.cli.views.topology import buses
 from evercan.cli.views.words import count, short_count
 from tests.support.engine import STATUS_SCHEMA, engine_id
@@ -79,7 +79,7 @@ def test_status_never_cuts_a_number(width: int, figures: list[tuple[int, int, in
     for endpoint, (sent, received, dropped) in zip(network["endpoints"], figures, strict=True):
         endpoint["frames"] = {"sent": sent, "received": received, "dropped": dropped, "deleted": 0}
     listing = [listed("powertrain", len(figures))]
-    page = drawn(status.page([overview("p", listing, status_document(network))]), width)
+    page = drawn(status.page([parse_status("p", listing, status_document(network))]), width)
     rows = [line for line in page.splitlines() if "joined" in line]
     assert len(rows) == len(figures)
     whole = {form(figure) for row in figures for figure in row for form in (count, short_count)}
@@ -94,7 +94,7 @@ def unhealthy() -> Overview:
     frames = {"sent": 11_999_880, "received": 103_999, "dropped": 12, "deleted": 0}
     busy = endpoint_document("dashboard", frames=frames)
     recovery = {"at": NOW - 190, "what": "2 rules were missing and were added"}
-    return overview(
+    return parse_status(
         "evercan:latest",
         [
             listed("powertrain", 2),
@@ -137,14 +137,14 @@ def unhealthy() -> Overview:
 
 
 SHOWN: dict[str, Callable[[], Overview]] = {
-    "nothing": lambda: overview("evercan:latest", [], status_document()),
+    "nothing": lambda: parse_status("evercan:latest", [], status_document()),
     "0": lambda: one_network(0),
     "1": lambda: one_network(1),
     "3": lambda: one_network(3),
     "30": lambda: one_network(30),
     "unhealthy": unhealthy,
     # A plugin older than this command: no frames, no version, no clock.
-    "older": lambda: overview(
+    "older": lambda: parse_status(
         "evercan:latest",
         [listed("powertrain", 1)],
         {
@@ -487,7 +487,7 @@ def test_mermaid_and_dot_show_all_members(name: str) -> None:
 
 def test_names_with_special_characters_are_escaped() -> None:
     nasty = 'a"b<c>&\\d]'
-    found = overview(
+    found = parse_status(
         "evercan:latest", [listed(nasty, 1)], status_document(network_document(nasty, 1))
     )
     shown = buses(found.networks)
@@ -499,7 +499,7 @@ def test_names_with_special_characters_are_escaped() -> None:
 
 
 def test_networks_on_one_interface_are_one_bus() -> None:
-    found = overview(
+    found = parse_status(
         "evercan:latest",
         [listed("one", 1), listed("two", 0)],
         status_document(network_document("one", 1), network_document("two", 0)),
@@ -519,7 +519,7 @@ def test_networks_are_selected_by_name() -> None:
 
 
 def test_an_unknown_network_without_any_says_how_to_create_it() -> None:
-    empty = overview("evercan:0.2", [], status_document())
+    empty = parse_status("evercan:0.2", [], status_document())
     with pytest.raises(CliError) as raised:
         select_networks([empty], ["x", "y"])
     assert str(raised.value) == (
@@ -532,7 +532,7 @@ def test_an_unknown_network_without_any_says_how_to_create_it() -> None:
 
 def at(sent: int, from_bus: int = 0) -> Overview:
     frames: dict[str, Any] = {"sent": sent, "received": 0, "dropped": 0, "deleted": 0}
-    return overview(
+    return parse_status(
         "evercan:latest",
         [listed("powertrain", 1)],
         status_document(
@@ -566,7 +566,7 @@ def shared(step: int, names: str = "") -> Overview:
     moved = {"sent": 10 * step, "received": 0, "dropped": 0, "deleted": 0}
     frames = {"from_bus": {"handled": 3 * 30 * step}}
     there = {f"{names}one": ["dashboard"], f"{names}two": ["gateway", "logger"]}
-    return overview(
+    return parse_status(
         "evercan:latest",
         [],
         status_document(
@@ -619,7 +619,7 @@ def test_interfaces_of_one_name_under_two_plugins_are_two_buses() -> None:
 def test_a_member_that_is_down_gets_no_frames() -> None:
     """Its frames are counted as dropped."""
     before, now = (
-        overview(
+        parse_status(
             "evercan:latest",
             [],
             status_document(

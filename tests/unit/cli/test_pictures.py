@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from evercan.cli.commands.graph import draw
 from evercan.cli.pages import lettering
 from evercan.cli.views.docker import DockerNetwork
-from evercan.cli.views.overview import Overview, overview, shown_state
+from evercan.cli.views.overview import Overview, shown_state
+from evercan.cli.views.status_document import parse_status
 from evercan.cli.views.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
 from tests.support.overviews import (
@@ -229,7 +230,7 @@ def test_a_problem_of_a_member_that_does_not_run_is_shown() -> None:
     stopped = endpoint_document("a", **STATES["dormant"])
     network, document = named("powertrain", "a", endpoints=[stopped])
     reason = {"bus": "vcan0", "endpoint": stopped["endpoint"], "kind": "refused", "text": "no"}
-    now = overview("evercan:latest", [network], status_document(document, reasons=[reason]))
+    now = parse_status("evercan:latest", [network], status_document(document, reasons=[reason]))
     assert "refused" in {line.text for line in texts(now)}
     assert ":::fail" in draw(buses(now.networks), "mermaid")
     assert ":::rest" not in draw(buses(now.networks), "mermaid")

@@ -61,7 +61,7 @@ def test_equal_frames_of_two_senders_are_two_frames() -> None:
     assert merged(*echoes, *sent) == [(10, A, "123#00"), (11, B, "123#00")]
 
 
-def test_a_frame_of_a_host_program_is_the_buss_while_a_container_sends_the_same() -> None:
+def test_a_frame_of_a_host_program_belongs_to_the_bus_if_a_container_sends_the_same() -> None:
     assert merged(
         CapturedFrame(10, A, "123#00", local=False),
         CapturedFrame(11, BUS, "123#00", local=True),
@@ -69,7 +69,7 @@ def test_a_frame_of_a_host_program_is_the_buss_while_a_container_sends_the_same(
     ) == [(10, A, "123#00"), (11, BUS, "123#00")]
 
 
-def test_a_frame_from_the_wire_is_the_buss() -> None:
+def test_a_frame_from_the_wire_belongs_to_the_bus() -> None:
     assert merged(CapturedFrame(10, BUS, "123#00", local=False)) == [(10, BUS, "123#00")]
 
 
@@ -81,7 +81,7 @@ def test_a_frame_without_echo_does_not_hide_a_later_frame_from_the_wire() -> Non
     ]
 
 
-def test_a_frame_of_the_host_at_a_host_end_is_the_buss() -> None:
+def test_a_frame_of_the_host_at_a_host_end_belongs_to_the_bus() -> None:
     assert merged(CapturedFrame(10, A, "1#", local=True)) == [(10, BUS, "1#")]
 
 

@@ -11,7 +11,8 @@ from evercan.cli.access.host import HostAccess
 from evercan.cli.access.plugin import PluginSocket
 from evercan.cli.access.reach import Target, host_access, plugin_socket, select_plugins
 from evercan.cli.views.docker import DockerPlugin
-from evercan.cli.views.overview import Overview, overview
+from evercan.cli.views.overview import Overview
+from evercan.cli.views.status_document import parse_status
 
 
 class OverviewSource:
@@ -73,7 +74,7 @@ def read_overview(engine: DockerEngine, plugin: DockerPlugin, connection: Plugin
 
     def read() -> Overview:
         status = connection.get("/status")
-        return overview(plugin.name, engine.networks(plugin.name), status)
+        return parse_status(plugin.name, engine.networks(plugin.name), status)
 
     found = read()
     return found if found.agrees else read()
