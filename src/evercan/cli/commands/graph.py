@@ -15,9 +15,6 @@ from evercan.cli.pages.svg import svg
 from evercan.cli.views.overview import select_networks
 from evercan.cli.views.topology import BusView, buses, document
 
-FORMATS = ("svg", "mermaid", "dot")
-"""Formats that ``--format`` takes; ``--json`` is the fourth."""
-
 ENDINGS = {
     ".svg": "svg",
     ".mmd": "mermaid",

@@ -132,7 +132,7 @@ class WatchApp(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Start to refresh."""
+        """Start refreshing."""
         self.theme = "textual-dark"
         self.set_interval(0.5, self._draw_state)
         # Not a worker of Textual: at its end the application would wait for the current
@@ -140,7 +140,7 @@ class WatchApp(App[None]):
         threading.Thread(target=self._refresh_loop, daemon=True).start()
 
     def on_unmount(self) -> None:
-        """Stop to refresh."""
+        """Stop refreshing."""
         self._left.set()
         self._wake.set()
 
