@@ -390,6 +390,12 @@ class FakeKernel:
         assert index is not None, f"there is no {name}"
         return self._set_controller(index, settings, True)
 
+    def set_group(self, name: str, group: int) -> None:
+        """Set an interface's group, as ``ip link set NAME group`` does."""
+        index = self._find(name)
+        assert index is not None, f"there is no {name}"
+        self._links[index] = replace(self._links[index], group=group)
+
     def alter(self, index: int, **fields: Any) -> None:
         """Change what a controller shows."""
         link = self._links[index]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 
 from evercan.errors import OptionError, RequestError, UnknownNetwork
 from evercan.intent.changes import CreateEndpoint, CreateNetwork, Join, Leave
-from evercan.intent.observation import after_observation, after_start
+from evercan.intent.observation import after_start
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
-from evercan.model.steps import DeleteLink, MakePair
 from evercan.options.endpoint import EndpointOptions
 from evercan.options.network import NetworkOptions
-from evercan.planning.plan import make_plan
-from tests.support.fake_kernel import FakeKernel
-from tests.support.records import endpoint, network, physical, record
-from tests.support.worlds import World, records, worlds
+from tests.support.records import endpoint, network, record
+from tests.support.worlds import records
 
 EMPTY = Observed()
 
@@ -175,125 +171,3 @@ def test_no_edit_wants_and_retires_the_same_interface(declared: Declared) -> Non
             each.host_end for each in changed.endpoints.values() if each.phase is not Phase.DORMANT
         }
         assert not wanted & changed.retired
-
-
-# --- a new process, and what the kernel shows -----------------------------------------
-
-
-def test_after_a_reboot_everybody_sleeps() -> None:
-    declared = record(
-        [network()], [endpoint(each.value, phase=each) for each in Phase], boot="boot-1"
-    )
-    awake = after_start(declared, "boot-2")
-    assert awake.boot == "boot-2"
-    assert set(phases(awake).values()) == {Phase.DORMANT}
-    assert "dormant" not in awake.endpoints
-    assert awake.networks == declared.networks
-
-
-def test_after_a_restart_members_stay_members() -> None:
-    declared = record([network()], [endpoint(each.value, phase=each) for each in Phase])
-    assert phases(after_start(declared, "boot-1")) == {
-        "created": Phase.DORMANT,
-        "offered": Phase.OFFERED,
-        "joined": Phase.JOINED,
-        "left": Phase.LEFT,
-    }
-
-
-def test_a_pair_that_was_offered_and_is_in_a_sandbox_was_taken() -> None:
-    kernel = FakeKernel()
-    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    declared = record([network()], [endpoint("aa", phase=Phase.OFFERED)])
-    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.OFFERED}
-    kernel.take("vxcanaap", 1)
-    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.JOINED}
-
-
-def test_a_joined_pair_that_is_back_on_the_host_was_handed_back() -> None:
-    kernel = FakeKernel()
-    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    settled = after_observation(declared, kernel.observe())
-    assert phases(settled) == {"aa": Phase.DORMANT}
-    assert settled.retired == {"vxcanaa"}
-
-
-def test_a_pair_that_left_is_wanted_until_it_was_handed_back() -> None:
-    kernel = FakeKernel()
-    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    kernel.take("vxcanaap", 1)
-    declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
-    assert after_observation(declared, kernel.observe()) == declared
-    kernel.give_back(1, "vcanp0", "vxcanaap")
-    settled = after_observation(declared, kernel.observe())
-    assert phases(settled) == {"aa": Phase.DORMANT}
-    assert settled.retired == {"vxcanaa"}
-
-
-def test_a_pair_that_was_being_mended_was_not_handed_back() -> None:
-    kernel = FakeKernel()
-    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert after_observation(declared, kernel.observe()) == declared
-    assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
-
-
-@pytest.mark.parametrize(
-    "declared",
-    [
-        record([network()], [endpoint("aa", phase=Phase.JOINED)]),
-        record([network()], [endpoint("aa", phase=Phase.LEFT)]),
-        record([network()], retired=["vxcanaa"]),
-    ],
-    ids=["joined", "left", "retired"],
-)
-def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
-    kernel = FakeKernel()
-    kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
-    kernel.take("vxcanaaq", 1)
-    observed = kernel.observe()
-    steps = make_plan(after_observation(declared, observed), observed).steps
-    assert DeleteLink(2, "vxcanaar") in steps
-
-
-def test_an_interface_of_somebody_else_tells_nothing_of_an_endpoint() -> None:
-    kernel = FakeKernel()
-    kernel.make("vxcanaa", "vxcan")
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
-    assert after_observation(declared, kernel.observe()) == declared
-
-
-def test_a_virtual_bus_that_is_gone_will_be_evercans_own() -> None:
-    gone = after_observation(record([network(owns_bus=False)]), EMPTY)
-    assert gone.networks["net"].owns_bus
-    there = Link(index=5, name="vcan0", kind="vcan")
-    assert (
-        not after_observation(record([network(owns_bus=False)]), seeing(there))
-        .networks["net"]
-        .owns_bus
-    )
-    assert not after_observation(record([physical()]), EMPTY).networks["net"].owns_bus
-
-
-def test_a_retired_name_that_is_gone_is_forgotten() -> None:
-    declared = record([network()], retired=["vxcanaa"])
-    assert not after_observation(declared, EMPTY).retired
-
-
-@given(worlds())
-def test_settling_twice_is_settling_once(world: World) -> None:
-    observed = world.kernel.observe()
-    once = after_observation(world.declared, observed)
-    assert after_observation(once, observed) == once
-
-
-@given(worlds())
-def test_settling_forgets_no_network_and_no_endpoint(world: World) -> None:
-    settled = after_observation(world.declared, world.kernel.observe())
-    assert settled.networks.keys() == world.declared.networks.keys()
-    assert settled.endpoints.keys() == world.declared.endpoints.keys()
-    for before, after in zip(
-        world.declared.endpoints.values(), settled.endpoints.values(), strict=True
-    ):
-        assert replace(before, phase=after.phase) == after
