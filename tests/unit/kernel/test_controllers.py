@@ -23,7 +23,7 @@ from evercan.model.controller import (
     Timing,
     Traffic,
 )
-from evercan.model.observed import LINK_GROUP, Link
+from evercan.model.observed import Link
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
 
