@@ -235,10 +235,10 @@ class FakeOthers:
         self._kernel.flush_rules()
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
-        self._kernel.take(name, sandbox, inside)
+        self._kernel.move_in(name, sandbox, inside)
 
     def give_back(self, sandbox: int, inside: str, name: str) -> None:
-        self._kernel.give_back(sandbox, inside, name)
+        self._kernel.move_out(sandbox, inside, name)
 
     def inside(self, sandbox: int) -> dict[str, bool]:
         return {name: link.up for name, link in self._kernel.inside(sandbox).items()}
@@ -255,7 +255,7 @@ class FakeOthers:
 
     def configure(self, name: str, settings: ControllerSettings) -> int:
         # The exit status of ip after a failure is 2.
-        return 2 if self._kernel.set_up_controller(name, settings) else 0
+        return 2 if self._kernel.configure_controller(name, settings) else 0
 
 
 def run_on_fake(case: Case) -> list[dict[str, Any]]:

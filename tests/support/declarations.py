@@ -1,4 +1,4 @@
-"""Networks, endpoints and records in few words."""
+"""Networks, endpoints and declared states in few words."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 
 
 def network(name: str = "net", bus: str = "vcan0", *, owns_bus: bool = True) -> Network:
-    """A network on a vcan of evercan's own."""
+    """Return a network on a vcan that evercan created."""
     return Network(id=name, bus=bus, owns_bus=owns_bus)
 
 
 def physical(name: str = "net", bus: str = "can0") -> Network:
-    """A network on a CAN controller."""
+    """Return a network on a CAN controller."""
     return Network(id=name, bus=bus, kind=BusKind.PHYSICAL)
 
 
 def endpoint(name: str, network: str = "net", phase: Phase = Phase.JOINED) -> Endpoint:
-    """An endpoint whose pair is ``vxcanNAME`` and ``vxcanNAMEp``."""
+    """Return an endpoint whose pair is ``vxcanNAME`` and ``vxcanNAMEp``."""
     return Endpoint(
         id=name,
         network=network,
@@ -29,16 +29,17 @@ def endpoint(name: str, network: str = "net", phase: Phase = Phase.JOINED) -> En
     )
 
 
-def record(
+def declare(
     networks: Iterable[Network] = (),
     endpoints: Iterable[Endpoint] = (),
     *,
     boot: str = "boot-1",
     retired: Iterable[str] = (),
 ) -> Declared:
+    """Return a declared state of these."""
     return Declared(
         boot=boot,
-        networks={each.id: each for each in networks},
-        endpoints={each.id: each for each in endpoints},
+        networks={network.id: network for network in networks},
+        endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(retired),
     )

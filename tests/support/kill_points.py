@@ -1,7 +1,7 @@
-"""Kills a process of evercan at a chosen moment: in the kernel, or at a file.
+"""Kills a process of evercan at a chosen moment: at a kernel request, or at a file operation.
 
-A moment is before or after one request to the kernel or one operation on the
-state file. What had been done by then stays done; what had not never is.
+A moment is before or after one request to the kernel or one operation on the state file.
+What was done before it stays done; what comes after it is never done.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ import pytest
 
 
 class Killed(BaseException):
-    """SIGKILL, as far as code in the same process can feel it."""
+    """Stands for SIGKILL in a process that goes on: not an Exception, so nothing handles it."""
 
 
-class Fuse:
-    """Counts moments, and burns through at one of them.
+class KillPoint:
+    """Counts moments, and kills at one of them.
 
     Attributes:
-        moments: how many there were since it was lit.
-        burnt: the process is dead; every further moment kills again.
+        moments: how many there were since it was armed.
+        killed: the process is dead; every further moment kills again.
     """
 
     def __init__(self) -> None:
         self.moments = 0
-        self.burnt = False
-        self._length: int | None = None
+        self.killed = False
+        self._number: int | None = None
 
-    def light(self, length: int) -> None:
+    def arm(self, number: int) -> None:
         """Kill at the moment of this number, counted from 1."""
-        self.moments, self.burnt, self._length = 0, False, length
+        self.moments, self.killed, self._number = 0, False, number
 
-    def put_out(self) -> None:
-        """Kill nobody from now on."""
-        self.burnt, self._length = False, None
+    def disarm(self) -> None:
+        """Do not kill from now on."""
+        self.killed, self._number = False, None
 
     def moment(self) -> None:
-        """Be at a moment."""
-        if self.burnt:
+        """Count a moment; raise ``Killed`` if it is the chosen one."""
+        if self.killed:
             raise Killed
-        if self._length is None:
+        if self._number is None:
             return
         self.moments += 1
-        if self.moments == self._length:
-            self.burnt = True
+        if self.moments == self._number:
+            self.killed = True
             raise Killed
 
 
 class _TornFile:
-    """A file that is being written: death leaves as much of it as was there."""
+    """A file of which only a part has been written if the process is killed meanwhile."""
 
     def __init__(self, file: BinaryIO, moment: Callable[[], None]) -> None:
         self._file = file
@@ -81,30 +81,30 @@ class _TornFile:
 
 
 @contextmanager
-def files_that_burn(fuse: Fuse) -> Iterator[None]:
+def files_with_kill_points(kill_point: KillPoint) -> Iterator[None]:
     """Make every operation that writes the state a moment.
 
-    Nothing is really synced: a process that is killed leaves what it wrote.
+    Nothing is really synced: what a killed process has written stays written.
     """
     open_path = Path.open
 
     def open_file(path: Path, mode: str = "r", *arguments: Any, **keywords: Any) -> Any:
         if mode != "wb":
             return open_path(path, mode, *arguments, **keywords)
-        fuse.moment()
+        kill_point.moment()
         file = cast("BinaryIO", open_path(path, "wb"))
         try:
-            fuse.moment()
+            kill_point.moment()
         except Killed:
             file.close()
             raise
-        return _TornFile(file, fuse.moment)
+        return _TornFile(file, kill_point.moment)
 
     def around(function: Callable[..., Any]) -> Callable[..., Any]:
         def operation(*arguments: Any, **keywords: Any) -> Any:
-            fuse.moment()
+            kill_point.moment()
             result = function(*arguments, **keywords)
-            fuse.moment()
+            kill_point.moment()
             return result
 
         return operation

@@ -1,4 +1,4 @@
-"""Hosts in any state: whatever evercan, the engine and vandals can leave behind."""
+"""Hypothesis strategies: a host in any state that evercan, the engine and others can leave."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.declared import BusKind, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import ConfigureBus, MakePair
+from tests.support.declarations import declare, endpoint
 from tests.support.fake_kernel import FakeKernel
-from tests.support.records import endpoint, record
 
 BUSES = ("vcan0", "vcan1", "can0")
 SETTINGS = (NO_SETTINGS, ControllerSettings(bitrate=500_000, restart_ms=100))
@@ -21,27 +21,27 @@ OTHER = ControllerSettings(bitrate=125_000)
 
 
 @dataclass
-class World:
-    """A record, and the kernel as it is found."""
+class Situation:
+    """A declared state, and the kernel as it is found."""
 
     declared: Declared
     kernel: FakeKernel
 
     def ours(self, observed: Observed) -> set[int]:
-        """Ifindexes that evercan may touch: tagged, and named in its record."""
-        known = {each.host_end for each in self.declared.endpoints.values()}
-        known |= {each.bus for each in self.declared.networks.values() if each.owns_bus}
+        """Return the ifindexes that evercan may change: tagged, and named in its state."""
+        known = {endpoint.host_end for endpoint in self.declared.endpoints.values()}
+        known |= {network.bus for network in self.declared.networks.values() if network.owns_bus}
         known |= self.declared.retired
         known |= {f"{name}p" for name in known}
         return {
             link.index for link in observed.links.values() if link.is_ours and link.name in known
         }
 
-    def _is_configured(self, link: Link) -> bool:
-        return any(network.configured == link.index for network in self.declared.networks.values())
+    def may_configure(self, observed: Observed) -> set[str]:
+        """Return the controllers that evercan may configure.
 
-    def may_set(self, observed: Observed) -> set[str]:
-        """Name the controllers that evercan may set: asked to, and down or set up by it."""
+        A network asks for it, and they are down or evercan configured them before.
+        """
         return {
             link.name
             for link in observed.links.values()
@@ -50,22 +50,25 @@ class World:
             and (not link.up or self._is_configured(link))
         }
 
+    def _is_configured(self, link: Link) -> bool:
+        return any(network.configured == link.index for network in self.declared.networks.values())
 
-def _found(declared: Declared, kernel: FakeKernel) -> World:
-    """Let the declared state know which controllers evercan has configured."""
+
+def _with_configured(declared: Declared, kernel: FakeKernel) -> Situation:
+    """Add to the declared state which controllers evercan has configured."""
     for network in declared.networks.values():
         link = kernel.observe().links.get(network.bus)
         if network.settings and link is not None and link.index in kernel.configured:
             declared = declared.with_network(replace(network, configured=link.index))
-    return World(declared, kernel)
+    return Situation(declared, kernel)
 
 
 @st.composite
-def records(draw: st.DrawFn) -> Declared:
-    """Draw a record as evercan's own edits could have left it."""
+def declared_states(draw: st.DrawFn) -> Declared:
+    """Draw a declared state as evercan's own changes could have left it."""
     networks: list[Network] = []
     for bus in draw(st.lists(st.sampled_from(BUSES), max_size=3)):
-        earlier = next((each for each in networks if each.bus == bus), None)
+        earlier = next((network for network in networks if network.bus == bus), None)
         networks.append(
             Network(
                 id=f"net{len(networks)}",
@@ -80,10 +83,10 @@ def records(draw: st.DrawFn) -> Declared:
         for name in draw(st.lists(st.sampled_from(ENDPOINTS), unique=True)):
             network = draw(st.sampled_from(networks)).id
             endpoints.append(endpoint(name, network, draw(st.sampled_from(Phase))))
-    wanted = {each.host_end for each in endpoints} | {each.bus for each in networks}
+    wanted = {known.host_end for known in endpoints} | {network.bus for network in networks}
     retired = {f"vxcan{name}" for name in ENDPOINTS} | {"vcan0", "vcan1"}
-    dormant = {each.host_end for each in endpoints if each.phase is Phase.DORMANT}
-    return record(
+    dormant = {known.host_end for known in endpoints if known.phase is Phase.DORMANT}
+    return declare(
         networks,
         endpoints,
         retired=draw(st.sets(st.sampled_from(sorted(retired)))) - wanted | dormant,
@@ -92,7 +95,7 @@ def records(draw: st.DrawFn) -> Declared:
 
 @st.composite
 def kernels(draw: st.DrawFn) -> FakeKernel:
-    """Draw a host's plumbing: ours, others', moved, down, with rules of any sort."""
+    """Draw a host's interfaces, of evercan and of others, up or down, with any rules."""
     kernel = FakeKernel()
     for bus in BUSES:
         _draw_bus(draw, kernel, bus)
@@ -119,7 +122,7 @@ def _draw_controller(draw: st.DrawFn, kernel: FakeKernel) -> None:
             [ConfigureBus("can0", kernel.link("can0").index, "can0", OTHER, NO_SETTINGS, False)]
         )
     elif state != "new":
-        kernel.set_up_controller("can0", SETTINGS[1] if state == "as asked" else OTHER)
+        kernel.configure_controller("can0", SETTINGS[1] if state == "as asked" else OTHER)
     if state != "new" and draw(st.booleans()):
         kernel.set_flag("can0", up=False)
 
@@ -141,13 +144,13 @@ def _draw_bus(draw: st.DrawFn, kernel: FakeKernel, bus: str) -> None:
 
 def _draw_pair(draw: st.DrawFn, kernel: FakeKernel, name: str, nsid: int) -> None:
     host_end = f"vxcan{name}"
-    state = draw(st.sampled_from(["absent", "on the host", "in a sandbox", "down", "foreign"]))
+    state = draw(st.sampled_from(["absent", "on the host", "in a container", "down", "foreign"]))
     if state == "foreign":
         kernel.make(host_end, "vxcan")
     elif state != "absent":
         kernel.apply([MakePair("", name, host_end, f"{host_end}p")])
         if state != "on the host":
-            kernel.take(f"{host_end}p", nsid)
+            kernel.move_in(f"{host_end}p", nsid)
         if state == "down":
             kernel.set_flag(host_end, up=False)
 
@@ -164,10 +167,10 @@ def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:
         st.sampled_from([1, 1, 0]),
         st.sampled_from([b"", b"", b"\x0c\x00\x0b\x00filtered"]),
     )
-    for each in draw(st.lists(rule, max_size=10)):
-        kernel.add_rule(each)
+    for drawn in draw(st.lists(rule, max_size=10)):
+        kernel.add_rule(drawn)
 
 
-def worlds() -> st.SearchStrategy[World]:
-    """Draw a record and, independently, what is there."""
-    return st.builds(_found, records(), kernels())
+def situations() -> st.SearchStrategy[Situation]:
+    """Draw a declared state and, independently, what exists."""
+    return st.builds(_with_configured, declared_states(), kernels())

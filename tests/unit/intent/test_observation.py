@@ -21,12 +21,12 @@ from evercan.planning.plan import make_plan
 from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from tests.support.changes import creating, run_pass
+from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000
 from tests.support.fake_kernel import FakeKernel
-from tests.support.fuse import Killed
 from tests.support.healthy_host import healthy_host
-from tests.support.records import endpoint, network, physical, record
-from tests.support.worlds import World, worlds
+from tests.support.kill_points import Killed
+from tests.support.strategies import Situation, situations
 
 EMPTY = Observed()
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=125_000)
@@ -46,7 +46,7 @@ def phases(declared: Declared) -> dict[str, Phase]:
 
 
 def test_after_a_reboot_no_endpoint_is_running() -> None:
-    declared = record([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
+    declared = declare([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
     started = after_start(declared, "boot-2")
     assert started.boot == "boot-2"
     assert set(phases(started).values()) == {Phase.DORMANT}
@@ -55,7 +55,7 @@ def test_after_a_reboot_no_endpoint_is_running() -> None:
 
 
 def test_after_a_restart_of_the_plugin_members_stay_members() -> None:
-    declared = record([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
+    declared = declare([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
     assert phases(after_start(declared, "boot-1")) == {
         "created": Phase.DORMANT,
         "offered": Phase.OFFERED,
@@ -70,16 +70,16 @@ def test_after_a_restart_of_the_plugin_members_stay_members() -> None:
 def test_an_offered_pair_whose_end_is_in_a_container_has_joined() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    declared = record([network()], [endpoint("aa", phase=Phase.OFFERED)])
+    declared = declare([network()], [endpoint("aa", phase=Phase.OFFERED)])
     assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.OFFERED}
-    kernel.take("vxcanaap", 1)
+    kernel.move_in("vxcanaap", 1)
     assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.JOINED}
 
 
 def test_a_joined_pair_whose_end_is_back_on_the_host_is_not_running() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
     after = after_observation(declared, kernel.observe())
     assert phases(after) == {"aa": Phase.DORMANT}
     assert after.retired == {"vxcanaa"}
@@ -88,10 +88,10 @@ def test_a_joined_pair_whose_end_is_back_on_the_host_is_not_running() -> None:
 def test_a_pair_that_left_is_wanted_until_its_end_is_back_on_the_host() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
-    kernel.take("vxcanaap", 1)
-    declared = record([network()], [endpoint("aa", phase=Phase.LEFT)])
+    kernel.move_in("vxcanaap", 1)
+    declared = declare([network()], [endpoint("aa", phase=Phase.LEFT)])
     assert after_observation(declared, kernel.observe()) == declared
-    kernel.give_back(1, "vcanp0", "vxcanaap")
+    kernel.move_out(1, "vcanp0", "vxcanaap")
     after = after_observation(declared, kernel.observe())
     assert phases(after) == {"aa": Phase.DORMANT}
     assert after.retired == {"vxcanaa"}
@@ -100,7 +100,7 @@ def test_a_pair_that_left_is_wanted_until_its_end_is_back_on_the_host() -> None:
 def test_a_pair_whose_repair_is_unfinished_was_not_moved_back() -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
     assert after_observation(declared, kernel.observe()) == declared
     assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
 
@@ -108,16 +108,16 @@ def test_a_pair_whose_repair_is_unfinished_was_not_moved_back() -> None:
 @pytest.mark.parametrize(
     "declared",
     [
-        record([network()], [endpoint("aa", phase=Phase.JOINED)]),
-        record([network()], [endpoint("aa", phase=Phase.LEFT)]),
-        record([network()], retired=["vxcanaa"]),
+        declare([network()], [endpoint("aa", phase=Phase.JOINED)]),
+        declare([network()], [endpoint("aa", phase=Phase.LEFT)]),
+        declare([network()], retired=["vxcanaa"]),
     ],
     ids=["joined", "left", "retired"],
 )
 def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
     kernel = FakeKernel()
     kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
-    kernel.take("vxcanaaq", 1)
+    kernel.move_in("vxcanaaq", 1)
     observed = kernel.observe()
     steps = make_plan(after_observation(declared, observed), observed).steps
     assert DeleteLink(2, "vxcanaar") in steps
@@ -126,12 +126,12 @@ def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
 def test_an_interface_of_somebody_else_does_not_change_an_endpoint() -> None:
     kernel = FakeKernel()
     kernel.make("vxcanaa", "vxcan")
-    declared = record([network()], [endpoint("aa", phase=Phase.JOINED)])
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
     assert after_observation(declared, kernel.observe()) == declared
 
 
 def test_a_retired_name_that_no_longer_exists_is_forgotten() -> None:
-    declared = record([network()], retired=["vxcanaa"])
+    declared = declare([network()], retired=["vxcanaa"])
     assert not after_observation(declared, EMPTY).retired
 
 
@@ -139,11 +139,11 @@ def test_a_retired_name_that_no_longer_exists_is_forgotten() -> None:
 
 
 def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
-    foreign = record([network(owns_bus=False)])
+    foreign = declare([network(owns_bus=False)])
     assert after_observation(foreign, EMPTY).networks["net"].owns_bus
     present = seeing(Link(index=5, name="vcan0", kind="vcan"))
     assert not after_observation(foreign, present).networks["net"].owns_bus
-    assert not after_observation(record([physical()]), EMPTY).networks["net"].owns_bus
+    assert not after_observation(declare([physical()]), EMPTY).networks["net"].owns_bus
 
 
 # --- controllers ----------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
 
 def controlled(configured: int | None = None, granted: Timing | None = None) -> Declared:
     """Return a declared state with one network that configures ``can0``."""
-    return record([replace(physical(), settings=FAST, configured=configured, granted=granted)])
+    return declare([replace(physical(), settings=FAST, configured=configured, granted=granted)])
 
 
 def card(index: int = 5, *, up: bool = True, bitrate: int = 500_000, group: int = 0) -> Observed:
@@ -237,13 +237,13 @@ def test_a_tagged_controller_with_other_settings_is_configured_again_and_its_tag
 
 def test_the_tag_of_a_controller_that_no_network_uses_is_cleared() -> None:
     observed = card(group=LINK_GROUP)
-    after = after_observation(record(), observed)
+    after = after_observation(declare(), observed)
     assert make_plan(after, observed).steps == (ClearTag(5, "can0"),)
 
 
 def test_a_tagged_virtual_interface_keeps_its_tag() -> None:
     observed = seeing(Link(index=5, name="vcan7", kind="vcan", up=True, group=LINK_GROUP))
-    assert make_plan(record(), observed).steps == ()
+    assert make_plan(declare(), observed).steps == ()
 
 
 def configure(index: int = 5) -> ConfigureBus:
@@ -264,7 +264,7 @@ def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
 
 def test_a_failed_step_of_a_network_that_was_removed_restores_nothing() -> None:
     noted = before_steps(controlled(), [configure()])
-    assert after_failures(record(), noted, [configure()]) == record()
+    assert after_failures(declare(), noted, [configure()]) == declare()
 
 
 # --- controllers and crashes -----------------------------------------------------------
@@ -322,7 +322,7 @@ def test_a_crash_around_the_configuration_of_a_controller_is_repaired_by_the_nex
     assert on_disk(tmp_path).configured == index
     # It is known as configured by evercan: what somebody changes is repaired.
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     run_pass(restarted)
     controller = kernel.link("can0").controller
     assert controller is not None
@@ -340,7 +340,7 @@ def test_a_crash_before_a_reboot_does_not_make_a_controller_count_as_configured(
         run_pass(reconciler, creating(options=creating_controlled()))
     rebooted = FakeKernel(boot="boot-2")
     rebooted.plug("can0")
-    rebooted.set_up_controller("can0", SLOW)
+    rebooted.configure_controller("can0", SLOW)
     assert rebooted.link("can0").index == kernel.link("can0").index
     restarted = process(rebooted, tmp_path)
     assert on_disk(tmp_path).configured is None
@@ -384,17 +384,19 @@ def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: P
 # --- all states -----------------------------------------------------------------------
 
 
-@given(worlds())
-def test_observing_twice_is_the_same_as_once(world: World) -> None:
-    observed = world.kernel.observe()
-    once = after_observation(world.declared, observed)
+@given(situations())
+def test_observing_twice_is_the_same_as_once(situation: Situation) -> None:
+    observed = situation.kernel.observe()
+    once = after_observation(situation.declared, observed)
     assert after_observation(once, observed) == once
 
 
-@given(worlds())
-def test_an_observation_removes_no_network_and_no_endpoint(world: World) -> None:
-    after = after_observation(world.declared, world.kernel.observe())
-    assert after.networks.keys() == world.declared.networks.keys()
-    assert after.endpoints.keys() == world.declared.endpoints.keys()
-    for old, new in zip(world.declared.endpoints.values(), after.endpoints.values(), strict=True):
+@given(situations())
+def test_an_observation_removes_no_network_and_no_endpoint(situation: Situation) -> None:
+    after = after_observation(situation.declared, situation.kernel.observe())
+    assert after.networks.keys() == situation.declared.networks.keys()
+    assert after.endpoints.keys() == situation.declared.endpoints.keys()
+    for old, new in zip(
+        situation.declared.endpoints.values(), after.endpoints.values(), strict=True
+    ):
         assert replace(old, phase=new.phase) == new

@@ -301,7 +301,7 @@ def test_repairs_go_on_while_the_disk_is_full(
 ) -> None:
     run_pass(reconciler, creating(), joining("aa"))
     (host_end,) = host_ends(reconciler)
-    kernel.take(f"{host_end}p", 1)
+    kernel.move_in(f"{host_end}p", 1)
     run_pass(reconciler)
     disk.fill()
     for _ in range(2):
@@ -376,7 +376,7 @@ def test_a_controller_is_configured_again_although_the_disk_is_full(
     assert kernel.link("can0").up
     # It is still known that evercan configured it, although that is not on disk.
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", ControllerSettings(bitrate=125_000))
+    kernel.configure_controller("can0", ControllerSettings(bitrate=125_000))
     run_pass(reconciler)
     controller = kernel.link("can0").controller
     assert controller is not None

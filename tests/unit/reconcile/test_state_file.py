@@ -19,12 +19,12 @@ from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings, Timing
 from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 from evercan.reconcile.state_file import StateFile, decode, encode
-from tests.support.records import endpoint, network, physical, record
-from tests.support.worlds import records
+from tests.support.declarations import declare, endpoint, network, physical
+from tests.support.strategies import declared_states
 
-OLD = record([network("old")])
+OLD = declare([network("old")])
 SETTINGS = ControllerSettings(bitrate=500_000)
-NEW = record([network("new")], [endpoint("aa", "new")], retired=["vxcanbb"])
+NEW = declare([network("new")], [endpoint("aa", "new")], retired=["vxcanbb"])
 
 
 @pytest.fixture
@@ -89,11 +89,11 @@ def test_any_declared_state_is_read_as_it_was_written(
         phase=st.sampled_from(Phase),
     )
     drawn = data.draw(st.lists(endpoints, max_size=3)) if ids else []
-    whole = record(listed, drawn, boot=boot, retired=retired)
+    whole = declare(listed, drawn, boot=boot, retired=retired)
     assert decode(encode(whole)) == whole
 
 
-@given(records())
+@given(declared_states())
 def test_the_order_of_creation_is_kept(whole: Declared) -> None:
     again = decode(encode(whole))
     assert list(again.endpoints) == list(whole.endpoints)
@@ -369,7 +369,7 @@ def test_an_older_file_is_written_back_as_version_3(file: StateFile, older: byte
 
 
 def test_which_controller_is_configured_is_kept(file: StateFile) -> None:
-    declared = record([replace(physical(), settings=SETTINGS, configured=7)])
+    declared = declare([replace(physical(), settings=SETTINGS, configured=7)])
     file.save(declared)
     assert StateFile(file.path.parent).load() == declared
 

@@ -173,7 +173,7 @@ def set_down(kernel: FakeKernel) -> None:
 
 def reconfigure(kernel: FakeKernel) -> None:
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", ControllerSettings(bitrate=125_000))
+    kernel.configure_controller("can0", ControllerSettings(bitrate=125_000))
 
 
 @pytest.mark.parametrize("disturb", [set_down, reconfigure])
