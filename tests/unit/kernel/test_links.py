@@ -142,7 +142,7 @@ def test_clearing_the_group_changes_nothing_else_of_one_interface() -> None:
     index, flags, change = struct.unpack_from("=iII", request.payload, 4)
     assert (index, flags, change) == (7, 0, 0)
     decoded = decode_with_pyroute2(as_message(request))
-    assert decoded["attrs"] == [("IFLA_GROUP", 0)]
+    assert [tuple(attribute) for attribute in decoded["attrs"]] == [("IFLA_GROUP", 0)]
 
 
 def test_a_link_is_deleted_by_its_index() -> None:
