@@ -1,11 +1,17 @@
-"""A figure, its reference, their ratio, and whether that is within the budget; pure."""
+"""Compare figures with their references and budgets, and format them as a table; pure.
+
+``python -m bench.figures docs/benchmarks/VERSION.json`` prints the table of a written file.
+"""
 
 from __future__ import annotations
 
+import json
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,15 +19,15 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        group: what part of the bench it is from, for example ``start``.
+        group: the part of the benchmark, for example ``start``.
         name: what was measured.
         unit: of the samples, for example ``ms``.
-        samples: one measurement each; at least one.
+        samples: the measurements; at least one.
         against: what the reference is, in words; empty for an absolute figure.
-        reference: its samples in the same unit, measured in the same run.
-        budget: the ratio, or for an absolute figure the value, that it may reach;
-            None for what is only told.
-        note: what has to be known to read it.
+        reference: its measurements in the same unit, from the same run.
+        budget: the highest ratio allowed, or the highest value of an absolute figure;
+            None if there is no limit.
+        note: what the reader should know; shown if there is no budget.
         where: the testbed that it was measured on; empty for this machine.
     """
 
@@ -37,23 +43,23 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The figure."""
+        """The median of the samples."""
         return statistics.median(self.samples)
 
     @property
     def ratio(self) -> float | None:
-        """The figure over its reference, None if it has none."""
+        """The median divided by that of the reference; None without a reference."""
         return self.median / statistics.median(self.reference) if self.reference else None
 
     @property
     def met(self) -> bool | None:
-        """Whether the budget is kept; None without one."""
+        """Whether the figure is within its budget; None without a budget."""
         if self.budget is None:
             return None
         return (self.median if self.ratio is None else self.ratio) <= self.budget
 
     def as_json(self) -> dict[str, Any]:
-        """Write it down, samples and all."""
+        """Return the figure with all samples, and what is computed from them."""
         return {
             "group": self.group,
             "name": self.name,
@@ -70,60 +76,65 @@ class Figure:
             "where": self.where,
         }
 
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Self:
+        """Read what ``as_json`` wrote."""
+        return cls(**{field.name: written[field.name] for field in fields(cls)})
 
-def shown(value: float) -> str:
-    """Write a number with three digits that count."""
-    if value and abs(value) < 0.1:
-        return f"1/{1 / value:.0f}" if 0 < value < 0.05 else f"{value:.3f}"
-    return (
-        f"{value:.2f}"
-        if abs(value) < 10
-        else f"{value:.1f}"
-        if abs(value) < 100
-        else f"{value:,.0f}"
-    )
+
+HEADINGS = ("what", "median (min to max)", "ratio x reference in the same run", "budget", "result")
 
 
 def row(figure: Figure) -> list[str]:
-    """Write a figure as the cells of one line: see ``HEADINGS``."""
+    """Format a figure as one cell for each of ``HEADINGS``."""
     least, most = min(figure.samples), max(figure.samples)
-    spread = "" if len(figure.samples) == 1 else f" ({_plain(least)}-{_plain(most)})"
-    reference = ""
-    if figure.reference:
-        reference = f"{_plain(statistics.median(figure.reference))} {figure.unit}, {figure.against}"
-    budget = ""
+    measured = amount(figure.median, figure.unit)
+    if least != most:
+        measured += f" ({number(least)} to {number(most)})"
+    reference = budget = ""
+    if figure.ratio is not None:
+        median = amount(statistics.median(figure.reference), figure.unit)
+        reference = f"{fraction(figure.ratio)} x {median}, {figure.against}"
     if figure.budget is not None:
         budget = (
-            f"{shown(figure.budget)} x"
-            if figure.reference
-            else f"{_plain(figure.budget)} {figure.unit}"
+            amount(figure.budget, figure.unit)
+            if figure.ratio is None
+            else f"{fraction(figure.budget)} x"
         )
-    met = {True: "met", False: "NOT met", None: figure.note}[figure.met]
-    ratio = "" if figure.ratio is None else f"{shown(figure.ratio)} x"
-    measured = f"{_plain(figure.median)} {figure.unit}{spread}"
-    return [figure.name, measured, reference, ratio, budget, met]
+    result = {True: "met", False: "NOT met", None: figure.note}[figure.met]
+    return [figure.name, measured, reference, budget, result]
 
 
-HEADINGS = ("what", "measured: median (spread)", "reference in the same run", "ratio", "budget", "")
+def amount(value: float, unit: str) -> str:
+    """Format a value with its unit."""
+    return f"{number(value)} {unit}".replace(" us", " \N{MICRO SIGN}s").strip()
 
 
-def _plain(value: float) -> str:
-    if value == int(value) and abs(value) >= 100:
+def number(value: float) -> str:
+    """Format a value with three significant digits and a comma at each thousand."""
+    if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
-    return (
-        f"{value:.2f}"
-        if abs(value) < 10
-        else f"{value:.1f}"
-        if abs(value) < 100
-        else f"{value:,.0f}"
-    )
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
+
+
+def fraction(ratio: float) -> str:
+    """Format a ratio; a small one as a fraction, such as 1/50."""
+    return f"1/{1 / ratio:.0f}" if 0 < ratio < 0.05 else number(ratio)
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Write the table for a document."""
+    """Format figures as a table in Markdown, with those of this machine first."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    for where in dict.fromkeys(each.where for each in figures):
+    for where in dict.fromkeys(figure.where for figure in figures):
         if where:
             lines.append(f"| **on {where}** |" + " |" * (len(HEADINGS) - 1))
-        lines += ["| " + " | ".join(row(each)) + " |" for each in figures if each.where == where]
+        here = (figure for figure in figures if figure.where == where)
+        lines += ["| " + " | ".join(row(figure)) + " |" for figure in here]
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    written = json.loads(Path(sys.argv[1]).read_text())
+    print(markdown([Figure.from_json(figure) for figure in written["figures"]]), end="")

@@ -16,7 +16,7 @@ PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000"}
 
 
 async def exposed(plugin: Plugin) -> dict[str, tuple[str, set[str]]]:
-    """Return the type and the labels seen of each metric, by the name that Prometheus has."""
+    """Return the type and the labels of each exposed metric, by its name in Prometheus."""
     text = await scraped(plugin.socket)
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     found: dict[str, tuple[str, set[str]]] = {
@@ -30,7 +30,7 @@ async def exposed(plugin: Plugin) -> dict[str, tuple[str, set[str]]]:
     return found
 
 
-async def test_the_reference_lists_what_is_exposed(
+async def test_the_reference_lists_the_exposed_metrics(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -48,7 +48,7 @@ async def test_the_reference_lists_what_is_exposed(
         assert labels in (set(), listed[name][1]), name
 
 
-async def test_pages_and_examples_name_no_other_metric(plugin: Plugin) -> None:
+async def test_pages_and_examples_use_no_other_metric(plugin: Plugin) -> None:
     known = set(await exposed(plugin))
     known |= {f"{name}{end}" for name in known for end in ("_bucket", "_sum", "_count")}
     for page in PAGES:

@@ -12,9 +12,12 @@ _VARIABLES = {"$instance": ".*", "$bus": ".*", "$__rate_interval": "1m"}
 
 def expressions(document: dict[str, Any]) -> list[str]:
     """List the queries of all panels and annotations, with Grafana's variables filled in."""
-    found = [target["expr"] for each in document["panels"] for target in each.get("targets", [])]
-    found += [each["expr"] for each in document["annotations"]["list"] if "expr" in each]
+    queries = [
+        target["expr"] for panel in document["panels"] for target in panel.get("targets", [])
+    ]
+    annotations = document["annotations"]["list"]
+    queries += [annotation["expr"] for annotation in annotations if "expr" in annotation]
     for name, value in _VARIABLES.items():
-        found = [each.replace(name, value) for each in found]
-    assert not [each for each in found if "$" in each]
-    return found
+        queries = [query.replace(name, value) for query in queries]
+    assert not [query for query in queries if "$" in query]
+    return queries

@@ -1,14 +1,14 @@
 """Programs of the testbed's host, as commands of a shell on this machine.
 
-A folder for the front of ``PATH`` has a stand-in for each; it hands its words and its
-standard input over a socket to this process, which runs the program on the host.
+`host_programs` makes a folder for the front of ``PATH``. It has one script for each program. The
+script sends its arguments and its standard input over a socket to this process, which runs the
+program on the host. ``make``, Python and ``evercan`` are not among them: they are this machine's.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import shutil
 import socketserver
 import subprocess
 import sys
@@ -29,15 +29,20 @@ PROGRAMS = (
 )
 """What runs on the host."""
 
-_PATIENCE = 120
+_TIMEOUT = 120
 """Seconds for one program; a container start under emulation takes 7."""
 
-_STAND_IN = """#!{python} -ISE
+_SCRIPT = """#!{python} -ISE
 import base64, json, os, socket, sys
-me = os.path.basename(sys.argv[0])
-words = sys.argv[1:] if me == "sudo" else [me, *sys.argv[1:]]
-if me == "sudo" and os.path.basename(words[0]) in ("evercan", "python"):
-    os.execvp(words[0], words)
+name = os.path.basename(sys.argv[0])
+words = sys.argv[1:] if name == "sudo" else [name, *sys.argv[1:]]
+if name == "sudo":
+    if "/" in words[0]:
+        # A program of the checkout runs here.
+        os.execv(words[0], words)
+    if words[0] not in {programs!r}:
+        # sudo has a PATH of its own, without the checkout's .venv/bin.
+        sys.exit("sudo: " + words[0] + ": command not found")
 stdin = base64.b64encode(b"" if sys.stdin.isatty() else sys.stdin.buffer.read()).decode()
 connection = socket.socket(socket.AF_UNIX)
 connection.connect({address!r})
@@ -61,7 +66,7 @@ connection = Connection("x")
 connection.request("GET", sys.argv[2])
 sys.stdout.buffer.write(connection.getresponse().read())
 """
-"""What asks a socket on a host that has no curl, as the lab's has none."""
+"""Replaces curl on a host without it, such as the lab's."""
 
 
 @contextmanager
@@ -70,32 +75,27 @@ def host_programs(testbed: Testbed, folder: Path) -> Iterator[Path]:
 
     Args:
         testbed: where they run.
-        folder: an empty one, for them and the socket.
+        folder: an empty folder, for the scripts and the socket.
     """
     address = folder / "socket"
-    text = _STAND_IN.format(python=sys.executable, address=str(address))
-    programs = folder / "bin"
-    programs.mkdir()
+    text = _SCRIPT.format(python=sys.executable, address=str(address), programs=PROGRAMS)
+    scripts = folder / "bin"
+    scripts.mkdir()
     for name in (*PROGRAMS, "sudo"):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    # `make` makes no environment: the one that tests run in is used as it is.
-    (programs / "make").write_text(f'#!/bin/sh\nexec {shutil.which("make")} -o .venv "$@"\n')
-    (programs / "evercan").write_text(f'#!/bin/sh\nexec {sys.executable} -m evercan.cli "$@"\n')
-    for name in ("make", "evercan"):
-        (programs / name).chmod(0o755)
+        (scripts / name).write_text(text)
+        (scripts / name).chmod(0o755)
     with _Server(str(address), testbed) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield programs
+            yield scripts
         finally:
             server.shutdown()
             thread.join()
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
-    """Runs what stand-ins ask for."""
+    """Run what the scripts ask for."""
 
     daemon_threads = True
 
@@ -109,7 +109,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
             socket, url = words[-2:]
             path = "/" + url.split("//")[1].partition("/")[2]
             words = ["python3", "-c", _CURL, socket, path]
-        ran = self.testbed.host(*words, stdin=stdin, check=False, timeout=_PATIENCE)
+        ran = self.testbed.host(*words, stdin=stdin, check=False, timeout=_TIMEOUT)
         if words == ["cangw", "-L"]:
             ran.returncode = 0  # its status is the length of the kernel's last message
         return ran

@@ -1,4 +1,4 @@
-"""The documentation's pages as tests read them: blocks of commands, and tables."""
+"""Read the documentation's pages: their blocks of commands, and their tables."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from build.common import ROOT
+from tools.common.checkout import ROOT
 
 PAGES = tuple(
     path.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/*.md", "examples/**/*.md", "build/*.md")
     for path in sorted(ROOT.glob(pattern))
 )
-"""Every page, from the repository's root."""
+"""Every page, as a path from the repository's root."""
 
 _FENCE = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n)?"
@@ -24,14 +24,14 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block.
+    """A fenced block of a page.
 
     Attributes:
-        page: the page that it is in.
-        line: the number of the line that opens it.
+        page: the page.
+        line: the number of the block's first line.
         language: the word after the fence; ``sh`` is a block of commands.
-        text: what is in it.
-        reason: why its commands are not run; None if they are.
+        text: the block's content.
+        reason: why its commands are not run; None if they are run.
     """
 
     page: str
@@ -63,7 +63,7 @@ def commands(page: str) -> list[Block]:
 
 
 def table(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the tables under a heading, row by row, without their head."""
+    """Return the cells of the tables under a heading, row by row, without the head rows."""
     section = re.split(rf"^#+ {re.escape(heading)}$", read(page), maxsplit=1, flags=re.MULTILINE)[1]
     section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
     rows = [line.strip().strip("|") for line in section.splitlines() if line.startswith("|")]
@@ -74,5 +74,5 @@ def table(page: str, heading: str) -> list[list[str]]:
 
 
 def code(cell: str) -> list[str]:
-    """Return what is set as code in a cell."""
+    """Return the code spans of a cell."""
     return re.findall(r"`([^`]+)`", cell)

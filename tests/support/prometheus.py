@@ -1,6 +1,7 @@
-"""Prometheus and its promtool: those on the PATH, or Debian's, unpacked and not installed.
+"""Run Prometheus and promtool: those on the PATH, or those of Debian's package.
 
-An installed package would start a service of its own on the developer's machine.
+The package is unpacked into the cache and not installed, since an installed one starts a service
+on the developer's machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from build.common import BuildError, cache_dir, locked
+from tools.common.cache import cache_dir
+from tools.common.errors import BuildError
+from tools.common.locks import locked
 
 _METRIC = re.compile(r"\bevercan_[a-z0-9_]+")
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")
@@ -29,7 +32,7 @@ def program(name: str) -> str:
     """Return the path of ``prometheus`` or ``promtool``.
 
     Raises:
-        BuildError: neither the PATH nor Debian has it.
+        BuildError: it is not on the PATH, and the package cannot be downloaded.
     """
     return shutil.which(name) or str(_unpacked() / "usr/bin" / name)
 
@@ -46,8 +49,8 @@ def _unpacked() -> Path:
                 _run("dpkg-deb", "--extract", package.name, "content", cwd=scratch)
             except (OSError, subprocess.CalledProcessError) as error:
                 raise BuildError(
-                    f"no promtool on the PATH, and Debian's does not come: {error}",
-                    "apt-get update; or put prometheus and promtool on the PATH",
+                    f"no promtool on the PATH, and cannot download Debian's package: {error}",
+                    "run apt-get update, or put prometheus and promtool on the PATH",
                 ) from error
             Path(scratch, "content").rename(target)
     return target
@@ -58,27 +61,27 @@ def _run(*argv: str, cwd: str) -> None:
 
 
 def promtool(*argv: str, stdin: bytes = b"") -> str:
-    """Run promtool; return what it says if it is content, else fail with it."""
+    """Run promtool and return its output; fail with that output if its exit status is not 0."""
     command = [program("promtool"), *argv]
     done = subprocess.run(command, input=stdin, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode()
-    assert done.returncode == 0, said
-    return said
+    output = (done.stdout + done.stderr).decode()
+    assert done.returncode == 0, output
+    return output
 
 
 def metrics_of(expression: str) -> set[str]:
-    """Name evercan's metrics in a query, as families: without what a histogram appends."""
-    return {_SUFFIX.sub("", each) for each in _METRIC.findall(expression)}
+    """Return evercan's metrics in a query, without the suffixes of histograms."""
+    return {_SUFFIX.sub("", name) for name in _METRIC.findall(expression)}
 
 
 class Prometheus:
-    """A Prometheus that runs, and its API."""
+    """The HTTP API of a running Prometheus."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def get(self, path: str, **parameters: str) -> Any:
-        """Return the data of an answer; an error is one."""
+        """Return the data of an answer; fail if Prometheus answers with an error."""
         query = urllib.parse.urlencode(parameters)
         try:
             with urllib.request.urlopen(f"http://{self._address}/api/v1/{path}?{query}") as answer:
@@ -92,20 +95,20 @@ class Prometheus:
         return result
 
     def value(self, expression: str) -> float | None:
-        """Evaluate an expression that has one value, or none."""
+        """Evaluate an expression and return its value, None if it has none."""
         found = self.query(expression)
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None
 
     def firing(self) -> set[str]:
-        """Name the alerts that fire."""
+        """Return the names of the alerts that fire."""
         alerts = self.get("alerts")["alerts"]
-        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 
 @contextmanager
 def running(configuration: Path, folder: Path) -> Iterator[Prometheus]:
-    """Run Prometheus with a configuration, its data in a folder, on a loopback port."""
+    """Run Prometheus on a free loopback port, with its data in a folder."""
     log = folder / "prometheus.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -126,12 +129,12 @@ def running(configuration: Path, folder: Path) -> Iterator[Prometheus]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Learn the port from the log, and wait until it serves."""
+    """Wait until Prometheus is ready, and read its port from the log."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        said = log.read_text(errors="replace")
-        port = re.search(r"Listening on\W+\S*?127\.0\.0\.1:(\d+)", said)
-        if port and "Server is ready" in said:
+        lines = log.read_text(errors="replace")
+        port = re.search(r"Listening on\W+\S*?127\.0\.0\.1:(\d+)", lines)
+        if port and "Server is ready" in lines:
             return f"127.0.0.1:{port[1]}"
         time.sleep(0.1)
-    raise AssertionError(f"Prometheus does not serve: {log.read_text(errors='replace')}")
+    raise AssertionError(f"Prometheus is not ready: {log.read_text(errors='replace')}")

@@ -1,4 +1,4 @@
-"""The reference says what the code does, and nothing else."""
+"""The reference lists what the code has, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from build.common import ROOT
 from evercan.errors import OptionError
 from evercan.model.controller import NO_SETTINGS
 from evercan.model.problems import ProblemKind
-from evercan.options import network
+from evercan.options import endpoint, network
 from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
+from evercan.options.reading import PEER
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
 from tests.support.pages import code, table
+from tools.common.checkout import ROOT
 
 REFERENCE = "docs/reference.md"
 CONFIG = json.loads((ROOT / "plugin/config.json").read_text())
@@ -26,7 +27,7 @@ SCHEMA = json.loads((ROOT / "docs/status.schema.json").read_text())
 
 
 def rows(heading: str) -> dict[str, list[str]]:
-    """Return a table's rows by what its first cell sets as code."""
+    """Return a table's rows by the code in their first cell."""
     return {code(row[0])[0]: row[1:] for row in table(REFERENCE, heading)}
 
 
@@ -34,28 +35,28 @@ def plain(cell: str) -> str:
     return cell.replace("`", "")
 
 
-def test_every_network_option_is_there_with_its_default() -> None:
+def test_every_network_option_is_listed_with_its_default() -> None:
     listed = rows("Network options")
     assert sorted(listed) == sorted(network.NETWORK_OPTIONS)
     default = network.network_options({})
-    said = {key: plain(cells[0]) for key, cells in listed.items()}
-    assert said[network.DEV] + said[network.ID] == default.bus
-    assert said[network.PEER] == default.peer_prefix
-    assert (said[network.KIND], default.kind) == (network.AUTO, None)
+    defaults = {key: plain(cells[0]) for key, cells in listed.items()}
+    assert defaults[network.DEV] + defaults[network.ID] == default.bus
+    assert defaults[PEER] == default.peer_prefix
+    assert (defaults[network.KIND], default.kind) == (network.AUTO, None)
     assert default.settings == NO_SETTINGS
-    assert {said[key] for key in CONTROLLER_OPTIONS} == {"left alone"}
+    assert {defaults[key] for key in CONTROLLER_OPTIONS} == {"left alone"}
 
 
-def test_every_endpoint_option_is_there_with_its_default() -> None:
+def test_every_endpoint_option_is_listed_with_its_default() -> None:
     listed = rows("Endpoint options")
-    assert list(listed) == list(network.ENDPOINT_OPTIONS)
-    default = network.endpoint_options({})
-    assert (default.peer_prefix, plain(listed[network.PEER][0])) == (None, "the network's")
-    assert (default.altname, plain(listed[network.NAME][0])) == (None, "none")
+    assert list(listed) == list(endpoint.ENDPOINT_OPTIONS)
+    default = endpoint.endpoint_options({})
+    assert (default.peer_prefix, plain(listed[PEER][0])) == (None, "the network's")
+    assert (default.altname, plain(listed[endpoint.NAME][0])) == (None, "none")
 
 
 @pytest.mark.parametrize("option", network.NETWORK_OPTIONS)
-def test_the_values_that_an_option_is_said_to_take_are_taken(option: str) -> None:
+def test_the_listed_values_of_an_option_are_accepted(option: str) -> None:
     needed: dict[str, str] = {}
     if option in CONTROLLER_OPTIONS:
         needed = {BITRATE: "500000", FD: "on", DBITRATE: "2000000"}
@@ -74,23 +75,23 @@ def test_the_values_that_an_option_is_said_to_take_are_taken(option: str) -> Non
                 network.network_options({**needed, option: str(beyond)})
 
 
-def test_every_setting_is_there_with_its_default_in_the_code_and_in_the_plugin() -> None:
+def test_every_setting_is_listed_with_the_default_of_the_code_and_of_the_plugin() -> None:
     listed = rows("Settings")
-    env = {each["name"]: each["value"] for each in CONFIG["env"]}
+    env = {setting["name"]: setting["value"] for setting in CONFIG["env"]}
     assert list(listed) == list(env)
-    said = {name: plain(cells[0]) for name, cells in listed.items()}
-    assert said == {name: value or "none" for name, value in env.items()}
+    defaults = {name: plain(cells[0]) for name, cells in listed.items()}
+    assert defaults == {name: value or "none" for name, value in env.items()}
     assert read_settings(env) == read_settings({})
 
 
-def test_the_values_of_settings_are_those_that_are_taken() -> None:
+def test_the_listed_values_of_settings_are_those_of_the_code() -> None:
     listed = rows("Settings")
     assert code(listed["EVERCAN_LOG_LEVEL"][1]) == list(LOG_LEVELS)
     assert code(listed["EVERCAN_LOG_FORMAT"][1]) == list(LOG_FORMATS)
     assert code(listed["EVERCAN_RECOVERY"][1]) == list(Recovery)
 
 
-def test_every_reason_is_there_with_its_remedy() -> None:
+def test_every_reason_is_listed_with_its_remedy() -> None:
     listed = rows("Reasons and remedies")
     assert sorted(listed) == sorted(ProblemKind)
     assert all(len(cells) == 2 and all(cells) for cells in listed.values())
@@ -108,32 +109,32 @@ def resolved(node: dict[str, Any]) -> dict[str, Any]:
 def fields(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the paths of a schema's fields, ``networks[].bus``.
 
-    What several fields of one object have in common is spelled out at the first.
+    If several fields of one object share a definition, only the first lists its fields.
     """
-    told: set[str] = set()
+    listed: set[str] = set()
     for name, given in node.get("properties", {}).items():
         child = resolved(given)
         path = prefix + name
         yield path
-        if given.get("$ref") in told:
+        if given.get("$ref") in listed:
             continue
-        told.add(given.get("$ref", path))
-        for each in (child, *(resolved(choice) for choice in child.get("anyOf", []))):
-            if "items" in each:
-                yield from fields(resolved(each["items"]), f"{path}[].")
-            yield from fields(each, f"{path}.")
+        listed.add(given.get("$ref", path))
+        for choice in (child, *(resolved(choice) for choice in child.get("anyOf", []))):
+            if "items" in choice:
+                yield from fields(resolved(choice["items"]), f"{path}[].")
+            yield from fields(choice, f"{path}.")
 
 
-def test_every_field_of_the_status_is_there() -> None:
+def test_every_field_of_the_status_is_listed() -> None:
     listed = [name for row in table(REFERENCE, "Status") for name in code(row[0])]
     assert listed == list(fields(SCHEMA))
 
 
-# --- the words of log lines and errors ---------------------------------------------
+# --- the texts of log lines and errors ---------------------------------------------
 
 
 def strings() -> Iterator[str]:
-    """Yield the texts that the daemon's modules have, as they are put together."""
+    """Yield the texts in the daemon's modules."""
     package = Path(ROOT, "src/evercan")
     for path in package.rglob("*.py"):
         if path.is_relative_to(package / "cli"):
@@ -144,12 +145,12 @@ def strings() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("heading", ["Log", "Errors"])
-def test_lines_and_errors_are_in_the_words_of_the_code(heading: str) -> None:
+def test_lines_and_errors_have_the_texts_of_the_code(heading: str) -> None:
     known = "\0".join(strings())
     for row in table(REFERENCE, heading):
         for line in code(row[0]):
-            words = [each.strip() for each in re.split(r"…|\b[A-Z]+\b=?", line)]
-            parts = [each for each in words if len(each) > 3]
+            texts = [text.strip() for text in re.split(r"…|\b[A-Z]+\b=?", line)]
+            parts = [text for text in texts if len(text) > 3]
             assert parts or "…" in line, line
             for part in parts:
                 assert part.rstrip(":") in known, f"{part!r} of {line!r} is in no module"

@@ -1,6 +1,6 @@
-"""examples/monitoring: by Prometheus' own checks, and its dashboard by Grafana's own types.
+"""Check examples/monitoring with promtool, and its dashboard with Grafana's published types.
 
-That the queries give figures is for ``tests/e2e/test_monitoring_example.py`` to show.
+``tests/e2e/test_monitoring_example.py`` shows that the queries return figures.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,20 @@ plugins.register_default_plugins()
 
 
 def families() -> set[str]:
-    """Name every metric, as it is in a query, of a daemon that has nothing to tell yet."""
+    """Return the name of every metric, as a query has it, of a daemon without networks."""
     daemon = Daemon(version="1", started=0.0, settings=Settings())
     page = metrics.render(daemon, Snapshot(state=State()), Durations()).decode()
     return {
-        f"{each.name}_total" if each.type == "counter" else each.name
-        for each in text_string_to_metric_families(page)
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in text_string_to_metric_families(page)
     }
 
 
-def test_prometheus_takes_the_configuration_and_the_rules() -> None:
+def test_promtool_accepts_the_configuration_and_the_rules() -> None:
     promtool("check", "config", str(EXAMPLE / "prometheus.yml"))
 
 
-def test_each_alert_fires_when_it_should_and_not_before() -> None:
+def test_alerts_fire_when_they_should_and_not_before() -> None:
     assert "SUCCESS" in promtool("test", "rules", str(EXAMPLE / "alerts_test.yml"))
 
 
@@ -54,7 +55,7 @@ def rules() -> list[dict[str, Any]]:
     return found
 
 
-def test_each_alert_is_in_the_test_of_alerts_and_says_what_to_do() -> None:
+def test_every_alert_is_tested_and_describes_what_to_do() -> None:
     tested = (EXAMPLE / "alerts_test.yml").read_text()
     for rule in rules():
         assert rule["alert"] in tested
@@ -63,7 +64,7 @@ def test_each_alert_is_in_the_test_of_alerts_and_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
-def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
+def test_alerts_use_metrics_that_exist(rule: dict[str, Any]) -> None:
     assert metrics_of(rule["expr"]) <= families()
 
 
@@ -72,13 +73,15 @@ def dashboard() -> dict[str, Any]:
     return document
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are(tmp_path: Path) -> None:
-    asked = expressions(dashboard())
-    assert set().union(*map(metrics_of, asked)) <= families()
-    as_rules = [{"record": f"panel:{n}", "expr": each} for n, each in enumerate(asked)]
+def test_the_dashboard_uses_metrics_that_exist(tmp_path: Path) -> None:
+    queries = expressions(dashboard())
+    assert set().union(*map(metrics_of, queries)) <= families()
+    as_rules = [
+        {"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)
+    ]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": as_rules}]}))
-    assert f"{len(asked)} rules found" in promtool("check", "rules", "--lint=none", str(file))
+    assert f"{len(queries)} rules found" in promtool("check", "rules", "--lint=none", str(file))
 
 
 def test_the_dashboard_shows_every_metric() -> None:
@@ -93,49 +96,91 @@ def test_the_dashboard_shows_every_metric() -> None:
     assert families() - shown == for_alerts_and_details
 
 
-def unknown_to_grafana(document: Any, taken: Any, path: str = "") -> list[str]:
-    """List what Grafana's types have not taken over from a document as it was."""
-    if isinstance(document, dict) and isinstance(taken, dict):
+def changed_by_grafana(document: Any, written: Any, path: str = "") -> list[str]:
+    """List the paths at which Grafana's types wrote something else than they read."""
+    if isinstance(document, dict) and isinstance(written, dict):
         return [
-            fault
+            changed
             for key, value in document.items()
-            for fault in (
-                unknown_to_grafana(value, taken[key], f"{path}/{key}")
-                if key in taken
+            for changed in (
+                changed_by_grafana(value, written[key], f"{path}/{key}")
+                if key in written
                 else [f"{path}/{key}"]
             )
         ]
-    if isinstance(document, list) and isinstance(taken, list) and len(document) == len(taken):
+    if isinstance(document, list) and isinstance(written, list) and len(document) == len(written):
         return [
-            fault
-            for number, pair in enumerate(zip(document, taken, strict=True))
-            for fault in unknown_to_grafana(*pair, f"{path}/{number}")
+            changed
+            for number, pair in enumerate(zip(document, written, strict=True))
+            for changed in changed_by_grafana(*pair, f"{path}/{number}")
         ]
-    return [] if document == taken else [path]
+    return [] if document == written else [path]
 
 
-def taken_by_grafana(document: dict[str, Any]) -> Any:
+def written_by_grafana(document: dict[str, Any]) -> Any:
     """Read a dashboard with the types that Grafana publishes, and write it again."""
     return json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(document)))
 
 
 def test_grafana_knows_every_field_of_the_dashboard() -> None:
     document = dashboard()
-    assert unknown_to_grafana(document, taken_by_grafana(copy.deepcopy(document))) == []
-    panel = next(each for each in document["panels"] if each["type"] == "timeseries")
+    assert changed_by_grafana(document, written_by_grafana(copy.deepcopy(document))) == []
+    panel = next(panel for panel in document["panels"] if panel["type"] == "timeseries")
     panel["options"]["legend"]["place"] = "bottom"
-    [fault] = unknown_to_grafana(document, taken_by_grafana(copy.deepcopy(document)))
-    assert fault.endswith("/options/legend/place")
+    [changed] = changed_by_grafana(document, written_by_grafana(copy.deepcopy(document)))
+    assert changed.endswith("/options/legend/place")
 
 
-def test_panels_have_their_own_place_number_and_words() -> None:
+def test_panels_have_a_place_a_number_and_a_description() -> None:
     panels = dashboard()["panels"]
-    assert len({each["id"] for each in panels}) == len(panels)
+    assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         assert panel["type"] == "row" or len(panel["description"]) > 20
-    for one, other in itertools.combinations((each["gridPos"] for each in panels), 2):
+    for one, other in itertools.combinations((panel["gridPos"] for panel in panels), 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         assert beside or above
+
+
+def panels(*types: str) -> list[dict[str, Any]]:
+    """Return the dashboard's panels of some types."""
+    return [panel for panel in dashboard()["panels"] if panel["type"] in types]
+
+
+@pytest.mark.parametrize("panel", panels("timeseries", "state-timeline"), ids=lambda p: p["title"])
+def test_legends_of_graphs_name_the_host(panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        assert "by (instance" in target["expr"]
+        assert target["legendFormat"].startswith("{{instance}} ")
+
+
+def test_frames_lost_count_dropped_frames_only() -> None:
+    lost = [panel for panel in dashboard()["panels"] if panel["title"].startswith("Frames lost")]
+    assert len(lost) == 2
+    for panel in lost:
+        [target] = panel["targets"]
+        assert 'fate="dropped"' in target["expr"]
+
+
+def test_drift_and_repairs_are_wide_bars() -> None:
+    bars = [
+        panel
+        for panel in panels("timeseries")
+        if panel["fieldConfig"]["defaults"]["custom"]["drawStyle"] == "bars"
+    ]
+    shown = [metrics_of(target["expr"]) for panel in bars for target in panel["targets"]]
+    assert shown == [{"evercan_drift_found_total"}, {"evercan_recoveries_total"}]
+    # Grafana would draw one bar for every pixel, and count a change in several of them.
+    assert all(panel["maxDataPoints"] <= 100 for panel in bars)
+
+
+def test_titles_and_descriptions_are_plain_words() -> None:
+    unclear = re.compile(
+        r"\b(unwell|amiss|dormant|mend(s|ing)?|on record|whole|told|fault)\b", re.IGNORECASE
+    )
+    for panel in dashboard()["panels"]:
+        words = f"{panel['title']}. {panel.get('description', '')}"
+        assert not unclear.search(words)
+        assert panel["type"] == "row" or panel["description"].endswith(".")

@@ -83,12 +83,7 @@ def after_step(before: Declared, declared: Declared, step: Step, *, rebooted: bo
                 container_end,
                 extra=fields,
             )
-            _log.info(
-                "Endpoint %s interfaces were recreated%s",
-                endpoint[:12],
-                " after reboot" if cause is Cause.REBOOT else "",
-                extra=fields,
-            )
+            _recreated(endpoint, cause, fields)
         case _:
             _log.info("Done: %s", step, extra=_of_step(before, declared, step))
 
@@ -138,8 +133,18 @@ def subject(
 
 
 def _recreating(name: str, cause: Cause, fields: dict[str, Mapping[str, object]]) -> None:
-    when = "missing after reboot" if cause is Cause.REBOOT else "missing"
-    _log.info("Interface %s %s, recreating", name, when, extra=fields)
+    if cause is Cause.REBOOT:
+        _log.info("Interface %s missing after reboot, recreating", name, extra=fields)
+    else:
+        _log.info("Interface %s missing, recreating", name, extra=fields)
+
+
+def _recreated(endpoint_id: str, cause: Cause, fields: dict[str, Mapping[str, object]]) -> None:
+    if cause is Cause.REBOOT:
+        line = "Endpoint %s interfaces were recreated after reboot"
+    else:
+        line = "Endpoint %s interfaces were recreated"
+    _log.info(line, endpoint_id[:12], extra=fields)
 
 
 def _cause(before: Declared, endpoint_id: str, *, rebooted: bool) -> Cause:
