@@ -1,4 +1,4 @@
-"""A daemon that serves, its kernel, and the engine that calls it."""
+"""Fixtures: a daemon that serves, its fake kernel, and the engine that calls it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tests.support.shared_kernel import SharedKernel
 
 profiles.load()
 
-KILL_POINTS = pytest.StashKey[Counter[str]]()
-"""How many moments the process was killed at, by what came of it."""
+CRASH_POINTS = pytest.StashKey[Counter[str]]()
+"""At how many moments the process was killed, by result."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[KILL_POINTS] = Counter()
+    config.stash[CRASH_POINTS] = Counter()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    tally = config.stash[KILL_POINTS]
+    tally = config.stash[CRASH_POINTS]
     if tally["tried"]:
         terminalreporter.write_line(
-            f"kill points: {tally['tried']} tried, {tally['lost']} lost; after "
-            f"{tally['in doubt']} a network is on record that only the engine's list tells is gone"
+            f"crash points: {tally['tried']} tried, {tally['lost']} lost; after "
+            f"{tally['unconfirmed']} the state has a network that the engine does not have"
         )
 
 

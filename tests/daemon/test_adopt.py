@@ -20,7 +20,7 @@ from tests.support.invariants import assert_exactly_once
 from tests.support.json_server import engine_answers, network_entry, plugin_entry, serving
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK = engine_id("powertrain")
 DASHBOARD, GATEWAY, LOGGER = map(engine_id, ("dashboard", "gateway", "logger"))
@@ -76,7 +76,7 @@ async def test_what_was_lost_is_whole_again_and_heals_and_grows_and_goes(
     await lose_the_record(plugin)
     kernel.flush_rules()
     done = await adopt(engine, listed(one, other))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     (network,) = done["Networks"]
     assert (network["NetworkID"], network["Bus"], network["Outcome"]) == (
         NETWORK,
@@ -90,13 +90,13 @@ async def test_what_was_lost_is_whole_again_and_heals_and_grows_and_goes(
     assert done["Strays"] == []
     new = await engine.start(NETWORK, LOGGER)
     kernel.delete(one.host_end)
-    plugin.bell.ring()
-    await eventually(lambda: len(kernel.look().rules) == 24)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end, new.host_end)
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 24)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end, new.host_end)
     for each in (one, other, new):
         await engine.stop(each)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 async def test_a_second_time_changes_nothing(
@@ -105,10 +105,10 @@ async def test_a_second_time_changes_nothing(
     containers = await two(engine)
     await lose_the_record(plugin)
     await adopt(engine, listed(*containers))
-    before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
+    before = (kernel.snapshot(), plugin.state_bytes, list(kernel.taken))
     (network,) = (await adopt(engine, listed(*containers), prune=[NETWORK]))["Networks"]
     assert {network["Outcome"], *(each["Outcome"] for each in network["Endpoints"])} == {"known"}
-    assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
+    assert (kernel.snapshot(), plugin.state_bytes, kernel.taken) == before
 
 
 async def test_a_container_without_its_pair_is_to_be_restarted_and_then_is_whole(
@@ -123,7 +123,7 @@ async def test_a_container_without_its_pair_is_to_be_restarted_and_then_is_whole
     assert [each["Outcome"] for each in network["Endpoints"]] == ["restart", "adopted"]
     assert "restart the container" in network["Endpoints"][0]["Remedy"]
     back = await engine.start(NETWORK, engine_id("dashboard again"))
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end, back.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end, back.host_end)
 
 
 async def test_a_bus_that_went_too_is_made_again(
@@ -136,8 +136,8 @@ async def test_a_bus_that_went_too_is_made_again(
     plugin.recovery = Recovery.FAIL_FAST
     await plugin.start()
     await adopt(engine, listed(one, other))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
-    assert (await engine.look("health")).status == 200
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
+    assert (await engine.get("health")).status == 200
 
 
 async def test_what_is_not_well_is_told_beside_what_was_adopted(
@@ -148,7 +148,7 @@ async def test_what_is_not_well_is_told_beside_what_was_adopted(
     (network,) = (await adopt(engine, listed()))["Networks"]
     assert network["Outcome"] == "adopted"
     assert any("modprobe can-gw" in each for each in network["Troubles"])
-    assert set(plugin.record.networks) == {NETWORK}
+    assert set(plugin.declared.networks) == {NETWORK}
 
 
 async def test_one_network_that_cannot_be_adopted_does_not_keep_the_others_from_it(
@@ -158,8 +158,8 @@ async def test_one_network_that_cannot_be_adopted_does_not_keep_the_others_from_
     done = await adopt(engine, bad, listed())
     assert [each["Outcome"] for each in done["Networks"]] == ["refused", "adopted"]
     assert "vxcan.bitrate='500000'" in done["Networks"][0]["Text"]
-    assert set(plugin.record.networks) == {NETWORK}
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(plugin.declared.networks) == {NETWORK}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 async def test_a_pair_on_no_record_goes_when_the_engine_deletes_its_endpoint(
@@ -168,10 +168,10 @@ async def test_a_pair_on_no_record_goes_when_the_engine_deletes_its_endpoint(
     one, other = await two(engine)
     await lose_the_record(plugin)
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=one.endpoint)
-    assert one.host_end in kernel.look().links, "a container still has the other end"
+    assert one.host_end in kernel.snapshot().links, "a container still has the other end"
     await engine.stop(one)
-    assert one.host_end not in kernel.look().links
-    assert other.host_end in kernel.look().links
+    assert one.host_end not in kernel.snapshot().links
+    assert other.host_end in kernel.snapshot().links
 
 
 async def test_a_pair_that_no_container_has_is_told_and_goes_if_asked(
@@ -186,13 +186,13 @@ async def test_a_pair_that_no_container_has_is_told_and_goes_if_asked(
     assert [(each["HostEnd"], each["Outcome"]) for each in told["Pairs"]] == [
         (one.host_end, "reported")
     ]
-    assert one.host_end in kernel.look().links
+    assert one.host_end in kernel.snapshot().links
     done = await adopt(engine, listed(other), prune=[one.host_end])
     assert [(each["HostEnd"], each["Outcome"]) for each in done["Pairs"]] == [
         (one.host_end, "forgotten")
     ]
-    assert one.host_end not in kernel.look().links
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end)
+    assert one.host_end not in kernel.snapshot().links
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end)
     assert (await adopt(engine, listed(other), prune=[one.host_end]))["Pairs"] == []
 
 
@@ -203,7 +203,7 @@ async def test_a_tagged_interface_of_another_name_is_no_stray_pair(
     assert kernel.apply([MakePair("", "", "vxcanlab", "vxcanlabp")]) == []
     done = await adopt(engine, listed(other), prune=["vxcanlab"])
     assert done["Pairs"] == []
-    assert "vxcanlab" in kernel.look().links
+    assert "vxcanlab" in kernel.snapshot().links
 
 
 async def test_strays_are_forgotten_if_asked(
@@ -212,11 +212,11 @@ async def test_strays_are_forgotten_if_asked(
     await engine.create_network(NETWORK)
     (stray,) = (await adopt(engine))["Strays"]
     assert (stray["NetworkID"], stray["Bus"], stray["Outcome"]) == (NETWORK, "vcan0", "reported")
-    assert set(plugin.record.networks) == {NETWORK}
+    assert set(plugin.declared.networks) == {NETWORK}
     (stray,) = (await adopt(engine, prune=[NETWORK]))["Strays"]
     assert stray["Outcome"] == "forgotten"
-    assert not plugin.record.networks
-    assert not kernel.look().links
+    assert not plugin.declared.networks
+    assert not kernel.snapshot().links
 
 
 async def test_what_was_made_since_the_engine_was_asked_is_not_pruned(
@@ -247,8 +247,14 @@ GOOD = {"NetworkID": NETWORK}
         ({"Networks": {}}, "Networks={} is not a list; give"),
         ({"Networks": [7]}, r"Networks\[0\]=7 is not a JSON object; give"),
         ({"Networks": [GOOD, {}]}, r"Networks\[1\].NetworkID is missing; give"),
-        ({"Networks": [{"NetworkID": "../x"}]}, r"Networks\[0\].NetworkID='../x' is not an id; give"),
-        ({"Networks": [{**GOOD, "Options": []}]}, r"Networks\[0\].Options=\[\] is not a JSON object"),
+        (
+            {"Networks": [{"NetworkID": "../x"}]},
+            r"Networks\[0\].NetworkID='../x' is not an id; give",
+        ),
+        (
+            {"Networks": [{**GOOD, "Options": []}]},
+            r"Networks\[0\].Options=\[\] is not a JSON object",
+        ),
         ({"Networks": [{**GOOD, "Endpoints": "x"}]}, r"Networks\[0\].Endpoints='x' is not a list"),
         (
             {"Networks": [{**GOOD, "Endpoints": [{"EndpointID": 1}]}]},
@@ -263,18 +269,18 @@ async def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
     engine: Engine, plugin: Plugin, document: object, words: str
 ) -> None:
     await engine.enable()
-    before = plugin.record_bytes
+    before = plugin.state_bytes
     answer = await post(engine, document)
     assert answer.status == 400
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(answer.err)
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
 async def test_nulls_are_nothing(engine: Engine, plugin: Plugin) -> None:
     nulls = {"NetworkID": NETWORK, "Options": None, "Endpoints": None}
     assert (await post(engine, {"Networks": [nulls], "Prune": None})).ok
-    assert set(plugin.record.networks) == {NETWORK}
+    assert set(plugin.declared.networks) == {NETWORK}
 
 
 async def test_the_command_gives_back_what_the_engine_lists(
@@ -298,5 +304,5 @@ async def test_the_command_gives_back_what_the_engine_lists(
     with serving(tmp_path / "docker.sock", answers):
         arguments = ["adopt", "--sockets", str(tmp_path / "sockets")]
         assert await asyncio.to_thread(main, arguments) == 0
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert f"container dashboard: adopted ({one.host_end})" in capsys.readouterr().out

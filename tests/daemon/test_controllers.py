@@ -16,7 +16,7 @@ from tests.support.fake_controllers import MCP251XFD
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK, OTHER = map(engine_id, ("powertrain", "diagnosis"))
 DASHBOARD, LOGGER = map(engine_id, ("dashboard", "logger"))
@@ -25,14 +25,14 @@ SLOW = ControllerSettings(bitrate=250_000)
 
 
 async def reasons(engine: Engine) -> list[tuple[str, str, str]]:
-    answer = await engine.look("health")
+    answer = await engine.get("health")
     return [
         (reason["kind"], reason["text"], reason["remedy"]) for reason in answer.document["reasons"]
     ]
 
 
 def bitrate(kernel: SharedKernel, name: str = "can0") -> int:
-    controller = kernel.look().links[name].controller
+    controller = kernel.snapshot().links[name].controller
     assert controller is not None
     return controller.timing.bitrate
 
@@ -40,8 +40,8 @@ def bitrate(kernel: SharedKernel, name: str = "can0") -> int:
 async def settle(plugin: Plugin) -> None:
     """Ring, and wait until the daemon has looked."""
     before = plugin.kernel.calls["observe"]
-    plugin.bell.ring()
-    await eventually(lambda: plugin.kernel.calls["observe"] > before)
+    plugin.link_events.announce()
+    await wait_until(lambda: plugin.kernel.calls["observe"] > before)
     await asyncio.sleep(0.1)
 
 
@@ -52,10 +52,10 @@ async def test_a_controller_is_set_up_and_shared(
     await engine.create_network(NETWORK, **PHYSICAL)
     first = await engine.start(NETWORK, DASHBOARD)
     second = await engine.start(NETWORK, LOGGER)
-    link = kernel.look().links["can0"]
+    link = kernel.snapshot().links["can0"]
     assert (link.up, link.group, bitrate(kernel)) == (True, 0, 500_000)
-    assert_exactly_once(kernel.look(), "can0", first.host_end, second.host_end)
-    assert plugin.record.networks[NETWORK].kind is BusKind.PHYSICAL
+    assert_exactly_once(kernel.snapshot(), "can0", first.host_end, second.host_end)
+    assert plugin.declared.networks[NETWORK].kind is BusKind.PHYSICAL
     assert await reasons(engine) == []
     taken = len(kernel.taken)
     await settle(plugin)
@@ -71,7 +71,7 @@ async def test_it_is_left_up_when_its_network_goes(
     await engine.create_network(NETWORK, **PHYSICAL)
     await engine.delete_network(NETWORK)
     await settle(plugin)
-    assert kernel.look().links["can0"].up
+    assert kernel.snapshot().links["can0"].up
     # And what evercan set up, evercan may set otherwise.
     await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "125000"})
     assert bitrate(kernel) == 125_000
@@ -83,17 +83,17 @@ async def test_one_that_is_absent_is_waited_for(
     await engine.create_network(NETWORK, **PHYSICAL)
     first = await engine.start(NETWORK, DASHBOARD)
     second = await engine.start(NETWORK, LOGGER)
-    assert "can0" not in kernel.look().links
+    assert "can0" not in kernel.snapshot().links
     assert kernel.deliveries(first.host_end) == {second.host_end: 1}
     ((kind, text, _),) = await reasons(engine)
     assert (kind, "the CAN controller can0 is absent" in text) == ("bus-absent", True)
     await plugin.reboot("boot-2")
-    assert "can0" not in kernel.look().links
-    await engine.sweep_stale_endpoints([first, second])
+    assert "can0" not in kernel.snapshot().links
+    await engine.remove_stale_endpoints([first, second])
     first = await engine.start(NETWORK, engine_id("dashboard again"))
     kernel.plug("can0")
     await settle(plugin)
-    assert_exactly_once(kernel.look(), "can0", first.host_end)
+    assert_exactly_once(kernel.snapshot(), "can0", first.host_end)
     assert bitrate(kernel) == 500_000
     assert await reasons(engine) == []
 
@@ -109,7 +109,7 @@ async def test_plugged_in_anew_it_is_set_and_wired_anew(
         await settle(plugin)
         kernel.plug("can0")
         await settle(plugin)
-        assert_exactly_once(kernel.look(), "can0", member.host_end)
+        assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
         assert bitrate(kernel) == 500_000
 
 
@@ -127,7 +127,7 @@ async def test_what_the_kernel_makes_of_a_bitrate_is_not_set_again_and_again(
 ) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "bitrate": "83000"})
-    granted = plugin.record.networks[NETWORK].granted
+    granted = plugin.declared.networks[NETWORK].granted
     assert granted is not None
     assert granted.bitrate == bitrate(kernel) != 83_000
     await settle(plugin)
@@ -141,12 +141,12 @@ async def test_somebody_elses_settings_are_left_alone(
 ) -> None:
     kernel.plug("can0")
     kernel.set_up_controller("can0", SLOW)
-    before = kernel.look()
+    before = kernel.snapshot()
     with pytest.raises(EngineError, match=r"bitrate 250000 instead of 500000.*ip link set can0"):
         await engine.create_network(NETWORK, **PHYSICAL)
     await settle(plugin)
-    assert kernel.look() == before
-    assert plugin.record.networks == {}
+    assert kernel.snapshot() == before
+    assert plugin.declared.networks == {}
 
 
 async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_has_set(
@@ -165,7 +165,7 @@ async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_
     kernel.set_flag("can0", up=False)  # the way out that it names
     await settle(plugin)
     assert await reasons(engine) == []
-    assert_exactly_once(kernel.look(), "can0", member.host_end)
+    assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,12 @@ async def test_what_a_controller_refuses_comes_back_with_its_limits(
     words: str,
 ) -> None:
     kernel.plug("can0")
-    before = kernel.look()
+    before = kernel.snapshot()
     with pytest.raises(EngineError, match=words):
         await engine.create_network(NETWORK, **{**PHYSICAL, **more})
     await settle(plugin)
-    assert kernel.look() == before
-    assert plugin.record.networks == {}
+    assert kernel.snapshot() == before
+    assert plugin.declared.networks == {}
 
 
 async def test_one_of_ours_that_refuses_goes_on_as_it_was(
@@ -197,17 +197,17 @@ async def test_one_of_ours_that_refuses_goes_on_as_it_was(
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)
     await engine.delete_network(NETWORK)
-    before = kernel.look().links["can0"]
+    before = kernel.snapshot().links["can0"]
     with pytest.raises(EngineError, match="EINVAL"):
         await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "3000000"})
-    assert kernel.look().links["can0"] == before
+    assert kernel.snapshot().links["can0"] == before
 
 
 async def test_an_fd_controller(engine: Engine, kernel: SharedKernel) -> None:
     kernel.plug("can0", MCP251XFD)
     fd = {**PHYSICAL, "fd": "on", "dbitrate": "2000000", "dsample-point": "0.8"}
     await engine.create_network(NETWORK, **fd)
-    controller = kernel.look().links["can0"].controller
+    controller = kernel.snapshot().links["can0"].controller
     assert controller is not None
     assert controller.fd
     assert (controller.timing.dbitrate, controller.timing.dsample_point) == (2_000_000, 800)
@@ -222,7 +222,7 @@ async def test_settings_that_were_refused_are_not_tried_at_every_event(
     kernel.delete("can0")
     # Another card under the same name, whose clock makes no such bitrate.
     kernel.plug("can0")
-    index = kernel.look().links["can0"].index
+    index = kernel.snapshot().links["can0"].index
     kernel.alter(index, clock=16_000)
     await plugin.start()
     for _ in range(3):
@@ -246,13 +246,13 @@ async def test_fail_fast_refuses_what_auto_would_wait_for(
         await engine.start(OTHER, DASHBOARD)
     kernel.plug("can1")
     await settle(plugin)
-    assert not kernel.look().links["can1"].up
+    assert not kernel.snapshot().links["can1"].up
     ((kind, _, remedy),) = await reasons(engine)
     assert kind == "drift"
     assert "ip link set can1 up type can bitrate 500000 restart-ms 100" in remedy
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)  # asked for at this moment
-    assert kernel.look().links["can0"].up
+    assert kernel.snapshot().links["can0"].up
 
 
 async def test_a_virtual_bus_with_the_name_of_hardware_is_warned_of(
@@ -260,7 +260,7 @@ async def test_a_virtual_bus_with_the_name_of_hardware_is_warned_of(
 ) -> None:
     caplog.set_level(logging.WARNING)
     await engine.create_network(NETWORK, dev="can", id="0")
-    assert kernel.look().links["can0"].kind == "vcan"
+    assert kernel.snapshot().links["can0"].kind == "vcan"
     assert "vxcan.kind=physical" in caplog.text
     caplog.clear()
     await engine.create_network(OTHER, dev="can", id="1", kind="virtual")
@@ -272,7 +272,7 @@ async def test_a_bus_that_is_off_for_good_is_told(
 ) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "restart-ms": "0"})
-    kernel.alter(kernel.look().links["can0"].index, state=ControllerState.BUS_OFF)
+    kernel.alter(kernel.snapshot().links["can0"].index, state=ControllerState.BUS_OFF)
     await settle(plugin)
     assert [kind for kind, _, _ in await reasons(engine)] == ["bus-off"]
     await engine.start(NETWORK, DASHBOARD)
@@ -336,10 +336,10 @@ async def test_a_name_that_clashes_is_refused(
     engine: Engine, kernel: SharedKernel, name: str, words: str
 ) -> None:
     kernel.make("wlan0", "", is_can=False)
-    assert kernel.add_altname(kernel.look().links["wlan0"].index, "wifi") == 0
+    assert kernel.add_altname(kernel.snapshot().links["wlan0"].index, "wifi") == 0
     await engine.create_network(NETWORK)
     await engine.create_network(OTHER, id="9", peer="can")
-    before = kernel.look()
+    before = kernel.snapshot()
     with pytest.raises(EngineError, match=words):
         await engine.create_endpoint(NETWORK, DASHBOARD, **{"vxcan.name": name})
-    assert kernel.look() == before
+    assert kernel.snapshot() == before

@@ -29,7 +29,7 @@ async def two(engine: Engine) -> list[Container]:
 
 
 async def reasons(engine: Engine) -> list[dict[str, str]]:
-    answer = await engine.look("health")
+    answer = await engine.get("health")
     assert answer.status == (503 if answer.document["reasons"] else 200)
     found: list[dict[str, str]] = answer.document["reasons"]
     return found
@@ -39,17 +39,17 @@ async def test_what_the_engine_asks_for_is_done_as_ever(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     one, other = await two(engine)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert await reasons(engine) == []
     await engine.stop(one)
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end)
     await engine.stop(other)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 def double_rules(kernel: SharedKernel) -> None:
-    for rule in kernel.look().rules:
+    for rule in kernel.snapshot().rules:
         kernel.add_rule(rule)
 
 
@@ -73,15 +73,15 @@ async def test_what_breaks_stays_broken_and_is_told_with_its_remedy(
 ) -> None:
     one, _ = await two(engine)
     break_it(kernel, one.host_end)
-    broken = kernel.look()
-    plugin.bell.ring()
+    broken = kernel.snapshot()
+    plugin.link_events.announce()
     async with asyncio.timeout(10):
         while not (found := await reasons(engine)):
             pass
     assert {each["kind"] for each in found} == {"drift"}
     assert any(words in each["text"] for each in found)
     assert all("EVERCAN_RECOVERY=auto" in each["remedy"] for each in found)
-    assert kernel.look() == broken
+    assert kernel.snapshot() == broken
 
 
 async def test_nobody_joins_a_bus_that_is_gone_until_its_network_is_created_again(
@@ -89,19 +89,19 @@ async def test_nobody_joins_a_bus_that_is_gone_until_its_network_is_created_agai
 ) -> None:
     containers = await two(engine)
     await plugin.reboot("boot-2")
-    await engine.sweep_stale_endpoints(containers)
-    assert not kernel.look().links
+    await engine.remove_stale_endpoints(containers)
+    assert not kernel.snapshot().links
     for _ in range(2):
         with pytest.raises(EngineError, match=r"vcan0 is missing.*docker compose down.*auto"):
             await engine.start(NETWORK, LOGGER)
-    assert not kernel.look().links, "what a failed call made is taken back"
+    assert not kernel.snapshot().links, "what a failed call made is taken back"
     with pytest.raises(EngineError, match="vcan0 is missing"):
         await engine.join(NETWORK, LOGGER)
     again = engine_id("powertrain again")
     await engine.delete_network(NETWORK)
     await engine.create_network(again)
     container = await engine.start(again, LOGGER)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
     assert await reasons(engine) == []
 
 
@@ -116,13 +116,13 @@ async def test_who_joins_beside_flushed_rules_is_wired_and_a_restart_each_mends_
         for path in full_mesh(["vcan0", one.host_end, other.host_end, new.host_end])
         if new.host_end in path[:2]
     }
-    assert set(paths(kernel.look())) == mine
+    assert set(paths(kernel.snapshot())) == mine
     assert {each["endpoint"] for each in await reasons(engine)} == {DASHBOARD, GATEWAY}
     await engine.stop(one)
     one = await engine.start(NETWORK, engine_id("dashboard again"))
     await engine.stop(other)
     other = await engine.start(NETWORK, engine_id("gateway again"))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end, new.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end, new.host_end)
     assert await reasons(engine) == []
 
 
@@ -133,7 +133,7 @@ async def test_a_repeated_join_of_a_broken_endpoint_fails_and_ends_no_membership
     kernel.set_flag(one.host_end, up=False)
     with pytest.raises(EngineError, match=f"host end {one.host_end} is down"):
         await engine.join(NETWORK, DASHBOARD)
-    assert plugin.record.endpoints[DASHBOARD].is_member
+    assert plugin.declared.endpoints[DASHBOARD].is_member
 
 
 async def test_a_controller_that_is_away_or_down_lets_nobody_join(
@@ -149,7 +149,7 @@ async def test_a_controller_that_is_away_or_down_lets_nobody_join(
         await engine.start(NETWORK, DASHBOARD)
     kernel.make("can0", "", up=True)
     container = await engine.start(NETWORK, DASHBOARD)
-    assert_exactly_once(kernel.look(), "can0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "can0", container.host_end)
 
 
 async def test_a_restart_in_the_auto_mode_mends_what_was_left(
@@ -159,9 +159,9 @@ async def test_a_restart_in_the_auto_mode_mends_what_was_left(
     kernel.flush_rules()
     kernel.set_flag("vcan0", up=False)
     await plugin.restart()
-    assert not kernel.look().rules
+    assert not kernel.snapshot().rules
     plugin.recovery = Recovery.AUTO
     await plugin.restart()
     await engine.enable()
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert await reasons(engine) == []

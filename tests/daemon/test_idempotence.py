@@ -39,10 +39,10 @@ async def test_a_repeated_call_gets_the_same_answer_and_changes_nothing(
         await engine.call(verb, **fields)
     verb, fields = LIFE[stage]
     first = await engine.call(verb, **fields)
-    before: tuple[Observed, bytes] = (kernel.look(), plugin.record_bytes)
+    before: tuple[Observed, bytes] = (kernel.snapshot(), plugin.state_bytes)
     taken = len(kernel.taken)
     assert await engine.call(verb, **fields) == first
-    assert (kernel.look(), plugin.record_bytes) == before
+    assert (kernel.snapshot(), plugin.state_bytes) == before
     assert len(kernel.taken) == taken
 
 
@@ -66,12 +66,12 @@ async def test_a_call_repeated_after_a_restart_is_the_same_as_one(
     for verb, fields in LIFE[: stage + 1]:
         first = await engine.call(verb, **fields)
         if verb == "Join":
-            engine.take(NETWORK, DASHBOARD, first)
+            engine.move_inside(NETWORK, DASHBOARD, first)
     await plugin.restart()
     verb, fields = LIFE[stage]
     assert await engine.call(verb, **fields) == first
     joined = verb in ("Join", "EndpointOperInfo")
-    assert len(kernel.look().rules) == (4 if joined else 0)
+    assert len(kernel.snapshot().rules) == (4 if joined else 0)
 
 
 @pytest.mark.parametrize("verb", ["Leave", "DeleteEndpoint", "EndpointOperInfo"])
@@ -80,18 +80,18 @@ async def test_an_endpoint_never_seen_is_no_error(
     engine: Engine, plugin: Plugin, verb: str, network: str
 ) -> None:
     await engine.create_network(NETWORK)
-    before = plugin.record_bytes
-    assert (await engine.ask(verb, NetworkID=network, EndpointID=STRANGER)).ok
-    assert plugin.record_bytes == before
+    before = plugin.state_bytes
+    assert (await engine.post(verb, NetworkID=network, EndpointID=STRANGER)).ok
+    assert plugin.state_bytes == before
 
 
 async def test_deleting_a_network_never_seen_is_no_error(engine: Engine) -> None:
-    assert (await engine.ask("DeleteNetwork", NetworkID=STRANGER)).ok
+    assert (await engine.post("DeleteNetwork", NetworkID=STRANGER)).ok
 
 
 @pytest.mark.parametrize("verb", ["CreateEndpoint", "Join"])
 async def test_a_network_never_seen_is_refused_with_what_to_do(engine: Engine, verb: str) -> None:
-    answer = await engine.ask(verb, NetworkID=STRANGER, EndpointID=DASHBOARD)
+    answer = await engine.post(verb, NetworkID=STRANGER, EndpointID=DASHBOARD)
     assert not answer.ok
     assert STRANGER in answer.err
     assert "docker network create" in answer.err
@@ -101,8 +101,8 @@ async def test_creating_a_network_again_with_other_options_is_refused(
     engine: Engine, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
-    before = plugin.record_bytes
-    answer = await engine.ask(
+    before = plugin.state_bytes
+    answer = await engine.post(
         "CreateNetwork",
         NetworkID=NETWORK,
         Options={"com.docker.network.generic": {"vxcan.id": "9"}},
@@ -110,7 +110,7 @@ async def test_creating_a_network_again_with_other_options_is_refused(
     assert answer.status == 400
     assert "vcan0" in answer.err
     assert "vcan9" in answer.err
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
 async def test_an_endpoint_of_one_network_is_refused_on_another(
@@ -121,12 +121,12 @@ async def test_an_endpoint_of_one_network_is_refused_on_another(
     await engine.create_network(other)
     await engine.create_endpoint(NETWORK, DASHBOARD)
     await engine.join(NETWORK, DASHBOARD)
-    before = plugin.record_bytes
+    before = plugin.state_bytes
     for verb in ("CreateEndpoint", "Join"):
-        answer = await engine.ask(verb, NetworkID=other, EndpointID=DASHBOARD)
+        answer = await engine.post(verb, NetworkID=other, EndpointID=DASHBOARD)
         assert answer.status == 400
         assert NETWORK in answer.err
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
 async def test_endpoints_that_share_their_first_digits_get_interfaces_of_their_own(
@@ -136,7 +136,7 @@ async def test_endpoints_that_share_their_first_digits_get_interfaces_of_their_o
     one = await engine.start(NETWORK, "c0ffee00" + DASHBOARD[8:])
     two = await engine.start(NETWORK, "c0ffee00" + GATEWAY[8:])
     assert one.host_end != two.host_end
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, two.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, two.host_end)
 
 
 async def test_a_joining_and_a_leaving_at_once_end_whole(
@@ -148,7 +148,7 @@ async def test_a_joining_and_a_leaving_at_once_end_whole(
         engine.start_many(NETWORK, [engine_id(f"new {n}") for n in range(5)]),
         engine.stop_many(leaving),
     )
-    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in joining))
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in joining))
 
 
 async def test_a_repeated_join_that_fails_does_not_end_the_membership(
@@ -157,12 +157,12 @@ async def test_a_repeated_join_that_fails_does_not_end_the_membership(
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     kernel.modules.discard("can-gw")
-    assert not (await engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
+    assert not (await engine.post("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
     kernel.modules.add("can-gw")
-    assert plugin.record.endpoints[DASHBOARD].is_member
+    assert plugin.declared.endpoints[DASHBOARD].is_member
     await plugin.restart()
     await engine.enable()
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
 async def test_a_deletion_at_the_moment_of_the_join_is_answered_in_words(
@@ -172,10 +172,10 @@ async def test_a_deletion_at_the_moment_of_the_join_is_answered_in_words(
     fields = {"NetworkID": NETWORK, "EndpointID": DASHBOARD}
     for _ in range(10):
         kernel.hang()
-        turning = asyncio.create_task(engine.ask("DeleteNetwork", NetworkID=STRANGER))
-        joining = asyncio.create_task(engine.ask("Join", **fields))
+        turning = asyncio.create_task(engine.post("DeleteNetwork", NetworkID=STRANGER))
+        joining = asyncio.create_task(engine.post("Join", **fields))
         await asyncio.sleep(0.01)
-        deleting = asyncio.create_task(engine.ask("DeleteEndpoint", **fields))
+        deleting = asyncio.create_task(engine.post("DeleteEndpoint", **fields))
         await asyncio.sleep(0.01)
         kernel.resume()
         joined = await joining

@@ -17,7 +17,7 @@ from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK, ONE, TWO = map(engine_id, ("powertrain", "dashboard", "gateway"))
 
@@ -50,8 +50,8 @@ async def test_a_network_that_could_not_be_created_leaves_no_interface(
     break_off(kernel, monkeypatch)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_network(NETWORK)
-    assert not kernel.look().links
-    assert not plugin.record.networks
+    assert not kernel.snapshot().links
+    assert not plugin.declared.networks
 
 
 async def test_an_endpoint_that_could_not_be_created_leaves_no_pair(
@@ -61,8 +61,8 @@ async def test_an_endpoint_that_could_not_be_created_leaves_no_pair(
     break_off(kernel, monkeypatch)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_endpoint(NETWORK, ONE)
-    assert set(kernel.look().links) == {"vcan0"}
-    assert not plugin.record.endpoints
+    assert set(kernel.snapshot().links) == {"vcan0"}
+    assert not plugin.declared.endpoints
 
 
 async def test_a_network_that_was_deleted_does_not_come_back(
@@ -73,8 +73,8 @@ async def test_a_network_that_was_deleted_does_not_come_back(
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.delete_network(NETWORK)  # a warning to the engine, which forgets it
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=ONE)
-    assert not plugin.record.networks
-    assert not kernel.look().links
+    assert not plugin.declared.networks
+    assert not kernel.snapshot().links
 
 
 async def test_a_call_that_recorded_nothing_is_not_taken_back(
@@ -106,22 +106,22 @@ async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
     def faulty(steps: Sequence[Step]) -> list[Failure]:
         if any(isinstance(each, RepairPair) for each in steps):
             tried["times"] += 1
-            plugin.bell.ring()  # pairs that come and go
+            plugin.link_events.announce()  # pairs that come and go
             raise UnicodeEncodeError("utf-8", "x", 0, 1, "nobody had thought of that")
         return apply(steps)
 
     with monkeypatch.context() as patch:
         patch.setattr(kernel, "apply", faulty)
         kernel.delete(lost.host_end)
-        plugin.bell.ring()
+        plugin.link_events.announce()
         await asyncio.sleep(2.5 * PAUSE)
         assert 1 <= tried["times"] <= 4
-        answer = await engine.look("health")
+        answer = await engine.get("health")
         assert answer.status == 503
         assert any("internal fault" in each["text"] for each in answer.document["reasons"])
         (told,) = (each for each in caplog.records if "internal fault" in each.getMessage())
         assert told.exc_info is not None
         assert isinstance(told.exc_info[1], UnicodeEncodeError)
-    plugin.bell.ring()
-    await eventually(lambda: len(kernel.look().rules) == 12)
-    assert_exactly_once(kernel.look(), "vcan0", lost.host_end, other.host_end)
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 12)
+    assert_exactly_once(kernel.snapshot(), "vcan0", lost.host_end, other.host_end)

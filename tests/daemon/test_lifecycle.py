@@ -31,7 +31,7 @@ async def test_a_new_network_makes_its_bus_interface_up_and_tagged(
 
 async def test_a_network_without_options_is_vcan0(engine: Engine, kernel: SharedKernel) -> None:
     await engine.create_network(NETWORK)
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 async def test_joining_offers_the_container_end_and_no_gateway(engine: Engine) -> None:
@@ -55,7 +55,7 @@ async def test_a_pair_that_nobody_joined_gets_no_rules(
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.create_endpoint(NETWORK, DASHBOARD)
-    assert not kernel.look().rules
+    assert not kernel.snapshot().rules
 
 
 async def test_every_member_hears_every_other_exactly_once(
@@ -63,7 +63,7 @@ async def test_every_member_hears_every_other_exactly_once(
 ) -> None:
     await engine.create_network(NETWORK)
     members = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
-    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in members))
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in members))
 
 
 async def test_a_frame_of_one_container_reaches_the_bus_and_the_others_once(
@@ -82,7 +82,7 @@ async def test_who_leaves_is_heard_no_more_and_the_others_still_are(
     await engine.create_network(NETWORK)
     one, two, three = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
     await engine.leave(two)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, three.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, three.host_end)
 
 
 async def test_leaving_keeps_the_pair_for_the_engine_to_hand_back(
@@ -91,14 +91,14 @@ async def test_leaving_keeps_the_pair_for_the_engine_to_hand_back(
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     await engine.leave(container)
-    assert {container.host_end, container.source} <= set(kernel.look().links)
+    assert {container.host_end, container.source} <= set(kernel.snapshot().links)
 
 
 async def test_deleting_the_endpoint_deletes_the_pair(engine: Engine, kernel: SharedKernel) -> None:
     await engine.create_network(NETWORK)
     await engine.stop(await engine.start(NETWORK, DASHBOARD))
-    assert set(kernel.look().links) == {"vcan0"}
-    assert not kernel.look().rules
+    assert set(kernel.snapshot().links) == {"vcan0"}
+    assert not kernel.snapshot().rules
 
 
 async def test_deleting_the_network_deletes_the_bus_that_evercan_made(
@@ -106,7 +106,7 @@ async def test_deleting_the_network_deletes_the_bus_that_evercan_made(
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 async def test_deleting_the_network_keeps_a_bus_that_was_there_before(
@@ -116,7 +116,7 @@ async def test_deleting_the_network_keeps_a_bus_that_was_there_before(
     await engine.create_network(NETWORK, dev="can")
     await engine.stop(await engine.start(NETWORK, DASHBOARD))
     await engine.delete_network(NETWORK)
-    assert set(kernel.look().links) == {"can0"}
+    assert set(kernel.snapshot().links) == {"can0"}
 
 
 async def test_the_last_of_two_networks_on_a_bus_takes_it_along(
@@ -126,9 +126,9 @@ async def test_the_last_of_two_networks_on_a_bus_takes_it_along(
     await engine.create_network(NETWORK)
     await engine.create_network(other)
     await engine.delete_network(NETWORK)
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(kernel.snapshot().links) == {"vcan0"}
     await engine.delete_network(other)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 async def test_containers_of_two_networks_on_one_bus_hear_each_other(
@@ -139,7 +139,7 @@ async def test_containers_of_two_networks_on_one_bus_hear_each_other(
     await engine.create_network(other)
     one = await engine.start(NETWORK, DASHBOARD)
     two = await engine.start(other, GATEWAY)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, two.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, two.host_end)
 
 
 async def test_containers_of_two_buses_do_not_hear_each_other(
@@ -150,8 +150,8 @@ async def test_containers_of_two_buses_do_not_hear_each_other(
     await engine.create_network(other, id="1")
     one = await engine.start(NETWORK, DASHBOARD)
     two = await engine.start(other, GATEWAY)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end)
-    assert_exactly_once(kernel.look(), "vcan1", two.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan1", two.host_end)
 
 
 async def test_a_restarted_container_comes_back_under_a_new_endpoint(
@@ -161,16 +161,16 @@ async def test_a_restarted_container_comes_back_under_a_new_endpoint(
     stays = await engine.start(NETWORK, DASHBOARD)
     await engine.stop(await engine.start(NETWORK, GATEWAY))
     back = await engine.start(NETWORK, engine_id("gateway again"))
-    assert_exactly_once(kernel.look(), "vcan0", stays.host_end, back.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", stays.host_end, back.host_end)
 
 
 async def test_an_endpoint_that_left_may_join_again(engine: Engine, kernel: SharedKernel) -> None:
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     await engine.leave(container)
-    again = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    again = engine.move_inside(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
     assert again.source == container.source
-    assert_exactly_once(kernel.look(), "vcan0", again.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", again.host_end)
 
 
 async def test_a_forced_disconnect_deletes_the_endpoint_without_a_leave(
@@ -179,7 +179,7 @@ async def test_a_forced_disconnect_deletes_the_endpoint_without_a_leave(
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     await engine.delete_endpoint(container)
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 @pytest.mark.parametrize("leaves", [0, 1, 2], ids=["engine 28", "engine 29", "a later step failed"])
@@ -194,8 +194,8 @@ async def test_what_follows_a_failed_join_leaves_nothing_behind(
     for _ in range(leaves):
         await engine.call("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD)
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD)
-    assert set(kernel.look().links) == {"vcan0"}
-    assert not plugin.record.endpoints
+    assert set(kernel.snapshot().links) == {"vcan0"}
+    assert not plugin.declared.endpoints
 
 
 async def test_a_failed_create_endpoint_is_rolled_back_by_evercan_itself(
@@ -205,7 +205,7 @@ async def test_a_failed_create_endpoint_is_rolled_back_by_evercan_itself(
     kernel.modules.discard("vxcan")
     with pytest.raises(EngineError, match="modprobe vxcan"):
         await engine.create_endpoint(NETWORK, DASHBOARD)
-    assert not plugin.record.endpoints
+    assert not plugin.declared.endpoints
 
 
 async def test_a_failed_create_network_is_rolled_back(
@@ -214,7 +214,7 @@ async def test_a_failed_create_network_is_rolled_back(
     kernel.modules.discard("vcan")
     with pytest.raises(EngineError, match="modprobe vcan"):
         await engine.create_network(NETWORK)
-    assert not plugin.record.networks
+    assert not plugin.declared.networks
 
 
 async def test_a_network_works_once_its_missing_module_is_loaded(
@@ -226,7 +226,7 @@ async def test_a_network_works_once_its_missing_module_is_loaded(
     kernel.modules.add("vcan")
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
 # --- the plugin ends and begins -----------------------------------------------
@@ -237,10 +237,10 @@ async def test_stopping_the_plugin_changes_nothing_in_the_kernel(
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    before = kernel.look()
+    before = kernel.snapshot()
     await plugin.restart()
     await engine.enable()
-    assert kernel.look() == before
+    assert kernel.snapshot() == before
 
 
 async def test_after_a_restart_of_the_plugin_a_new_container_hears_the_old_ones(
@@ -250,7 +250,7 @@ async def test_after_a_restart_of_the_plugin_a_new_container_hears_the_old_ones(
     old = await engine.start(NETWORK, DASHBOARD)
     await plugin.restart()
     new = await engine.start(NETWORK, GATEWAY)
-    assert_exactly_once(kernel.look(), "vcan0", old.host_end, new.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", old.host_end, new.host_end)
 
 
 async def test_a_container_started_before_a_restart_stops_cleanly_after_it(
@@ -261,7 +261,7 @@ async def test_a_container_started_before_a_restart_stops_cleanly_after_it(
     await plugin.restart()
     await engine.stop(container)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 async def test_rules_flushed_while_the_plugin_was_away_are_laid_at_its_start(
@@ -273,7 +273,7 @@ async def test_rules_flushed_while_the_plugin_was_away_are_laid_at_its_start(
     kernel.flush_rules()
     await plugin.start()
     await engine.enable()
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
 # --- the power goes -------------------------------------------------------------
@@ -287,7 +287,7 @@ async def test_after_a_reboot_the_bus_is_back_before_any_container(
     with caplog.at_level(logging.INFO):
         await plugin.reboot("boot-2")
         await engine.enable()
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(kernel.snapshot().links) == {"vcan0"}
     assert "Interface vcan0 missing after reboot, recreating" in caplog.text
 
 
@@ -297,10 +297,10 @@ async def test_after_an_unclean_reboot_containers_come_back_under_new_ids(
     await engine.create_network(NETWORK)
     stale = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
     await plugin.reboot("boot-2")
-    await engine.sweep_stale_endpoints(stale)
+    await engine.remove_stale_endpoints(stale)
     back = await engine.start_many(NETWORK, [engine_id("new 1"), engine_id("new 2")])
-    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in back))
-    assert set(plugin.record.endpoints) == {each.endpoint for each in back}
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in back))
+    assert set(plugin.declared.endpoints) == {each.endpoint for each in back}
 
 
 async def test_after_a_reboot_a_join_of_an_endpoint_on_record_recreates_its_pair(
@@ -310,8 +310,8 @@ async def test_after_a_reboot_a_join_of_an_endpoint_on_record_recreates_its_pair
     before = await engine.start(NETWORK, DASHBOARD)
     await plugin.reboot("boot-2")
     with caplog.at_level(logging.INFO):
-        after = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
-    assert_exactly_once(kernel.look(), "vcan0", after.host_end)
+        after = engine.move_inside(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    assert_exactly_once(kernel.snapshot(), "vcan0", after.host_end)
     assert after.source == before.source
     for phrase in (
         f"Endpoint {DASHBOARD[:12]} not found in memory (likely post-reboot), recreating",
@@ -337,8 +337,8 @@ async def test_a_join_of_an_endpoint_never_seen_makes_it(
 ) -> None:
     await engine.create_network(NETWORK)
     with caplog.at_level(logging.INFO):
-        container = engine.take(NETWORK, GATEWAY, await engine.join(NETWORK, GATEWAY))
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+        container = engine.move_inside(NETWORK, GATEWAY, await engine.join(NETWORK, GATEWAY))
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
     assert "not found in memory (likely post-reboot), recreating" in caplog.text
 
 
@@ -349,11 +349,11 @@ async def test_endpoints_that_the_engine_never_speaks_of_again_are_forgotten(
     await engine.start(NETWORK, DASHBOARD)
     await plugin.reboot("boot-2")
     await engine.enable()
-    assert plugin.record.endpoints[DASHBOARD].phase is Phase.DORMANT
+    assert plugin.declared.endpoints[DASHBOARD].phase is Phase.DORMANT
     await plugin.reboot("boot-3")
     await engine.enable()
-    assert not plugin.record.endpoints
-    assert_nothing_lies_around(plugin.record, kernel.look())
+    assert not plugin.declared.endpoints
+    assert_nothing_lies_around(plugin.declared, kernel.snapshot())
 
 
 async def test_a_lost_state_file_is_told_to_whoever_joins(engine: Engine, plugin: Plugin) -> None:
@@ -374,9 +374,9 @@ async def test_a_controller_that_is_absent_at_boot_is_waited_for_and_never_imper
     await plugin.reboot("boot-2")
     one = await engine.start(NETWORK, DASHBOARD)
     two = await engine.start(NETWORK, GATEWAY)
-    assert "can0" not in kernel.look().links
+    assert "can0" not in kernel.snapshot().links
     assert kernel.deliveries(one.host_end) == {two.host_end: 1}
-    assert (await engine.look("health")).status == 503
+    assert (await engine.get("health")).status == 503
 
 
 async def test_a_controller_that_appears_late_is_wired_at_the_next_call(
@@ -388,8 +388,8 @@ async def test_a_controller_that_appears_late_is_wired_at_the_next_call(
     one = await engine.start(NETWORK, DASHBOARD)
     kernel.make("can0", "", up=True)
     two = await engine.start(NETWORK, GATEWAY)
-    assert_exactly_once(kernel.look(), "can0", one.host_end, two.host_end)
-    assert (await engine.look("health")).status == 200
+    assert_exactly_once(kernel.snapshot(), "can0", one.host_end, two.host_end)
+    assert (await engine.get("health")).status == 200
 
 
 async def test_joining_an_endpoint_whose_pair_is_there_says_so(
@@ -410,7 +410,7 @@ async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
     take = kernel.apply
 
     def race(steps: object) -> object:
-        if "vcan0" not in kernel.look().links:
+        if "vcan0" not in kernel.snapshot().links:
             kernel.make("vcan0", "vcan", up=True)
         return take(steps)  # type: ignore[arg-type] # passed through as it came
 
@@ -419,10 +419,10 @@ async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
         await engine.create_network(NETWORK)
     assert "Interface vcan0 was created concurrently, continuing" in caplog.text
     container = await engine.start(NETWORK, DASHBOARD)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
     await engine.stop(container)
     await engine.delete_network(NETWORK)
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remove(
@@ -432,7 +432,7 @@ async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remov
     await engine.create_network(NETWORK)
     await plugin.reboot("boot-2")
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 async def test_a_pair_lost_from_a_running_container_does_not_keep_others_from_joining(
@@ -443,7 +443,7 @@ async def test_a_pair_lost_from_a_running_container_does_not_keep_others_from_jo
     stays = await engine.start(NETWORK, GATEWAY)
     kernel.delete(lost.host_end)
     comes = await engine.start(NETWORK, LOGGER)
-    present = {stays.host_end, comes.host_end, lost.host_end} & set(kernel.look().links)
-    assert_exactly_once(kernel.look(), "vcan0", *present)
+    present = {stays.host_end, comes.host_end, lost.host_end} & set(kernel.snapshot().links)
+    assert_exactly_once(kernel.snapshot(), "vcan0", *present)
     assert {stays.host_end, comes.host_end} <= present
     assert lost.host_end in present or "missing, skipping cross-rules for now" in caplog.text

@@ -20,7 +20,7 @@ from tests.support.engine import Engine, engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK, DASHBOARD, LOGGER = map(engine_id, ("powertrain", "dashboard", "logger"))
 N, D = NETWORK[:12], DASHBOARD[:12]
@@ -96,8 +96,8 @@ async def test_a_fault_and_its_repair_are_one_story(
     await engine.start(NETWORK, DASHBOARD)
     log.take()
     kernel.flush_rules()
-    plugin.bell.ring()
-    await eventually(lambda: log.say("Health check OK"))
+    plugin.link_events.announce()
+    await wait_until(lambda: log.say("Health check OK"))
     bus = f"network={N} interface=vcan0"
     missing = f"4 rules of vcan0 are missing; repairing it {bus} fault=rules-missing"
     assert log.take() == [
@@ -148,11 +148,11 @@ async def test_a_refusal_names_whom_it_concerns_its_cause_and_its_remedy(
     await engine.create_network(NETWORK)
     log.take()
     mac = {"MacAddress": "02:42:ac:11:00:02"}
-    await engine.ask("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
+    await engine.post("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
     [line] = log.take()
     assert line.startswith("WARNING NetworkDriver.CreateEndpoint rejected: ")
     assert f"network={N} endpoint={D} call=CreateEndpoint-" in line
-    await engine.ask("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
+    await engine.post("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
     [line] = log.take()
     assert "is not in evercan's state" in line
     assert "evercan adopt" in line
@@ -169,9 +169,9 @@ async def test_looking_at_a_whole_bus_is_told_to_nobody(
     await engine.start(NETWORK, DASHBOARD)
     log.take()
     for page in ("health", "status") * 10:
-        assert (await engine.look(page)).status == 200
+        assert (await engine.get(page)).status == 200
     for _ in range(5):
-        plugin.bell.ring()
+        plugin.link_events.announce()
         await asyncio.sleep(0.06)
     assert log.take() == []
 

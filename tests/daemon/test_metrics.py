@@ -43,7 +43,7 @@ async def scrape(path: Path) -> dict[tuple[str, ...], float]:
 async def test_calls_steps_members_and_writes_are_counted(engine: Engine, plugin: Plugin) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    await engine.ask("Join", NetworkID="feed", EndpointID="beef")
+    await engine.post("Join", NetworkID="feed", EndpointID="beef")
     seen = await scrape(plugin.socket)
     assert seen["evercan_call_duration_seconds_count", "ok", "CreateNetwork"] == 1
     assert seen["evercan_call_duration_seconds_count", "refused", "Join"] == 1
@@ -80,7 +80,7 @@ async def test_what_alerts_compare_with_its_past_is_there_before_it_happens(
     assert before["evercan_recoveries_total", "vcan0", "bus-missing", "mended"] == 0
     assert before["evercan_recoveries_total", "vcan0", "reboot", "mended"] == 0
     kernel.delete("vcan0")
-    plugin.bell.ring()
+    plugin.link_events.announce()
     for _ in range(100):
         after = await scrape(plugin.socket)
         if after["evercan_recoveries_total", "vcan0", "bus-missing", "mended"]:

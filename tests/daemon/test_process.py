@@ -98,7 +98,7 @@ async def test_a_host_without_can_is_told_which_module_is_missing(tmp_path: Path
         engine = await dial(process)
         with pytest.raises(EngineError, match=r"modprobe v?can.*/etc/modules-load\.d"):
             await engine.create_network(NETWORK)
-        assert (await engine.ask("DeleteNetwork", NetworkID=NETWORK)).ok
+        assert (await engine.post("DeleteNetwork", NetworkID=NETWORK)).ok
         status, _, err = process.end()
     assert status == 0
     assert "the kernel has no vcan" in err

@@ -11,7 +11,7 @@ import pytest
 from evercan import daemon
 from tests.support.engine import Engine, engine_id
 from tests.support.plugin import Plugin
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK = engine_id("powertrain")
 
@@ -44,7 +44,7 @@ async def test_an_address_that_is_taken_is_told_and_had_once_it_is_free(
         (told,) = (each for each in caplog.records if "cannot be bound" in each.getMessage())
         assert f"EVERCAN_METRICS=127.0.0.1:{port}" in told.getMessage()
     served = f"Metrics are served at http://127.0.0.1:{port}/metrics"
-    await eventually(lambda: served in caplog.text)
+    await wait_until(lambda: served in caplog.text)
     answer = await scraped(port)
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"evercan_networks" in answer

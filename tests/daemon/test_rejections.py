@@ -31,10 +31,10 @@ async def refused(
 ) -> str:
     """Send a bad call on a host with a network; hold that it changed nothing; return the Err."""
     await engine.create_network(NETWORK)
-    before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
+    before = (kernel.snapshot(), plugin.state_bytes, list(kernel.taken))
     answer = await engine.send(verb, body)
     assert answer.status == 400
-    assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
+    assert (kernel.snapshot(), plugin.state_bytes, kernel.taken) == before
     await engine.start(NETWORK, DASHBOARD)
     return answer.err
 
@@ -171,7 +171,7 @@ async def test_options_that_are_no_map_are_refused(
 
 async def test_options_may_be_null(engine: Engine) -> None:
     assert (await engine.send("CreateNetwork", create_network_body(None))).ok
-    assert (await engine.ask("CreateNetwork", NetworkID=NETWORK, Options=None)).ok
+    assert (await engine.post("CreateNetwork", NetworkID=NETWORK, Options=None)).ok
 
 
 BAD_ENDPOINTS: list[Any] = [
@@ -227,12 +227,12 @@ async def test_a_containers_interface_is_refused_as_a_bus(
     )
     assert answer.status == 400
     assert "a container's CAN interface" in answer.err
-    assert OTHER not in plugin.record.networks
-    assert "vxcan12345678" in kernel.look().links
+    assert OTHER not in plugin.declared.networks
+    assert "vxcan12345678" in kernel.snapshot().links
 
 
 async def test_a_value_of_any_length_makes_an_err_of_reasonable_length(engine: Engine) -> None:
-    answer = await engine.ask("Join", NetworkID="x" * 100_000, EndpointID=DASHBOARD)
+    answer = await engine.post("Join", NetworkID="x" * 100_000, EndpointID=DASHBOARD)
     assert answer.status == 400
     assert len(answer.err) < 1000
 

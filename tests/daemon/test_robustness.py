@@ -35,7 +35,7 @@ LIMIT = 1 << 20
 
 async def assert_serving(engine: Engine) -> None:
     """Hold that the next good call works."""
-    assert (await engine.ask("DeleteNetwork", NetworkID=engine_id("nobody"))).ok
+    assert (await engine.post("DeleteNetwork", NetworkID=engine_id("nobody"))).ok
 
 
 # --- bodies ---------------------------------------------------------------------
@@ -227,7 +227,7 @@ async def test_a_client_that_goes_away_in_the_middle_harms_nobody(
         writer.close()
         await writer.wait_closed()
     await assert_serving(engine)
-    assert not kernel.look().rules
+    assert not kernel.snapshot().rules
 
 
 async def test_the_engine_may_go_away_before_the_answer_and_come_again(
@@ -242,9 +242,9 @@ async def test_the_engine_may_go_away_before_the_answer_and_come_again(
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-    container = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    container = engine.move_inside(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
     await assert_serving(engine)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
 async def test_slow_clients_hold_nobody_up(engine: Engine) -> None:
@@ -288,7 +288,7 @@ async def test_a_body_that_never_comes_is_given_up(
 async def test_a_thousand_connections_in_batches_are_all_answered(engine: Engine) -> None:
     for _ in range(10):
         answers = await asyncio.gather(
-            *(engine.ask("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD) for _ in range(100))
+            *(engine.post("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD) for _ in range(100))
         )
         assert all(each.ok for each in answers)
 

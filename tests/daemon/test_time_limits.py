@@ -22,10 +22,10 @@ async def test_fifty_containers_start_at_once_and_stop_at_once(
 ) -> None:
     await engine.create_network(NETWORK)
     containers = await engine.start_many(NETWORK, [engine_id(f"node {n}") for n in range(50)])
-    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in containers))
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in containers))
     await engine.stop_many(containers)
-    assert set(kernel.look().links) == {"vcan0"}
-    assert not plugin.record.endpoints
+    assert set(kernel.snapshot().links) == {"vcan0"}
+    assert not plugin.declared.endpoints
 
 
 async def test_fifty_containers_at_once_cost_few_looks_at_the_kernel(
@@ -55,7 +55,7 @@ async def test_a_call_is_given_up_when_the_kernel_hangs(
 ) -> None:
     await engine.create_network(NETWORK)
     hang()
-    answer = await engine.ask(verb, NetworkID=NETWORK, EndpointID=DASHBOARD)
+    answer = await engine.post(verb, NetworkID=NETWORK, EndpointID=DASHBOARD)
     assert answer.status == 500
     assert verb in answer.err
     assert "try again" in answer.err
@@ -66,9 +66,9 @@ async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
 ) -> None:
     await engine.create_network(NETWORK)
     hang()
-    stuck = asyncio.create_task(engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD))
+    stuck = asyncio.create_task(engine.post("Join", NetworkID=NETWORK, EndpointID=DASHBOARD))
     await engine.enable()
-    assert (await engine.ask("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
+    assert (await engine.post("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
     assert (await stuck).status == 500
 
 
@@ -78,12 +78,12 @@ async def test_health_does_not_wait_for_a_kernel_that_hangs(
     monkeypatch.setattr(daemon, "HEALTH_BOUND", 0.1)
     await engine.enable()
     hang()
-    answer = await engine.look("health")
+    answer = await engine.get("health")
     assert (answer.status, answer.document["healthy"]) == (503, False)
     (reason,) = answer.document["reasons"]
     assert "hangs" in reason["text"]
     for page in ("status", "metrics"):
-        shown = await engine.look(page)
+        shown = await engine.get(page)
         assert shown.status == 503
         assert page in shown.err
 
@@ -101,9 +101,9 @@ async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_b
         await engine.create_network(NETWORK)
     monkeypatch.undo()
     kernel.resume()
-    assert (await engine.ask("DeleteNetwork", NetworkID=engine_id("another"))).ok
-    assert not plugin.record.networks
-    assert not kernel.look().links
+    assert (await engine.post("DeleteNetwork", NetworkID=engine_id("another"))).ok
+    assert not plugin.declared.networks
+    assert not kernel.snapshot().links
 
 
 async def test_a_join_after_a_hang_is_whole(engine: Engine, kernel: SharedKernel) -> None:
@@ -113,4 +113,4 @@ async def test_a_join_after_a_hang_is_whole(engine: Engine, kernel: SharedKernel
     await asyncio.sleep(0.05)
     kernel.resume()
     container = await starting
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
