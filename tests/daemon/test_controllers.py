@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import orjson
 import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
-from evercan.model.steps import ConfigureBus
+from evercan.model.steps import ClearTag, ConfigureBus
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.fake_controllers import MCP251XFD
@@ -37,8 +38,8 @@ def bitrate(kernel: SharedKernel, name: str = "can0") -> int:
     return controller.timing.bitrate
 
 
-async def settle(plugin: Plugin) -> None:
-    """Ring, and wait until the daemon has looked."""
+async def announce_and_wait(plugin: Plugin) -> None:
+    """Announce a link event and wait until the plugin has observed the kernel."""
     before = plugin.kernel.calls["observe"]
     plugin.link_events.announce()
     await wait_until(lambda: plugin.kernel.calls["observe"] > before)
@@ -58,9 +59,9 @@ async def test_a_controller_is_set_up_and_shared(
     assert plugin.declared.networks[NETWORK].kind is BusKind.PHYSICAL
     assert await reasons(engine) == []
     taken = len(kernel.taken)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     await plugin.restart()
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert len(kernel.taken) == taken  # a second plan is empty, also for the next process
 
 
@@ -70,7 +71,7 @@ async def test_it_is_left_up_when_its_network_goes(
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)
     await engine.delete_network(NETWORK)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert kernel.snapshot().links["can0"].up
     # And what evercan set up, evercan may set otherwise.
     await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "125000"})
@@ -92,7 +93,7 @@ async def test_one_that_is_absent_is_waited_for(
     await engine.remove_stale_endpoints([first, second])
     first = await engine.start(NETWORK, engine_id("dashboard again"))
     kernel.plug("can0")
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert_exactly_once(kernel.snapshot(), "can0", first.host_end)
     assert bitrate(kernel) == 500_000
     assert await reasons(engine) == []
@@ -106,9 +107,9 @@ async def test_plugged_in_anew_it_is_set_and_wired_anew(
     member = await engine.start(NETWORK, DASHBOARD)
     for _ in range(3):
         kernel.delete("can0")
-        await settle(plugin)
+        await announce_and_wait(plugin)
         kernel.plug("can0")
-        await settle(plugin)
+        await announce_and_wait(plugin)
         assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
         assert bitrate(kernel) == 500_000
 
@@ -118,7 +119,7 @@ async def test_what_is_set_is_kept(engine: Engine, kernel: SharedKernel, plugin:
     await engine.create_network(NETWORK, **PHYSICAL)
     kernel.set_flag("can0", up=False)
     kernel.set_up_controller("can0", SLOW)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert bitrate(kernel) == 500_000
 
 
@@ -130,9 +131,9 @@ async def test_what_the_kernel_makes_of_a_bitrate_is_not_set_again_and_again(
     granted = plugin.declared.networks[NETWORK].granted
     assert granted is not None
     assert granted.bitrate == bitrate(kernel) != 83_000
-    await settle(plugin)
+    await announce_and_wait(plugin)
     await plugin.restart()
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert sum(isinstance(each, ConfigureBus) for each in kernel.taken) == 1
 
 
@@ -144,7 +145,7 @@ async def test_somebody_elses_settings_are_left_alone(
     before = kernel.snapshot()
     with pytest.raises(EngineError, match=r"bitrate 250000 instead of 500000.*ip link set can0"):
         await engine.create_network(NETWORK, **PHYSICAL)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert kernel.snapshot() == before
     assert plugin.declared.networks == {}
 
@@ -163,7 +164,7 @@ async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_
     assert [kind for kind, _, _ in await reasons(engine)] == ["bus-settings"]
     assert kernel.deliveries("can0") == {}
     kernel.set_flag("can0", up=False)  # the way out that it names
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert await reasons(engine) == []
     assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
 
@@ -186,7 +187,7 @@ async def test_what_a_controller_refuses_comes_back_with_its_limits(
     before = kernel.snapshot()
     with pytest.raises(EngineError, match=words):
         await engine.create_network(NETWORK, **{**PHYSICAL, **more})
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert kernel.snapshot() == before
     assert plugin.declared.networks == {}
 
@@ -226,7 +227,7 @@ async def test_settings_that_were_refused_are_not_tried_at_every_event(
     kernel.alter(index, clock=16_000)
     await plugin.start()
     for _ in range(3):
-        await settle(plugin)
+        await announce_and_wait(plugin)
     tries = [each for each in kernel.taken if isinstance(each, ConfigureBus)]
     assert [each.index == index for each in tries] == [False, True]
     ((kind, text, _),) = await reasons(engine)
@@ -245,7 +246,7 @@ async def test_fail_fast_refuses_what_auto_would_wait_for(
     with pytest.raises(EngineError, match="can1 is absent"):
         await engine.start(OTHER, DASHBOARD)
     kernel.plug("can1")
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert not kernel.snapshot().links["can1"].up
     ((kind, _, remedy),) = await reasons(engine)
     assert kind == "drift"
@@ -273,9 +274,76 @@ async def test_a_bus_that_is_off_for_good_is_told(
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "restart-ms": "0"})
     kernel.alter(kernel.snapshot().links["can0"].index, state=ControllerState.BUS_OFF)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert [kind for kind, _, _ in await reasons(engine)] == ["bus-off"]
     await engine.start(NETWORK, DASHBOARD)
+
+
+async def test_the_group_of_a_controller_is_never_changed(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    member = await engine.start(NETWORK, DASHBOARD)
+    assert kernel.link("can0").group == 0
+    kernel.set_flag("can0", up=False)
+    kernel.set_up_controller("can0", SLOW)
+    await announce_and_wait(plugin)
+    assert (kernel.link("can0").group, bitrate(kernel)) == (0, 500_000)
+    await plugin.restart()
+    await engine.stop(member)
+    await engine.delete_network(NETWORK)
+    assert (kernel.link("can0").group, kernel.link("can0").up) == (0, True)
+
+
+def as_version_2(state: bytes) -> bytes:
+    """Rewrite a state file as releases before 0.2 wrote it."""
+    document = orjson.loads(state)
+    document["version"] = 2
+    for network in document["networks"]:
+        del network["configured"]
+    return orjson.dumps(document)
+
+
+@pytest.mark.parametrize("recovery", Recovery)
+async def test_a_tag_of_an_older_release_is_cleared_and_the_controller_stays_configured(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, recovery: Recovery
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    member = await engine.start(NETWORK, DASHBOARD)
+    await plugin.stop()
+    state = plugin.state_folder / "state.json"
+    state.write_bytes(as_version_2(state.read_bytes()))
+    kernel.tag("can0")
+    taken = len(kernel.taken)
+    plugin.recovery = recovery
+    await plugin.start()
+    await engine.enable()
+    index = kernel.link("can0").index
+    assert kernel.link("can0").group == 0
+    assert kernel.taken[taken:] == [ClearTag(index, "can0")], "the bus was disturbed"
+    assert plugin.declared.networks[NETWORK].configured == index
+    assert orjson.loads(plugin.state_bytes)["version"] == 3
+    assert await reasons(engine) == []
+    assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
+    if recovery is Recovery.AUTO:
+        # evercan still knows that it has configured it.
+        kernel.set_flag("can0", up=False)
+        kernel.set_up_controller("can0", SLOW)
+        await announce_and_wait(plugin)
+        assert bitrate(kernel) == 500_000
+
+
+async def test_a_tag_on_a_controller_without_a_network_is_cleared(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    kernel.set_up_controller("can0", SLOW)
+    kernel.tag("can0")
+    await plugin.restart()
+    await engine.enable()
+    assert (kernel.link("can0").group, bitrate(kernel)) == (0, 250_000)
 
 
 # --- names for people -------------------------------------------------------------------
@@ -289,9 +357,9 @@ async def test_a_name_goes_into_the_container(
     await engine.create_network(NETWORK)
     member = await engine.start(NETWORK, DASHBOARD, **NAMED)
     assert kernel.inside(member.nsid)["vcanp0"].altnames == {"engine"}
-    await settle(plugin)
+    await announce_and_wait(plugin)
     kernel.delete(member.host_end)
-    await settle(plugin)
+    await announce_and_wait(plugin)
     assert kernel.inside(member.nsid)["vcanp0"].altnames == {"engine"}
     await engine.stop(member)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import traceback
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from evercan.errors import KernelError
+from evercan.libnetwork.driver import Driver
 from evercan.model.observed import Observed
 from evercan.model.steps import Failure, RepairPair, Step
 from evercan.reconcile.watcher import PAUSE
+from tests.support.changes import queue_of
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
@@ -22,7 +26,7 @@ from tests.support.waiting import wait_until
 NETWORK, ONE, TWO = map(engine_id, ("powertrain", "dashboard", "gateway"))
 
 
-def blind() -> Observed:
+def fail_to_observe() -> Observed:
     raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")
 
 
@@ -38,7 +42,7 @@ def break_off(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     def looking() -> Observed:
         monkeypatch.setattr(kernel, "observe", look)
         monkeypatch.setattr(kernel, "apply", apply)
-        return blind()
+        return fail_to_observe()
 
     monkeypatch.setattr(kernel, "apply", applying)
 
@@ -84,10 +88,52 @@ async def test_a_call_that_recorded_nothing_is_not_taken_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await engine.enable()
-    monkeypatch.setattr(kernel, "observe", blind)
+    monkeypatch.setattr(kernel, "observe", fail_to_observe)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_network(NETWORK)
     assert "could not take back" not in caplog.text.lower()
+
+
+async def test_calls_that_wait_for_a_pass_that_fails_are_all_answered(
+    engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.create_network(NETWORK)
+    monkeypatch.setattr(kernel, "observe", fail_to_observe)
+    endpoints = [engine_id(f"node {number}") for number in range(30)]
+    joins = (engine.post("Join", NetworkID=NETWORK, EndpointID=node) for node in endpoints)
+    answers = await asyncio.gather(*joins)
+    assert {answer.status for answer in answers} == {500}
+    assert all("ENOBUFS" in answer.err for answer in answers)
+
+
+async def test_calls_that_wait_for_a_pass_that_fails_raise_an_error_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = SharedKernel()
+    queue = queue_of(kernel, tmp_path)
+    driver = Driver(queue)
+    await queue.start()
+    await driver.create_network(NETWORK, {})
+    observe = kernel.observe
+    passes: Counter[str] = Counter()
+
+    def fail() -> Observed:
+        passes["failed"] += 1
+        return fail_to_observe()
+
+    monkeypatch.setattr(kernel, "observe", fail)
+    joins = (driver.join(NETWORK, engine_id(f"node {number}")) for number in range(30))
+    errors = await asyncio.gather(*joins, return_exceptions=True)
+    monkeypatch.setattr(kernel, "observe", observe)
+    assert passes["failed"] < 30, "the calls did not share a pass"
+    assert all(isinstance(error, KernelError) for error in errors)
+    assert len({id(error) for error in errors}) == 30
+    for error in errors:
+        assert isinstance(error, KernelError)
+        assert (error.code, error.remedy) == (errno.ENOBUFS, "evercan tries again")
+        # An object that is raised again and again collects the frames of every call.
+        assert len(traceback.extract_tb(error.__traceback__)) < 10
+    await queue.close()
 
 
 async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(

@@ -88,7 +88,7 @@ async def test_health_does_not_wait_for_a_kernel_that_hangs(
         assert page in shown.err
 
 
-async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_back(
+async def test_a_network_whose_call_timed_out_is_rolled_back(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
@@ -104,6 +104,37 @@ async def test_a_network_that_was_given_up_is_not_on_record_when_the_kernel_is_b
     assert (await engine.post("DeleteNetwork", NetworkID=engine_id("another"))).ok
     assert not plugin.declared.networks
     assert not kernel.snapshot().links
+
+
+async def test_a_rollback_is_made_before_the_plugin_stops(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, hang: Callable[[], None]
+) -> None:
+    await engine.enable()
+    hang()
+    with pytest.raises(EngineError, match="was ended"):
+        await engine.create_network(NETWORK)
+    stopping = asyncio.create_task(plugin.stop())
+    await asyncio.sleep(0.05)
+    kernel.resume()
+    await stopping
+    assert not plugin.declared.networks
+    assert not kernel.snapshot().links
+
+
+async def test_a_repeated_call_after_one_that_timed_out_is_not_rolled_back(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, hang: Callable[[], None]
+) -> None:
+    await engine.enable()
+    hang()
+    with pytest.raises(EngineError, match="was ended"):
+        await engine.create_network(NETWORK)
+    repeated = asyncio.create_task(engine.create_network(NETWORK))
+    await asyncio.sleep(0.05)
+    kernel.resume()
+    await repeated
+    await engine.post("DeleteNetwork", NetworkID=engine_id("another"))
+    assert set(plugin.declared.networks) == {NETWORK}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 async def test_a_join_after_a_hang_is_whole(engine: Engine, kernel: SharedKernel) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
-from evercan.model.observed import Observed
+from evercan.model.observed import LINK_GROUP, Observed
 from evercan.model.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel
 
@@ -56,3 +57,9 @@ class SharedKernel(FakeKernel):
     def set_flag(self, name: str, *, up: bool) -> int:
         with self._lock:
             return super().set_flag(name, up=up)
+
+    def tag(self, name: str) -> None:
+        """Give an interface evercan's group, as releases before 0.2 did to controllers."""
+        with self._lock:
+            index = self.link(name).index
+            self._links[index] = replace(self._links[index], group=LINK_GROUP)
