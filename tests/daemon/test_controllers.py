@@ -1,4 +1,4 @@
-"""Networks on CAN controllers, through the whole daemon, on a kernel that has some."""
+"""Networks on CAN controllers: the daemon with a fake kernel that has controllers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def announce_and_wait(plugin: Plugin) -> None:
     await asyncio.sleep(0.1)
 
 
-async def test_a_controller_is_set_up_and_shared(
+async def test_a_controller_is_configured_brought_up_and_shared(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -65,7 +65,7 @@ async def test_a_controller_is_set_up_and_shared(
     assert len(kernel.taken) == taken  # a second plan is empty, also for the next process
 
 
-async def test_it_is_left_up_when_its_network_goes(
+async def test_a_controller_stays_up_when_its_network_is_removed(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -73,12 +73,12 @@ async def test_it_is_left_up_when_its_network_goes(
     await engine.delete_network(NETWORK)
     await announce_and_wait(plugin)
     assert kernel.snapshot().links["can0"].up
-    # And what evercan set up, evercan may set otherwise.
+    # evercan may reconfigure a controller that it has configured.
     await engine.create_network(OTHER, **{**PHYSICAL, "bitrate": "125000"})
     assert bitrate(kernel) == 125_000
 
 
-async def test_one_that_is_absent_is_waited_for(
+async def test_a_network_waits_for_an_absent_controller(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK, **PHYSICAL)
@@ -99,7 +99,7 @@ async def test_one_that_is_absent_is_waited_for(
     assert await reasons(engine) == []
 
 
-async def test_plugged_in_anew_it_is_set_and_wired_anew(
+async def test_a_replugged_controller_is_configured_and_gets_its_rules(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -114,7 +114,9 @@ async def test_plugged_in_anew_it_is_set_and_wired_anew(
         assert bitrate(kernel) == 500_000
 
 
-async def test_what_is_set_is_kept(engine: Engine, kernel: SharedKernel, plugin: Plugin) -> None:
+async def test_changed_settings_are_restored(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)
     kernel.set_flag("can0", up=False)
@@ -123,7 +125,7 @@ async def test_what_is_set_is_kept(engine: Engine, kernel: SharedKernel, plugin:
     assert bitrate(kernel) == 500_000
 
 
-async def test_what_the_kernel_makes_of_a_bitrate_is_not_set_again_and_again(
+async def test_a_bitrate_that_the_kernel_rounds_is_set_one_time(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -134,10 +136,10 @@ async def test_what_the_kernel_makes_of_a_bitrate_is_not_set_again_and_again(
     await announce_and_wait(plugin)
     await plugin.restart()
     await announce_and_wait(plugin)
-    assert sum(isinstance(each, ConfigureBus) for each in kernel.taken) == 1
+    assert sum(isinstance(step, ConfigureBus) for step in kernel.taken) == 1
 
 
-async def test_somebody_elses_settings_are_left_alone(
+async def test_settings_that_evercan_did_not_make_are_left_alone(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -150,7 +152,7 @@ async def test_somebody_elses_settings_are_left_alone(
     assert plugin.declared.networks == {}
 
 
-async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_has_set(
+async def test_containers_start_on_a_controller_that_was_configured_before_evercan_started(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -163,7 +165,7 @@ async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_
     member = await engine.start(NETWORK, DASHBOARD)
     assert [kind for kind, _, _ in await reasons(engine)] == ["bus-settings"]
     assert kernel.deliveries("can0") == {}
-    kernel.set_flag("can0", up=False)  # the way out that it names
+    kernel.set_flag("can0", up=False)  # as the remedy says
     await announce_and_wait(plugin)
     assert await reasons(engine) == []
     assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
@@ -176,7 +178,7 @@ async def test_after_a_boot_containers_start_on_a_controller_that_somebody_else_
         ({"fd": "on", "dbitrate": "2000000"}, "EOPNOTSUPP.*no CAN FD"),
     ],
 )
-async def test_what_a_controller_refuses_comes_back_with_its_limits(
+async def test_the_error_for_settings_that_a_controller_rejects_has_its_limits(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
@@ -192,7 +194,7 @@ async def test_what_a_controller_refuses_comes_back_with_its_limits(
     assert plugin.declared.networks == {}
 
 
-async def test_one_of_ours_that_refuses_goes_on_as_it_was(
+async def test_a_configured_controller_that_rejects_settings_keeps_its_own(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     kernel.plug("can0")
@@ -204,7 +206,7 @@ async def test_one_of_ours_that_refuses_goes_on_as_it_was(
     assert kernel.snapshot().links["can0"] == before
 
 
-async def test_an_fd_controller(engine: Engine, kernel: SharedKernel) -> None:
+async def test_an_fd_controller_is_configured(engine: Engine, kernel: SharedKernel) -> None:
     kernel.plug("can0", MCP251XFD)
     fd = {**PHYSICAL, "fd": "on", "dbitrate": "2000000", "dsample-point": "0.8"}
     await engine.create_network(NETWORK, **fd)
@@ -214,27 +216,27 @@ async def test_an_fd_controller(engine: Engine, kernel: SharedKernel) -> None:
     assert (controller.timing.dbitrate, controller.timing.dsample_point) == (2_000_000, 800)
 
 
-async def test_settings_that_were_refused_are_not_tried_at_every_event(
+async def test_rejected_settings_are_not_tried_at_every_event(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "fd": "off"})
     await plugin.stop()
     kernel.delete("can0")
-    # Another card under the same name, whose clock makes no such bitrate.
+    # Another card with the same name, whose clock cannot make this bitrate.
     kernel.plug("can0")
     index = kernel.snapshot().links["can0"].index
     kernel.alter(index, clock=16_000)
     await plugin.start()
     for _ in range(3):
         await announce_and_wait(plugin)
-    tries = [each for each in kernel.taken if isinstance(each, ConfigureBus)]
-    assert [each.index == index for each in tries] == [False, True]
+    tries = [step for step in kernel.taken if isinstance(step, ConfigureBus)]
+    assert [step.index == index for step in tries] == [False, True]
     ((kind, text, _),) = await reasons(engine)
     assert (kind, "EINVAL" in text) == ("bus-settings", True)
 
 
-async def test_fail_fast_refuses_what_auto_would_wait_for(
+async def test_fail_fast_rejects_a_network_whose_controller_is_absent(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(OTHER, **{**PHYSICAL, "id": "1"})
@@ -252,11 +254,11 @@ async def test_fail_fast_refuses_what_auto_would_wait_for(
     assert kind == "drift"
     assert "ip link set can1 up type can bitrate 500000 restart-ms 100" in remedy
     kernel.plug("can0")
-    await engine.create_network(NETWORK, **PHYSICAL)  # asked for at this moment
+    await engine.create_network(NETWORK, **PHYSICAL)  # asked for now, so it is not drift
     assert kernel.snapshot().links["can0"].up
 
 
-async def test_a_virtual_bus_with_the_name_of_hardware_is_warned_of(
+async def test_a_virtual_bus_with_the_name_of_a_controller_logs_a_warning(
     engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -268,7 +270,7 @@ async def test_a_virtual_bus_with_the_name_of_hardware_is_warned_of(
     assert caplog.text == ""
 
 
-async def test_a_bus_that_is_off_for_good_is_told(
+async def test_a_controller_that_is_bus_off_and_does_not_restart_is_reported(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
@@ -346,12 +348,12 @@ async def test_a_tag_on_a_controller_without_a_network_is_cleared(
     assert (kernel.link("can0").group, bitrate(kernel)) == (0, 250_000)
 
 
-# --- names for people -------------------------------------------------------------------
+# --- names inside the container -------------------------------------------------------------------
 
 NAMED = {"vxcan.name": "engine"}
 
 
-async def test_a_name_goes_into_the_container(
+async def test_an_altname_is_set_inside_the_container(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -372,18 +374,18 @@ async def test_containers_that_start_at_once_may_have_the_same_name(
     async def start(name: str) -> int:
         return (await engine.start(NETWORK, engine_id(name), **NAMED)).nsid
 
-    nsids = await asyncio.gather(*(start(f"container {each}") for each in range(5)))
+    nsids = await asyncio.gather(*(start(f"container {number}") for number in range(5)))
     for nsid in nsids:
         assert kernel.inside(nsid)["vcanp0"].altnames == {"engine"}
 
 
-async def test_a_name_that_another_end_keeps_is_refused_in_words(
+async def test_an_altname_that_another_interface_keeps_is_rejected(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evercan.libnetwork.driver._NAME_TIMEOUT", 0.2)
     await engine.create_network(NETWORK)
     await engine.create_endpoint(NETWORK, DASHBOARD, **NAMED)
-    await engine.join(NETWORK, DASHBOARD)  # and the engine never takes it
+    await engine.join(NETWORK, DASHBOARD)  # and the engine does not move it
     await engine.create_endpoint(NETWORK, LOGGER, **NAMED)
     with pytest.raises(EngineError, match=r"vxcan\.name='engine'.*vxcan\w{8}p has that name"):
         await engine.join(NETWORK, LOGGER)
@@ -400,7 +402,7 @@ async def test_a_name_that_another_end_keeps_is_refused_in_words(
         ("vcan0", "the host has an interface"),
     ],
 )
-async def test_a_name_that_clashes_is_refused(
+async def test_an_altname_that_clashes_is_rejected(
     engine: Engine, kernel: SharedKernel, name: str, words: str
 ) -> None:
     kernel.make("wlan0", "", is_can=False)

@@ -1,4 +1,4 @@
-"""A turn that breaks off in its middle: what is on record comes true, all else leaves nothing."""
+"""A pass that fails halfway: what is declared is restored later, a failed call leaves nothing."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ NETWORK, ONE, TWO = map(engine_id, ("powertrain", "dashboard", "gateway"))
 
 
 def fail_to_observe() -> Observed:
-    raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")
+    raise KernelError("observe the kernel", errno.ENOBUFS, "evercan tries again")
 
 
-def break_off(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the first look after a change fail, as when the kernel is out of buffers."""
-    look, apply = kernel.observe, kernel.apply
+def fail_after_next_change(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the first observation after the next change fail, as if the kernel had no buffers."""
+    observe, apply = kernel.observe, kernel.apply
 
-    def applying(steps: Sequence[Step]) -> list[Failure]:
+    def apply_and_arm(steps: Sequence[Step]) -> list[Failure]:
         failures = apply(steps)
-        monkeypatch.setattr(kernel, "observe", looking)
+        monkeypatch.setattr(kernel, "observe", fail_one_time)
         return failures
 
-    def looking() -> Observed:
-        monkeypatch.setattr(kernel, "observe", look)
+    def fail_one_time() -> Observed:
+        monkeypatch.setattr(kernel, "observe", observe)
         monkeypatch.setattr(kernel, "apply", apply)
         return fail_to_observe()
 
-    monkeypatch.setattr(kernel, "apply", applying)
+    monkeypatch.setattr(kernel, "apply", apply_and_arm)
 
 
 async def test_a_network_that_could_not_be_created_leaves_no_interface(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.enable()
-    break_off(kernel, monkeypatch)
+    fail_after_next_change(kernel, monkeypatch)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_network(NETWORK)
     assert not kernel.snapshot().links
@@ -62,7 +62,7 @@ async def test_an_endpoint_that_could_not_be_created_leaves_no_pair(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.create_network(NETWORK)
-    break_off(kernel, monkeypatch)
+    fail_after_next_change(kernel, monkeypatch)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_endpoint(NETWORK, ONE)
     assert set(kernel.snapshot().links) == {"vcan0"}
@@ -73,15 +73,15 @@ async def test_a_network_that_was_deleted_does_not_come_back(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.create_network(NETWORK)
-    break_off(kernel, monkeypatch)
+    fail_after_next_change(kernel, monkeypatch)
     with pytest.raises(EngineError, match="ENOBUFS"):
-        await engine.delete_network(NETWORK)  # a warning to the engine, which forgets it
+        await engine.delete_network(NETWORK)  # the engine logs it and forgets the network
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=ONE)
     assert not plugin.declared.networks
     assert not kernel.snapshot().links
 
 
-async def test_a_call_that_recorded_nothing_is_not_taken_back(
+async def test_a_call_that_was_not_applied_is_not_rolled_back(
     engine: Engine,
     kernel: SharedKernel,
     monkeypatch: pytest.MonkeyPatch,
@@ -91,10 +91,10 @@ async def test_a_call_that_recorded_nothing_is_not_taken_back(
     monkeypatch.setattr(kernel, "observe", fail_to_observe)
     with pytest.raises(EngineError, match="ENOBUFS"):
         await engine.create_network(NETWORK)
-    assert "could not take back" not in caplog.text.lower()
+    assert "could not roll back" not in caplog.text.lower()
 
 
-async def test_calls_that_wait_for_a_pass_that_fails_are_all_answered(
+async def test_calls_that_share_a_pass_that_fails_are_all_answered(
     engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.create_network(NETWORK)
@@ -106,7 +106,7 @@ async def test_calls_that_wait_for_a_pass_that_fails_are_all_answered(
     assert all("ENOBUFS" in answer.err for answer in answers)
 
 
-async def test_calls_that_wait_for_a_pass_that_fails_raise_an_error_each(
+async def test_calls_that_share_a_pass_that_fails_raise_separate_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = SharedKernel()
@@ -136,7 +136,7 @@ async def test_calls_that_wait_for_a_pass_that_fails_raise_an_error_each(
     await queue.close()
 
 
-async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
+async def test_a_bug_in_evercan_is_logged_one_time_and_tried_again_with_pauses(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
@@ -149,25 +149,25 @@ async def test_a_fault_of_evercan_is_told_once_and_not_run_into_again_and_again(
     tried: Counter[str] = Counter()
     apply = kernel.apply
 
-    def faulty(steps: Sequence[Step]) -> list[Failure]:
-        if any(isinstance(each, RepairPair) for each in steps):
+    def apply_with_bug(steps: Sequence[Step]) -> list[Failure]:
+        if any(isinstance(step, RepairPair) for step in steps):
             tried["times"] += 1
-            plugin.link_events.announce()  # pairs that come and go
-            raise UnicodeEncodeError("utf-8", "x", 0, 1, "nobody had thought of that")
+            plugin.link_events.announce()  # interfaces are created and deleted
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "an unexpected error")
         return apply(steps)
 
     with monkeypatch.context() as patch:
-        patch.setattr(kernel, "apply", faulty)
+        patch.setattr(kernel, "apply", apply_with_bug)
         kernel.delete(lost.host_end)
         plugin.link_events.announce()
         await asyncio.sleep(2.5 * PAUSE)
         assert 1 <= tried["times"] <= 4
         answer = await engine.get("health")
         assert answer.status == 503
-        assert any("internal fault" in each["text"] for each in answer.document["reasons"])
-        (told,) = (each for each in caplog.records if "internal fault" in each.getMessage())
-        assert told.exc_info is not None
-        assert isinstance(told.exc_info[1], UnicodeEncodeError)
+        assert any("internal fault" in reason["text"] for reason in answer.document["reasons"])
+        (logged,) = (line for line in caplog.records if "internal fault" in line.getMessage())
+        assert logged.exc_info is not None
+        assert isinstance(logged.exc_info[1], UnicodeEncodeError)
     plugin.link_events.announce()
     await wait_until(lambda: len(kernel.snapshot().rules) == 12)
     assert_exactly_once(kernel.snapshot(), "vcan0", lost.host_end, other.host_end)

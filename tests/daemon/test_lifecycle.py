@@ -1,4 +1,4 @@
-"""The engine's sequences, from create to remove, through restarts and reboots."""
+"""The engine's sequences from creation to removal, with restarts and reboots in between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_enabling_activates_a_network_driver(engine: Engine) -> None:
     await engine.enable()
 
 
-async def test_a_new_network_makes_its_bus_interface_up_and_tagged(
+async def test_a_new_network_creates_its_bus_interface_up_and_tagged(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK, dev="can", id="7")
@@ -34,7 +34,7 @@ async def test_a_network_without_options_is_vcan0(engine: Engine, kernel: Shared
     assert set(kernel.snapshot().links) == {"vcan0"}
 
 
-async def test_joining_offers_the_container_end_and_no_gateway(engine: Engine) -> None:
+async def test_join_answers_with_the_container_end_and_no_gateway(engine: Engine) -> None:
     await engine.create_network(NETWORK, peer="can")
     await engine.create_endpoint(NETWORK, DASHBOARD)
     assert await engine.join(NETWORK, DASHBOARD) == {
@@ -50,7 +50,7 @@ async def test_an_endpoint_may_choose_its_own_prefix(engine: Engine) -> None:
     assert joined["InterfaceName"]["DstPrefix"] == "slcan"
 
 
-async def test_a_pair_that_nobody_joined_gets_no_rules(
+async def test_a_pair_that_was_not_joined_gets_no_rules(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -58,12 +58,12 @@ async def test_a_pair_that_nobody_joined_gets_no_rules(
     assert not kernel.snapshot().rules
 
 
-async def test_every_member_hears_every_other_exactly_once(
+async def test_every_member_receives_from_every_other_exactly_once(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
-    members = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
-    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in members))
+    members = [await engine.start(NETWORK, endpoint) for endpoint in (DASHBOARD, GATEWAY, LOGGER)]
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(member.host_end for member in members))
 
 
 async def test_a_frame_of_one_container_reaches_the_bus_and_the_others_once(
@@ -76,16 +76,18 @@ async def test_a_frame_of_one_container_reaches_the_bus_and_the_others_once(
         assert kernel.deliveries(one.host_end, fd=fd) == {"vcan0": 1, other.host_end: 1}
 
 
-async def test_who_leaves_is_heard_no_more_and_the_others_still_are(
+async def test_a_container_that_leaves_loses_its_rules_and_the_others_keep_theirs(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
-    one, two, three = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY, LOGGER)]
+    one, two, three = [
+        await engine.start(NETWORK, endpoint) for endpoint in (DASHBOARD, GATEWAY, LOGGER)
+    ]
     await engine.leave(two)
     assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, three.host_end)
 
 
-async def test_leaving_keeps_the_pair_for_the_engine_to_hand_back(
+async def test_leave_keeps_the_pair_until_the_engine_has_moved_it_back(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -101,7 +103,7 @@ async def test_deleting_the_endpoint_deletes_the_pair(engine: Engine, kernel: Sh
     assert not kernel.snapshot().rules
 
 
-async def test_deleting_the_network_deletes_the_bus_that_evercan_made(
+async def test_deleting_the_network_deletes_a_bus_that_evercan_created(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -109,7 +111,7 @@ async def test_deleting_the_network_deletes_the_bus_that_evercan_made(
     assert not kernel.snapshot().links
 
 
-async def test_deleting_the_network_keeps_a_bus_that_was_there_before(
+async def test_deleting_the_network_keeps_a_bus_that_existed_before(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -119,7 +121,7 @@ async def test_deleting_the_network_keeps_a_bus_that_was_there_before(
     assert set(kernel.snapshot().links) == {"can0"}
 
 
-async def test_the_last_of_two_networks_on_a_bus_takes_it_along(
+async def test_the_bus_is_deleted_with_the_last_of_its_networks(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     other = engine_id("diagnosis")
@@ -131,7 +133,7 @@ async def test_the_last_of_two_networks_on_a_bus_takes_it_along(
     assert not kernel.snapshot().links
 
 
-async def test_containers_of_two_networks_on_one_bus_hear_each_other(
+async def test_containers_of_two_networks_on_one_bus_exchange_frames(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     other = engine_id("diagnosis")
@@ -142,7 +144,7 @@ async def test_containers_of_two_networks_on_one_bus_hear_each_other(
     assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, two.host_end)
 
 
-async def test_containers_of_two_buses_do_not_hear_each_other(
+async def test_containers_of_two_buses_do_not_exchange_frames(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     other = engine_id("diagnosis")
@@ -154,7 +156,7 @@ async def test_containers_of_two_buses_do_not_hear_each_other(
     assert_exactly_once(kernel.snapshot(), "vcan1", two.host_end)
 
 
-async def test_a_restarted_container_comes_back_under_a_new_endpoint(
+async def test_a_restarted_container_joins_with_a_new_endpoint(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -229,7 +231,7 @@ async def test_a_network_works_once_its_missing_module_is_loaded(
     assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
-# --- the plugin ends and begins -----------------------------------------------
+# --- restarts of the plugin ---------------------------------------------------
 
 
 async def test_stopping_the_plugin_changes_nothing_in_the_kernel(
@@ -243,7 +245,7 @@ async def test_stopping_the_plugin_changes_nothing_in_the_kernel(
     assert kernel.snapshot() == before
 
 
-async def test_after_a_restart_of_the_plugin_a_new_container_hears_the_old_ones(
+async def test_after_a_restart_of_the_plugin_a_new_container_receives_from_the_old_ones(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -264,7 +266,7 @@ async def test_a_container_started_before_a_restart_stops_cleanly_after_it(
     assert not kernel.snapshot().links
 
 
-async def test_rules_flushed_while_the_plugin_was_away_are_laid_at_its_start(
+async def test_rules_flushed_while_the_plugin_was_down_are_added_at_its_start(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -276,10 +278,10 @@ async def test_rules_flushed_while_the_plugin_was_away_are_laid_at_its_start(
     assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
-# --- the power goes -------------------------------------------------------------
+# --- reboots --------------------------------------------------------------------
 
 
-async def test_after_a_reboot_the_bus_is_back_before_any_container(
+async def test_after_a_reboot_the_bus_is_restored_before_any_container_starts(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.create_network(NETWORK)
@@ -291,19 +293,19 @@ async def test_after_a_reboot_the_bus_is_back_before_any_container(
     assert "Interface vcan0 missing after reboot, recreating" in caplog.text
 
 
-async def test_after_an_unclean_reboot_containers_come_back_under_new_ids(
+async def test_after_a_power_cut_containers_start_with_new_ids(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
-    stale = [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
+    stale = [await engine.start(NETWORK, endpoint) for endpoint in (DASHBOARD, GATEWAY)]
     await plugin.reboot("boot-2")
     await engine.remove_stale_endpoints(stale)
     back = await engine.start_many(NETWORK, [engine_id("new 1"), engine_id("new 2")])
-    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in back))
-    assert set(plugin.declared.endpoints) == {each.endpoint for each in back}
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(container.host_end for container in back))
+    assert set(plugin.declared.endpoints) == {container.endpoint for container in back}
 
 
-async def test_after_a_reboot_a_join_of_an_endpoint_on_record_recreates_its_pair(
+async def test_after_a_reboot_a_join_of_a_known_endpoint_recreates_its_pair(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.create_network(NETWORK)
@@ -332,7 +334,7 @@ async def test_an_endpoint_keeps_its_own_prefix_through_a_reboot(
     assert joined["InterfaceName"]["DstPrefix"] == "slcan"
 
 
-async def test_a_join_of_an_endpoint_never_seen_makes_it(
+async def test_a_join_of_an_unknown_endpoint_creates_it(
     engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.create_network(NETWORK)
@@ -342,7 +344,7 @@ async def test_a_join_of_an_endpoint_never_seen_makes_it(
     assert "not found in memory (likely post-reboot), recreating" in caplog.text
 
 
-async def test_endpoints_that_the_engine_never_speaks_of_again_are_forgotten(
+async def test_endpoints_that_the_engine_does_not_name_again_are_forgotten(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -356,7 +358,9 @@ async def test_endpoints_that_the_engine_never_speaks_of_again_are_forgotten(
     assert_nothing_lies_around(plugin.declared, kernel.snapshot())
 
 
-async def test_a_lost_state_file_is_told_to_whoever_joins(engine: Engine, plugin: Plugin) -> None:
+async def test_a_join_after_the_state_was_lost_is_rejected_with_a_remedy(
+    engine: Engine, plugin: Plugin
+) -> None:
     await engine.create_network(NETWORK)
     await plugin.stop()
     for file in plugin.state_folder.iterdir():
@@ -366,7 +370,7 @@ async def test_a_lost_state_file_is_told_to_whoever_joins(engine: Engine, plugin
         await engine.start(NETWORK, DASHBOARD)
 
 
-async def test_a_controller_that_is_absent_at_boot_is_waited_for_and_never_impersonated(
+async def test_a_controller_that_is_absent_at_boot_is_never_replaced_by_a_vcan(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -379,7 +383,7 @@ async def test_a_controller_that_is_absent_at_boot_is_waited_for_and_never_imper
     assert (await engine.get("health")).status == 503
 
 
-async def test_a_controller_that_appears_late_is_wired_at_the_next_call(
+async def test_a_controller_that_appears_late_gets_its_rules_at_the_next_call(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -392,7 +396,7 @@ async def test_a_controller_that_appears_late_is_wired_at_the_next_call(
     assert (await engine.get("health")).status == 200
 
 
-async def test_joining_an_endpoint_whose_pair_is_there_says_so(
+async def test_a_join_logs_that_the_pair_already_exists(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.create_network(NETWORK)
@@ -401,18 +405,18 @@ async def test_joining_an_endpoint_whose_pair_is_there_says_so(
     assert f"Interface {container.host_end} already exists, no recreation needed" in caplog.text
 
 
-async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
+async def test_a_bus_that_another_program_creates_at_the_same_moment_is_used(
     engine: Engine,
     kernel: SharedKernel,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    take = kernel.apply
+    apply = kernel.apply
 
     def race(steps: object) -> object:
         if "vcan0" not in kernel.snapshot().links:
             kernel.make("vcan0", "vcan", up=True)
-        return take(steps)  # type: ignore[arg-type] # passed through as it came
+        return apply(steps)  # type: ignore[arg-type] # passed through as it came
 
     monkeypatch.setattr(kernel, "apply", race)
     with caplog.at_level(logging.INFO):
@@ -425,7 +429,7 @@ async def test_a_bus_that_somebody_else_makes_at_the_same_moment_is_used(
     assert set(kernel.snapshot().links) == {"vcan0"}
 
 
-async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remove(
+async def test_a_vcan_that_evercan_recreated_after_a_reboot_is_removed_with_its_network(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("vcan0", up=True)
@@ -435,7 +439,7 @@ async def test_a_vcan_that_evercan_made_again_after_a_reboot_is_its_own_to_remov
     assert not kernel.snapshot().links
 
 
-async def test_a_pair_lost_from_a_running_container_does_not_keep_others_from_joining(
+async def test_a_deleted_pair_of_a_running_container_does_not_keep_others_from_joining(
     engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.create_network(NETWORK)

@@ -222,9 +222,9 @@ async def test_a_rejected_call_has_a_text_and_a_remedy(
 ) -> None:
     answer = await engine.post(verb, NetworkID=OTHER, **fields)
     assert answer.status == 400
-    said, separator, advice = answer.err.partition("; ")
+    problem, separator, advice = answer.err.partition("; ")
     assert separator
-    assert text in said
+    assert text in problem
     assert remedy in advice
 
 

@@ -22,10 +22,10 @@ VIRTUAL = {"dev": "vcan", "id": "0"}
 CONTROLLER = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000"}
 
 DURATION = 3.0
-"""Seconds for which somebody sets the interface down."""
+"""Seconds for which the interface is set down again and again."""
 
 PAUSE = 0.05
-"""Seconds between two times."""
+"""Seconds between two times that it is set down."""
 
 
 def repairs(kernel: SharedKernel) -> int:
@@ -82,8 +82,8 @@ async def test_an_interface_that_is_set_down_every_50_ms_is_repaired_at_a_slow_p
     assert caplog.text.count(f"Health check FAILED: somebody keeps changing {bus}") == 1
     assert caplog.text.count("Health check FAILED") < 10
     assert repairs(kernel) - before < 10
-    new = await engine.start(NETWORK, LOGGER)  # a container may start all the same
-    # Nobody notifies and nobody calls from here on.
+    new = await engine.start(NETWORK, LOGGER)  # a container may start nevertheless
+    # From here on there is no event and no call.
     await wait_until(lambda: kernel.snapshot().links[bus].up, timeout=INTERVAL)
     await wait_until(lambda: len(kernel.snapshot().rules) == 12)
     assert_exactly_once(kernel.snapshot(), bus, member.host_end, new.host_end)

@@ -1,4 +1,4 @@
-"""What an operator sees. Every answer of ``/status`` in these tests is held to its schema."""
+"""/status and /health. Every answer of ``/status`` in these tests is validated by its schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def networks(engine: Engine) -> list[dict[str, Any]]:
     return found
 
 
-async def test_the_daemon_says_who_it_is(engine: Engine, plugin: Plugin) -> None:
+async def test_the_daemon_reports_its_version_and_settings(engine: Engine, plugin: Plugin) -> None:
     seen = (await engine.get("status")).document
     assert seen["version"] == evercan.__version__
     assert 0 <= seen["now"] - seen["started"] < 60
@@ -53,13 +53,13 @@ async def test_networks_on_one_interface_show_their_own_members(engine: Engine) 
         await engine.create_network(network)
         await engine.start(network, endpoint)
     shown = {
-        each["network"]: [end["endpoint"] for end in each["endpoints"]]
-        for each in await networks(engine)
+        network["network"]: [endpoint["endpoint"] for endpoint in network["endpoints"]]
+        for network in await networks(engine)
     }
     assert shown == {NETWORK: [DASHBOARD], OTHER: [GATEWAY]}
 
 
-async def test_what_broke_is_seen_at_once_though_no_check_came_yet(
+async def test_drift_is_shown_before_a_pass_has_repaired_it(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -74,13 +74,13 @@ async def test_what_broke_is_seen_at_once_though_no_check_came_yet(
     assert "evercan repairs it in its next pass" in str(seen["reasons"])
     assert not seen["networks"][0]["endpoints"][0]["up"]
     assert (await engine.get("health")).status == 503
-    assert not kernel.snapshot().rules, "to look is not to mend"
+    assert not kernel.snapshot().rules, "reading a page has repaired something"
     plugin.link_events.announce()
     await wait_until(lambda: len(kernel.snapshot().rules) == 4)
     assert (await engine.get("health")).status == 200
 
 
-async def test_the_last_recovery_of_a_bus_is_remembered(
+async def test_the_last_recovery_of_a_bus_is_shown(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -90,20 +90,22 @@ async def test_the_last_recovery_of_a_bus_is_remembered(
     kernel.delete("vcan0")
     plugin.link_events.announce()
     await wait_until(lambda: len(kernel.snapshot().rules) == 4)
-    mended, other = await networks(engine)
-    assert before <= mended["last_recovery"]["at"] <= time.time()
-    assert mended["last_recovery"]["what"] == "the bus interface vcan0 is missing; all was restored"
+    repaired, other = await networks(engine)
+    assert before <= repaired["last_recovery"]["at"] <= time.time()
+    assert (
+        repaired["last_recovery"]["what"] == "the bus interface vcan0 is missing; all was restored"
+    )
     assert other["last_recovery"] is None
 
 
-async def test_a_reboot_is_remembered_as_one(engine: Engine, plugin: Plugin) -> None:
+async def test_the_recovery_after_a_reboot_is_shown_as_one(engine: Engine, plugin: Plugin) -> None:
     await engine.create_network(NETWORK)
     await plugin.reboot("boot-2")
     (network,) = await networks(engine)
     assert network["last_recovery"]["what"] == "the host was rebooted; all was restored"
 
 
-async def test_a_record_that_cannot_be_written_is_no_health(
+async def test_a_state_file_that_cannot_be_written_is_a_problem(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -114,15 +116,15 @@ async def test_a_record_that_cannot_be_written_is_no_health(
         patch.setattr(os, "fsync", full)
         assert not (await engine.post("CreateNetwork", NetworkID=NETWORK, Options={})).ok
     for _ in range(2):
-        sick = await engine.get("health")
-        assert sick.status == 503
-        (reason,) = sick.document["reasons"]
+        failing = await engine.get("health")
+        assert failing.status == 503
+        (reason,) = failing.document["reasons"]
         assert "No space left" in reason["text"]
     await engine.create_network(NETWORK)
     assert (await engine.get("health")).status == 200
 
 
-async def test_what_broke_is_mended_though_the_record_cannot_be_written(
+async def test_drift_is_repaired_although_the_state_file_cannot_be_written(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -144,7 +146,7 @@ async def test_what_broke_is_mended_though_the_record_cannot_be_written(
     assert (await engine.get("health")).status == 200
 
 
-async def test_the_schema_refuses_what_it_does_not_know(engine: Engine) -> None:
+async def test_the_schema_rejects_unknown_fields(engine: Engine) -> None:
     await engine.create_network(NETWORK)
     shown = (await engine.get("status")).document
     shown["networks"][0]["surprise"] = 1

@@ -1,4 +1,4 @@
-"""Every call is answered in time, however many come and however slow the kernel is."""
+"""Every call is answered in time, with many calls at once and with a kernel that hangs."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ async def test_fifty_containers_start_at_once_and_stop_at_once(
 ) -> None:
     await engine.create_network(NETWORK)
     containers = await engine.start_many(NETWORK, [engine_id(f"node {n}") for n in range(50)])
-    assert_exactly_once(kernel.snapshot(), "vcan0", *(each.host_end for each in containers))
+    assert_exactly_once(
+        kernel.snapshot(), "vcan0", *(container.host_end for container in containers)
+    )
     await engine.stop_many(containers)
     assert set(kernel.snapshot().links) == {"vcan0"}
     assert not plugin.declared.endpoints
 
 
-async def test_fifty_containers_at_once_cost_few_looks_at_the_kernel(
+async def test_fifty_containers_at_once_cost_few_observations(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
-    looks = kernel.calls["observe"]
+    before = kernel.calls["observe"]
     await engine.start_many(NETWORK, [engine_id(f"node {n}") for n in range(50)])
-    assert kernel.calls["observe"] - looks < 100
+    assert kernel.calls["observe"] - before < 100
 
 
 @pytest.fixture
 def hang(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Make the kernel hang, and the time that a call may take short."""
+    """Make the kernel hang, and shorten the time limit of a call."""
 
     def begin() -> None:
         monkeypatch.setattr(server, "BOUND", 0.2)
@@ -50,7 +52,7 @@ def hang(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
 
 @pytest.mark.parametrize("verb", ["CreateEndpoint", "Join", "Leave", "DeleteEndpoint"])
-async def test_a_call_is_given_up_when_the_kernel_hangs(
+async def test_a_call_is_ended_when_the_kernel_hangs(
     engine: Engine, hang: Callable[[], None], verb: str
 ) -> None:
     await engine.create_network(NETWORK)
@@ -137,7 +139,9 @@ async def test_a_repeated_call_after_one_that_timed_out_is_not_rolled_back(
     assert set(kernel.snapshot().links) == {"vcan0"}
 
 
-async def test_a_join_after_a_hang_is_whole(engine: Engine, kernel: SharedKernel) -> None:
+async def test_a_join_during_a_hang_is_completed_after_it(
+    engine: Engine, kernel: SharedKernel
+) -> None:
     await engine.create_network(NETWORK)
     kernel.hang()
     starting = asyncio.create_task(engine.start(NETWORK, DASHBOARD))

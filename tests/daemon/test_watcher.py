@@ -1,4 +1,4 @@
-"""What evercan mends while nobody calls."""
+"""Repairs that no call asked for: at link events and at the interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
 
 
-async def test_a_deleted_bus_is_made_again_when_the_kernel_says_it_went(
+async def test_a_deleted_bus_is_created_again_at_the_link_event(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -28,7 +28,7 @@ async def test_a_deleted_bus_is_made_again_when_the_kernel_says_it_went(
     assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
-async def test_a_replugged_controller_is_wired_when_the_kernel_says_it_came(
+async def test_a_replugged_controller_gets_its_rules_at_the_link_event(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -43,31 +43,31 @@ async def test_a_replugged_controller_is_wired_when_the_kernel_says_it_came(
     assert_exactly_once(kernel.snapshot(), "can0", container.host_end)
 
 
-async def test_events_of_other_interfaces_cause_no_look(
+async def test_events_of_other_interfaces_cause_no_observation(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
     plugin.link_events.announce_other()
-    looks = kernel.calls["observe"]
+    before = kernel.calls["observe"]
     for _ in range(20):
         await engine.enable()
-    assert kernel.calls["observe"] == looks
+    assert kernel.calls["observe"] == before
 
 
-async def test_a_burst_of_events_costs_a_few_looks(
+async def test_a_burst_of_events_costs_few_observations(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
-    looks = kernel.calls["observe"]
+    before = kernel.calls["observe"]
     for _ in range(100):
         plugin.link_events.announce()
         await engine.enable()
-    await wait_until(lambda: kernel.calls["observe"] > looks)
-    assert kernel.calls["observe"] - looks < 50
+    await wait_until(lambda: kernel.calls["observe"] > before)
+    assert kernel.calls["observe"] - before < 50
 
 
 @pytest.mark.parametrize("disturb", ["flush", "double"])
-async def test_the_rule_table_is_mended_at_the_interval(
+async def test_the_rule_table_is_repaired_at_the_interval(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, disturb: str
 ) -> None:
     plugin.health_interval = 0.05
@@ -79,11 +79,11 @@ async def test_the_rule_table_is_mended_at_the_interval(
     else:
         for rule in kernel.snapshot().rules:
             kernel.add_rule(rule)
-    whole = full_mesh(["vcan0", container.host_end])
-    await wait_until(lambda: paths(kernel.snapshot()) == whole)
+    expected = full_mesh(["vcan0", container.host_end])
+    await wait_until(lambda: paths(kernel.snapshot()) == expected)
 
 
-async def test_health_is_told_when_it_changes_and_not_again(
+async def test_health_is_logged_when_it_changes_and_not_repeated(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -91,9 +91,9 @@ async def test_health_is_told_when_it_changes_and_not_again(
     caplog.set_level(logging.INFO)
     kernel.delete("can0")
     for _ in range(3):
-        looks = kernel.calls["observe"]
+        before = kernel.calls["observe"]
         plugin.link_events.announce()
-        await wait_until(lambda seen=looks: kernel.calls["observe"] > seen)  # type: ignore[misc] # a default binds the loop's value
+        await wait_until(lambda seen=before: kernel.calls["observe"] > seen)  # type: ignore[misc] # a default binds the loop's value
     await wait_until(lambda: "Health check FAILED" in caplog.text)
     kernel.make("can0", "", up=True)
     plugin.link_events.announce()
@@ -102,7 +102,7 @@ async def test_health_is_told_when_it_changes_and_not_again(
     assert caplog.text.count("Health check OK") == 1
 
 
-async def test_health_answers_503_with_the_reason_and_200_when_whole(
+async def test_health_is_503_with_the_reason_and_200_when_healthy(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -110,21 +110,21 @@ async def test_health_answers_503_with_the_reason_and_200_when_whole(
     assert (await engine.get("health")).status == 200
     kernel.delete("can0")
     await plugin.restart()
-    sick = await engine.get("health")
-    assert sick.status == 503
-    (reason,) = sick.document["reasons"]
+    failing = await engine.get("health")
+    assert failing.status == 503
+    (reason,) = failing.document["reasons"]
     assert (reason["kind"], reason["bus"]) == ("bus-absent", "can0")
     assert "plug it in" in reason["remedy"]
 
 
-async def test_a_look_that_a_call_takes_answers_what_rang_before_it(
+async def test_events_older_than_the_last_observation_are_ignored(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
-    looks = kernel.calls["observe"]
+    before = kernel.calls["observe"]
     plugin.link_events.announce()
     await wait_until(lambda: plugin.link_events.drained == 1)
     await engine.delete_network(NETWORK)
-    taken = kernel.calls["observe"] - looks
+    observations = kernel.calls["observe"] - before
     await asyncio.sleep(DEBOUNCE * 3)
-    assert kernel.calls["observe"] - looks == taken
+    assert kernel.calls["observe"] - before == observations
