@@ -1,68 +1,69 @@
-# evercan: `make run` shows the main job, `make test` passes every test.
-# On a bare Debian machine both install what they need (Debian's packages, PyPI).
+# `make run` shows what evercan does, `make test` runs every test. On a Debian machine both
+# install what they need: Debian packages, and Python packages in an environment of their own.
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
-PACKAGES := python3-venv $(shell cat lab/packages.txt build/packages.txt)
+PACKAGES := python3-venv $(shell cat lab/packages.txt tools/packages.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help run bench test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
 
-help: ## what there is to make
+help: ## show these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# Always asked, nearly free when all is there.
+# Runs for every target; it takes almost no time if everything is installed.
 $(VENV): FORCE
-	@build/bootstrap.sh $(VENV) $(PACKAGES)
+	@tools/bootstrap.sh $(VENV) $(PACKAGES)
 FORCE:
 
-run: $(VENV) ## the main job, to be watched: frames, a power cut, frames again
+run: $(VENV) ## show evercan at work: CAN frames, a power cut, CAN frames again
 	$(PYTHON) -m demo
 
-test: lint types docs unit e2e ## everything that CI asks for
+test: lint types docs unit e2e ## run everything that CI runs
 
-# What is exported for a target is exported for all that it needs.
+# An exported variable of a target applies to its prerequisites too.
 test-long: export EVERCAN_HYPOTHESIS := long
 test-long: export EVERCAN_LONG := 1
-test-long: unit e2e ## the same tests, trying harder: property tests and e2e for many minutes
+test-long: unit e2e ## run the tests with many more random cases; takes much longer
 
-lint: $(VENV) ## ruff: rules and format
+lint: $(VENV) ## check style, format and the direction of imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	PYTHONPATH=src $(VENV)/bin/lint-imports --no-cache
 
-types: $(VENV) ## mypy, strict
+types: $(VENV) ## check types with mypy
 	$(VENV)/bin/mypy
 
-docs: $(VENV) ## the documentation as a site, in dist/docs; a warning is an error
-	$(PYTHON) -m build.docs
+docs: $(VENV) ## build the documentation's site in dist/docs
+	$(PYTHON) -m tools.docs
 
-unit: $(VENV) ## pure functions, and the daemon on the fake kernel
+unit: $(VENV) ## run the tests that need neither root nor Docker
 	$(PYTHON) -m pytest tests/unit tests/daemon
 
-bench: $(VENV) ## how fast and how small, as ratios to references of the same run; BENCH=--quick
+bench: $(VENV) ## measure speed, memory and size (BENCH=--quick: few repetitions)
 	$(PYTHON) -m bench $(BENCH)
 
-# The tests build the plugin by themselves, on the engine that they have then.
-e2e: $(VENV) ## a real engine and kernel: one at hand, else the lab
+# These tests build the plugin themselves.
+e2e: $(VENV) ## run the tests on a real engine and kernel: this machine's, or the lab's
 	$(PYTHON) -m pytest tests/e2e
 
-plugin: $(VENV) ## dist/plugin, ready for `docker plugin create evercan:latest dist/plugin`
-	$(PYTHON) -m build.plugin
+plugin: $(VENV) ## build the plugin in dist/plugin
+	$(PYTHON) -m lab plugin
 
-install: plugin ## create and enable it on the engine at DOCKER_HOST, or upgrade it there
-	$(PYTHON) -m build.install
+install: plugin ## install the plugin on the engine at DOCKER_HOST, or upgrade it there
+	$(PYTHON) -m tools.install
 
-lab-up: $(VENV) ## boot the lab and leave it running; tests and `make run` then use it
+lab-up: $(VENV) ## boot the lab, an emulated machine; tests and `make run` then use it
 	$(PYTHON) -m lab up
 
-lab-down: $(VENV) ## stop that lab
+lab-down: $(VENV) ## stop the lab
 	$(PYTHON) -m lab down
 
-lock: ## write requirements/*.txt anew from requirements/*.in (needs uv)
-	cd requirements && for each in dev plugin; do \
+lock: ## update requirements/*.txt from requirements/*.in (needs uv)
+	cd requirements && for set in dev plugin; do \
 	    uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-	        --python-version $$([ $$each = dev ] && echo 3.11 || echo 3.13) \
-	        $$([ $$each = plugin ] && echo --constraint dev.txt) $$each.in -o $$each.txt; done
+	        --python-version $$([ $$set = dev ] && echo 3.11 || echo 3.13) \
+	        $$([ $$set = plugin ] && echo --constraint dev.txt) $$set.in -o $$set.txt; done
 
-clean: ## remove what was built here; caches stay in the user's cache folder
+clean: ## remove everything that was built in this folder; the user's cache folder is kept
 	rm -rf dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

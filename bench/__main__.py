@@ -1,6 +1,6 @@
-"""``python -m bench``: the table, and the same as JSON.
+"""``python -m bench``: measures, prints a table and writes it as JSON.
 
-Exit status 0: every budget is kept; 1: some are not, and the table says which.
+Exit status 0: all budgets are kept; 1: the table names the budgets that are not.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import lasting, native, on_host
+from bench import long_run, on_host, on_machine
 from bench.figures import HEADINGS, Figure, markdown, row
-from build import plugin
-from build.common import DIST
 from evercan import __version__
+from tools import plugin
+from tools.common.checkout import DIST
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
-    "size": native.size,
-    "start": native.start,
-    "memory": native.memory,
-    "lasting": lasting.memory,
-    "turn": lasting.turns,
+    "size": on_machine.size,
+    "start": on_machine.start,
+    "memory": on_machine.memory,
+    "lasting": long_run.memory,
+    "turn": long_run.passes,
     "host": on_host.measure,
 }
 
 
 def main() -> int:
-    """Measure, print and write."""
+    """Measure, print the table and write the files."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repetitions: does it work?")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, for a test")
     parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, default=DIST / "bench.json", metavar="FILE")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(PARTS)
     if unknown := [name for name in names if name not in PARTS]:
-        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        parser.error(f"no such part: {', '.join(unknown)}; parts: {', '.join(PARTS)}")
     built = plugin.build()
     figures: list[Figure] = []
     for name in names:
         figures += PARTS[name](options.quick)
     table = Table(*HEADINGS, title=f"evercan {__version__}, build {built.key}")
     where = ""
-    for each in figures:
-        if each.where != where:
-            where = each.where
+    for figure in figures:
+        if figure.where != where:
+            where = figure.where
             table.add_section()
             table.add_row(f"on {where}")
-        table.add_row(*row(each))
+        table.add_row(*row(figure))
     Console(width=None if sys.stdout.isatty() else 170).print(table)
     document = {
         "version": __version__,
@@ -61,12 +61,12 @@ def main() -> int:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, kernel {platform.release()}",
         "load": os.getloadavg()[2],
         "quick": options.quick,
-        "figures": [each.as_json() for each in figures],
+        "figures": [figure.as_json() for figure in figures],
     }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     options.json.with_suffix(".md").write_text(markdown(figures))
-    return 1 if any(each.met is False for each in figures) else 0
+    return 1 if any(figure.met is False for figure in figures) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What needs CAN in the kernel: sends ``field`` to a testbed's host and reads what comes back."""
+"""Measures on a testbed's host: sends ``on_kernel`` there and reads its results."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.native import start_figures
-from build import install, plugin
 from lab.testbed import Testbed, choose
+from tools import install, plugin
 
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
 _HOUR = 3600.0
 _CHECKS_AN_HOUR = 120
-"""With the interval that the plugin has by default."""
+"""With the plugin's default interval."""
 WIRE = 8000
-"""Frames of 8 bytes a second that a classic bus can carry at 1 Mbit/s, about."""
+"""About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
 
 
-def _ask(testbed: Testbed, script: str, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
-    """Run a script in namespaces of its own on the host."""
-    spaces = ("unshare", "--net", "--mount") if script == "field.py" else ("unshare", "--mount")
+def _run(testbed: Testbed, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
+    """Run tasks of ``on_kernel`` on the host, in namespaces of their own."""
     done = testbed.host(
-        *spaces, "python3", "-", root, json.dumps(tasks),
-        stdin=(HERE / script).read_bytes(), timeout=_HOUR,
+        "unshare", "--net", "--mount", "python3", "-", root, json.dumps(tasks),
+        stdin=(HERE / "on_kernel.py").read_bytes(), timeout=_HOUR,
     )  # fmt: skip
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -43,13 +41,12 @@ def measure(quick: bool) -> list[Figure]:
         members = 4 if quick else 100
         at = [2, 4] if quick else [2, 10, 30, 100]
         sizes = [2, 5] if quick else [2, 5, 10, 20, 35, 50]
-        lived, laid, flooded, lost = _ask(
+        joined, by_process, flooded, lost = _run(
             testbed,
-            "field.py",
             root,
             [
                 {"task": "joins", "members": members},
-                {"task": "ancestors", "at": at, "sample": 20 if quick else 120},
+                {"task": "joins_by_process", "at": at, "sample": 20 if quick else 120},
                 {
                     "task": "frames",
                     "sizes": sizes,
@@ -63,20 +60,21 @@ def measure(quick: bool) -> list[Figure]:
                 },
             ],
         )
-    figures = [*_members(lived, laid), *_frames(flooded), *_losses(lost)]
-    return [replace(each, where=name) for each in figures]
+    figures = [*_members(joined, by_process), *_frames(flooded), *_losses(lost)]
+    return [replace(figure, where=name) for figure in figures]
 
 
-def _members(lived: dict[str, Any], laid: dict[str, Any]) -> list[Figure]:
+def _members(joined: dict[str, Any], by_process: dict[str, Any]) -> list[Figure]:
+    """Return the figures of ``on_kernel.joins`` and ``on_kernel.joins_by_process``."""
     budgets = {30: 1 / 50}
     figures = []
-    for number, reference in laid.items():
+    for number, reference in by_process.items():
         n = int(number)
-        near = lived["joined"][max(n - 3, 0) : n + 2]
+        near = joined["joined"][max(n - 3, 0) : n + 2]
         figures.append(
             Figure(
                 group="join", name=f"join as member {n}", unit="ms",
-                samples=[each * 1e3 for each in near], against="a process each",
+                samples=[seconds * 1e3 for seconds in near], against="one process per change",
                 reference=[reference["seconds"] * 1e3], budget=budgets.get(n),
                 note=f"{reference['rules']} rules",
             )
@@ -84,45 +82,45 @@ def _members(lived: dict[str, Any], laid: dict[str, Any]) -> list[Figure]:
         figures.append(
             Figure(
                 group="join", name=f"leave as member {n}", unit="ms",
-                samples=[each * 1e3 for each in lived["left"][max(n - 3, 0) : n + 2]],
-                against="a process each", reference=[reference["seconds"] * 1e3],
+                samples=[seconds * 1e3 for seconds in joined["left"][max(n - 3, 0) : n + 2]],
+                against="one process per change", reference=[reference["seconds"] * 1e3],
             )
         )  # fmt: skip
-    members = len(lived["joined"])
-    last = laid[max(laid, key=int)]
-    by_process = members * last["link"] + lived["rules"] * last["rule"]
-    restored = lived["restored"]
+    members = len(joined["joined"])
+    last = by_process[max(by_process, key=int)]
+    total = members * last["link"] + joined["rules"] * last["rule"]
+    restored = joined["restored"]
     figures.append(
         Figure(
-            group="join", name=f"{members} members restored at the start", unit="s",
-            samples=[restored], against="a process each, reckoned", reference=[by_process],
+            group="join", name=f"restore {members} members at start", unit="s",
+            samples=[restored], against="one process per change, calculated", reference=[total],
             budget=1 / 100,
         )
     )  # fmt: skip
-    memory = lived["memory"]
+    memory = joined["memory"]
     growth = (memory[-1] - memory[0]) / max(members - 1, 1)
     figures.append(
-        Figure(group="memory", name=f"growth a member, {members} members", unit="kB",
+        Figure(group="memory", name=f"memory per member, {members} members", unit="kB",
                samples=[growth], budget=2.0)
     )  # fmt: skip
-    latencies = lived["latencies"]
+    latencies = joined["latencies"]
     figures.append(
-        Figure(group="turn", name=f"a call while turns of {members} members run",
-               unit="ms", samples=[each * 1e3 for each in latencies["busy"]], against="at rest",
-               reference=[statistics.median(latencies["rest"]) * 1e3])
+        Figure(group="turn", name=f"engine call during passes with {members} members",
+               unit="ms", samples=[seconds * 1e3 for seconds in latencies["busy"]],
+               against="at rest", reference=[statistics.median(latencies["rest"]) * 1e3])
     )  # fmt: skip
-    idle = lived["idle"]
+    idle = joined["idle"]
     figures += [
         Figure(
-            group="idle", name=f"idle, {members} members: the processor's time an hour", unit="s",
-            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="a health check each 30 s",
+            group="idle", name=f"idle, {members} members: CPU time per hour", unit="s",
+            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="one health check every 30 s",
         ),
         Figure(
-            group="idle", name=f"idle, {members} members: wake-ups a health check",
+            group="idle", name=f"idle, {members} members: wake-ups per health check",
             unit="wake-ups", samples=[idle["wakeups"]], note="all threads",
         ),
         Figure(
-            group="memory", name=f"resident, idle, {members} members, after a restart",
+            group="memory", name=f"resident memory, idle, {members} members, after a restart",
             unit="MB", samples=[idle["memory"] / 1024],
         ),
     ]  # fmt: skip
@@ -130,60 +128,61 @@ def _members(lived: dict[str, Any], laid: dict[str, Any]) -> list[Figure]:
 
 
 def _frames(flooded: dict[str, dict[str, list[dict[str, float]]]]) -> list[Figure]:
+    """Return the figures of ``on_kernel.frames``."""
     figures = []
-    for size, by in flooded.items():
-        ours, ancestors = by["ours"], by["ancestors"]
-        for what, unit, scale in (("evaluations", "rules", 1.0), ("seconds", "us", 1e6)):
+    for size, floods in flooded.items():
+        own, other = floods["own"], floods["other"]
+        for what, field, unit, scale in (
+            ("rule evaluations", "evaluations", "rules", 1.0),
+            ("time", "seconds", "us", 1e6),
+        ):
             figures.append(
                 Figure(
-                    group="frames", name=f"{what} a frame, {size} members", unit=unit,
-                    samples=[each[what] * scale for each in ours],
-                    against="the ancestors' flags",
-                    reference=[each[what] * scale for each in ancestors], budget=1.0,
-                    note=f"deliveries: {min(each['delivered'] for each in ours):.2f}",
+                    group="frames", name=f"{what} per frame, {size} members", unit=unit,
+                    samples=[flood[field] * scale for flood in own],
+                    against="rule flags of older plugins",
+                    reference=[flood[field] * scale for flood in other], budget=1.0,
+                    note=f"deliveries: {min(flood['delivered'] for flood in own):.2f}",
                 )
             )  # fmt: skip
     return figures
 
 
 def _losses(lost: dict[str, list[dict[str, float]]]) -> list[Figure]:
-    """Make lines of what ``field.losses`` returned."""
+    """Return the figures of ``on_kernel.losses``."""
     figures = []
     for size, (unread, flood, *paced) in lost.items():
-        flooded = f"a flood of {flood['reached']:,.0f} frames/s"
-        whole = [each for each in paced if each["received"] == each["sent"]]
+        flooded = f"a burst at {flood['reached']:,.0f} frames/s"
+        complete = [run for run in paced if run["received"] == run["sent"]]
         at = f"{size} members"
         figures += [
             Figure(
-                group="frames", name=f"frames that a socket holds unread, {at}", unit="frames",
+                group="frames", name=f"unread frames that a socket holds, {at}", unit="frames",
                 samples=[unread["received"]], note=_where(unread),
             ),
             Figure(
-                group="frames", name=f"read at once, received of {flooded}, {at}", unit="%",
+                group="frames", name=f"received of {flooded}, {at}", unit="%",
                 samples=[100 * flood["received"] / flood["sent"]],
                 note=_where(flood),
             ),
             Figure(
-                group="frames", name=f"the highest rate tried that lost nothing, {at}",
-                unit="frames/s", samples=[max((each["reached"] for each in whole), default=0.0)],
+                group="frames", name=f"highest tested rate without loss, {at}",
+                unit="frames/s", samples=[max((run["reached"] for run in complete), default=0.0)],
                 note="; ".join(
-                    f"{each['asked']:,.0f} asked, {each['reached']:,.0f} reached: {_where(each)}"
-                    for each in paced
+                    f"{run['requested']:,.0f} requested, {run['reached']:,.0f} sent: {_where(run)}"
+                    for run in paced
                 ),
             ),
         ]  # fmt: skip
     return figures
 
 
-def _where(each: dict[str, float]) -> str:
-    """Say where frames were lost."""
-    missing = each["sent"] - each["received"]
+def _where(run: dict[str, float]) -> str:
+    """Describe where frames were lost."""
+    missing = run["sent"] - run["received"]
     if not missing:
         return "none lost"
     return (
-        f"{missing:,.0f} of {each['sent']:,.0f} lost, {each['socket']:,.0f} of them in the "
-        f"receiving socket, {each['backlog']:,.0f} packets in the host's backlog"
+        f"{missing:,.0f} of {run['sent']:,.0f} lost, {run['socket']:,.0f} of them in the "
+        f"receiving socket, {run['backlog']:,.0f} packets in the host's backlog"
     )
-
-
-__all__ = ["measure", "start_figures"]

@@ -1,1 +1,1 @@
-"""``make run``: the plugin, two containers and the host on one bus, and a power cut."""
+"""The demo of ``make run``: two containers and the host on one bus, and a power cut."""

@@ -1,7 +1,7 @@
-"""The main job, to be watched: frames, a power cut, frames again, and a verdict.
+"""Shows the plugin at work: frames, a power cut, frames again, and the result.
 
-Exit status 0 means that before and after the power cut every frame reached
-every other member exactly once.
+Exit status 0 means that each frame reached each other member exactly once, before and after the
+power cut.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from build.common import BuildError
-from build.images import load_can_tools
-from build.install import NAME, install
-from build.plugin import build
 from demo import show
 from lab.compose import Project
-from lab.errors import LabError
-from lab.frames import ContainerMember, HostMember, Member, Verdict, judge
+from lab.frames import ContainerMember, Deliveries, HostMember, Member, count_deliveries
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed, choose
+from tools.common.errors import ToolError
+from tools.images import load_can_tools
+from tools.install import NAME, install
+from tools.plugin import build
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "compose.yaml"
 BUS = "vcan0"
@@ -32,29 +31,30 @@ FRAMES = 50
 
 def main() -> int:
     """Run the demo; return its exit status."""
-    # Ctrl-C and a plain kill both unwind: what was started is stopped.
+    # SIGTERM is handled like Ctrl-C, so that everything that was started is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run()
     except KeyboardInterrupt:
-        show.say("\nstopped; nothing is left running")
+        show.line("\nstopped; nothing is left running")
         return 130
-    except (LabError, BuildError, TimeoutError) as error:
-        show.say(f"[red]{error}[/]")
+    except (ToolError, TimeoutError) as error:
+        show.line(f"[red]{error}[/]")
         return 1
 
 
 def _run() -> int:
     show.heading("A machine with a Docker engine and CAN modules")
     with choose(helper_image=load_can_tools) as testbed:
-        show.say(f"testbed: [bold]{testbed.name}[/]")
+        show.line(f"testbed: [bold]{testbed.name}[/]")
         if not testbed.cuts_power:
-            show.say(
-                f"[yellow]somebody's engine: {NAME} there becomes this checkout's and is killed "
-                "once; its networks and its record stay. EVERCAN_TESTBED=lab keeps clear of it[/]"
+            show.line(
+                f"[yellow]this is an existing engine: its plugin {NAME} is upgraded to this "
+                "checkout's and killed once; its networks and its state are kept. To use the lab "
+                "instead, set EVERCAN_TESTBED=lab[/]"
             )
         show.heading("The plugin")
-        show.say(f"built: {build(fallback=testbed.docker_host)}")
+        show.line(f"built: {build(fallback=testbed.docker_host)}")
         client = testbed.client()
         install(client)
         load_can_tools(client, testbed.docker_host)
@@ -66,61 +66,64 @@ def _run() -> int:
 
 
 def _clean_up(project: Project) -> None:
-    """Remove what the demo made; a machine that is gone must not hide why."""
+    """Remove what the demo made; a failure here must not hide an earlier one."""
     try:
         show.waiting("removing the demo's containers and network", project.down)
-    except (LabError, OSError) as error:
-        show.say(f"[yellow]could not clean up: {error}[/]")
+    except (ToolError, OSError) as error:
+        show.line(f"[yellow]cannot remove the demo's containers and network: {error}[/]")
 
 
 def _demonstrate(testbed: Testbed, project: Project) -> int:
     show.heading("Two containers on one bus")
-    how = "docker compose up" if project.by_compose else "the engine's API (no compose there)"
+    how = (
+        "docker compose up" if project.by_compose else "the engine's API (its host has no compose)"
+    )
     show.waiting(f"starting examples/compose.yaml by {how}", project.up)
     project.wait_running()
     before = _measure(testbed, project)
 
-    show.heading("The power is cut" if testbed.cuts_power else "The plugin is killed")
-    moment = time.monotonic()
-    _strike(testbed, project)
-    answered = time.monotonic() - moment
+    show.heading("A power cut" if testbed.cuts_power else "The plugin is killed")
+    started = time.monotonic()
+    _interrupt(testbed, project)
+    answered = time.monotonic() - started
     project.wait_running()
-    after = _measure(testbed, project, since=moment)
+    after = _measure(testbed, project, since=started)
 
-    show.heading("How it went")
-    show.verdict(
+    show.heading("Result")
+    show.deliveries(
         {"before": before, "after": after},
         {
-            "from the blow until the engine answered": f"{answered:.1f} s",
-            "until every member heard frames again": f"{after.seconds:.1f} s",
+            "until the engine answered": f"{answered:.1f} s",
+            "until every member received frames again": f"{after.seconds:.1f} s",
         },
     )
-    whole = before.exactly_once and after.exactly_once
-    show.say(
+    exactly_once = before.exactly_once and after.exactly_once
+    show.line(
         "[bold green]every frame reached every other member exactly once, before and after[/]"
-        if whole
-        else "[bold red]the bus is not whole[/]"
+        if exactly_once
+        else "[bold red]frames were lost or doubled[/]"
     )
-    return 0 if whole else 1
+    return 0 if exactly_once else 1
 
 
-def _strike(testbed: Testbed, project: Project) -> None:
-    """Cut the power; on an engine that is not ours, kill the plugin and delete the demo's pairs."""
+def _interrupt(testbed: Testbed, project: Project) -> None:
+    """Cut the lab's power; on another engine kill the plugin and delete the demo's pairs."""
     if testbed.cuts_power:
         show.waiting("the machine boots again", testbed.power_cut)
         return
     plugin = PluginProcess(testbed)
-    for name in host_ends(plugin.ask("/status")[1], [str(each.id) for each in project.networks()]):
+    networks = [str(network.id) for network in project.networks()]
+    for name in host_ends(plugin.ask("/status")[1], networks):
         testbed.host("ip", "link", "del", name, check=False)
     show.waiting("the engine starts the plugin again", plugin.kill)
 
 
 def host_ends(status: dict[str, Any], networks: Collection[str]) -> list[str]:
-    """Return the host ends of some networks' pairs, as the plugin's status has them.
+    """Return the host ends of some networks' pairs.
 
     Args:
-        status: what the plugin answers on ``/status``.
-        networks: the engine's ids of the networks.
+        status: The plugin's answer to ``/status``.
+        networks: The engine's ids of the networks.
     """
     return [
         endpoint["host_end"]
@@ -131,13 +134,13 @@ def host_ends(status: dict[str, Any], networks: Collection[str]) -> list[str]:
     ]
 
 
-def _measure(testbed: Testbed, project: Project, since: float | None = None) -> Verdict:
-    """Show frames as they pass, then count a burst from every member.
+def _measure(testbed: Testbed, project: Project, since: float | None = None) -> Deliveries:
+    """Count the deliveries of a burst from every member, then show frames as they arrive.
 
     Args:
-        testbed: where it runs.
-        project: the example, up and running.
-        since: moment from which ``seconds`` of the verdict count.
+        testbed: The testbed.
+        project: The running example.
+        since: Time from which ``seconds`` of the result counts.
     """
     sender, listener = project.container("sender"), project.container("listener")
     with closing(HostMember(testbed, BUS)) as host:
@@ -146,10 +149,10 @@ def _measure(testbed: Testbed, project: Project, since: float | None = None) -> 
             ContainerMember(sender, "can0"),
             host,
         ]
-        verdict = judge(members, FRAMES)
+        result = count_deliveries(members, FRAMES)
         if since is not None:
-            verdict.seconds = time.monotonic() - since
-        show.say("frames as they pass, the host's, the listener's and the sender's view:")
+            result.seconds = time.monotonic() - since
+        show.line("frames as the host, the listener and the sender receive them:")
         with testbed.host_process("candump", "-L", BUS) as process:
             show.frames(
                 {
@@ -161,8 +164,8 @@ def _measure(testbed: Testbed, project: Project, since: float | None = None) -> 
                 most=4,
             )
             process.terminate()
-    show.say(f"{verdict}")
-    return verdict
+    show.line(f"{result}")
+    return result
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""A stock Debian machine with Docker, CAN modules and CAN controllers, anywhere."""
+"""The lab, an emulated Debian machine with Docker and CAN, and testbeds for tests and demo."""

@@ -1,4 +1,4 @@
-"""Lets ``python -m lab`` run the command line."""
+"""``python -m lab``: runs the command line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab COMMAND``."""
+"""The command line of the lab: ``python -m lab COMMAND``."""
 
 import argparse
 import os
@@ -9,8 +9,12 @@ from typing import Final
 
 from lab import detached, image, qemu
 from lab.errors import LabError, TestbedError
+from lab.lab_testbed import LabTestbed
 from lab.machine import Machine
-from lab.on_lab import LabTestbed
+from lab.testbed import lab_testbed
+from tools import plugin
+from tools.common.errors import NoEngineError, ToolError
+from tools.common.progress import report
 
 _Command = Callable[[argparse.Namespace], int]
 
@@ -23,31 +27,33 @@ def _build(_: argparse.Namespace) -> int:
 def _up(_: argparse.Namespace) -> int:
     machine = detached.up()
     print(f"export DOCKER_HOST={machine.docker_host}")
-    print(f"{LabTestbed(machine).name} is up; stop it with: python -m lab down", file=sys.stderr)
+    print(
+        f"{LabTestbed(machine).name} is running; stop it with: python -m lab down", file=sys.stderr
+    )
     return 0
 
 
 def _down(_: argparse.Namespace) -> int:
-    print("stopped" if detached.down() else "no lab was running")
+    print("stopped" if detached.down() else "no lab is running")
     return 0
 
 
 def _status(_: argparse.Namespace) -> int:
     machine = detached.running()
     if machine is None:
-        built = "built" if image.present() else "not built yet"
-        print(f"no lab is running; its image is {built}. Start it with: python -m lab up")
+        built = "built" if image.current() else "not built yet"
+        print(f"no lab is running; its image is {built}; start it with: python -m lab up")
         return 1
     print(LabTestbed(machine).name)
     if not detached.is_current(machine):
-        print("its image is out of date: python -m lab up replaces it")
+        print("its image is out of date; to replace it: python -m lab up")
     print(f"DOCKER_HOST={machine.docker_host}")
-    print(f"run folder {machine.folder}, QEMU's process {machine.record.pid}")
+    print(f"run folder {machine.folder}, QEMU's process {machine.info.pid}")
     return 0
 
 
 def _paths(_: argparse.Namespace) -> int:
-    built, machine = image.present(), detached.running()
+    built, machine = image.current(), detached.running()
     print(f"image    {built.folder if built else '(not built)'}")
     print(f"run      {machine.folder if machine else '(not running)'}")
     if machine is not None:
@@ -58,12 +64,12 @@ def _paths(_: argparse.Namespace) -> int:
 
 def _ssh(_: argparse.Namespace) -> int:
     command = _machine().ssh.interactive()
-    os.execv(command[0], command)  # noqa: S606  the terminal is handed over whole
+    os.execv(command[0], command)  # noqa: S606 - ssh replaces this process on the terminal
 
 
 def _exec(arguments: argparse.Namespace) -> int:
     if not arguments.argv:
-        raise LabError("nothing to run", "python -m lab exec ip link")
+        raise LabError("there is no command to run", "for example: python -m lab exec ip link")
     return subprocess.run(_machine().ssh.command(tuple(arguments.argv)), check=False).returncode
 
 
@@ -93,22 +99,42 @@ def _logs(arguments: argparse.Namespace) -> int:
 def _machine() -> Machine:
     machine = detached.running()
     if machine is None:
-        raise TestbedError("no lab is running", "python -m lab up")
+        raise TestbedError("no lab is running", "start it: python -m lab up")
     return machine
 
 
+def _plugin(_: argparse.Namespace) -> int:
+    print(build_plugin())
+    return 0
+
+
+def build_plugin() -> plugin.Built:
+    """Build the plugin on an engine of this machine, or without one on the lab's.
+
+    Raises:
+        ToolError: The plugin or the lab cannot be built.
+    """
+    try:
+        return plugin.build()
+    except NoEngineError:
+        report("there is no engine to build on: using the lab's")
+    with lab_testbed() as lab:
+        return plugin.build(lab.docker_host)
+
+
 _COMMANDS: Final[dict[str, tuple[_Command, str]]] = {
-    "build": (_build, "build the guest's disk, if it is not there; print where it is"),
+    "build": (_build, "build the guest's image if necessary; print its folder"),
     "up": (_up, "boot a lab that keeps running; print its DOCKER_HOST"),
-    "down": (_down, "switch it off"),
-    "status": (_status, "say whether it runs"),
-    "ssh": (_ssh, "open a shell in it"),
-    "exec": (_exec, "run a command in it, as root"),
-    "power-cut": (_power_cut, "take its power away; wait until its engine is back"),
+    "down": (_down, "stop the lab"),
+    "status": (_status, "show whether the lab runs"),
+    "ssh": (_ssh, "open a shell in the guest"),
+    "exec": (_exec, "run a command in the guest, as root"),
+    "power-cut": (_power_cut, "cut the guest's power; wait until its engine answers again"),
     "unplug": (_unplug, "unplug a CAN controller"),
-    "replug": (_replug, "plug it in again; print its interface"),
-    "logs": (_logs, "print its console or its engine's journal"),
-    "paths": (_paths, "print where its files are"),
+    "replug": (_replug, "plug a CAN controller in again; print its interface"),
+    "logs": (_logs, "print the engine's journal, or the guest's console"),
+    "paths": (_paths, "print the lab's folders and files"),
+    "plugin": (_plugin, "build the plugin; on the lab's engine if this machine has none"),
 }
 
 
@@ -119,24 +145,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, text) in _COMMANDS.items():
-        one = commands.add_parser(name, help=text, description=text)
-        one.set_defaults(command=command)
+        subparser = commands.add_parser(name, help=text, description=text)
+        subparser.set_defaults(command=command)
         if name in {"unplug", "replug"}:
-            one.add_argument("controller", type=int, choices=range(qemu.CONTROLLERS))
+            subparser.add_argument("controller", type=int, choices=range(qemu.CONTROLLERS))
         elif name == "logs":
-            one.add_argument("which", nargs="?", choices=["console", "journal"], default="journal")
+            subparser.add_argument(
+                "which", nargs="?", choices=["console", "journal"], default="journal"
+            )
         elif name == "exec":
-            one.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+            subparser.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status: 0, 1 if it could not be done, 2 if misspelt."""
+    """Run one command; return its exit status: 0, 1 after an error, 2 if the usage is wrong."""
     arguments = _parser().parse_args(argv)
     command: _Command = arguments.command
     try:
         return command(arguments)
-    except LabError as error:
+    except ToolError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,8 +1,7 @@
-"""Compose projects on a testbed: by ``docker compose`` on its host, or by the API alone."""
+"""Compose projects on a testbed, by ``docker compose`` on its host or by the engine's API."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import yaml
 from docker.types import IPAMConfig
 
 from lab.errors import LabError
+from tools.common.polling import attempts
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -23,22 +23,22 @@ _UP_SECONDS = 300
 class Project:
     """One compose file on one testbed.
 
-    Where the host has no compose, the part of the format that this project's own
-    examples use is carried out through the engine's API: image, command, restart,
-    networks with driver, driver_opts and IPAM driver.
+    If the host has no compose, the engine's API is used. Then only the fields of this project's
+    own examples work: image, command, restart, and networks with driver, driver_opts and IPAM
+    driver.
     """
 
     def __init__(self, testbed: Testbed, file: Path, name: str) -> None:
-        """Take the project's name, which prefixes its containers and networks."""
+        """Read the file; ``name`` is the prefix of the project's containers and networks."""
         self._testbed = testbed
         self._text = file.read_text(encoding="utf-8")
         self._name = name
         self.by_compose = testbed.host("docker", "compose", "version", check=False).returncode == 0
 
     def up(self, **scale: int) -> None:
-        """Bring it up, all containers at once; ``scale`` names services to run several of."""
+        """Start the project; ``scale`` gives the number of containers by service."""
         if self.by_compose:
-            scales = [word for each in scale.items() for word in ("--scale", "{}={}".format(*each))]
+            scales = [f"--scale={service}={count}" for service, count in scale.items()]
             self._compose("up", "--detach", "--quiet-pull", *scales)
         else:
             self._up_by_api(scale)
@@ -55,41 +55,40 @@ class Project:
         found = self._testbed.client().containers.list(
             all=True, filters={"label": f"com.docker.compose.project={self._name}"}
         )
-        return sorted(found, key=lambda each: str(each.name))
+        return sorted(found, key=lambda container: str(container.name))
 
     def networks(self) -> list[Network]:
         """Return its networks."""
+        names = set(self._network_names().values())
         return [
-            each
-            for each in self._testbed.client().networks.list()
-            if each.name in self._network_names().values()
+            network for network in self._testbed.client().networks.list() if network.name in names
         ]
 
     def container(self, service: str) -> Container:
         """Return the first container of a service.
 
         Raises:
-            LabError: it has none.
+            LabError: It has none.
         """
-        for each in self.containers():
-            if each.labels.get("com.docker.compose.service") == service:
-                return each
-        raise LabError(f"the project has no container of service {service}", "bring it up first")
+        for container in self.containers():
+            if container.labels.get("com.docker.compose.service") == service:
+                return container
+        raise LabError(f"the project has no container of service {service}", "start it first")
 
     def wait_running(self, seconds: float = 120) -> None:
         """Wait until every container runs.
 
         Raises:
-            LabError: names those that do not.
+            LabError: Names the containers that do not run.
         """
-        deadline = time.monotonic() + seconds
-        while waiting := [each.name for each in self.containers() if each.status != "running"]:
-            if time.monotonic() > deadline:
-                raise LabError(
-                    f"not running after {seconds:.0f} s: {', '.join(map(str, waiting))}",
-                    "see the engine's log",
-                )
-            time.sleep(0.5)
+        waiting: list[str] = []
+        for _ in attempts(seconds, 0.5):
+            waiting = [str(c.name) for c in self.containers() if c.status != "running"]
+            if not waiting:
+                return
+        raise LabError(
+            f"not running after {seconds:.0f} s: {', '.join(waiting)}", "read the engine's log"
+        )
 
     def _compose(self, *words: str) -> None:
         self._testbed.host(
@@ -109,10 +108,10 @@ class Project:
     def _up_by_api(self, scale: dict[str, int]) -> None:
         client = self._testbed.client()
         document: dict[str, Any] = yaml.safe_load(self._text)
-        there = {each.name for each in self.networks()}
+        existing = {network.name for network in self.networks()}
         for key, name in self._network_names().items():
             network = document["networks"][key]
-            if name not in there:
+            if name not in existing:
                 ipam = network.get("ipam", {}).get("driver")
                 client.networks.create(
                     name,
@@ -142,5 +141,5 @@ class Project:
             network.remove()
 
     def _network_names(self) -> dict[str, str]:
-        """Each network's name on the engine, by its name in the file."""
+        """Return the networks' names on the engine, by their names in the file."""
         return {key: f"{self._name}_{key}" for key in yaml.safe_load(self._text)["networks"]}

@@ -1,73 +1,65 @@
-"""The one lab that outlives its starter: boot once, test many times."""
+"""The detached lab: it keeps running when the command that started it ends."""
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab import image, recipe
 from lab.machine import Machine
-from lab.paths import cache
-from lab.progress import note
+from lab.paths import lab_cache
+from tools.common.locks import locked, locked_if_free
+from tools.common.progress import report
 
 
 def running() -> Machine | None:
-    """The detached lab, whatever image it was booted from; None if none runs."""
+    """Return the detached lab, whatever image it was booted from; None if none runs."""
     folder = _folder()
     return None if folder is None else Machine.attach(folder)
 
 
 def current() -> Machine | None:
-    """The detached lab if it was booted from the present recipe's image."""
+    """Return the detached lab if it was booted from the current recipe's image."""
     machine = running()
     return machine if machine is not None and is_current(machine) else None
 
 
 def is_current(machine: Machine) -> bool:
-    """Whether the machine was booted from the present recipe's image."""
+    """Return whether the machine was booted from the current recipe's image."""
     return machine.image.folder.name == recipe.key()
 
 
 def up() -> Machine:
-    """The detached lab; booted if none runs, replaced if its image is out of date."""
+    """Return the detached lab; boot it if none runs, replace it if its image is out of date."""
     with _lock():
         machine = running()
         if machine is not None:
             if is_current(machine):
                 machine.wait_engine()
                 return machine
-            note("the running lab was booted from an older recipe: replacing it")
-        # Built first: the old one serves until the new one can take its place.
-        fresh = image.ensure()
+            report("the running lab was booted from an older image: replacing it")
+        # Built first: the old lab runs until the new one can replace it.
+        new_image = image.ensure()
         _clear(machine)
-        # Noted as soon as it runs: whatever happens to this process while the
-        # guest boots, `down` can find it.
-        return Machine.boot(fresh, detached=True, on_start=_note)
+        # Its folder is written down as soon as it runs, so that `down` finds it even if this
+        # process is killed while the guest boots.
+        return Machine.boot(new_image, detached=True, on_start=_write_folder)
 
 
 def down() -> bool:
-    """Switch the detached lab off; False if none ran."""
+    """Stop the detached lab; return False if none ran."""
     with _lock():
         machine = running()
         _clear(machine)
         return machine is not None
 
 
-@contextmanager
-def reserved(machine: Machine) -> Iterator[bool]:
-    """Reserve the lab for one user; yields False if another process has it."""
-    with (machine.folder / "in-use").open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+def reserved(machine: Machine) -> AbstractContextManager[bool]:
+    """Reserve the lab for one user; yield False if another process has reserved it."""
+    return locked_if_free(machine.folder / "in-use")
 
 
 def _clear(machine: Machine | None) -> None:
-    """Stop the machine, or remove what one that died by itself left behind."""
+    """Stop the machine, or remove the files of one that stopped unexpectedly."""
     folder = _folder()
     if machine is not None:
         machine.stop()
@@ -76,7 +68,7 @@ def _clear(machine: Machine | None) -> None:
     _pointer().unlink(missing_ok=True)
 
 
-def _note(folder: Path) -> None:
+def _write_folder(folder: Path) -> None:
     _pointer().write_text(f"{folder}\n", encoding="utf-8")
 
 
@@ -88,11 +80,9 @@ def _folder() -> Path | None:
 
 
 def _pointer() -> Path:
-    return cache() / "up"
+    """Return the file that contains the run folder of the detached lab."""
+    return lab_cache() / "up"
 
 
-@contextmanager
-def _lock() -> Iterator[None]:
-    with (cache() / "up.lock").open("w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _lock() -> AbstractContextManager[object]:
+    return locked(lab_cache() / "up.lock", "starting or stopping the detached lab")

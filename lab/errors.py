@@ -1,44 +1,23 @@
-"""What can go wrong in the lab, always with what to do about it.
+"""The errors of the lab and the testbeds.
 
-The tree:
-
-LabError
-├── MissingToolError   a program of another package is not installed
-├── BuildError         the guest's disk could not be built
-├── BootError          the machine did not come up, or stopped by itself
-└── TestbedError       no machine to test on, or the machine cannot do what was asked
+LabError (a `tools.common.errors.ToolError`)
+├── BootError      the machine did not boot, or stopped unexpectedly
+├── QmpError       QEMU rejected a command or closed the connection (`lab.qmp`)
+└── TestbedError   there is no machine to test on, or it cannot do what was requested
 """
 
-
-class LabError(Exception):
-    """Base of the lab's errors: what is wrong, and the remedy.
-
-    Attributes:
-        remedy: One sentence or command that puts it right.
-    """
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        message = super().__str__()
-        return f"{message}\n  remedy: {self.remedy}" if self.remedy else message
+from tools.common.errors import ToolError
 
 
-class MissingToolError(LabError):
-    """A program is not installed."""
-
-
-class BuildError(LabError):
-    """The guest's disk could not be built."""
+class LabError(ToolError):
+    """Base of the errors of the lab and the testbeds."""
 
 
 class BootError(LabError):
-    """The machine did not come up, or stopped by itself."""
+    """The machine did not boot, or stopped unexpectedly."""
 
 
 class TestbedError(LabError):
-    """No machine to test on, or it cannot do what was asked of it."""
+    """There is no machine to test on, or it cannot do what was requested."""
 
-    __test__ = False  # the name is no test case, whatever pytest thinks of it
+    __test__ = False  # pytest takes a name that begins with Test for a test case

@@ -1,7 +1,7 @@
-"""The judge: every member sends, every other member must hold each frame exactly once.
+"""Counts deliveries: each member sends frames, and each other member must receive each one once.
 
-It knows nothing of the plugin. Members send with ``cangen`` and listen with
-``candump -L any``; what they heard is counted by sender, kind and sequence.
+This uses nothing of the plugin. Members send with ``cangen`` and receive with ``candump -L``;
+received frames are counted by sender, kind and sequence number.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from lab.errors import LabError
+from tools.common.polling import attempts
+
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
@@ -25,21 +28,22 @@ _LINE = re.compile(
 )
 _PROBE = 0x7F0
 _BURST = 0x600
-"""CAN id of the first member's frames in a judgement; other traffic may go on beside it."""
-_PATIENCE = 20.0
+"""CAN id of the first member's frames; other ids are not counted."""
+_TIMEOUT = 20.0
+_POLL_SECONDS = 0.2
 
-_STILL = 10
-"""Looks, 0.2 s apart, without another frame: then those that are missing are lost."""
+_QUIET_POLLS = 10
+"""After so many polls without a new frame, missing frames are lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame as a listener wrote it down.
+class ReceivedFrame:
+    """A frame that a member received.
 
     Attributes:
-        can_id: its CAN id, 11 bits.
-        fd: CAN FD.
-        data: payload as hex digits; the judge's frames count up in it.
+        can_id: Its CAN id, 11 bits.
+        fd: Whether it is a CAN FD frame.
+        data: Payload as hexadecimal digits; for counted frames a sequence number.
     """
 
     can_id: int
@@ -47,28 +51,28 @@ class Frame:
     data: str
 
 
-def parse_candump(text: str) -> list[Frame]:
-    """Read the lines of ``candump -L``; whatever else is in the text is passed over."""
+def parse_candump(text: str) -> list[ReceivedFrame]:
+    """Read the lines of ``candump -L``; other lines are ignored."""
     return [
-        Frame(int(each["id"], 16), each["kind"] == "##", each["data"])
-        for each in _LINE.finditer(text)
+        ReceivedFrame(int(line["id"], 16), line["kind"] == "##", line["data"])
+        for line in _LINE.finditer(text)
     ]
 
 
 class Member(Protocol):
-    """A place on the bus that can send, and remembers what it heard."""
+    """A member of the bus that can send frames and keeps the frames that it receives."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The member's name in messages."""
         ...
 
     def send(self, script: str) -> None:
         """Run a shell script in which ``$IF`` is the member's CAN interface."""
         ...
 
-    def heard(self) -> str:
-        """Return all that ``candump -L`` wrote so far."""
+    def received(self) -> str:
+        """Return everything that ``candump -L`` wrote."""
         ...
 
 
@@ -87,18 +91,20 @@ class ContainerMember:
             ["sh", "-c", script], environment={"IF": self._interface}
         )
         if code:
-            raise RuntimeError(f"{self.name} could not send: {output!r}")
+            raise LabError(
+                f"{self.name} cannot send: {output!r}", "see whether its interface is up"
+            )
 
-    def heard(self) -> str:
+    def received(self) -> str:
         """Return the container's log."""
         return bytes(self._container.logs(stdout=True, stderr=False)).decode(errors="replace")
 
 
 class HostMember:
-    """The bus interface on the engine's host, with a candump of its own."""
+    """The bus interface on the engine's host, with its own candump process."""
 
     def __init__(self, testbed: Testbed, interface: str) -> None:
-        """Start listening; ``close`` ends it."""
+        """Start to receive; ``close`` ends it."""
         self.name = f"host {interface}"
         self._testbed = testbed
         self._interface = interface
@@ -109,12 +115,12 @@ class HostMember:
         """Run the script on the host."""
         self._testbed.host("sh", "-c", f"IF={self._interface}; {script}")
 
-    def heard(self) -> str:
-        """Return what candump wrote so far."""
+    def received(self) -> str:
+        """Return everything that candump wrote."""
         return self._reader.text()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop receiving."""
         self._process.terminate()
         self._reader.join()
         with self._process:  # closes its pipes and waits for it
@@ -122,7 +128,7 @@ class HostMember:
 
 
 class _Reader:
-    """Reads a process's stdout as it comes."""
+    """Collects a process's standard output."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._chunks: list[bytes] = []
@@ -143,17 +149,17 @@ class _Reader:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """What became of the frames.
+class Deliveries:
+    """How many frames were sent and delivered.
 
     Attributes:
-        sent: frames sent, all members together.
-        expected: deliveries that exactly once asks for.
-        received: deliveries seen, doubles included.
-        lost: deliveries that are missing.
-        doubled: deliveries beyond the first of each frame.
-        faults: one line for each pair of members that has any.
-        seconds: from the first probe until every member had heard one.
+        sent: Frames sent by all members.
+        expected: Deliveries if each frame reaches each other member once.
+        received: Deliveries, duplicates included.
+        lost: Missing deliveries.
+        doubled: Deliveries after the first one of each frame.
+        problems: One line for each pair of members with lost or doubled frames.
+        seconds: Time from the first probe until each member had received one.
     """
 
     sent: int = 0
@@ -161,7 +167,7 @@ class Verdict:
     received: int = 0
     lost: int = 0
     doubled: int = 0
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -174,95 +180,84 @@ class Verdict:
             f"{self.sent} frames sent, {self.received} of {self.expected} deliveries, "
             f"{self.lost} lost, {self.doubled} doubled"
         )
-        return "\n  ".join([line, *self.faults])
+        return "\n  ".join([line, *self.problems])
 
 
-def wait_until(true: Callable[[], bool], patience: float, what: str) -> float:
-    """Poll until something is true; return the seconds it took.
+def probe(members: Sequence[Member], timeout: float = _TIMEOUT) -> float:
+    """Send probes from the first member until all others have received one; return the seconds.
 
-    Raises:
-        TimeoutError: it did not become true; says what was waited for.
-    """
-    begun = time.monotonic()
-    while not true():
-        if time.monotonic() - begun > patience:
-            raise TimeoutError(f"waited {patience:.0f} s in vain for {what}")
-        time.sleep(0.2)
-    return time.monotonic() - begun
-
-
-def probe(members: Sequence[Member], patience: float = _PATIENCE) -> float:
-    """Send probes until every other member hears the first; return the seconds it took.
-
-    It proves that every listener listens, not that the bus is right.
+    Afterwards it is certain that each member receives, not that each frame is delivered.
 
     Raises:
-        TimeoutError: names the members that heard nothing.
+        TimeoutError: Names the members that received nothing.
     """
     sender, listeners = members[0], members[1:]
     token = f"{time.monotonic_ns() & 0xFFFF_FFFF:08X}"
-    deaf = list(listeners)
-    begun = time.monotonic()
-    while deaf:
+    missing = list(listeners)
+    started = time.monotonic()
+    for _ in attempts(timeout, 0):
         sender.send(f"cansend $IF {_PROBE:03X}#{token}")
         time.sleep(0.1)
-        deaf = [each for each in deaf if token not in each.heard()]
-        if deaf and time.monotonic() - begun > patience:
-            names = ", ".join(each.name for each in deaf)
-            raise TimeoutError(f"{names} heard nothing from {sender.name} in {patience:.0f} s")
-    return time.monotonic() - begun
+        missing = [member for member in missing if token not in member.received()]
+        if not missing:
+            return time.monotonic() - started
+    names = ", ".join(member.name for member in missing)
+    raise TimeoutError(f"{names} received nothing from {sender.name} within {timeout:.0f} s")
 
 
-def judge(
+def count_deliveries(
     members: Sequence[Member], count: int = 10, *, fd: bool = True, gap_ms: int = 2
-) -> Verdict:
-    """Let every member send ``count`` classic and as many FD frames, and count deliveries.
+) -> Deliveries:
+    """Let each member send ``count`` classic frames and as many FD frames; count the deliveries.
 
-    Frames of one member are ``gap_ms`` milliseconds apart: an emulated controller
-    holds few that its driver has not fetched yet.
+    There are ``gap_ms`` milliseconds between two frames of a member: an emulated controller can
+    buffer only a few frames until its driver reads them.
     """
-    verdict = Verdict(seconds=probe(members))
-    before = [len(member.heard()) for member in members]
+    result = Deliveries(seconds=probe(members))
+    before = [len(member.received()) for member in members]
     kinds = (False, True) if fd else (False,)
     for number, member in enumerate(members):
-        # A payload that counts up and an id of its own tell every frame apart.
+        # The member's own id and a payload that counts up make each frame unique.
         burst = f"cangen $IF -n {count} -I {_BURST + number:X} -L 8 -D i -g {gap_ms}"
         bursts = [f"{burst}{' -f' if kind else ''}" for kind in kinds]
         member.send(" && ".join(bursts))
-    verdict.sent = len(members) * count * len(kinds)
-    verdict.expected = verdict.sent * (len(members) - 1)
+    result.sent = len(members) * count * len(kinds)
+    result.expected = result.sent * (len(members) - 1)
 
     ids = range(_BURST, _BURST + len(members))
 
-    def tallies() -> list[Counter[Frame]]:
+    def tallies() -> list[Counter[ReceivedFrame]]:
         return [
-            Counter(each for each in parse_candump(member.heard()[start:]) if each.can_id in ids)
+            Counter(
+                frame for frame in parse_candump(member.received()[start:]) if frame.can_id in ids
+            )
             for member, start in zip(members, before, strict=True)
         ]
 
-    _settle(tallies, verdict.expected)
-    _count(members, tallies(), count, kinds, verdict)
-    return verdict
+    _settle(tallies, result.expected)
+    _count(members, tallies(), count, kinds, result)
+    return result
 
 
-def _settle(tallies: Callable[[], list[Counter[Frame]]], expected: int) -> None:
-    """Wait until all has arrived or nothing more does, and then for doubles to show."""
-    last, still, until = -1, 0, time.monotonic() + _PATIENCE
-    while still < _STILL and time.monotonic() < until:
-        time.sleep(0.2)
-        total = sum(sum(each.values()) for each in tallies())
-        still = still + 1 if total == last else 0
+def _settle(tallies: Callable[[], list[Counter[ReceivedFrame]]], expected: int) -> None:
+    """Wait until all frames or no more frames arrive, then a little longer for duplicates."""
+    last, quiet = -1, 0
+    for _ in attempts(_TIMEOUT, _POLL_SECONDS):
+        total = sum(tally.total() for tally in tallies())
+        quiet = quiet + 1 if total == last else 0
         last = total
         if total >= expected:
-            still += _STILL // 2
+            quiet += _QUIET_POLLS // 2
+        if quiet >= _QUIET_POLLS:
+            return
 
 
 def _count(
     members: Sequence[Member],
-    heard: Sequence[Counter[Frame]],
+    received: Sequence[Counter[ReceivedFrame]],
     count: int,
     kinds: Sequence[bool],
-    verdict: Verdict,
+    result: Deliveries,
 ) -> None:
     for source, sender in enumerate(members):
         for target, receiver in enumerate(members):
@@ -272,16 +267,16 @@ def _count(
                 got = Counter(
                     {
                         frame: times
-                        for frame, times in heard[target].items()
+                        for frame, times in received[target].items()
                         if frame.can_id == _BURST + source and frame.fd is fd
                     }
                 )
                 lost, doubled = count - len(got), got.total() - len(got)
-                verdict.received += got.total()
-                verdict.lost += max(lost, 0)
-                verdict.doubled += doubled
+                result.received += got.total()
+                result.lost += max(lost, 0)
+                result.doubled += doubled
                 if lost or doubled:
                     kind = "FD" if fd else "classic"
-                    verdict.faults.append(
+                    result.problems.append(
                         f"{sender.name} -> {receiver.name}, {kind}: {lost} lost, {doubled} doubled"
                     )

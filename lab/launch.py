@@ -6,34 +6,35 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from lab import qemu
 from lab.errors import BootError, LabError
-from lab.image import Image, held
-from lab.paths import HERE, tool
+from lab.image import Image, in_use
+from lab.paths import HERE
 from lab.qmp import Qmp, QmpError, forwarded_ports
+from tools.common.polling import attempts
+from tools.common.programs import find_program
 
-RECORD: Final = "machine.json"
-"""Name of the file in a run folder that holds its `Record`."""
+INFO_FILE: Final = "machine.json"
+"""Name of the file in a run folder that contains its `MachineInfo`."""
 
 _PREFIX: Final = "evercan-lab-"
 _MONITOR_TIMEOUT_S: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Record:
-    """What another process needs to know to use a running machine.
+class MachineInfo:
+    """What another process needs in order to use a running machine.
 
     Attributes:
-        pid: The process that ends when the machine does.
+        pid: A process that ends when the machine ends.
         image: Folder of the image it was booted from.
         accel: `kvm` or `tcg`.
         engine_port: Loopback port of the guest's Docker engine.
-        ssh_port: Loopback port of the guest's ssh.
+        ssh_port: Loopback port of the guest's ssh server.
     """
 
     pid: int
@@ -45,23 +46,23 @@ class Record:
 
 def start(
     image: Image, accel: qemu.Accel, *, detached: bool
-) -> tuple[Path, Record, subprocess.Popen[bytes]]:
-    """Start QEMU on a clean disk; its guest has only begun to boot on return.
+) -> tuple[Path, MachineInfo, subprocess.Popen[bytes]]:
+    """Start QEMU on a clean disk. The guest is still booting on return.
 
     Args:
         image: What to boot.
-        accel: How the processor is made.
-        detached: QEMU outlives this process. Otherwise it ends with it, however
-            that ends.
+        accel: The accelerator.
+        detached: QEMU keeps running when this process ends. Otherwise it ends too, however
+            this process ends.
 
     Returns:
-        The run folder, the record that is also kept in it, and the process.
+        The run folder, the machine's data (also in the folder), and the process.
 
     Raises:
-        MissingToolError: QEMU is not installed.
+        MissingProgramError: QEMU is not installed.
         BootError: QEMU ended at once.
     """
-    program = tool("qemu-system-x86_64")
+    program = find_program("qemu-system-x86_64")
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_runs()))
     try:
         return _start(program, folder, image, accel, detached=detached)
@@ -72,7 +73,7 @@ def start(
 
 def _start(
     program: str, folder: Path, image: Image, accel: qemu.Accel, *, detached: bool
-) -> tuple[Path, Record, subprocess.Popen[bytes]]:
+) -> tuple[Path, MachineInfo, subprocess.Popen[bytes]]:
     files = qemu.Files(
         kernel=image.kernel,
         initrd=image.initrd,
@@ -81,21 +82,21 @@ def _start(
         qmp=folder / "qmp",
     )
     overlay = [
-        *(tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
+        *(find_program("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
         *("-b", str(image.disk), str(files.overlay)),
     ]
     subprocess.run(overlay, check=True)
     argv = qemu.argv(program, files, accel, qemu.Hardware())
     if not detached:
-        argv = [sys.executable, "-I", "-S", str(HERE / "leash.py"), str(folder), *argv]
-    with (folder / "qemu.log").open("wb") as log, held(image) as lock:
+        argv = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(folder), *argv]
+    with (folder / "qemu.log").open("wb") as log, in_use(image) as lock:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=log,
             stderr=log,
             pass_fds=[lock],
-            # Ctrl-C at the starter's terminal is for the starter.
+            # Ctrl-C in the starter's terminal must not stop QEMU.
             start_new_session=True,
         )
     try:
@@ -106,23 +107,30 @@ def _start(
         if process.stdin is not None:
             process.stdin.close()
         if isinstance(error, LabError):
-            said = (folder / "qemu.log").read_text(encoding="utf-8", errors="replace").strip()
-            raise BootError(f"QEMU ({accel}) ended at once: {said or error}") from error
+            log_text = (folder / "qemu.log").read_text(encoding="utf-8", errors="replace").strip()
+            raise BootError(
+                f"QEMU ({accel}) ended at once: {log_text or error.text}",
+                "correct what QEMU reports; EVERCAN_LAB_ACCEL=tcg does without KVM",
+            ) from error
         raise
-    record = Record(
+    info = MachineInfo(
         pid=process.pid,
         image=str(image.folder),
         accel=accel,
         engine_port=ports[qemu.ENGINE_PORT],
         ssh_port=ports[qemu.SSH_PORT],
     )
-    (folder / RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")
-    return folder, record, process
+    (folder / INFO_FILE).write_text(json.dumps(asdict(info)), encoding="utf-8")
+    return folder, info, process
 
 
 def _ports(qmp: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
-    deadline = time.monotonic() + _MONITOR_TIMEOUT_S
-    while True:
+    """Return the loopback ports that QEMU forwards, by guest port.
+
+    Raises:
+        QmpError: QEMU ended, or does not answer in time.
+    """
+    for left in attempts(_MONITOR_TIMEOUT_S, 0.05):
         try:
             with Qmp(qmp) as monitor:
                 usernet = monitor.execute(
@@ -130,12 +138,12 @@ def _ports(qmp: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:
                 )
                 return forwarded_ports(str(usernet))
         except QmpError:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or not left:
                 raise
-            time.sleep(0.05)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _runs() -> Path:
-    """Folder for run folders: on a disk, and short, as unix sockets want it."""
-    folder = Path("/var/tmp")  # noqa: S108  mkdtemp makes a private folder in it
+    """Return the folder for run folders: on a disk, with a short path because of unix sockets."""
+    folder = Path("/var/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
     return folder if os.access(folder, os.W_OK) else Path(tempfile.gettempdir())

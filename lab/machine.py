@@ -1,4 +1,4 @@
-"""One running guest: boots it, watches it, cuts its power, unplugs its hardware."""
+"""One running guest: boot it, wait for its engine, cut its power, unplug its hardware."""
 
 import http.client
 import json
@@ -11,28 +11,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lab import accel, launch, qemu
-from lab.errors import BootError, LabError
+from lab import accelerator, launch, qemu
+from lab.errors import BootError
 from lab.image import Image
-from lab.progress import Phase, note, phase
 from lab.qmp import Qmp, QmpError
 from lab.ssh import Ssh
+from tools.common.errors import ToolError
+from tools.common.polling import attempts
+from tools.common.progress import Phase, phase, report
 
 BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
-_PANICS_FORGIVEN: Final = 2
+_PANICS_ALLOWED: Final = 2
 _UNPLUG_TIMEOUT_S: Final = 60.0
 
 
 class Machine:
-    """A running guest. Made by `boot` or, for one that runs already, `attach`."""
+    """A running guest. `boot` starts one; `attach` finds one that runs already."""
 
     def __init__(
-        self, folder: Path, record: launch.Record, process: subprocess.Popen[bytes] | None = None
+        self, folder: Path, info: launch.MachineInfo, process: subprocess.Popen[bytes] | None = None
     ) -> None:
         self.folder = folder
-        self.record = record
-        self.image = Image(Path(record.image))
-        self.ssh = Ssh(self.image, record.ssh_port, folder / "ssh")
+        self.info = info
+        self.image = Image(Path(info.image))
+        self.ssh = Ssh(self.image, info.ssh_port, folder / "ssh")
         self._process = process
 
     @classmethod
@@ -47,47 +49,47 @@ class Machine:
 
         Args:
             image: What to boot.
-            detached: It outlives this process. Otherwise it ends with it.
-            on_start: Told the run folder as soon as the machine runs, before it is up.
+            detached: It keeps running when this process ends. Otherwise it ends too.
+            on_start: Called with the run folder as soon as QEMU runs, before the guest is up.
 
         Raises:
-            MissingToolError: QEMU or ssh is not installed.
-            BootError: The guest did not come up.
+            MissingProgramError: QEMU or ssh is not installed.
+            BootError: The guest did not boot.
         """
-        choices = accel.candidates()
-        for choice in choices:
+        candidates = accelerator.candidates()
+        for accel in candidates:
             machine = None
             try:
-                machine = cls(*launch.start(image, choice, detached=detached))
+                machine = cls(*launch.start(image, accel, detached=detached))
                 on_start(machine.folder)
-                machine.wait_engine(BOOT_TIMEOUT_S[choice])
+                machine.wait_engine(BOOT_TIMEOUT_S[accel])
             except BaseException as error:
                 if machine is not None:
                     machine.stop()
-                if not isinstance(error, LabError) or choice == choices[-1]:
+                if not isinstance(error, ToolError) or accel == candidates[-1]:
                     raise
-                note("KVM does not boot the guest on this machine: emulating the processor")
-                accel.remember(works=False)
+                report("KVM does not boot the guest on this machine: emulating the processor")
+                accelerator.remember(works=False)
             else:
-                if choice == "kvm":
-                    accel.remember(works=True)
+                if accel == "kvm":
+                    accelerator.remember(works=True)
                 return machine
-        raise BootError("no accelerator to boot with")
+        raise AssertionError("there is always a last candidate")
 
     @classmethod
     def attach(cls, folder: Path) -> "Machine | None":
-        """The machine that runs in ``folder``, or None if none does (any more)."""
+        """Return the machine that runs in ``folder``, or None if none runs there."""
         try:
-            content = json.loads((folder / launch.RECORD).read_text(encoding="utf-8"))
-            machine = cls(folder, launch.Record(**content))
+            content = json.loads((folder / launch.INFO_FILE).read_text(encoding="utf-8"))
+            machine = cls(folder, launch.MachineInfo(**content))
         except (OSError, ValueError, TypeError):
             return None
         return machine if machine.alive else None
 
     @property
     def docker_host(self) -> str:
-        """Address of the guest's engine, for DOCKER_HOST."""
-        return f"tcp://127.0.0.1:{self.record.engine_port}"
+        """DOCKER_HOST value of the guest's engine."""
+        return f"tcp://127.0.0.1:{self.info.engine_port}"
 
     @property
     def alive(self) -> bool:
@@ -95,10 +97,10 @@ class Machine:
         if self._process is not None:
             return self._process.poll() is None
         try:
-            command = Path(f"/proc/{self.record.pid}/cmdline").read_bytes()
+            command = Path(f"/proc/{self.info.pid}/cmdline").read_bytes()
         except OSError:
             return False
-        # The number may be another process's by now.
+        # The id may belong to another process now.
         return str(self.folder).encode() in command
 
     def wait_engine(self, timeout: float | None = None) -> None:
@@ -107,35 +109,47 @@ class Machine:
         Raises:
             BootError: They do not within ``timeout`` seconds (default: by accelerator).
         """
-        limit = timeout or BOOT_TIMEOUT_S[self.record.accel]
-        with phase(f"waiting for the guest's engine ({self.record.accel.upper()})") as now:
+        limit = timeout or BOOT_TIMEOUT_S[self.info.accel]
+        with phase(f"waiting for the guest's engine ({self.info.accel.upper()})") as now:
             deadline = time.monotonic() + limit
             panics = self._panics()
-            while not self._engine_answers():
-                self._watch(now, deadline, limit, panics)
-                time.sleep(0.3)
+            for left in attempts(limit, 0.3):
+                if self._engine_answers():
+                    break
+                self._check_boot(now, limit, panics, timed_out=not left)
             now.detail("ssh")
             self.ssh.wait(max(10.0, deadline - time.monotonic()))
 
     def _panics(self) -> int:
         return self.console().count("end Kernel panic")
 
-    def _watch(self, now: Phase, deadline: float, limit: float, panics: int) -> None:
+    def _check_boot(self, now: Phase, limit: float, panics: int, *, timed_out: bool) -> None:
+        """Show the console's last line.
+
+        Raises:
+            BootError: The machine stopped, the time is over, or the guest panics repeatedly.
+        """
         lines = self.console().splitlines()
         last = lines[-1] if lines else ""
         if not self.alive:
-            said = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
-            raise BootError(f"the machine stopped by itself: {said.strip() or last}")
-        # A guest that panics boots again by itself; one that goes on doing so will not come up.
-        if time.monotonic() > deadline or self._panics() - panics > _PANICS_FORGIVEN:
+            log = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace")
+            raise BootError(
+                f"the machine stopped unexpectedly: {log.strip() or last}",
+                "start it again: python -m lab up",
+            )
+        # A guest boots again after a panic, but it will not boot if it panics repeatedly.
+        if timed_out or self._panics() - panics > _PANICS_ALLOWED:
             tail = "\n".join(lines[-15:])
-            raise BootError(f"no engine within {limit:.0f} s; the console ends with:\n{tail}")
+            raise BootError(
+                f"no engine within {limit:.0f} s; the console ends with:\n{tail}",
+                "see whether this machine is overloaded, then try again: python -m lab up",
+            )
         now.detail(last)
 
     def _engine_answers(self) -> bool:
-        # QEMU accepts the connection whether or not anybody listens inside, so
-        # only an answer counts.
-        connection = http.client.HTTPConnection("127.0.0.1", self.record.engine_port, timeout=3)
+        # QEMU accepts the connection even if nothing listens in the guest, so only an answer
+        # counts.
+        connection = http.client.HTTPConnection("127.0.0.1", self.info.engine_port, timeout=3)
         try:
             connection.request("GET", "/_ping")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -145,38 +159,40 @@ class Machine:
             connection.close()
 
     def power_cut(self) -> None:
-        """Take the power away and give it back. Returns before the guest is up.
+        """Cut the power and restore it. Returns before the guest is up.
 
         What the guest had not synced to its disk is lost.
 
         Raises:
-            QmpError: QEMU does not let go of a CAN controller.
+            QmpError: QEMU does not remove a CAN controller.
         """
         self.ssh.close()
         with self._qmp() as monitor:
             plugged = _plugged(monitor)
-            # A reset leaves where QEMU's SJA1000 writes next as it was, but not where it
-            # reads (can_sja_hardware_reset): from then on it is deaf or hears old frames. A
-            # card that really lost its power is a new one; pulled while the guest stands
-            # still, so that it does not see it go.
+            # A reset of QEMU's SJA1000 resets its read position but not its write position
+            # (can_sja_hardware_reset): afterwards it receives nothing, or old frames. So each
+            # controller is replaced by a new one, while the guest is stopped and cannot notice.
             monitor.execute("stop")
-            for each in plugged:
-                monitor.execute("device_del", id=qemu.controller_id(each))
+            for controller in plugged:
+                monitor.execute("device_del", id=qemu.controller_id(controller))
             monitor.execute("system_reset")
-            deadline = time.monotonic() + _UNPLUG_TIMEOUT_S
-            while _plugged(monitor):
-                if time.monotonic() > deadline:
-                    raise QmpError("QEMU keeps a CAN controller over a reset")
-                time.sleep(0.02)
-            for each in plugged:
-                _plug(monitor, each)
+            for _ in attempts(_UNPLUG_TIMEOUT_S, 0.02):
+                if not _plugged(monitor):
+                    break
+            else:
+                raise QmpError(
+                    "QEMU did not remove a CAN controller at a reset",
+                    "restart the lab: python -m lab down, then python -m lab up",
+                )
+            for controller in plugged:
+                _plug(monitor, controller)
             monitor.execute("cont")
 
     def unplug(self, controller: int) -> None:
-        """Take a CAN controller out of the running guest.
+        """Unplug a CAN controller from the running guest.
 
         Raises:
-            QmpError: It is not plugged in, or the guest does not let go of it.
+            QmpError: It is not plugged in, or the guest does not release it.
         """
         name = qemu.controller_id(controller)
         with self._qmp() as monitor:
@@ -184,35 +200,35 @@ class Machine:
             monitor.wait_event("DEVICE_DELETED", _UNPLUG_TIMEOUT_S, device=name)
 
     def replug(self, controller: int) -> None:
-        """Put a CAN controller back where it was.
+        """Plug a CAN controller in again.
 
         Raises:
-            QmpError: It is there already.
+            QmpError: It is plugged in already.
         """
         with self._qmp() as monitor:
             _plug(monitor, controller)
 
     def console(self) -> str:
-        """What the guest wrote to its serial console so far."""
+        """Return everything that the guest wrote to its serial console."""
         try:
             return (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
 
     def stop(self) -> None:
-        """Switch the machine off and remove what this run wrote."""
+        """Stop the machine and remove its run folder."""
         self.ssh.close()
         try:
             with self._qmp() as monitor:
                 monitor.execute("quit")
         except (QmpError, OSError):
-            pass  # gone already, or deaf: the signals below settle it
+            pass  # it ended already, or does not answer: then the signals below end it
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if number is not None and self.alive:
-                os.kill(self.record.pid, number)
-            deadline = time.monotonic() + 5
-            while self.alive and time.monotonic() < deadline:
-                time.sleep(0.05)
+                os.kill(self.info.pid, number)
+            for _ in attempts(5, 0.05):
+                if not self.alive:
+                    break
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -223,8 +239,9 @@ class Machine:
 
 def _plugged(monitor: Qmp) -> list[int]:
     """Return the CAN controllers that are plugged in."""
-    devices = {each["name"] for each in monitor.execute("qom-list", path="/machine/peripheral")}
-    return [each for each in range(qemu.CONTROLLERS) if qemu.controller_id(each) in devices]
+    listed = monitor.execute("qom-list", path="/machine/peripheral")
+    ids = {device["name"] for device in listed}
+    return [number for number in range(qemu.CONTROLLERS) if qemu.controller_id(number) in ids]
 
 
 def _plug(monitor: Qmp, controller: int) -> None:

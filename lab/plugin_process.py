@@ -1,12 +1,12 @@
-"""The plugin as a process of the testbed's host: find it, kill it, read what it says."""
+"""The plugin's process on the testbed's host: find it, kill it, read its pages."""
 
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
+from tools.common.polling import attempts
 
 if TYPE_CHECKING:
     from lab.testbed import Testbed
@@ -33,29 +33,28 @@ class PluginProcess:
     """The running plugin on one testbed."""
 
     def __init__(self, testbed: Testbed) -> None:
-        """Take the testbed; the plugin may come and go."""
+        """Set the testbed; the plugin may stop and start."""
         self._testbed = testbed
 
     def pid(self) -> int | None:
-        """Return the process id on the host, None when it does not run."""
+        """Return the process id on the host, or None if the plugin does not run."""
         found = self._testbed.host("pgrep", "-f", "^/usr/bin/python3 .*-m evercan", check=False)
         pids = found.stdout.split()
         return int(pids[0]) if pids else None
 
     def kill(self) -> None:
-        """Send SIGKILL, and wait until the engine has started another.
+        """Send SIGKILL and wait until the engine has started the plugin again.
 
         Raises:
-            LabError: the engine does not.
+            LabError: The engine does not start it.
         """
         before = self.pid()
         if before is not None:
             self._testbed.host("kill", "-KILL", str(before), check=False)
-        deadline = time.monotonic() + 60
-        while self.pid() in (None, before) or self._is_mute():
-            if time.monotonic() > deadline:
-                raise LabError("the engine did not start the plugin again", "see its log")
-            time.sleep(0.2)
+        for _ in attempts(60, 0.2):
+            if self.pid() not in (None, before) and self._answers():
+                return
+        raise LabError("the engine did not start the plugin again", "read the engine's log")
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
         """Send a GET, or with a body a POST, to the plugin's socket; return status and JSON."""
@@ -69,8 +68,8 @@ class PluginProcess:
         answer = self._testbed.host("python3", "-c", _ASK, "GET", path)
         return answer.stdout.partition(b"\n")[2].decode()
 
-    def _is_mute(self) -> bool:
+    def _answers(self) -> bool:
         try:
-            return self.ask("/health")[0] not in (200, 503)
+            return self.ask("/health")[0] in (200, 503)
         except (LabError, ValueError):
-            return True
+            return False

@@ -1,4 +1,4 @@
-"""The command line of the emulated machine. Pure."""
+"""QEMU's command line for the emulated machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ _FIRST_CONTROLLER_SLOT: Final = 8
 
 _ACCEL_OPTIONS: Final[dict[Accel, tuple[str, ...]]] = {
     "kvm": ("-accel", "kvm", "-cpu", "host"),
-    # Nehalem is the smallest x86-64-v2 processor: what today's programs expect,
-    # without features (AES, SVM) for which the kernel would load and test code.
+    # Nehalem is the smallest x86-64-v2 processor, which current programs need. It lacks features
+    # (AES, SVM) for which the kernel would load and test code.
     "tcg": ("-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Nehalem"),
 }
 
@@ -28,9 +28,9 @@ KERNEL_PARAMETERS: Final = (
     "net.ifnames=0",
     "mitigations=off",
     "audit=0",
-    # The kernel patches its own code while it boots, and QEMU's multi-threaded
-    # translation now and then lets the other processor run half of a patch. A
-    # reliable clock spares most patches; after a crash the guest boots again.
+    # The kernel patches its own code while it boots, and with QEMU's multi-threaded translation
+    # the other processor sometimes runs an incomplete patch. A reliable clock avoids most
+    # patches; after a crash the guest boots again.
     "tsc=reliable",
     "panic=1",
     "quiet",
@@ -59,8 +59,8 @@ class Files:
         kernel: Kernel to boot.
         initrd: Its initial RAM disk.
         overlay: This run's disk, qcow2 over the image.
-        console: Receives the serial console.
-        qmp: Unix socket to control the machine by.
+        console: File for the serial console's output.
+        qmp: Unix socket that controls the machine.
     """
 
     kernel: Path
@@ -71,22 +71,22 @@ class Files:
 
 
 def slot(controller: int) -> str:
-    """PCI slot of a controller, as QEMU writes it: fixed, so names keep their order."""
+    """Return a controller's PCI slot for QEMU. It is fixed, so interface names keep their order."""
     return f"{_FIRST_CONTROLLER_SLOT + controller:#x}"
 
 
 def pci_address(controller: int) -> str:
-    """PCI address of a controller, as the guest's kernel writes it."""
+    """Return a controller's PCI address in the guest."""
     return f"0000:00:{_FIRST_CONTROLLER_SLOT + controller:02x}.0"
 
 
 def controller_id(controller: int) -> str:
-    """QEMU's name of a controller, for plugging and unplugging."""
+    """Return QEMU's name of a controller, for unplugging it."""
     return f"kvaser{controller}"
 
 
 def argv(program: str, files: Files, accel: Accel, hardware: Hardware) -> list[str]:
-    """QEMU's command line."""
+    """Return QEMU's command line."""
     forwards = ",".join(f"hostfwd=tcp:127.0.0.1:0-:{port}" for port in (ENGINE_PORT, SSH_PORT))
     controllers = [
         f"kvaser_pci,canbus=wire,id={controller_id(n)},addr={slot(n)}" for n in range(CONTROLLERS)
@@ -98,8 +98,8 @@ def argv(program: str, files: Files, accel: Accel, hardware: Hardware) -> list[s
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory_mib)),
         *("-kernel", str(files.kernel), "-initrd", str(files.initrd)),
         *("-append", " ".join(KERNEL_PARAMETERS)),
-        # cache=unsafe: the disk need not outlive QEMU itself. A power cut
-        # resets the guest inside it, and what the guest had synced is kept.
+        # cache=unsafe: the disk is not needed after QEMU ends. A power cut resets the guest
+        # inside QEMU, which keeps everything that the guest had synced.
         *("-drive", f"file={_escaped(files.overlay)},if=none,id=disk,format=qcow2,cache=unsafe"),
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net"),

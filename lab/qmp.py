@@ -1,4 +1,4 @@
-"""Talks to a running QEMU over its machine protocol (QMP)."""
+"""A client of QEMU's machine protocol (QMP)."""
 
 import json
 import re
@@ -10,19 +10,21 @@ from typing import Any, Self
 
 from lab.errors import LabError
 
+_REMEDY = "read qemu.log and console.log in the run folder (python -m lab paths)"
+
 
 class QmpError(LabError):
-    """QEMU refused a command or hung up."""
+    """QEMU rejected a command or closed the connection."""
 
 
 class Qmp:
-    """One conversation; QEMU holds only one at a time, so keep it short."""
+    """One connection. QEMU serves only one at a time, so close it soon."""
 
     def __init__(self, path: Path, timeout: float = 15.0) -> None:
         """Connect to the socket ``path``; ``timeout`` in seconds holds for each answer.
 
         Raises:
-            QmpError: Nobody listens there.
+            QmpError: QEMU does not listen there.
         """
         self._timeout = timeout
         self._socket = socket.socket(socket.AF_UNIX)
@@ -34,7 +36,7 @@ class Qmp:
             self.execute("qmp_capabilities")
         except OSError as error:
             self._socket.close()
-            raise QmpError(f"QEMU does not answer at {path}: {error}") from error
+            raise QmpError(f"QEMU does not answer at {path}: {error}", _REMEDY) from error
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +54,7 @@ class Qmp:
         """Run ``command`` and return its answer.
 
         Raises:
-            QmpError: QEMU refused it or hung up.
+            QmpError: QEMU rejected it or closed the connection.
         """
         message = {"execute": command, "arguments": arguments}
         self._lines.write(json.dumps(message).encode() + b"\n")
@@ -62,13 +64,13 @@ class Qmp:
             if "return" in answer:
                 return answer["return"]
             if "error" in answer:
-                raise QmpError(f"QEMU refused {command}: {answer['error'].get('desc')}")
+                raise QmpError(f"QEMU rejected {command}: {answer['error'].get('desc')}", _REMEDY)
 
     def wait_event(self, name: str, timeout: float, **data: object) -> None:
-        """Wait until QEMU reports the event ``name`` carrying ``data``.
+        """Wait until QEMU reports the event ``name`` with ``data``.
 
         Raises:
-            QmpError: It did not within ``timeout`` seconds.
+            QmpError: It did not report it within ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
@@ -80,21 +82,20 @@ class Qmp:
             if event.get("event") == name and data.items() <= event.get("data", {}).items():
                 self._socket.settimeout(self._timeout)
                 return
-        raise QmpError(f"QEMU did not report {name} within {timeout:.0f} s")
+        raise QmpError(f"QEMU did not report {name} within {timeout:.0f} s", _REMEDY)
 
     def _read(self) -> dict[str, Any]:
         line = self._lines.readline()
         if not line:
-            raise QmpError("QEMU hung up")
+            raise QmpError("QEMU closed the connection", _REMEDY)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 def forwarded_ports(usernet: str) -> dict[int, int]:
-    """Guest port → loopback port, from the text of QEMU's ``info usernet``.
+    """Return loopback ports by guest port, from the text of QEMU's ``info usernet``.
 
-    QEMU is asked to forward from port 0, so the kernel picks ports that are
-    free and stay ours; this is where we learn which.
+    QEMU forwards from port 0, so the kernel chooses free ports; only QEMU knows which.
     """
     pattern = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+\S+\s+(\d+)\s+\S+\s+(\d+)")
     return {int(guest): int(host) for host, guest in pattern.findall(usernet)}

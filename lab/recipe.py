@@ -1,14 +1,13 @@
-"""What the guest is made of, and the key under which the result is kept."""
+"""What the guest consists of, and the key of its image in the cache."""
 
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from lab.paths import HERE
+from tools.common.cache import content_key
 
 SUITE: Final = "trixie"
-"""The Debian release in the guest."""
+"""The Debian release of the guest."""
 
 ARCHITECTURE: Final = "amd64"
 
@@ -30,40 +29,27 @@ PACKAGES: Final = (
     "systemd-sysv",
     "udev",
 )
-"""Debian packages in the guest. With apparmor's parser there the engine confines
-containers as it does on people's machines; docker-compose is the `docker compose` plugin."""
+"""Debian packages of the guest. With apparmor's parser the engine confines containers as it does
+on most machines; docker-compose is the `docker compose` plugin."""
 
 DISK_GIB: Final = 16
-"""Size of the guest's disk. It is sparse: only what is written takes room."""
+"""Size of the guest's disk. It is sparse: only written blocks take space."""
 
 EXCLUDED: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 """Files of packages that are left out."""
 
-LAYOUT: Final = 1
-"""Raised whenever `lab.builder` makes something else of the same ingredients."""
+LAYOUT: Final = 2
+"""To be raised when `lab.image_builder` makes a different image from the same recipe."""
 
-INGREDIENTS: Final = ("guest", "guest.sh", "recipe.py")
-"""Files and folders of this package that decide what the image becomes."""
-
-
-def files(root: Path, names: Iterable[str]) -> list[Path]:
-    """Every file below ``root`` that ``names`` stand for, in a fixed order."""
-    found: list[Path] = []
-    for name in names:
-        path = root / name
-        found += (p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return sorted(found)
+FILES: Final = ("configure_guest.sh", "guest")
+"""Files and folders of the lab's source folder that go into the image."""
 
 
-def key(root: Path = HERE, names: Iterable[str] = INGREDIENTS) -> str:
-    """Hash of every ingredient: 16 hexadecimal digits.
+def key(folder: Path = HERE) -> str:
+    """Return the key of the recipe, 16 hexadecimal digits: equal keys mean equal images.
 
-    Two trees with the same ingredients get the same key, wherever they lie.
+    Args:
+        folder: The folder with `FILES`. Its own place does not count.
     """
-    digest = hashlib.sha256()
-    for path in files(root, names):
-        content = path.read_bytes()
-        mode = path.stat().st_mode & 0o111
-        digest.update(f"{path.relative_to(root)} {bool(mode)} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()[:16]
+    settings = repr((SUITE, ARCHITECTURE, PACKAGES, DISK_GIB, EXCLUDED, LAYOUT))
+    return content_key([("settings", settings), *((name, folder / name) for name in FILES)])

@@ -1,37 +1,39 @@
-"""Runs commands in the guest over one kept connection.
+"""Runs commands in the guest over one shared ssh connection.
 
-A new ssh connection costs more than a second where every instruction is
-translated; a session over a kept one costs a sixth of that.
+Under emulation a new ssh connection takes more than a second; a session over a shared one takes a
+sixth of that.
 """
 
 import contextlib
 import shlex
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from lab.errors import TestbedError
 from lab.image import Image
-from lab.paths import tool
-from lab.shell import leashed
+from lab.shell import ends_with_stdin
+from tools.common.polling import attempts
+from tools.common.programs import find_program
 
-_LOST: Final = 255
-"""ssh's own exit status when the connection failed."""
+_NOT_CONNECTED: Final = 255
+"""ssh's exit status if the connection failed."""
+
+_REMEDY: Final = "see whether the lab runs: python -m lab status"
 
 
 class Ssh:
-    """The way into one guest, as root."""
+    """Access to one guest, as root."""
 
     def __init__(self, image: Image, port: int, control: Path) -> None:
-        """Remember the way; nothing is opened yet.
+        """Set the addresses; the connection is opened by the first command.
 
         Args:
             image: The image that the guest was booted from.
             port: Loopback port that leads to the guest's ssh.
-            control: Socket of the kept connection. May be shared by processes.
+            control: Socket of the shared connection. Several processes may use it.
         """
         self._image = image
         self._port = port
@@ -50,7 +52,7 @@ class Ssh:
             subprocess.TimeoutExpired: It took longer than ``timeout`` seconds.
         """
         self._open()
-        # Not None as input: ssh must not read what is meant for others.
+        # Not None as input: ssh would read this process's standard input.
         done = subprocess.run(
             self._command(shlex.join(argv)),
             input=stdin or b"",
@@ -58,17 +60,18 @@ class Ssh:
             timeout=timeout,
             check=False,
         )
-        if done.returncode == _LOST:
+        if done.returncode == _NOT_CONNECTED:
             raise TestbedError(
-                f"no answer from the lab's ssh: {done.stderr.decode(errors='replace').strip()}"
+                f"no answer from the lab's ssh: {done.stderr.decode(errors='replace').strip()}",
+                _REMEDY,
             )
         return done
 
     def popen(self, argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        """Start a command; it ends when the returned process is ended."""
+        """Start a command; it ends when the returned process ends."""
         self._open()
         return subprocess.Popen(
-            self._command(leashed(argv)),
+            self._command(ends_with_stdin(argv)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -76,7 +79,7 @@ class Ssh:
 
     @contextlib.contextmanager
     def forwarded(self, port: int) -> Iterator[int]:
-        """Let a loopback port of this machine lead to one of the guest; yields the former.
+        """Forward a loopback port of this machine to a port of the guest; yield the former.
 
         Raises:
             TestbedError: The guest cannot be reached.
@@ -84,53 +87,53 @@ class Ssh:
         self._open()
         with socket.create_server(("127.0.0.1", 0)) as free:
             here: int = free.getsockname()[1]
-        way = f"127.0.0.1:{here}:127.0.0.1:{port}"
-        if not self._control_command("forward", "-L", way):
-            raise TestbedError(f"the lab's ssh does not forward to the guest's port {port}")
+        forward = f"127.0.0.1:{here}:127.0.0.1:{port}"
+        if not self._control_command("forward", "-L", forward):
+            raise TestbedError(
+                f"the lab's ssh does not forward to the guest's port {port}", _REMEDY
+            )
         try:
             yield here
         finally:
-            self._control_command("cancel", "-L", way)
+            self._control_command("cancel", "-L", forward)
 
     def wait(self, timeout: float) -> None:
-        """Wait until the guest lets us in.
+        """Wait until the guest accepts logins.
 
         Raises:
             TestbedError: It does not within ``timeout`` seconds.
         """
-        deadline = time.monotonic() + timeout
-        while True:
+        for left in attempts(timeout, 0.5):
             try:
-                self.run(("true",), timeout=max(5.0, deadline - time.monotonic()))
+                self.run(("true",), timeout=max(5.0, left))
             except (TestbedError, subprocess.TimeoutExpired):
-                if time.monotonic() > deadline:
+                if not left:
                     raise
                 self.close()
-                time.sleep(0.5)
             else:
                 return
 
     def close(self) -> None:
-        """Give up the kept connection, if there is one."""
+        """Close the shared connection, if there is one."""
         if self._control.exists():
             self._control_command("exit")
             self._control.unlink(missing_ok=True)
 
     def command(self, argv: tuple[str, ...]) -> list[str]:
-        """Command line that runs ``argv`` in the guest with the caller's own streams."""
+        """Return a command line that runs ``argv`` in the guest with the caller's own streams."""
         self._open()
         return self._command(shlex.join(argv))
 
     def interactive(self) -> list[str]:
-        """Command line that opens a shell in the guest on the caller's terminal."""
+        """Return a command line that opens a shell in the guest on the caller's terminal."""
         self._open()
         return [*self._base(), "-t", "lab"]
 
     def _open(self) -> None:
         if self._control.exists():
             return
-        # The kept connection is a process of its own. Its output must lead
-        # nowhere: it would hold open the pipes of the first command's caller.
+        # The shared connection is a process of its own. Without these redirections it would
+        # keep the pipes of the first command's caller open.
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
                 [*self._base(), "-f", "-N", "-M", "lab"],
@@ -142,7 +145,7 @@ class Ssh:
             )
 
     def _control_command(self, word: str, *more: str) -> bool:
-        """Say something to the process of the kept connection; return whether it obeyed."""
+        """Send a command to the process of the shared connection; return whether it succeeded."""
         command = [*self._base(), "-O", word, *more, "lab"]
         with contextlib.suppress(subprocess.TimeoutExpired):
             done = subprocess.run(command, capture_output=True, timeout=5, check=False)
@@ -163,7 +166,7 @@ class Ssh:
             "IdentityFile": str(self._image.ssh_key),
             "LogLevel": "ERROR",
             "Port": str(self._port),
-            # The guest may lose power in the middle of a word.
+            # The guest may lose its power at any moment.
             "ServerAliveCountMax": "4",
             "ServerAliveInterval": "15",
             "StrictHostKeyChecking": "yes",
@@ -171,5 +174,5 @@ class Ssh:
             "UserKnownHostsFile": str(self._image.known_hosts),
         }
         pairs = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-        # -F none: whatever the user's own ssh configuration says, not here.
-        return [tool("ssh"), "-F", "none", *pairs]
+        # -F none: the user's own ssh configuration does not apply.
+        return [find_program("ssh"), "-F", "none", *pairs]

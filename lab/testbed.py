@@ -1,4 +1,4 @@
-"""A machine to test on: an engine that is at hand, or else the lab.
+"""A machine to test on: an existing engine, or else the lab.
 
     with choose() as testbed:
         testbed.client().containers.run(...)
@@ -17,11 +17,12 @@ from typing import Final, Protocol
 import docker
 
 from lab import detached, image
-from lab.errors import LabError, TestbedError
+from lab.engine_testbed import EngineTestbed, HelperImage, engine_testbed
+from lab.errors import TestbedError
+from lab.lab_testbed import LabTestbed
 from lab.machine import Machine
-from lab.on_engine import EngineTestbed, HelperImage, engine_testbed
-from lab.on_lab import LabTestbed
-from lab.progress import note
+from tools.common.errors import ToolError
+from tools.common.progress import report
 
 VARIABLE: Final = "EVERCAN_TESTBED"
 """Environment variable that forces `lab` or `engine`."""
@@ -34,20 +35,20 @@ class Testbed(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for people: ``lab (trixie, kernel 6.12, TCG)``."""
+        """A description: ``lab (trixie, kernel 6.12, TCG)``."""
 
     @property
     def docker_host(self) -> str:
-        """Address of the engine, for DOCKER_HOST."""
+        """DOCKER_HOST value of the engine."""
 
     @property
     def cuts_power(self) -> bool:
         """Whether `power_cut` can be called."""
 
     def client(self, timeout: float = 300) -> docker.DockerClient:
-        """A fresh client of the engine; ``timeout`` in seconds holds for each request.
+        """Return a new client of the engine; each request may take ``timeout`` seconds.
 
-        A power cut breaks the connections of older clients: make another after it.
+        A power cut breaks the connections of earlier clients.
         """
 
     def host(
@@ -67,58 +68,58 @@ class Testbed(Protocol):
     def host_process(self, *argv: str) -> subprocess.Popen[bytes]:
         """Start a long-running command on the engine's host, as `host` does.
 
-        Its standard streams are pipes. The command reads nothing from its standard
-        input, but ends when that is closed or the returned process is terminated;
-        the end of a ``with`` over the process does the former and waits.
+        Its standard streams are pipes. The command reads nothing from its standard input, but
+        it ends when that is closed or the returned process is terminated. A ``with`` block over
+        the process closes it and waits.
         """
 
     def power_cut(self) -> None:
-        """Take the host's power away; returns when the engine answers again.
+        """Cut the host's power; return when the engine answers again.
 
         Raises:
-            TestbedError: This machine's power is not ours to cut.
+            TestbedError: The power of this machine must not be cut.
         """
 
     def wait_engine(self, timeout: float = 300) -> None:
         """Wait until the engine answers.
 
         Raises:
-            LabError: It does not within ``timeout`` seconds.
+            ToolError: It does not within ``timeout`` seconds.
         """
 
     def now(self) -> float:
-        """The host's clock, in seconds since 1970: what `journal` counts from."""
+        """Return the host's time, in seconds since 1970, for `journal`."""
 
     def journal(self, since: float | None = None) -> str:
-        """The engine's log, plugin output included, from ``since`` (see `now`) on."""
+        """Return the engine's log with the plugin's output, from ``since`` (see `now`) on."""
 
 
 @contextmanager
 def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
-    """The machine to test on; what was started for it is stopped at the end.
+    """Yield a machine to test on; stop what was started for it at the end.
 
-    A detached lab (``python -m lab up``) is used as it is and left running; if
-    another process is using it, a second one is booted.
+    A detached lab (``python -m lab up``) keeps running. If another process is using it, a second
+    lab is booted.
 
     Args:
-        helper_image: Sees to it that an engine has an image with `nsenter` and `sleep`,
-            and returns its name. It is the way to the host of an engine that is not this
-            machine's own; not needed for the lab, nor by root on the engine's machine.
+        helper_image: Loads an image with `nsenter` and `sleep` into an engine and returns its
+            name. It gives access to the host of an engine that is not this machine's own; the
+            lab does not need it, and neither does root on the engine's machine.
 
     Raises:
-        LabError: No testbed can be had; says what to do.
+        ToolError: There is no testbed.
     """
-    wish = os.environ.get(VARIABLE, "")
-    if wish not in {"", "lab", "engine"}:
-        raise TestbedError(f"{VARIABLE}={wish} is neither lab nor engine", f"unset {VARIABLE}")
+    forced = os.environ.get(VARIABLE, "")
+    if forced not in {"", "lab", "engine"}:
+        raise TestbedError(f"{VARIABLE}={forced} is neither lab nor engine", f"unset {VARIABLE}")
     engine: EngineTestbed | None = None
-    if wish != "lab":
+    if forced != "lab":
         try:
             engine = engine_testbed(helper_image)
-        except LabError as error:
-            if wish == "engine":
+        except ToolError as error:
+            if forced == "engine":
                 raise
-            note(f"no engine here that would do ({error.args[0]}): using the lab")
+            report(f"using the lab: {error.text}")
     if engine is not None:
         try:
             yield engine
@@ -131,20 +132,20 @@ def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
 
 @contextmanager
 def lab_testbed() -> Iterator[LabTestbed]:
-    """The lab: the detached one if nobody uses it, else one that is stopped at the end.
+    """Yield the detached lab if it is not in use, else a new one that is stopped at the end.
 
     Raises:
-        LabError: None can be had; says what to do.
+        ToolError: The lab cannot be built or does not boot.
     """
     running = detached.current()
     if running is not None:
         # Two users would cut each other's power.
-        with detached.reserved(running) as ours:
-            if ours:
+        with detached.reserved(running) as reserved:
+            if reserved:
                 running.wait_engine()
                 yield LabTestbed(running)
                 return
-        note("the running lab is in use: booting another")
+        report("the running lab is in use: booting another")
     machine = Machine.boot(image.ensure())
     try:
         yield LabTestbed(machine)

@@ -130,7 +130,7 @@ async def test_a_bitrate_that_the_kernel_rounds_is_set_one_time(
 ) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "bitrate": "83000"})
-    granted = plugin.declared.networks[NETWORK].granted
+    granted = plugin.declared.configured[kernel.link("can0").index]
     assert granted is not None
     assert granted.bitrate == bitrate(kernel) != 83_000
     await announce_and_wait(plugin)
@@ -302,8 +302,14 @@ def as_version_2(state: bytes) -> bytes:
     """Rewrite a state file as releases before 0.2 wrote it."""
     document = orjson.loads(state)
     document["version"] = 2
+    del document["configured"]
     for network in document["networks"]:
-        del network["configured"]
+        network["granted"] = {
+            "bitrate": 500_000,
+            "sample_point": 875,
+            "dbitrate": 0,
+            "dsample_point": 0,
+        }
     return orjson.dumps(document)
 
 
@@ -325,7 +331,7 @@ async def test_a_tag_of_an_older_release_is_cleared_and_the_controller_stays_con
     index = kernel.link("can0").index
     assert kernel.link("can0").group == 0
     assert kernel.taken[taken:] == [ClearTag(index, "can0")], "the bus was disturbed"
-    assert plugin.declared.networks[NETWORK].configured == index
+    assert set(plugin.declared.configured) == {index}
     assert orjson.loads(plugin.state_bytes)["version"] == 3
     assert await reasons(engine) == []
     assert_exactly_once(kernel.snapshot(), "can0", member.host_end)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import IPAMConfig
 
-from build.images import CAN_TOOLS
-from lab.frames import ContainerMember, HostMember, Member, Verdict, judge, wait_until
+from lab.frames import ContainerMember, Deliveries, HostMember, Member, count_deliveries
 from lab.plugin_process import NAME
-from lab.rules import mesh_faults, parse_cangw
+from lab.rules import mesh_problems, parse_cangw
+from tools.common.polling import wait_until
+from tools.images import CAN_TOOLS
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -125,7 +126,7 @@ class Bus:
 
     # --- judgement ------------------------------------------------------------
 
-    def judge(self, count: int = 10) -> Verdict:
+    def judge(self, count: int = 10) -> Deliveries:
         """Let every container and the host send to all others, and count."""
         with ExitStack() as stack:
             host = stack.enter_context(closing(HostMember(self._testbed, self.interface)))
@@ -133,9 +134,9 @@ class Bus:
                 *(ContainerMember(each, "can0") for each in self.containers),
                 host,
             ]
-            return judge(members, count)
+            return count_deliveries(members, count)
 
-    def assert_whole(self, count: int = 10) -> Verdict:
+    def assert_whole(self, count: int = 10) -> Deliveries:
         """Assert exactly once between all members, and a rule table without gap or double."""
         ends = self.host_ends()
         assert len(ends) == len(self.containers), ends
@@ -155,7 +156,7 @@ class Bus:
     def rule_faults(self) -> list[str]:
         """Compare the host's rule table with a full mesh of the host ends that are there."""
         table = self._testbed.host("cangw", "-L", check=False).stdout.decode()
-        return mesh_faults(parse_cangw(table), self.interface, self.host_ends())
+        return mesh_problems(parse_cangw(table), self.interface, self.host_ends())
 
     def host_ends(self) -> list[str]:
         """Name the host ends on the host of the containers that the engine has on this network."""

@@ -13,13 +13,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from build.images import load_can_tools
-from build.install import install
-from build.plugin import build
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tools.images import load_can_tools
+from tools.install import install
+from tools.plugin import build
 
 # testcontainers reads these when it is imported, which tests.e2e.bus does lazily.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"

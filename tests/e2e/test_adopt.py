@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from build.install import install
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
+from tools.install import install
 
 OLD_NAME = "wsovalle/vxcan:latest"
 """What compose files for an older plugin call theirs."""

@@ -20,13 +20,13 @@ from xml.etree import ElementTree as ET
 
 import can
 
-from build.images import CAN_TOOLS
 from evercan.cli.helper import LABEL
 from evercan.cli.traffic import columns
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tools.images import CAN_TOOLS
 
 
 def helpers(testbed: Testbed) -> list[str]:

@@ -18,14 +18,15 @@ from docker.errors import APIError
 from docker.types import IPAMConfig
 from prometheus_client.parser import text_string_to_metric_families
 
-from lab.frames import ContainerMember, HostMember, Member, Verdict, judge, wait_until
-from lab.on_lab import LabTestbed
+from lab.frames import ContainerMember, Deliveries, HostMember, Member, count_deliveries
+from lab.lab_testbed import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
 from lab.qmp import QmpError
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
+from tools.common.polling import wait_until
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -49,14 +50,14 @@ class WiredBus(Bus):
         script = f"ip link set {OTHER} down; ip link set {OTHER} up type can bitrate 500000"
         self.lab.host("sh", "-c", script)
 
-    def judge(self, count: int = 10) -> Verdict:
+    def judge(self, count: int = 10) -> Deliveries:
         """Let containers, the host and the other node send classic frames, and count."""
         with ExitStack() as stack:
             members: list[Member] = [ContainerMember(each, "can0") for each in self.containers]
             for interface in (BUS, OTHER):
                 member = HostMember(self.lab, interface)
                 members.append(stack.enter_context(closing(member)))
-            return judge(members, count, fd=False, gap_ms=20)
+            return count_deliveries(members, count, fd=False, gap_ms=20)
 
     def shows(self, interface: str = BUS) -> dict[str, Any]:
         """Return what ``ip -details`` shows of an interface."""
@@ -82,7 +83,7 @@ class WiredBus(Bus):
     def wait_on_the_wire(self) -> float:
         """Wait until the other node hears the containers' traffic; return the seconds."""
         with closing(HostMember(self.lab, OTHER)) as other:
-            return wait_until(lambda: " 123#" in other.heard(), 30, f"traffic on {OTHER}")
+            return wait_until(lambda: " 123#" in other.received(), 30, f"traffic on {OTHER}")
 
 
 def plug(lab: LabTestbed, *controllers: int) -> None:
@@ -222,8 +223,10 @@ def test_unplugged_and_plugged_in_again_under_traffic(
     with wired.traffic():
         wired.lab.unplug(0)
         listener = ContainerMember(wired.containers[1], "can0")
-        before = listener.heard().count(" 123#")
-        wait_until(lambda: listener.heard().count(" 123#") > before + 3, 10, "the containers' own")
+        before = listener.received().count(" 123#")
+        wait_until(
+            lambda: listener.received().count(" 123#") > before + 3, 10, "the containers' own"
+        )
         assert [kind for kind, _ in health(plugin)] == ["bus-absent"]
         wired.lab.replug(0)
         seconds = wired.wait_on_the_wire()

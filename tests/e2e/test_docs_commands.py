@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from build.common import ROOT
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.support.host_programs import host_programs
 from tests.support.pages import PAGES, Block, commands
+from tools.common.checkout import ROOT
 
 RUN = {
     page: [block for block in commands(page) if block.reason is None]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from docker.errors import APIError
 
-from build.install import install
-from build.plugin import PLUGIN
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import set_up_plugin
+from tools.install import install
+from tools.plugin import PLUGIN
 
 
 def test_a_container_that_ends_while_the_plugin_is_away_leaves_nothing(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.compose import Project
-from lab.frames import wait_until
 from lab.testbed import Testbed
+from tools.common.polling import wait_until
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.compose import Project
-from lab.frames import ContainerMember, HostMember, Member, judge
+from lab.frames import ContainerMember, HostMember, Member, count_deliveries
 from lab.plugin_process import PluginProcess
-from lab.rules import mesh_faults, parse_cangw
+from lab.rules import mesh_problems, parse_cangw
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 
@@ -111,10 +111,10 @@ def test_eight_containers_of_a_compose_file_come_up_at_once(testbed: Testbed) ->
             if name.startswith("vxcan")
         ]
         assert len(ends) == 8
-        assert mesh_faults(parse_cangw(table), "vcan8", ends) == []
+        assert mesh_problems(parse_cangw(table), "vcan8", ends) == []
         host = HostMember(testbed, "vcan8")
         members: list[Member] = [*(ContainerMember(each, "can0") for each in containers), host]
-        verdict = judge(members, 5)
+        verdict = count_deliveries(members, 5)
         host.close()
         assert verdict.exactly_once, str(verdict)
     finally:

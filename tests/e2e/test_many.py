@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lab.rules import mesh_faults, parse_cangw
+from lab.rules import mesh_problems, parse_cangw
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 
@@ -46,7 +46,7 @@ def test_fifty_join_at_once_and_leave_at_once(bus: Bus, testbed: Testbed) -> Non
     ends = [f"vxcan{number:08x}" for number in range(1, MEMBERS + 1)]
     assert set(ends) <= set(bus.links())
     table = parse_cangw(testbed.host("cangw", "-L", check=False).stdout.decode())
-    assert mesh_faults(table, bus.interface, ends) == []
+    assert mesh_problems(table, bus.interface, ends) == []
     call_all(testbed, bus, "Leave,DeleteEndpoint")
     assert not set(ends) & set(bus.links())
     table = parse_cangw(testbed.host("cangw", "-L", check=False).stdout.decode())

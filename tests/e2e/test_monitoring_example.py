@@ -14,14 +14,14 @@ from functools import partial
 import pytest
 import yaml
 
-from lab.frames import wait_until
-from lab.on_lab import LabTestbed
+from lab.lab_testbed import LabTestbed
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
 from tests.support.dashboard import EXAMPLE, expressions
 from tests.support.prometheus import Prometheus, running
+from tools.common.polling import wait_until
 
 PORT = 9480
 EVERY = "5s"

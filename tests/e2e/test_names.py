@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from docker.errors import APIError
 
-from build.images import CAN_TOOLS
-from lab.frames import wait_until
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tools.common.polling import wait_until
+from tools.images import CAN_TOOLS
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -10,9 +10,9 @@ import pytest
 from docker.errors import APIError
 from docker.types import IPAMConfig
 
-from build.engine import private_engine
-from build.install import install
 from lab.plugin_process import NAME
+from tools.build_engine import private_engine
+from tools.install import install
 
 
 def _kernel_has_can() -> bool:

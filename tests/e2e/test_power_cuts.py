@@ -17,7 +17,7 @@ import pytest
 
 from lab.compose import Project
 from lab.errors import LabError
-from lab.frames import ContainerMember, HostMember, Member, judge
+from lab.frames import ContainerMember, HostMember, Member, count_deliveries
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 
@@ -66,7 +66,7 @@ def test_a_power_cut_in_the_middle_of_anything_leaves_nothing_wrong(
             host,
         ]
         assert len(members) == 4
-        verdict = judge(members, 5)
+        verdict = count_deliveries(members, 5)
         host.close()
         assert verdict.exactly_once, str(verdict)
         assert plugin.ask("/health") == (200, {"healthy": True, "reasons": []})

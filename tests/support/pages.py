@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from build.common import ROOT
+from tools.common.checkout import ROOT
 
 PAGES = tuple(
     path.relative_to(ROOT).as_posix()

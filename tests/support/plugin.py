@@ -1,4 +1,4 @@
-"""The daemon in the test's own process, over a real unix socket."""
+"""The daemon in the test's own process, on a real unix socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.shared_kernel import SharedKernel
 
 
 class Plugin:
-    """One installed plugin: a socket, a state folder, and a daemon that can be restarted."""
+    """An installed plugin that can be stopped and started: its socket and its state folder."""
 
     def __init__(self, folder: Path, kernel: SharedKernel) -> None:
         self.socket = folder / "evercan.sock"
@@ -48,7 +48,7 @@ class Plugin:
         await asyncio.sleep(0)
 
     async def stop(self) -> None:
-        """Send SIGTERM and wait for the end."""
+        """Send SIGTERM and wait until the daemon has ended."""
         if self._running is None:
             return
         if not self._running.done():
@@ -61,7 +61,7 @@ class Plugin:
         await self.start()
 
     async def reboot(self, boot: str) -> None:
-        """Reboot the host: the kernel loses everything, and the daemon starts again."""
+        """Simulate a power cut and a boot, and start the plugin."""
         await self.stop()
         self.kernel.reboot(boot)
         await self.start()

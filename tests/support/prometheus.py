@@ -20,7 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from build.common import BuildError, cache_dir, locked
+from tools.common.cache import cache_dir
+from tools.common.errors import BuildError
+from tools.common.locks import locked
 
 _METRIC = re.compile(r"\bevercan_[a-z0-9_]+")
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")

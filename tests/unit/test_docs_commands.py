@@ -8,8 +8,8 @@ import subprocess
 import pytest
 import yaml
 
-from build.common import ROOT
 from tests.support.pages import PAGES, Block, blocks, code, commands, read, table
+from tools.common.checkout import ROOT
 
 LANGUAGES = {"sh", "yaml", "ini", "json", "text"}
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from build.common import ROOT
 from evercan.errors import OptionError
 from evercan.model.controller import NO_SETTINGS
 from evercan.model.problems import ProblemKind
@@ -20,6 +19,7 @@ from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.options.reading import PEER
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
 from tests.support.pages import code, table
+from tools.common.checkout import ROOT
 
 REFERENCE = "docs/reference.md"
 CONFIG = json.loads((ROOT / "plugin/config.json").read_text())

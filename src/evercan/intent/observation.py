@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from evercan.intent.changes import with_phase
+from evercan.model.controller import ControllerSettings
 from evercan.model.controller_match import may_be_granted
-from evercan.model.declared import BusKind, Declared, Network, Phase
+from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.steps import ConfigureBus, Step
 
@@ -34,10 +35,7 @@ def after_start(declared: Declared, boot: str) -> Declared:
             result = result.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             result = with_phase(result, endpoint.id, Phase.DORMANT)
-    if not same_boot:
-        for network in declared.networks.values():
-            result = _with_configured(result, network, None)
-    return result
+    return result if same_boot else replace(result, configured={})
 
 
 def after_observation(declared: Declared, observed: Observed) -> Declared:
@@ -51,14 +49,14 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
       call that deletes it may have been lost.
     - A virtual bus that is missing will be created by evercan, whoever created it before.
     - A retired name that no longer exists is forgotten.
-    - What the kernel made of a controller's settings is remembered as long as it is up.
+    - A controller that was unplugged, or that somebody changed while no network asks for
+      settings, is no longer configured by evercan.
     """
-    result = declared
+    result = _observe_controllers(declared, observed)
     for network in declared.networks.values():
         virtual = network.kind is BusKind.VIRTUAL
         if virtual and not network.owns_bus and observed.find(network.bus) is None:
             result = result.with_network(replace(network, owns_bus=True))
-        result = _observe_controller(result, result.networks[network.id], observed)
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
         if link is None and endpoint.id in observed.ended and endpoint.phase is Phase.JOINED:
@@ -82,12 +80,8 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
 
 def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
     """Record which controllers are about to be configured, so that this is known after a crash."""
-    for step in steps:
-        if isinstance(step, ConfigureBus):
-            setter = declared.network_that_sets(step.bus)
-            if setter is not None:
-                declared = _with_configured(declared, setter, step.index)
-    return declared
+    indexes = {step.index for step in steps if isinstance(step, ConfigureBus)}
+    return _with_configured(declared, {**declared.configured, **dict.fromkeys(indexes)})
 
 
 def after_failures(declared: Declared, former: Declared, failed: Iterable[Step]) -> Declared:
@@ -98,42 +92,52 @@ def after_failures(declared: Declared, former: Declared, failed: Iterable[Step])
         former: the declared state without it.
         failed: the steps.
     """
+    configured = dict(declared.configured)
     for step in failed:
         if isinstance(step, ConfigureBus):
-            setter = declared.network_that_sets(step.bus)
-            known = None if setter is None else former.networks.get(setter.id)
-            if setter is not None and known is not None:
-                declared = _with_configured(declared, setter, known.configured)
-    return declared
+            configured.pop(step.index, None)
+            if step.index in former.configured:
+                configured[step.index] = former.configured[step.index]
+    return _with_configured(declared, configured)
 
 
-def _observe_controller(declared: Declared, network: Network, observed: Observed) -> Declared:
-    """Remember whether a controller still is the one that evercan configured, and its bitrates.
+def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
+    """Follow the controllers that evercan has configured.
 
-    Without the granted bitrates, a bitrate into which a clock cannot be divided exactly
-    would always look wrong, and one that somebody changed a little would look right.
+    The settings are remembered as the kernel made them. Without that, a bitrate into which
+    a clock cannot be divided exactly would always look wrong, and one that somebody
+    changed a little would look right.
     """
-    if not network.settings:
-        return declared
-    link = observed.find(network.bus)
-    configured, granted = network.configured, network.granted
-    if link is None or link.controller is None:
-        configured = granted = None
-    else:
-        if link.is_tagged_controller:
-            configured = link.index  # by a release that recorded it in the kernel
-        if configured != link.index:
-            configured = granted = None
-        elif not link.up:
-            granted = None
-        elif granted is None and may_be_granted(network.settings, link.controller.timing):
-            granted = link.controller.timing
-    if (configured, granted) == (network.configured, network.granted):
-        return declared
-    return declared.with_network(replace(network, configured=configured, granted=granted))
+    configured: dict[int, ControllerSettings | None] = {}
+    setters = {network.bus: network for network in declared.networks.values() if network.settings}
+    wanted = {
+        link.index: setters[bus].settings
+        for bus in setters
+        if (link := observed.find(bus)) is not None
+    }
+    for link in observed.links.values():
+        if link.controller is None:
+            continue
+        # A release before 0.2 recorded in the kernel what it had configured.
+        if link.index not in declared.configured and not (
+            link.is_tagged_controller and link.index in wanted
+        ):
+            continue
+        known, seen = declared.configured.get(link.index), link.controller.settings()
+        if link.index in wanted:
+            if known is not None and not may_be_granted(wanted[link.index], known):
+                known = None  # made of the settings of a network that was removed
+            if known is None and link.up and may_be_granted(wanted[link.index], seen):
+                known = seen
+        elif known != seen:
+            continue  # somebody has changed it since
+        configured[link.index] = known
+    return _with_configured(declared, configured)
 
 
-def _with_configured(declared: Declared, network: Network, index: int | None) -> Declared:
-    if network.configured == index:
+def _with_configured(
+    declared: Declared, configured: Mapping[int, ControllerSettings | None]
+) -> Declared:
+    if configured == declared.configured:
         return declared
-    return declared.with_network(replace(network, configured=index, granted=None))
+    return replace(declared, configured=configured)

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from copy import copy
 
 from evercan.errors import EvercanError
-from evercan.intent.changes import Change, Undo
-from evercan.reconcile.queue import PassQueue
+from evercan.intent.changes import Change
+from evercan.reconcile.queue import PassQueue, Ticket
 from evercan.reconcile.reconciler import Outcome
 
 _ROLLBACK_WAIT = 1.0
@@ -25,7 +25,6 @@ class Transactions:
     def __init__(self, queue: PassQueue) -> None:
         """Take the queue that runs the passes."""
         self._queue = queue
-        self._rollbacks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def commit(self, change: Change) -> AsyncIterator[Outcome]:
@@ -34,38 +33,35 @@ class Transactions:
         Raises:
             EvercanError: the change was rejected, or the pass failed.
         """
-        # Shielded, since a call that is given up must still learn what there is to roll back.
-        committing = asyncio.create_task(self._queue.run(change))
+        ticket = self._queue.submit(change)
         try:
-            outcome = await asyncio.shield(committing)
+            # Shielded: the pass may be running, and goes on even if the call is given up.
+            outcome = await asyncio.shield(ticket.done)
             raise_error(outcome)
             yield outcome
         except BaseException:
-            await self._roll_back(change, committing)
+            if not (ticket.done.done() and ticket.done.result().before is None):
+                await self._roll_back(ticket)
             raise
 
-    async def _roll_back(self, change: Change, committing: asyncio.Task[Outcome]) -> None:
+    async def _roll_back(self, ticket: Ticket) -> None:
         """Undo the change of a call that fails; the call's own error is the one to report.
 
         Waits a second at the most: the call may fail because passes take too long, and
         then the rollback comes with a later one.
         """
-        rollback = asyncio.create_task(self._undo(change, committing))
-        self._rollbacks.add(rollback)
-        rollback.add_done_callback(self._rollbacks.discard)
+        rollback = self._queue.undo(ticket).done
+        rollback.add_done_callback(_log_failed_rollback)
         await asyncio.wait([rollback], timeout=_ROLLBACK_WAIT)
 
-    async def _undo(self, change: Change, committing: asyncio.Task[Outcome]) -> None:
-        committed = await committing
-        if committed.before is None:
-            return  # it was rejected, so there is nothing to undo
-        undone = await self._queue.run(Undo(change, committed.before))
-        if undone.error is not None:
-            _log.error(
-                "Could not roll back a failed call: %s; remove what it was for "
-                "(docker rm, docker network rm)",
-                undone.error,
-            )
+
+def _log_failed_rollback(rollback: asyncio.Future[Outcome]) -> None:
+    if not rollback.cancelled() and (error := rollback.result().error) is not None:
+        _log.error(
+            "Could not roll back a failed call: %s; remove what it was for "
+            "(docker rm, docker network rm)",
+            error,
+        )
 
 
 def raise_error(outcome: Outcome) -> None:

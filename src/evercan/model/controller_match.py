@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from evercan.model.controller import Controller, ControllerSettings, Timing, written
+from evercan.model.controller import Controller, ControllerSettings, written
 
 MAX_ERROR = 0.05
 """How far off a bitrate may be that the kernel takes (``CAN_CALC_MAX_ERROR``)."""
+
+_CALCULATED = frozenset({"bitrate", "sample_point", "dbitrate", "dsample_point"})
+"""Settings that the kernel calculates from what is asked for."""
 
 _SAME_BITRATE = 0.005
 """How far off a bitrate that somebody else set may be and still count as the same."""
@@ -40,7 +43,7 @@ class Difference(NamedTuple):
 
 
 def differences(
-    wanted: ControllerSettings, seen: Controller, granted: Timing | None
+    wanted: ControllerSettings, seen: Controller, granted: ControllerSettings | None
 ) -> tuple[Difference, ...]:
     """List what of ``wanted`` a controller does not have.
 
@@ -50,15 +53,15 @@ def differences(
     Args:
         wanted: what is asked.
         seen: the controller.
-        granted: what the kernel made of ``wanted``, if that is known; else what
-            is near enough counts as the same.
+        granted: the settings that the kernel made of ``wanted``, if they are known; else
+            bitrates and sample points that are near enough count as the same.
     """
     has = seen.settings()
     found: list[Difference] = []
     for name, value in wanted.given():
         field = name.replace("-", "_")
         there = getattr(has, field)
-        if granted is not None and hasattr(granted, field):
+        if granted is not None and field in _CALCULATED:
             same = there == getattr(granted, field)
         else:
             same = _alike(field, value, there)
@@ -92,7 +95,9 @@ def restoring(asked: ControllerSettings, former: ControllerSettings) -> Controll
     return ControllerSettings(**back)
 
 
-def may_be_granted(wanted: ControllerSettings, timing: Timing) -> bool:
+def may_be_granted(wanted: ControllerSettings, made: ControllerSettings) -> bool:
     """Whether the kernel can have made these bitrates of those that are asked for."""
-    pairs = ((wanted.bitrate, timing.bitrate), (wanted.dbitrate, timing.dbitrate))
-    return all(asked is None or abs(asked - made) <= asked * MAX_ERROR for asked, made in pairs)
+    pairs = ((wanted.bitrate, made.bitrate), (wanted.dbitrate, made.dbitrate))
+    return all(
+        asked is None or abs(asked - (rate or 0)) <= asked * MAX_ERROR for asked, rate in pairs
+    )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from evercan.model.controller import NO_SETTINGS, ControllerSettings, Timing
+from evercan.model.controller import NO_SETTINGS, ControllerSettings
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
 """An empty mapping that can serve as a default, since nobody can write to it."""
@@ -57,11 +57,6 @@ class Network:
         owns_bus: evercan created the bus interface, so it may delete it.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
         settings: what the controller is to be set to, if the bus is a controller.
-        configured: the ifindex of the controller that evercan configured with ``settings``
-            in this boot; None if it configured none. An adapter that is re-plugged gets
-            another ifindex.
-        granted: the bitrates that the kernel made of those in ``settings``, as long as
-            that controller is up.
     """
 
     id: str
@@ -70,8 +65,6 @@ class Network:
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
     settings: ControllerSettings = NO_SETTINGS
-    configured: int | None = None
-    granted: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,17 +105,21 @@ class Declared:
     """Everything that is wanted, as it is on disk: the intent.
 
     Attributes:
-        boot: the kernel's boot id in which phases and ifindexes were true.
+        boot: the kernel's boot id in which ``endpoints`` and ``configured`` were true.
         networks: by network id.
         endpoints: by endpoint id.
         retired: names of interfaces that evercan created and no longer wants; only an
             interface that is named here and has evercan's tag is ever deleted.
+        configured: the controllers that evercan has configured, by ifindex, and the
+            settings that the kernel made of it; None until they were observed. A
+            controller that is re-plugged has another ifindex.
     """
 
     boot: str = ""
     networks: Mapping[str, Network] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
+    configured: Mapping[int, ControllerSettings | None] = field(default_factory=dict)
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""

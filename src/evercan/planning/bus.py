@@ -37,7 +37,7 @@ def plan_bus(
         return None
     setter = declared.network_that_sets(bus)
     if setter is not None and kind is BusKind.PHYSICAL:
-        return _plan_controller(setter, link, steps, problems)
+        return _plan_controller(declared, setter, link, steps, problems)
     if link.up:
         problems.extend(_bus_off(bus, link))
     elif link.is_ours and any(network.owns_bus for network in networks):
@@ -78,7 +78,7 @@ def _unusable(bus: str, kind: BusKind, link: Link | None) -> Problem | None:
 
 
 def _plan_controller(
-    network: Network, link: Link, steps: list[Step], problems: list[Problem]
+    declared: Declared, network: Network, link: Link, steps: list[Step], problems: list[Problem]
 ) -> Link | None:
     """Plan a controller that a network configures.
 
@@ -97,8 +97,9 @@ def _plan_controller(
             )
         )
         return link
-    wrong = differences(wanted, seen, network.granted)
-    if not link.up or (wrong and network.configured == link.index):
+    ours = link.index in declared.configured
+    wrong = differences(wanted, seen, declared.configured.get(link.index))
+    if not link.up or (wrong and ours):
         down = link.up
         if link.up and {difference.name for difference in wrong} == {"txqueuelen"}:
             # The only setting that can be changed while the controller is up.

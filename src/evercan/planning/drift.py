@@ -39,10 +39,6 @@ class DriftKind(StrEnum):
     RULES_SURPLUS = "rules-surplus"
 
 
-RULE_KINDS = frozenset({DriftKind.RULES_MISSING, DriftKind.RULES_SURPLUS})
-"""Drift that is observed in the rule table alone."""
-
-
 class Drift(NamedTuple):
     """One thing that was wanted before and is not so.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.steps import AddRules, RemoveRules, Step
-from evercan.planning.drift import RULE_KINDS
 from evercan.planning.plan import Plan, make_plan
 from evercan.reconcile.observer import Observe
 
@@ -47,13 +47,14 @@ def compare(
         observed: the first observation.
         observe: makes another one.
         after_steps: the steps of a plan were just taken, so that no rule should be wrong,
-            whether it was asked for or not. Before that, only drift is doubted: rules
-            that a call asks for are those of a new member, and cannot exist.
+            whether it was asked for or not. Before that, the rules of an endpoint whose
+            membership changes are believed: those of a new member cannot exist.
     """
     doubted: list[Step] = []
     for _ in range(_OBSERVATIONS):
         plan = make_plan(declared, observed, before)
-        steps = _rule_steps(plan, after_steps=after_steps)
+        changed = () if after_steps else _changed_ends(before, declared, observed)
+        steps = _doubtful(plan, changed)
         if steps == doubted:
             break
         doubted = steps
@@ -61,7 +62,20 @@ def compare(
     return Comparison(observed, plan)
 
 
-def _rule_steps(plan: Plan, *, after_steps: bool) -> list[Step]:
-    if after_steps:
-        return [step for step in plan.steps if isinstance(step, AddRules | RemoveRules)]
-    return [drift.step for drift in plan.drift if drift.kind in RULE_KINDS]
+def _doubtful(plan: Plan, changed: Collection[int]) -> list[Step]:
+    """Return the steps of rules between ends whose membership does not change."""
+    return [
+        step
+        for step in plan.steps
+        if isinstance(step, AddRules | RemoveRules)
+        and any(rule.source not in changed and rule.target not in changed for rule in step.rules)
+    ]
+
+
+def _changed_ends(before: Declared, declared: Declared, observed: Observed) -> set[int]:
+    """Return the ifindexes of host ends that are members only before or only now."""
+    was, now = (
+        {endpoint.host_end for endpoint in intent.endpoints.values() if endpoint.is_member}
+        for intent in (before, declared)
+    )
+    return {observed.links[name].index for name in was ^ now if name in observed.links}

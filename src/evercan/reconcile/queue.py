@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import NamedTuple, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
-from evercan.intent.changes import Change, NoChange
+from evercan.intent.changes import Change, NoChange, Undo
 from evercan.log.writer import call_id
 from evercan.model.state import State
 from evercan.reconcile.inspector import Inspector, Snapshot
@@ -20,12 +21,28 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class _Waiting(NamedTuple):
-    """A change for the next pass, who waits for it, and the engine call that it is of."""
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A change that waits for a pass, or had one.
 
-    change: Change
-    done: asyncio.Future[Outcome]
+    Attributes:
+        change: the change, or the ticket whose change is to be undone.
+        call: the id of the engine call that it is of.
+        done: gets the outcome when the pass is over.
+    """
+
+    change: Change | Ticket
     call: str | None
+    done: asyncio.Future[Outcome]
+
+    def resolve(self) -> Change:
+        """Return the change; an undo is known once the pass of what it undoes is over."""
+        if not isinstance(self.change, Ticket):
+            return self.change
+        undone, outcome = self.change.change, self.change.done.result()
+        if isinstance(undone, Ticket) or outcome.before is None:
+            return NoChange()
+        return Undo(undone, outcome.before)
 
 
 @contextmanager
@@ -54,7 +71,7 @@ class PassQueue:
         self._reconciler = reconciler
         self._inspector = inspector
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Ticket] = []
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -74,11 +91,26 @@ class PassQueue:
 
     async def run(self, change: Change) -> Outcome:
         """Put a change into the next pass, and return what became of it when that is over."""
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(change, done, call_id.get()))
+        return await self.submit(change).done
+
+    def submit(self, change: Change) -> Ticket:
+        """Put a change into the next pass."""
+        return self._put(change)
+
+    def undo(self, ticket: Ticket) -> Ticket:
+        """Undo a change in the next pass, or take it out of the queue if it had no pass yet."""
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+            ticket.done.set_result(Outcome(self.state))
+            return ticket
+        return self._put(ticket)
+
+    def _put(self, change: Change | Ticket) -> Ticket:
+        ticket = Ticket(change, call_id.get(), asyncio.get_running_loop().create_future())
+        self._waiting.append(ticket)
         if self._running is None:
             self._running = asyncio.create_task(self._run_passes())
-        return await done
+        return ticket
 
     async def check(self) -> Outcome:
         """Run a pass that no call asked for: it repairs what has drifted."""
@@ -126,13 +158,13 @@ class PassQueue:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 # A pass serves everybody who waits: its log lines are about all those calls.
-                calls = dict.fromkeys(waiting.call for waiting in batch if waiting.call is not None)
+                calls = dict.fromkeys(ticket.call for ticket in batch if ticket.call is not None)
                 call_id.set(",".join(calls) or None)
-                changes = [waiting.change for waiting in batch]
+                changes = [ticket.resolve() for ticket in batch]
                 outcomes = await self._in_thread(self._reconciler.run, changes)
-                for waiting, outcome in zip(batch, outcomes, strict=True):
-                    if not waiting.done.done():
-                        waiting.done.set_result(outcome)
+                for ticket, outcome in zip(batch, outcomes, strict=True):
+                    if not ticket.done.done():
+                        ticket.done.set_result(outcome)
         finally:
             self._running = None
 

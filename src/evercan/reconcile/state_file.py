@@ -18,14 +18,14 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import orjson
 
 from evercan.errors import StateError
-from evercan.model.controller import ControllerSettings, Timing
+from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 
 VERSION = 3
 """The version that is written; older ones are still read.
 
-2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 added
-``configured`` of a network.
+2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
+``granted`` by ``configured``, which lists the controllers that evercan has configured.
 """
 
 _T = TypeVar("_T")
@@ -148,6 +148,10 @@ def encode(declared: Declared) -> bytes:
             "networks": list(declared.networks.values()),
             "endpoints": list(declared.endpoints.values()),
             "retired": sorted(declared.retired),
+            "configured": [
+                {"ifindex": index, "settings": settings}
+                for index, settings in sorted(declared.configured.items())
+            ],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
@@ -178,6 +182,7 @@ def decode(data: bytes) -> Declared:
         networks={network.id: network for network in networks},
         endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(_read_list(document["retired"], _text)),
+        configured=dict(_read_list(document.get("configured", []), _configured)),
     )
 
 
@@ -204,8 +209,6 @@ def _network(fields: Mapping[str, Any]) -> Network:
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),
-        configured=_ifindex(fields.get("configured")),
-        granted=_timing(fields.get("granted")),
     )
 
 
@@ -220,18 +223,11 @@ def _settings(given: Any) -> ControllerSettings:
     return ControllerSettings(**given)
 
 
-def _ifindex(given: Any) -> int | None:
-    if given is not None and type(given) is not int:
-        raise TypeError(f"configured is {given!r}")
-    return given
-
-
-def _timing(given: Any) -> Timing | None:
-    if given is None:
-        return None
-    if not all(type(value) is int for value in given.values()):
-        raise TypeError(f"granted is {given!r}")
-    return Timing(**given)
+def _configured(fields: Mapping[str, Any]) -> tuple[int, ControllerSettings | None]:
+    index, settings = fields["ifindex"], fields["settings"]
+    if type(index) is not int:
+        raise TypeError(f"ifindex is {index!r}")
+    return index, None if settings is None else _settings(settings)
 
 
 def _endpoint(fields: Mapping[str, Any]) -> Endpoint:

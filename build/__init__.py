@@ -1,1 +1,0 @@
-"""How the plugin is built: from this checkout to ``dist/plugin`` and onto an engine."""

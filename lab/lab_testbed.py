@@ -1,0 +1,110 @@
+"""The lab as a testbed."""
+
+import subprocess
+from contextlib import AbstractContextManager
+from typing import Final
+
+import docker
+
+from lab import qemu, recipe
+from lab.errors import TestbedError
+from lab.machine import Machine
+from lab.shell import JOURNAL, checked
+from tools.common.docker_engine import new_client
+from tools.common.polling import attempts
+
+_PLUG_TIMEOUT_S: Final = 60.0
+
+
+class LabTestbed:
+    """A running lab. See `lab.testbed.Testbed` for what all testbeds have in common."""
+
+    cuts_power: Final = True
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    @property
+    def name(self) -> str:
+        """A description: ``lab (trixie, kernel 6.12, TCG)``."""
+        accel = self.machine.info.accel.upper()
+        return f"lab ({recipe.SUITE}, kernel {self.machine.image.release}, {accel})"
+
+    @property
+    def docker_host(self) -> str:
+        """DOCKER_HOST value of the guest's engine."""
+        return self.machine.docker_host
+
+    def client(self, timeout: float = 300) -> docker.DockerClient:
+        """Return a new client of the guest's engine."""
+        return new_client(self.docker_host, timeout)
+
+    def host(
+        self,
+        *argv: str,
+        stdin: bytes | None = None,
+        check: bool = True,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command in the guest, as root."""
+        return checked(argv, self.machine.ssh.run(argv, stdin, timeout), check=check)
+
+    def host_process(self, *argv: str) -> subprocess.Popen[bytes]:
+        """Start a long-running command in the guest, as root."""
+        return self.machine.ssh.popen(argv)
+
+    def forwarded(self, port: int) -> AbstractContextManager[int]:
+        """Forward a loopback port of this machine to a port of the guest; yield the former."""
+        return self.machine.ssh.forwarded(port)
+
+    def power_cut(self) -> None:
+        """Cut the guest's power; return when its engine answers again.
+
+        What the guest had not synced to its disk is lost.
+        """
+        self.machine.power_cut()
+        self.machine.wait_engine()
+
+    def wait_engine(self, timeout: float = 300) -> None:
+        """Wait until the guest's engine answers."""
+        self.machine.wait_engine(timeout)
+
+    def now(self) -> float:
+        """Return the guest's time, in seconds since 1970."""
+        return float(self.host("date", "+%s.%N").stdout)
+
+    def journal(self, since: float | None = None) -> str:
+        """Return the engine's log of this boot and the earlier ones."""
+        extra = () if since is None else (f"--since=@{since:.6f}",)
+        return self.host(*JOURNAL, *extra).stdout.decode(errors="replace")
+
+    def unplug(self, controller: int) -> None:
+        """Unplug CAN controller 0 or 1; return when the guest has released it.
+
+        Raises:
+            QmpError: It is not plugged in.
+        """
+        self.machine.unplug(controller)
+
+    def replug(self, controller: int) -> None:
+        """Plug the controller in again; return when its interface exists.
+
+        The guest treats it as a new one and gives it the lowest free name `canN`.
+
+        Raises:
+            QmpError: It is plugged in.
+            TestbedError: The guest made no interface for it.
+        """
+        self.machine.replug(controller)
+        for _ in attempts(_PLUG_TIMEOUT_S, 0.1):
+            if self.interface(controller):
+                return
+        raise TestbedError(
+            f"no interface for controller {controller} after re-plugging",
+            "read the guest's kernel log: python -m lab exec dmesg",
+        )
+
+    def interface(self, controller: int) -> str:
+        """Return the name of the controller's interface in the guest; empty if there is none."""
+        folder = f"/sys/bus/pci/devices/{qemu.pci_address(controller)}/net"
+        return self.host("ls", folder, check=False).stdout.decode().strip()

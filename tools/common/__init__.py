@@ -1,0 +1,1 @@
+"""What the tools, the lab, the demo and the benchmark share."""
