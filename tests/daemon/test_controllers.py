@@ -78,6 +78,32 @@ async def test_a_controller_stays_up_when_its_network_is_removed(
     assert bitrate(kernel) == 125_000
 
 
+async def test_a_network_that_replaces_another_gets_its_own_sample_point(
+    engine: Engine, kernel: SharedKernel
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await engine.delete_network(NETWORK)
+    await engine.create_network(OTHER, **PHYSICAL, **{"sample-point": "0.6"})
+    controller = kernel.snapshot().links["can0"].controller
+    assert controller is not None
+    assert (controller.timing.bitrate, controller.timing.sample_point) == (500_000, 562)
+
+
+async def test_settings_are_kept_after_one_of_two_networks_that_give_them_is_removed(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    await engine.create_network(NETWORK, **PHYSICAL)
+    await engine.create_network(OTHER, **PHYSICAL)
+    await engine.delete_network(NETWORK)
+    kernel.set_flag("can0", up=False)
+    kernel.set_up_controller("can0", SLOW)
+    await announce_and_wait(plugin)
+    assert bitrate(kernel) == 500_000
+    assert await reasons(engine) == []
+
+
 async def test_a_network_waits_for_an_absent_controller(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
