@@ -1,4 +1,7 @@
-"""Imports run one way: protocol → driver → core → plan → model, and kernel → model."""
+"""Check the rules about imports that import-linter cannot express.
+
+Which package may import which is a contract in ``pyproject.toml`` (``make lint``).
+"""
 
 from __future__ import annotations
 
@@ -13,150 +16,143 @@ import evercan
 
 ROOT = Path(evercan.__file__).parent
 
-VALUES = {"controller", "controller_match", "model", "errors", "steps", "troubles"}
-PURE = VALUES | {
-    "names",
-    "controller_options",
-    "options",
-    "altnames",
-    "bus_choice",
-    "bus_plan",
-    "plan",
-    "intent",
-    "refusals",
-    "restraint",
-    "adoption",
-    "drift",
-    "frames",
+PURE = ("model", "options", "intent", "planning")
+IO_MODULES = {"os", "socket", "asyncio", "pathlib", "subprocess", "time", "logging"}
+HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
+NETLINK_PACKAGES = ("kernel", "cli")
+CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
+"""What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
 }
-CORE = PURE | {
-    *("settings", "log", "metrics", "store", "kernel.port", "state", "reconciler", "turns")
-}
+"""Every module of evercan, by its dotted name below the package."""
 
-# What each part may import of evercan. A part that is not named here is held to
-# the rules at the end of this file only.
-MAY_IMPORT = {
-    "errors": set(),
-    "controller": set(),
-    "controller_match": {"controller"},
-    "altnames": VALUES | {"options"},
-    "model": {"controller"},
-    "troubles": set(),
-    "names": {"model"},
-    "controller_options": {"controller", "errors"},
-    "options": VALUES | {"names", "controller_options"},
-    "steps": {"model", "controller"},
-    "bus_plan": VALUES,
-    "plan": VALUES | {"bus_plan"},
-    "refusals": VALUES | {"plan"},
-    "restraint": VALUES | {"plan"},
-    "bus_choice": VALUES | {"names", "options"},
-    "intent": VALUES | {"names", "options", "plan", "bus_choice", "altnames"},
-    "drift": VALUES | {"plan"},
-    "frames": VALUES | {"plan"},
-    "state": VALUES | {"plan", "frames"},
-    "recoveries": VALUES | {"plan", "drift", "state", "narration", "log"},
-    "adoption": VALUES | {"names", "options", "intent"},
-    "sandboxes": VALUES,
-    "cli": {"cli"},
-    "losses": VALUES | {"plan", "log", "narration"},
-    "narration": VALUES | {"plan", "log"},
-    "store": VALUES,
-    "record": VALUES | {"store"},
-    "looks": VALUES | {"kernel.port", "sandboxes"},
-    "settings": {"errors"},
-    "log": set(),
-    "controller_view": {"controller"},
-    "controller_metrics": {"controller"},
-    "durations": set(),
-    "partial_import": set(),
-    "metrics": CORE | {"controller_metrics", "durations", "recoveries", "status"},
-    "reconciler": CORE - {"reconciler", "turns", "options"}
-    | {"looks", "record", "narration", "losses", "recoveries"},
-    "turns": CORE - {"turns"},
-    "watch": CORE,
-    "status": CORE | {"controller_view"},
-    "undertaking": CORE,
-    "adopter": CORE,
-    "driver": CORE | {"undertaking", "adopter"},
-    "protocol": CORE | {"driver", "protocol", "partial_import"},
-    "kernel": VALUES | {"kernel", "log", "partial_import"},
-}
-
-NETLINK_FAMILY = "AF_NETLINK"
+PACKAGES = sorted(
+    path.parent.relative_to(ROOT).as_posix()
+    for path in ROOT.rglob("__init__.py")
+    if path.parent != ROOT
+)
 
 
-def modules() -> list[str]:
-    """Every module of evercan by its dotted name below the package."""
-    return sorted(
-        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py")
-    )
+def top(module: str) -> str:
+    """Return the package or the file of ``src/evercan`` that a module is in."""
+    return module.partition(".")[0]
+
+
+def in_packages(*packages: str) -> list[str]:
+    return sorted(module for module in MODULES if top(module) in packages)
+
+
+def outside_packages(*packages: str) -> list[str]:
+    return sorted(module for module in MODULES if top(module) not in packages)
 
 
 def tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text())
+    return ast.parse(MODULES[module].read_text())
 
 
 def imports(nodes: ast.AST) -> Iterator[str]:
     """Yield the full dotted names of what is imported anywhere in a tree."""
     for node in ast.walk(nodes):
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            for each in node.names:
-                yield f"{node.module}.{each.name}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def own(module: str) -> set[str]:
-    """Return the parts of evercan that a module imports."""
-    known = set(modules())
-    found: set[str] = set()
-    for name in imports(tree(module)):
-        top, _, rest = name.partition(".")
-        if top != "evercan" or not rest:
-            continue
-        while rest and rest not in known and f"{rest}.__init__" not in known:
-            rest = rest.rpartition(".")[0]
-        found.add(rest)
-    return found - {""}
+def imported_packages(module: str) -> set[str]:
+    """Return the top-level names of what a module imports."""
+    return {name.partition(".")[0] for name in imports(tree(module))}
 
 
-def part(module: str) -> str:
-    return module.partition(".")[0]
+# --- layout --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", [each for each in modules() if part(each) in MAY_IMPORT])
-def test_a_part_imports_only_what_lies_below_it(module: str) -> None:
-    allowed = MAY_IMPORT[part(module)]
-    assert {
-        each for each in own(module) if each not in allowed and part(each) not in allowed
-    } == set()
+def test_the_package_has_at_most_ten_files_of_its_own() -> None:
+    assert len([path for path in ROOT.iterdir() if path.is_file()]) <= 10
 
 
-@pytest.mark.parametrize("module", modules())
+def test_packages_are_not_nested_deeper_than_one_level_below_the_command() -> None:
+    assert not [package for package in PACKAGES if package.count("/") > 1]
+    assert {top(package.replace("/", ".")) for package in PACKAGES if "/" in package} <= {"cli"}
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if not name.startswith("cli")])
+def test_a_package_describes_itself_in_one_sentence_and_imports_nothing(package: str) -> None:
+    module = ast.parse((ROOT / package / "__init__.py").read_text())
+    docstring = ast.get_docstring(module) or ""
+    assert len(module.body) == 1
+    assert docstring.endswith(".")
+    assert "\n" not in docstring
+    assert ". " not in docstring
+
+
+# --- what is pure ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", in_packages(*PURE))
+def test_a_pure_package_does_no_io(module: str) -> None:
+    assert not imported_packages(module) & IO_MODULES
+
+
+PURE_CLI = ("cli.views", "cli.checks", "cli.pages")
+CLI_WITH_IO = {"cli.pages.terminal", "cli.pages.watch_app"}
+"""Modules of these packages that read the terminal or the clock."""
+
+BEFORE_PACKAGES = {
+    *("cli.overview", "cli.lettering", "cli.rates", "cli.screen", "cli.status", "cli.svg"),
+    *("cli.topology", "cli.traffic", "cli.words", "cli.doctor.check", "cli.doctor.health"),
+    *("cli.doctor.host", "cli.doctor.networks", "cli.doctor.plugin", "cli.doctor.report"),
+}
+"""The same modules where the command has no such packages."""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        module
+        for module in sorted(MODULES)
+        if (module.startswith(PURE_CLI) and module not in CLI_WITH_IO) or module in BEFORE_PACKAGES
+    ],
+)
+def test_a_module_that_draws_or_checks_for_the_command_does_no_io(module: str) -> None:
+    io_modules = {"os", "socket", "pathlib", "subprocess", "time", "threading", "docker"}
+    assert not imported_packages(module) & io_modules
+
+
+# --- who speaks to what -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", outside_packages("kernel"))
+def test_only_the_kernel_package_uses_pyroute2(module: str) -> None:
+    assert "pyroute2" not in imported_packages(module)
+
+
+@pytest.mark.parametrize("module", outside_packages(*NETLINK_PACKAGES))
+def test_only_the_kernel_package_and_the_command_open_netlink_sockets(module: str) -> None:
+    assert "AF_NETLINK" not in MODULES[module].read_text()
+
+
+@pytest.mark.parametrize("module", outside_packages("kernel", "daemon", "cli"))
 def test_only_the_daemon_names_the_real_kernel(module: str) -> None:
-    if module != "daemon" and part(module) not in ("kernel", "cli"):
-        assert {each for each in own(module) if part(each) == "kernel"} <= {"kernel.port"}
+    of_kernel = {name for name in imports(tree(module)) if name.startswith("evercan.kernel")}
+    assert of_kernel <= {"evercan.kernel.port.Kernel"}
 
 
-@pytest.mark.parametrize("module", [each for each in modules() if part(each) != "kernel"])
-def test_nothing_outside_kernel_speaks_netlink(module: str) -> None:
-    assert "pyroute2" not in {name.partition(".")[0] for name in imports(tree(module))}
-    source = (ROOT / Path(*module.split("."))).with_suffix(".py").read_text()
-    assert NETLINK_FAMILY not in source
+@pytest.mark.parametrize("module", outside_packages(*HTTP_PACKAGES))
+def test_only_the_protocol_the_daemon_and_the_command_use_aiohttp(module: str) -> None:
+    assert "aiohttp" not in imported_packages(module)
 
 
-@pytest.mark.parametrize("module", modules())
-def test_nothing_but_the_protocol_and_the_daemon_knows_of_http(module: str) -> None:
-    if part(module) not in ("protocol", "daemon", "cli"):
-        assert "aiohttp" not in {name.partition(".")[0] for name in imports(tree(module))}
+# --- the start, and the command -----------------------------------------------------
 
 
 def test_the_entry_point_loads_next_to_nothing_before_it_listens() -> None:
     body = [node for node in tree("__main__").body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {name for node in body for name in imports(node)}
-    # The package is there already: it is what the entry point is loaded through.
+    # The package is loaded already: the entry point is loaded through it.
     assert names == {"_socket", "gc", "os", "sys", "evercan.BACKLOG"}
 
 
@@ -164,53 +160,20 @@ def test_the_package_itself_imports_nothing() -> None:
     assert list(imports(tree("__init__"))) == []
 
 
-@pytest.mark.parametrize(
-    "module",
-    sorted(PURE - {"errors"} | {"state", "status"}),
-)
-def test_what_decides_does_no_io(module: str) -> None:
-    tops = {name.partition(".")[0] for name in imports(tree(module))}
-    assert not tops & {"os", "socket", "asyncio", "pathlib", "subprocess", "time", "logging"}
+@pytest.mark.parametrize("module", in_packages("cli"))
+def test_the_command_needs_only_its_own_requirements(module: str) -> None:
+    names = imported_packages(module) - {"evercan", "__future__"}
+    assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS
 
 
-CLI = [each for each in modules() if part(each) == "cli"]
-CLI_PACKAGES = {"click", "docker", "requests", "rich", "rich_click", "textual"}
-"""What ``pip install 'evercan[cli]'`` brings: requirements/cli.in and what belongs to it."""
+@pytest.mark.parametrize("module", in_packages("cli"))
+def test_the_command_imports_nothing_of_the_plugin(module: str) -> None:
+    of_evercan = {name for name in imports(tree(module)) if name.startswith("evercan.")}
+    of_plugin = {name for name in of_evercan if not name.startswith("evercan.cli")}
+    assert of_plugin <= {"evercan.__version__"}
 
 
-@pytest.mark.parametrize("module", CLI)
-def test_the_command_for_the_host_needs_nothing_but_its_extra(module: str) -> None:
-    tops = {name.partition(".")[0] for name in imports(tree(module))} - {"evercan", "__future__"}
-    assert tops - sys.stdlib_module_names <= CLI_PACKAGES
-
-
-@pytest.mark.parametrize("module", [each for each in modules() if part(each) != "cli"])
+@pytest.mark.parametrize("module", outside_packages("cli"))
 def test_the_plugin_needs_nothing_of_the_command(module: str) -> None:
-    assert "cli" not in {part(each) for each in own(module)}
-    tops = {name.partition(".")[0] for name in imports(tree(module))}
-    assert not tops & CLI_PACKAGES
-
-
-PURE_CLI = (
-    "overview",
-    "doctor.check",
-    "doctor.health",
-    "doctor.host",
-    "doctor.networks",
-    "doctor.plugin",
-    "doctor.report",
-    "lettering",
-    "rates",
-    "screen",
-    "status",
-    "svg",
-    "topology",
-    "traffic",
-    "words",
-)
-
-
-@pytest.mark.parametrize("module", [f"cli.{each}" for each in PURE_CLI])
-def test_what_decides_what_is_shown_does_no_io(module: str) -> None:
-    tops = {name.partition(".")[0] for name in imports(tree(module))}
-    assert not tops & {"os", "socket", "pathlib", "subprocess", "time", "threading", "docker"}
+    assert not [name for name in imports(tree(module)) if name.startswith("evercan.cli")]
+    assert not imported_packages(module) & CLI_REQUIREMENTS

@@ -21,7 +21,7 @@ NOT_AT_START = {
     "aiohttp.web_urldispatcher": "aiohttp.web",
     "aiosignal": "aiohttp's __init__",
     "http.server": "prometheus_client",
-    "prometheus_client": "evercan.metrics",
+    "prometheus_client": "evercan.reporting.metrics",
     "pyroute2": "evercan.kernel.links",
     "pyroute2.netlink": "pyroute2's __init__",
     "wsgiref": "prometheus_client",
@@ -96,7 +96,7 @@ def test_a_module_that_is_not_there_is_still_not_there() -> None:
 def test_a_package_that_is_not_installed_is_named() -> None:
     seen = run(
         "from evercan import partial_import\n"
-        "try:\n    partial_import.enter('not_installed')\n"
+        "try:\n    partial_import.allow('not_installed')\n"
         "except ModuleNotFoundError as error:\n    print(error.name)\n"
     )
     assert seen == ["not_installed"]

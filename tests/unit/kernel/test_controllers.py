@@ -23,7 +23,7 @@ from evercan.model.controller import (
     Timing,
     Traffic,
 )
-from evercan.model.observed import LINK_GROUP, Link
+from evercan.model.observed import Link
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
 
@@ -144,7 +144,7 @@ def test_settings_are_one_message_with_the_tag_and_up() -> None:
     assert (request.type, request.flags) == (16, 0)  # never makes one
     assert (decoded["index"], decoded["flags"], decoded["change"]) == (7, 1, 1)
     assert decoded.get_attr("IFLA_TXQLEN") == 100
-    assert decoded.get_attr("IFLA_GROUP") == LINK_GROUP
+    assert decoded.get_attr("IFLA_GROUP") is None
     assert decoded.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_KIND") == "can"
     data = decoded.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     timing = data.get_attr("IFLA_CAN_BITTIMING")
@@ -160,7 +160,7 @@ def test_what_is_not_asked_is_not_said() -> None:
     request = links.configure(7, ControllerSettings(restart_ms=0))
     data = second_opinion(request).get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     assert [name for name, _ in data["attrs"]] == ["IFLA_CAN_RESTART_MS"]
-    queue = second_opinion(links.configure(7, ControllerSettings(txqueuelen=5), tag=False))
+    queue = second_opinion(links.configure(7, ControllerSettings(txqueuelen=5)))
     assert [name for name, _ in queue["attrs"]] == ["IFLA_TXQLEN"]
 
 
@@ -190,4 +190,4 @@ def test_limits_are_written_for_people() -> None:
     assert listed.capabilities() == (
         "bitrates 125000, 250000 bit/s only; transceiver up to 1000000 bit/s"
     )
-    assert Controller().capabilities() == "its driver tells no limits"
+    assert Controller().capabilities() == "its driver gives no limits"

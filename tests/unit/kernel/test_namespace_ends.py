@@ -29,12 +29,12 @@ def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_be
         run_pass(reconciler, creating(network, options=options))
     for network, end in (("a", FIRST), ("b", SECOND), ("b", THIRD)):
         run_pass(reconciler, joining(end, network))
-    kernel.take(f"vxcan{FIRST}p", 5, "acan0")
+    kernel.move_in(f"vxcan{FIRST}p", 5, "acan0")
     run_pass(reconciler)  # the first container is known to be in namespace 5
     kernel.delete(f"vxcan{FIRST}")
-    kernel.end_sandbox(5)  # it dies, and the next container's namespace gets the number
-    kernel.take(f"vxcan{SECOND}p", 5, "bcan0")
-    kernel.take(f"vxcan{THIRD}p", 9, "bcan0")
+    kernel.end_namespace(5)  # it dies, and the next container's namespace gets the number
+    kernel.move_in(f"vxcan{SECOND}p", 5, "bcan0")
+    kernel.move_in(f"vxcan{THIRD}p", 9, "bcan0")
 
     def nameless(_: Link) -> str:
         raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")

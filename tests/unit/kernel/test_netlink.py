@@ -114,7 +114,7 @@ def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
 
 
 def test_silence_is_an_error_that_says_so() -> None:
-    with pytest.raises(KernelError, match=r"hear from the kernel.*ETIMEDOUT"):
+    with pytest.raises(KernelError, match=r"receive from the kernel.*ETIMEDOUT"):
         batch(lambda _: [], requests(1))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
+SOURCE = Path(__file__).parents[3] / "src"
 
 # Prints the bytes of every request, and which modules it took.
 ENCODE = """

@@ -6,21 +6,20 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "src/evercan"
+SOURCE = Path(__file__).parents[3] / "src/evercan"
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 ABOUT_THE_PROCESS = {
     "Cannot start: %s",
-    "evercan serves; %d networks on record",
+    "evercan serves %d networks",
     "evercan stops; all interfaces stay as they are",
-    "The host was rebooted: bringing back %d networks",
+    "The host was rebooted: restoring %d networks",
     "Health check OK: %d networks, %d endpoints",
     "Health check FAILED: %s",  # the kernel or the disk does not serve
     "State file %s is damaged (%s), set aside as %s",
     "State restored from the last good copy",
     "No good copy of the state is left",
-    "Could not take back a failed call: %s",  # the call is in the line, and its refusal beside it
-    "A turn could not be taken",
+    "Could not roll back a failed call: %s",  # the line names the call
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }

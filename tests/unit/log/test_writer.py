@@ -98,7 +98,7 @@ def test_errors_go_to_stderr_and_the_rest_to_stdout_in_its_order() -> None:
 def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(log, "_CAPACITY", 50)
+    monkeypatch.setattr(writer, "_CAPACITY", 50)
     with streams() as (out, _):
         handler = QueueingHandler(TextFormatter())
         long_line = a_record(message="%s" + "x" * 10_000)
@@ -176,7 +176,7 @@ def root() -> Iterator[logging.Logger]:
 def test_setting_up_takes_the_whole_process(
     root: logging.Logger, style: str, formatter: type[logging.Formatter]
 ) -> None:
-    writer.bring_up("warning", style)
+    writer.configure("warning", style)
     (handler,) = root.handlers
     assert isinstance(handler, QueueingHandler)
     assert isinstance(handler.formatter, formatter)

@@ -13,8 +13,8 @@ from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.options.bus import looks_like_hardware
 from evercan.options.network import NetworkOptions
+from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import SJA1000
-from tests.support.records import network, physical, record
 
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=250_000)
 CARD = Link(index=5, name="can0", kind="can", controller=SJA1000)
@@ -32,7 +32,7 @@ def create(
 ) -> Network:
     observed = Observed(links={} if link is None else {link.name: link})
     options = NetworkOptions(bus="can0", kind=kind, settings=settings)
-    after = CreateNetwork("new", options).apply(declared or record(), observed)
+    after = CreateNetwork("new", options).apply(declared or declare(), observed)
     return after.networks["new"]
 
 
@@ -59,12 +59,12 @@ def test_a_first_network(
 
 @pytest.mark.parametrize("link", [None, CARD])
 def test_a_bus_recorded_as_physical_stays_so(link: Link | None) -> None:
-    made = create(link, declared=record([physical("old")]))
+    made = create(link, declared=declare([physical("old")]))
     assert (made.kind, made.owns_bus) == (P, False)
 
 
 def test_a_bus_recorded_as_virtual_is_made_again_by_its_second_network_too() -> None:
-    made = create(None, declared=record([network("old", "can0")]))
+    made = create(None, declared=declare([network("old", "can0")]))
     assert (made.kind, made.owns_bus) == (V, True)
 
 
@@ -84,7 +84,7 @@ def test_what_is_not_of_the_kind_is_refused(
     link: Link | None, kind: BusKind | None, old: Network | None, words: str
 ) -> None:
     with pytest.raises(OptionError, match=words):
-        create(link, kind, declared=record([old] if old else []))
+        create(link, kind, declared=declare([old] if old else []))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_cannot_be_set_is_refused(link: Link | None, kind: BusKind | None, 
 @pytest.mark.parametrize("settings", [FAST, ControllerSettings()])
 def test_a_second_network_asks_the_same_or_nothing(settings: ControllerSettings) -> None:
     old = replace(physical("old"), settings=FAST)
-    assert create(CARD, settings=settings, declared=record([old])).settings == settings
+    assert create(CARD, settings=settings, declared=declare([old])).settings == settings
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_a_second_network_that_asks_otherwise_is_refused(
 ) -> None:
     old = replace(physical("old"), settings=FAST)
     with pytest.raises(OptionError, match=words):
-        create(CARD, settings=settings, declared=record([old]))
+        create(CARD, settings=settings, declared=declare([old]))
 
 
 def test_the_second_network_may_be_the_one_that_sets() -> None:
-    declared = record([physical("old"), replace(physical("new"), settings=FAST)])
+    declared = declare([physical("old"), replace(physical("new"), settings=FAST)])
     setter = declared.network_that_sets("can0")
     assert setter is not None
     assert setter.id == "new"
@@ -140,7 +140,7 @@ def test_the_second_network_may_be_the_one_that_sets() -> None:
 def test_an_id_that_comes_again_with_other_settings_is_refused(
     options: NetworkOptions, words: str
 ) -> None:
-    declared = record([replace(physical("old"), settings=FAST)])
+    declared = declare([replace(physical("old"), settings=FAST)])
     with pytest.raises(RequestError, match=words):
         CreateNetwork("old", options).apply(declared, Observed())
 

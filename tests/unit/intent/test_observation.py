@@ -1,0 +1,402 @@
+"""The declared state follows a start and what the kernel shows, without any call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+
+from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.model.controller import ControllerSettings, Timing
+from evercan.model.declared import Declared, Network, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.problems import ProblemKind
+from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, MakeBus, MakePair, Step
+from evercan.options.network import NetworkOptions
+from evercan.planning.plan import make_plan
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import StateFile
+from tests.support.changes import creating, run_pass
+from tests.support.declarations import declare, endpoint, network, physical
+from tests.support.fake_controllers import SJA1000
+from tests.support.fake_kernel import FakeKernel
+from tests.support.healthy_host import healthy_host
+from tests.support.kill_points import Killed
+from tests.support.strategies import Situation, situations
+
+EMPTY = Observed()
+FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=125_000)
+IMPOSSIBLE = ControllerSettings(bitrate=3_000_000)
+GRANTED = Timing(bitrate=500_000, sample_point=875)
+
+
+def seeing(*links: Link) -> Observed:
+    return Observed(links={link.name: link for link in links})
+
+
+def phases(declared: Declared) -> dict[str, Phase]:
+    return {endpoint.id: endpoint.phase for endpoint in declared.endpoints.values()}
+
+
+# --- a start ------------------------------------------------------------------------
+
+
+def test_after_a_reboot_no_endpoint_is_running() -> None:
+    declared = declare([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
+    started = after_start(declared, "boot-2")
+    assert started.boot == "boot-2"
+    assert set(phases(started).values()) == {Phase.DORMANT}
+    assert "dormant" not in started.endpoints
+    assert started.networks == declared.networks
+
+
+def test_after_a_restart_of_the_plugin_members_stay_members() -> None:
+    declared = declare([network()], [endpoint(phase.value, phase=phase) for phase in Phase])
+    assert phases(after_start(declared, "boot-1")) == {
+        "created": Phase.DORMANT,
+        "offered": Phase.OFFERED,
+        "joined": Phase.JOINED,
+        "left": Phase.LEFT,
+    }
+
+
+# --- pairs --------------------------------------------------------------------------
+
+
+def test_an_offered_pair_whose_end_is_in_a_container_has_joined() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
+    declared = declare([network()], [endpoint("aa", phase=Phase.OFFERED)])
+    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.OFFERED}
+    kernel.move_in("vxcanaap", 1)
+    assert phases(after_observation(declared, kernel.observe())) == {"aa": Phase.JOINED}
+
+
+def test_a_joined_pair_whose_end_is_back_on_the_host_is_not_running() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
+    after = after_observation(declared, kernel.observe())
+    assert phases(after) == {"aa": Phase.DORMANT}
+    assert after.retired == {"vxcanaa"}
+
+
+def test_a_pair_that_left_is_wanted_until_its_end_is_back_on_the_host() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")])
+    kernel.move_in("vxcanaap", 1)
+    declared = declare([network()], [endpoint("aa", phase=Phase.LEFT)])
+    assert after_observation(declared, kernel.observe()) == declared
+    kernel.move_out(1, "vcanp0", "vxcanaap")
+    after = after_observation(declared, kernel.observe())
+    assert phases(after) == {"aa": Phase.DORMANT}
+    assert after.retired == {"vxcanaa"}
+
+
+def test_a_pair_whose_repair_is_unfinished_was_not_moved_back() -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaa", "vxcanaaq")])
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
+    assert after_observation(declared, kernel.observe()) == declared
+    assert make_plan(declared, kernel.observe()).steps[0] == DeleteLink(3, "vxcanaa")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        declare([network()], [endpoint("aa", phase=Phase.JOINED)]),
+        declare([network()], [endpoint("aa", phase=Phase.LEFT)]),
+        declare([network()], retired=["vxcanaa"]),
+    ],
+    ids=["joined", "left", "retired"],
+)
+def test_a_placeholder_that_is_left_over_is_deleted(declared: Declared) -> None:
+    kernel = FakeKernel()
+    kernel.apply([MakePair("vcan0", "aa", "vxcanaaq", "vxcanaar")])
+    kernel.move_in("vxcanaaq", 1)
+    observed = kernel.observe()
+    steps = make_plan(after_observation(declared, observed), observed).steps
+    assert DeleteLink(2, "vxcanaar") in steps
+
+
+def test_an_interface_of_somebody_else_does_not_change_an_endpoint() -> None:
+    kernel = FakeKernel()
+    kernel.make("vxcanaa", "vxcan")
+    declared = declare([network()], [endpoint("aa", phase=Phase.JOINED)])
+    assert after_observation(declared, kernel.observe()) == declared
+
+
+def test_a_retired_name_that_no_longer_exists_is_forgotten() -> None:
+    declared = declare([network()], retired=["vxcanaa"])
+    assert not after_observation(declared, EMPTY).retired
+
+
+# --- virtual buses --------------------------------------------------------------------
+
+
+def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
+    foreign = declare([network(owns_bus=False)])
+    assert after_observation(foreign, EMPTY).networks["net"].owns_bus
+    present = seeing(Link(index=5, name="vcan0", kind="vcan"))
+    assert not after_observation(foreign, present).networks["net"].owns_bus
+    assert not after_observation(declare([physical()]), EMPTY).networks["net"].owns_bus
+
+
+# --- controllers ----------------------------------------------------------------------
+
+
+def controlled(configured: int | None = None, granted: Timing | None = None) -> Declared:
+    """Return a declared state with one network that configures ``can0``."""
+    return declare([replace(physical(), settings=FAST, configured=configured, granted=granted)])
+
+
+def card(index: int = 5, *, up: bool = True, bitrate: int = 500_000, group: int = 0) -> Observed:
+    """Return an observation of ``can0``."""
+    controller = replace(SJA1000, timing=Timing(bitrate=bitrate, sample_point=875))
+    return seeing(
+        Link(index=index, name="can0", kind="can", up=up, group=group, controller=controller)
+    )
+
+
+def only_network(declared: Declared) -> Network:
+    (found,) = declared.networks.values()
+    return found
+
+
+def test_a_restart_of_the_plugin_keeps_which_controller_was_configured() -> None:
+    declared = controlled(5, GRANTED)
+    assert after_start(declared, "boot-1") == declared
+
+
+def test_after_a_reboot_no_controller_is_configured() -> None:
+    started = only_network(after_start(controlled(5, GRANTED), "boot-2"))
+    assert (started.configured, started.granted) == (None, None)
+
+
+def test_a_controller_that_is_still_there_stays_configured() -> None:
+    declared = controlled(5, GRANTED)
+    assert after_observation(declared, card()) == declared
+
+
+def test_a_controller_that_is_set_down_stays_configured_and_its_bitrates_are_forgotten() -> None:
+    after = only_network(after_observation(controlled(5, GRANTED), card(up=False)))
+    assert (after.configured, after.granted) == (5, None)
+
+
+@pytest.mark.parametrize("observed", [EMPTY, card(index=9)], ids=["unplugged", "plugged in again"])
+def test_another_controller_of_the_same_name_is_not_configured(observed: Observed) -> None:
+    after = only_network(after_observation(controlled(5, GRANTED), observed))
+    assert (after.configured, after.granted) == (None, None)
+
+
+def test_a_controller_that_was_plugged_in_again_is_configured_while_it_is_down() -> None:
+    observed = card(index=9, up=False)
+    after = after_observation(controlled(5, GRANTED), observed)
+    (step,) = make_plan(after, observed).steps
+    assert isinstance(step, ConfigureBus)
+    assert step.index == 9
+
+
+def test_a_controller_that_was_plugged_in_again_and_configured_by_somebody_is_left_alone() -> None:
+    observed = card(index=9, bitrate=125_000)
+    plan = make_plan(after_observation(controlled(5, GRANTED), observed), observed)
+    assert plan.steps == ()
+    assert [problem.kind for problem in plan.problems] == [ProblemKind.BUS_SETTINGS]
+
+
+def test_the_granted_bitrates_are_remembered_while_the_controller_is_up() -> None:
+    after = after_observation(controlled(5), card(bitrate=499_999))
+    assert only_network(after).granted == Timing(bitrate=499_999, sample_point=875)
+    later = after_observation(after, card(bitrate=250_000))
+    assert only_network(later).granted == Timing(bitrate=499_999, sample_point=875)
+
+
+def test_a_bitrate_that_the_kernel_cannot_have_granted_is_not_remembered() -> None:
+    assert only_network(after_observation(controlled(5), card(bitrate=125_000))).granted is None
+
+
+def test_the_tag_of_an_older_release_says_which_controller_was_configured() -> None:
+    observed = card(group=LINK_GROUP)
+    after = after_observation(controlled(), observed)
+    assert only_network(after).configured == 5
+    plan = make_plan(after, observed, after)
+    assert plan.steps == (ClearTag(5, "can0"),)
+    assert (plan.problems, plan.drift) == ((), ())
+
+
+def test_a_tagged_controller_with_other_settings_is_configured_again_and_its_tag_cleared() -> None:
+    observed = card(bitrate=125_000, group=LINK_GROUP)
+    plan = make_plan(after_observation(controlled(), observed), observed)
+    assert {type(step) for step in plan.steps} == {ConfigureBus, ClearTag}
+    assert plan.problems == ()
+
+
+def test_the_tag_of_a_controller_that_no_network_uses_is_cleared() -> None:
+    observed = card(group=LINK_GROUP)
+    after = after_observation(declare(), observed)
+    assert make_plan(after, observed).steps == (ClearTag(5, "can0"),)
+
+
+def test_a_tagged_virtual_interface_keeps_its_tag() -> None:
+    observed = seeing(Link(index=5, name="vcan7", kind="vcan", up=True, group=LINK_GROUP))
+    assert make_plan(declare(), observed).steps == ()
+
+
+def configure(index: int = 5) -> ConfigureBus:
+    return ConfigureBus("can0", index, "can0", FAST, ControllerSettings(), was_up=False)
+
+
+def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
+    noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
+    assert only_network(noted).configured == 5
+
+
+def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
+    for former in (controlled(), controlled(3)):
+        noted = before_steps(former, [configure()])
+        assert after_failures(noted, former, [configure()]) == former
+        assert only_network(after_failures(noted, former, [MakeBus("vcan0")])).configured == 5
+
+
+def test_a_failed_step_of_a_network_that_was_removed_restores_nothing() -> None:
+    noted = before_steps(controlled(), [configure()])
+    assert after_failures(declare(), noted, [configure()]) == declare()
+
+
+# --- controllers and crashes -----------------------------------------------------------
+
+
+class CrashingKernel(FakeKernel):
+    """A kernel whose caller is killed before or after a controller is configured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crash = ""
+
+    def apply(self, steps: Sequence[Step]) -> list[Failure]:
+        configures = any(isinstance(step, ConfigureBus) for step in steps)
+        if configures and self.crash == "before":
+            raise Killed
+        failures = super().apply(steps)
+        if configures and self.crash == "after":
+            raise Killed
+        return failures
+
+
+def process(kernel: FakeKernel, folder: Path) -> Reconciler:
+    """Start a process of the plugin."""
+    reconciler = Reconciler(kernel, StateFile(folder))
+    reconciler.start()
+    return reconciler
+
+
+def on_disk(folder: Path) -> Network:
+    return only_network(StateFile(folder).load())
+
+
+def creating_controlled(settings: ControllerSettings = FAST) -> NetworkOptions:
+    return NetworkOptions(bus="can0", settings=settings)
+
+
+@pytest.mark.parametrize("crash", ["before", "after"])
+def test_a_crash_around_the_configuration_of_a_controller_is_repaired_by_the_next_process(
+    tmp_path: Path, crash: str
+) -> None:
+    kernel = CrashingKernel()
+    kernel.plug("can0")
+    index = kernel.link("can0").index
+    reconciler = process(kernel, tmp_path)
+    kernel.crash = crash
+    with pytest.raises(Killed):
+        run_pass(reconciler, creating(options=creating_controlled()))
+    assert on_disk(tmp_path).configured == index
+    assert kernel.link("can0").up == (crash == "after")
+    kernel.crash = ""
+    restarted = process(kernel, tmp_path)
+    assert kernel.link("can0").up
+    assert restarted.state.problems == ()
+    assert on_disk(tmp_path).configured == index
+    # It is known as configured by evercan: what somebody changes is repaired.
+    kernel.set_flag("can0", up=False)
+    kernel.configure_controller("can0", SLOW)
+    run_pass(restarted)
+    controller = kernel.link("can0").controller
+    assert controller is not None
+    assert controller.timing.bitrate == 500_000
+
+
+def test_a_crash_before_a_reboot_does_not_make_a_controller_count_as_configured(
+    tmp_path: Path,
+) -> None:
+    kernel = CrashingKernel()
+    kernel.plug("can0")
+    reconciler = process(kernel, tmp_path)
+    kernel.crash = "before"
+    with pytest.raises(Killed):
+        run_pass(reconciler, creating(options=creating_controlled()))
+    rebooted = FakeKernel(boot="boot-2")
+    rebooted.plug("can0")
+    rebooted.configure_controller("can0", SLOW)
+    assert rebooted.link("can0").index == kernel.link("can0").index
+    restarted = process(rebooted, tmp_path)
+    assert on_disk(tmp_path).configured is None
+    assert [problem.kind for problem in restarted.state.problems] == [ProblemKind.BUS_SETTINGS]
+    controller = rebooted.link("can0").controller
+    assert controller is not None
+    assert controller.timing.bitrate == 125_000
+
+
+def test_a_controller_that_takes_no_settings_does_not_count_as_configured(tmp_path: Path) -> None:
+    kernel = FakeKernel()
+    kernel.plug("can0")
+    reconciler = process(kernel, tmp_path)
+    run_pass(reconciler, creating(options=creating_controlled(IMPOSSIBLE)))
+    assert [problem.kind for problem in reconciler.state.problems] == [ProblemKind.BUS_SETTINGS]
+    assert only_network(reconciler.state.declared).configured is None
+    assert on_disk(tmp_path).configured is None
+
+
+def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: Path) -> None:
+    kernel, declared = healthy_host(controlled())
+    link = kernel.link("can0")
+    kernel.set_group("can0", LINK_GROUP)
+    file = StateFile(tmp_path)
+    file.save(declared)
+    document = orjson.loads(file.path.read_bytes())
+    document["version"] = 2
+    for fields in document["networks"]:
+        del fields["configured"]
+    file.path.write_bytes(orjson.dumps(document))
+
+    reconciler = process(kernel, tmp_path)
+    assert kernel.link("can0") == link
+    assert kernel.taken == [ClearTag(link.index, "can0")]
+    assert reconciler.state.problems == ()
+    assert dict(reconciler.recoveries.drift) == {}
+    assert on_disk(tmp_path).configured == link.index
+    assert orjson.loads(file.path.read_bytes())["version"] == 3
+
+
+# --- all states -----------------------------------------------------------------------
+
+
+@given(situations())
+def test_observing_twice_is_the_same_as_once(situation: Situation) -> None:
+    observed = situation.kernel.observe()
+    once = after_observation(situation.declared, observed)
+    assert after_observation(once, observed) == once
+
+
+@given(situations())
+def test_an_observation_removes_no_network_and_no_endpoint(situation: Situation) -> None:
+    after = after_observation(situation.declared, situation.kernel.observe())
+    assert after.networks.keys() == situation.declared.networks.keys()
+    assert after.endpoints.keys() == situation.declared.endpoints.keys()
+    for old, new in zip(
+        situation.declared.endpoints.values(), after.endpoints.values(), strict=True
+    ):
+        assert replace(old, phase=new.phase) == new
