@@ -15,21 +15,21 @@ from tests.support.shared_kernel import SharedKernel
 
 profiles.load()
 
-CRASH_POINTS = pytest.StashKey[Counter[str]]()
+KILL_POINTS = pytest.StashKey[Counter[str]]()
 """At how many moments the process was killed, by result."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[CRASH_POINTS] = Counter()
+    config.stash[KILL_POINTS] = Counter()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    tally = config.stash[CRASH_POINTS]
+    tally = config.stash[KILL_POINTS]
     if tally["tried"]:
         terminalreporter.write_line(
-            f"crash points: {tally['tried']} tried, {tally['lost']} lost; after "
+            f"kill points: {tally['tried']} tried, {tally['lost']} lost; after "
             f"{tally['unconfirmed']} the state has a network that the engine does not have"
         )
 

@@ -180,7 +180,7 @@ async def test_a_pair_of_no_container_is_reported_and_deleted_if_asked(
     one, other = await start_two(engine)
     await plugin.stop()
     shutil.rmtree(plugin.state_folder)
-    kernel.give_back(one.nsid, one.inside, one.source)  # its container ended meanwhile
+    kernel.move_out(one.nsid, one.inside, one.source)  # its container ended meanwhile
     await plugin.start()
     reported = await adopt(engine, listed(other))
     assert [(pair["HostEnd"], pair["Outcome"]) for pair in reported["Pairs"]] == [
@@ -233,7 +233,7 @@ async def test_networks_created_since_the_engine_was_asked_are_not_pruned(
         NETWORK: "forgotten",
         late: "reported",
     }
-    kernel.take(joined["InterfaceName"]["SrcName"], 1)
+    kernel.move_in(joined["InterfaceName"]["SrcName"], 1)
 
 
 GOOD = {"NetworkID": NETWORK}

@@ -10,6 +10,7 @@ import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
+from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import ClearTag, ConfigureBus
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
@@ -98,7 +99,7 @@ async def test_settings_are_kept_after_one_of_two_networks_that_give_them_is_rem
     await engine.create_network(OTHER, **PHYSICAL)
     await engine.delete_network(NETWORK)
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     await announce_and_wait(plugin)
     assert bitrate(kernel) == 500_000
     assert await reasons(engine) == []
@@ -146,7 +147,7 @@ async def test_changed_settings_are_restored(
     kernel.plug("can0")
     await engine.create_network(NETWORK, **PHYSICAL)
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     await announce_and_wait(plugin)
     assert bitrate(kernel) == 500_000
 
@@ -169,7 +170,7 @@ async def test_settings_that_evercan_did_not_make_are_left_alone(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     before = kernel.snapshot()
     with pytest.raises(EngineError, match=r"bitrate 250000 instead of 500000.*ip link set can0"):
         await engine.create_network(NETWORK, **PHYSICAL)
@@ -186,7 +187,7 @@ async def test_containers_start_on_a_controller_that_was_configured_before_everc
     await plugin.stop()
     kernel.reboot("boot-2")
     kernel.plug("can0")
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     await plugin.start()
     member = await engine.start(NETWORK, DASHBOARD)
     assert [kind for kind, _, _ in await reasons(engine)] == ["bus-settings"]
@@ -315,7 +316,7 @@ async def test_the_group_of_a_controller_is_never_changed(
     member = await engine.start(NETWORK, DASHBOARD)
     assert kernel.link("can0").group == 0
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", SLOW)
+    kernel.configure_controller("can0", SLOW)
     await announce_and_wait(plugin)
     assert (kernel.link("can0").group, bitrate(kernel)) == (0, 500_000)
     await plugin.restart()
@@ -349,7 +350,7 @@ async def test_a_tag_of_an_older_release_is_cleared_and_the_controller_stays_con
     await plugin.stop()
     state = plugin.state_folder / "state.json"
     state.write_bytes(as_version_2(state.read_bytes()))
-    kernel.tag("can0")
+    kernel.set_group("can0", LINK_GROUP)
     taken = len(kernel.taken)
     plugin.recovery = recovery
     await plugin.start()
@@ -364,7 +365,7 @@ async def test_a_tag_of_an_older_release_is_cleared_and_the_controller_stays_con
     if recovery is Recovery.AUTO:
         # evercan still knows that it has configured it.
         kernel.set_flag("can0", up=False)
-        kernel.set_up_controller("can0", SLOW)
+        kernel.configure_controller("can0", SLOW)
         await announce_and_wait(plugin)
         assert bitrate(kernel) == 500_000
 
@@ -373,8 +374,8 @@ async def test_a_tag_on_a_controller_without_a_network_is_cleared(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.plug("can0")
-    kernel.set_up_controller("can0", SLOW)
-    kernel.tag("can0")
+    kernel.configure_controller("can0", SLOW)
+    kernel.set_group("can0", LINK_GROUP)
     await plugin.restart()
     await engine.enable()
     assert (kernel.link("can0").group, bitrate(kernel)) == (0, 250_000)

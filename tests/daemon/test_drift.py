@@ -48,7 +48,7 @@ async def test_a_second_network_that_gives_the_bitrate_causes_no_drift(
     engine: Engine, kernel: SharedKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel.plug("can0")
-    kernel.set_up_controller("can0", ControllerSettings(bitrate=250_000))
+    kernel.configure_controller("can0", ControllerSettings(bitrate=250_000))
     await engine.create_network(FIRST, **CONTROLLER)
     member = await engine.start(FIRST, DASHBOARD)
     kernel.set_flag("can0", up=False)

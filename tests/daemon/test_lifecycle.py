@@ -9,7 +9,7 @@ import pytest
 from evercan.model.declared import Phase
 from evercan.model.observed import LINK_GROUP
 from tests.support.engine import Engine, EngineError, engine_id
-from tests.support.invariants import assert_exactly_once, assert_nothing_lies_around
+from tests.support.invariants import assert_exactly_once, assert_nothing_left_over
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
 
@@ -355,7 +355,7 @@ async def test_endpoints_that_the_engine_does_not_name_again_are_forgotten(
     await plugin.reboot("boot-3")
     await engine.enable()
     assert not plugin.declared.endpoints
-    assert_nothing_lies_around(plugin.declared, kernel.snapshot())
+    assert_nothing_left_over(plugin.declared, kernel.snapshot())
 
 
 async def test_a_join_after_the_state_was_lost_is_rejected_with_a_remedy(

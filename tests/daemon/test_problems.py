@@ -87,7 +87,7 @@ async def configure_the_controller_before_evercan(host: Host) -> None:
     def boot() -> None:
         host.kernel.reboot("boot-2")
         host.kernel.plug("can0")
-        host.kernel.set_up_controller("can0", ControllerSettings(bitrate=250_000))
+        host.kernel.configure_controller("can0", ControllerSettings(bitrate=250_000))
 
     await restart_after(host, boot)
 
@@ -246,7 +246,7 @@ async def test_each_finding_of_an_adoption_has_a_text_and_a_remedy(
     await plugin.stop()
     shutil.rmtree(plugin.state_folder)
     kernel.delete(lost.host_end)
-    kernel.give_back(ended.nsid, ended.inside, ended.source)
+    kernel.move_out(ended.nsid, ended.inside, ended.source)
     await plugin.start()
     stray = engine_id("stray")
     await engine.create_network(stray, id="7")

@@ -23,8 +23,8 @@ from evercan.reconcile.state_file import decode
 from tests.support.changes import queue_of
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel
-from tests.support.fuse import Fuse
 from tests.support.invariants import assert_exactly_once
+from tests.support.kill_points import KillPoint
 
 _T = TypeVar("_T")
 
@@ -63,10 +63,10 @@ class CrashingHost:
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
 
-    def __init__(self, folder: Path, fuse: Fuse) -> None:
+    def __init__(self, folder: Path, kill_point: KillPoint) -> None:
         self.kernel = FakeKernel()
-        self.kernel.on_message = fuse.moment
-        self.fuse = fuse
+        self.kernel.on_message = kill_point.moment
+        self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
         self.attachments: dict[str, Attachment] = {}
@@ -92,11 +92,11 @@ class CrashingHost:
 
     def kill_plugin(self) -> None:
         """End the process; everything that was only in memory is lost."""
-        self.fuse.burnt = True
+        self.kill_point.killed = True
         self._runner.run(self._cancel_tasks())
         self._runner.close()
         self.queue._thread.shutdown()
-        self.fuse.put_out()
+        self.kill_point.disarm()
 
     @staticmethod
     async def _cancel_tasks() -> None:
@@ -111,9 +111,9 @@ class CrashingHost:
 
     async def _answer(self, work: Coroutine[Any, Any, _T]) -> tuple[_T] | None:
         task = asyncio.ensure_future(work)
-        while not task.done() and not self.fuse.burnt:
+        while not task.done() and not self.kill_point.killed:
             await asyncio.wait([task], timeout=0.001)
-        if self.fuse.burnt:
+        if self.kill_point.killed:
             return None
         return (task.result(),)
 
@@ -151,7 +151,7 @@ class CrashingHost:
         """Move the interface that Join has named into the container."""
         attachment = self.attachments[endpoint]
         attachment.nsid = next(self._nsids)
-        self.kernel.take(attachment.source, attachment.nsid, attachment.inside)
+        self.kernel.move_in(attachment.source, attachment.nsid, attachment.inside)
 
     def start(self, network: str) -> str:
         endpoint = self.create_endpoint(network)
@@ -166,7 +166,7 @@ class CrashingHost:
         """Move the container's end back to the host, if the container still has one."""
         attachment = self.attachments[endpoint]
         if attachment.inside in self.kernel.inside(attachment.nsid):
-            self.kernel.give_back(attachment.nsid, attachment.inside, attachment.source)
+            self.kernel.move_out(attachment.nsid, attachment.inside, attachment.source)
         attachment.nsid = 0
 
     def delete_endpoint(self, endpoint: str) -> None:
@@ -179,7 +179,7 @@ class CrashingHost:
         self.leave(endpoint)
         if attachment.is_inside:
             self.move_back(endpoint)
-            self.kernel.end_sandbox(attachment.nsid)
+            self.kernel.end_namespace(attachment.nsid)
         self.delete_endpoint(endpoint)
 
     # --- verification ----------------------------------------------------------------

@@ -156,7 +156,7 @@ class Engine:
         """Move the interface that Join has named into a new container."""
         names = joined["InterfaceName"]
         nsid, inside = next(self._nsids), f"{names['DstPrefix']}0"
-        self.kernel.take(names["SrcName"], nsid, inside)
+        self.kernel.move_in(names["SrcName"], nsid, inside)
         return Container(network, endpoint, nsid, names["SrcName"], inside)
 
     async def start(self, network: str, endpoint: str, **options: object) -> Container:
@@ -169,7 +169,7 @@ class Engine:
     async def leave(self, container: Container) -> None:
         """Leave, then move the container end back to the host."""
         await self.call("Leave", NetworkID=container.network, EndpointID=container.endpoint)
-        self.kernel.give_back(container.nsid, container.inside, container.source)
+        self.kernel.move_out(container.nsid, container.inside, container.source)
 
     async def delete_endpoint(self, container: Container) -> None:
         await self.call(

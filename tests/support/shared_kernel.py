@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
-from evercan.model.observed import LINK_GROUP, Observed
+from evercan.model.observed import Observed
 from evercan.model.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel
 
@@ -46,20 +45,14 @@ class SharedKernel(FakeKernel):
             self.calls["observe"] -= 1
             return observed
 
-    def take(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
+    def move_in(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
         with self._lock:
-            super().take(name, nsid, inside)
+            super().move_in(name, nsid, inside)
 
-    def give_back(self, nsid: int, inside: str, name: str) -> None:
+    def move_out(self, nsid: int, inside: str, name: str) -> None:
         with self._lock:
-            super().give_back(nsid, inside, name)
+            super().move_out(nsid, inside, name)
 
     def set_flag(self, name: str, *, up: bool) -> int:
         with self._lock:
             return super().set_flag(name, up=up)
-
-    def tag(self, name: str) -> None:
-        """Give an interface evercan's group, as releases before 0.2 did to controllers."""
-        with self._lock:
-            index = self.link(name).index
-            self._links[index] = replace(self._links[index], group=LINK_GROUP)

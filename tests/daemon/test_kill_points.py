@@ -17,9 +17,9 @@ import pytest
 
 from evercan.libnetwork import transaction
 from evercan.model.controller import ControllerSettings
-from tests.daemon.conftest import CRASH_POINTS
+from tests.daemon.conftest import KILL_POINTS
 from tests.support.crashing_host import CONTROLLER, CrashingHost
-from tests.support.fuse import Fuse, files_that_burn
+from tests.support.kill_points import KillPoint, files_with_kill_points
 
 
 def _do_nothing(_: CrashingHost) -> None:
@@ -337,7 +337,7 @@ def replug_controller(host: CrashingHost) -> None:
 
 def reconfigure_controller(host: CrashingHost) -> None:
     host.kernel.set_flag(CONTROLLER, up=False)
-    host.kernel.set_up_controller(CONTROLLER, ControllerSettings(bitrate=250_000))
+    host.kernel.configure_controller(CONTROLLER, ControllerSettings(bitrate=250_000))
 
 
 def name_and_delete_pair(host: CrashingHost) -> None:
@@ -390,13 +390,13 @@ STARTS = {
 # --- every moment ------------------------------------------------------------------------
 
 
-def run_with_crash(scenario: Scenario, folder: Path, fuse: Fuse, moment: int) -> bool:
+def run_with_crash(scenario: Scenario, folder: Path, kill_point: KillPoint, moment: int) -> bool:
     """Kill the process at one moment and go on; return whether a network was unconfirmed."""
-    host = CrashingHost(folder, fuse)
+    host = CrashingHost(folder, kill_point)
     scenario.before(host)
-    fuse.light(moment)
+    kill_point.arm(moment)
     scenario.act(host)
-    killed = fuse.burnt
+    killed = kill_point.killed
     host.kill_plugin()
     scenario.meanwhile(host)
     assert host.start_plugin()
@@ -420,18 +420,18 @@ def test_a_crash_at_any_moment_loses_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     monkeypatch.setattr(transaction, "_ROLLBACK_WAIT", 0.0)
-    tally = pytestconfig.stash[CRASH_POINTS]
+    tally = pytestconfig.stash[KILL_POINTS]
     lost: list[str] = []
     for moment in count(1):
-        folder, fuse = tmp_path / str(moment), Fuse()
+        folder, kill_point = tmp_path / str(moment), KillPoint()
         folder.mkdir()
         tally["tried"] += 1
         try:
-            with files_that_burn(fuse):
-                tally["unconfirmed"] += run_with_crash(SCENARIOS[name], folder, fuse, moment)
+            with files_with_kill_points(kill_point):
+                tally["unconfirmed"] += run_with_crash(SCENARIOS[name], folder, kill_point, moment)
         except AssertionError as error:
             lost.append(f"moment {moment}: {error}")
-        if fuse.moments < moment:
+        if kill_point.moments < moment:
             break  # there is no such moment: the process was killed after the last one
     tally["lost"] += len(lost)
     assert not lost, "\n".join(lost)
