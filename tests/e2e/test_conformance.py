@@ -17,8 +17,8 @@ import pytest
 
 import evercan
 from lab.testbed import Testbed
-from tests.support import stage
-from tests.support.plays import PLAYS, perform_on_fake
+from tests.support import conformance_runner
+from tests.support.conformance_cases import PLAYS, perform_on_fake
 
 _PERFORM = """
 set -e
@@ -26,7 +26,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 tar -xz -C "$folder"
 cd "$folder"
-unshare --net python3 -B stage.py <plays.json
+unshare --net python3 -B conformance_runner.py <plays.json
 """
 
 
@@ -41,7 +41,7 @@ def _luggage() -> bytes:
 
         add(Path(evercan.__file__).parent, "evercan")
         add(Path(pyroute2.__file__).parent, "pyroute2")
-        archive.add(stage.__file__, "stage.py")
+        archive.add(conformance_runner.__file__, "conformance_runner.py")
         plays = json.dumps(PLAYS).encode()
         entry = tarfile.TarInfo("plays.json")
         entry.size = len(plays)

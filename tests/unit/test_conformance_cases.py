@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from tests.support.plays import PLAYS, perform_on_fake
+from tests.support.conformance_cases import PLAYS, perform_on_fake
 
 REFUSED = {
     "a bus": [errno.EEXIST, errno.ENODEV],

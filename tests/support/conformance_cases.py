@@ -6,7 +6,7 @@ from typing import Any
 
 from evercan.controller import ControllerSettings
 from tests.support.fake_kernel import FakeKernel
-from tests.support.stage import Play, Stage
+from tests.support.conformance_runner import Play, Stage
 
 PLAIN, FD, ECHO = 0x04, 0x0C, 0x05
 _LONG = "vcan567890123456"
