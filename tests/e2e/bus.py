@@ -1,4 +1,4 @@
-"""A network under test: its containers, its members, and the judge over them."""
+"""A Docker network under test, its containers, and the checks on its frames and rules."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Bus:
 
     Attributes:
         interface: the bus interface on the host.
-        containers: what was started and not removed, in order.
+        containers: the containers that were started and not removed, in order.
     """
 
     def __init__(self, testbed: Testbed, interface: str, **options: str) -> None:
-        """Create the network; ``options`` are added to the bus's own."""
+        """Create the network; ``options`` are added to those of the bus interface."""
         from testcontainers.core.network import Network  # noqa: PLC0415 - reads DOCKER_HOST
 
         match = re.fullmatch(r"(\D+)(\d+)", interface)
@@ -44,7 +44,7 @@ class Bus:
         self.interface = interface
         self.containers: list[Container] = []
         self._testbed = testbed
-        self._before = set(self.links())
+        self._links_before = set(self.links())
         self._network = Network(
             docker_network_kw={
                 "driver": NAME,
@@ -71,15 +71,15 @@ class Bus:
     # --- containers ---------------------------------------------------------
 
     def start(self, number: int, *, restart: str = "no") -> list[Container]:
-        """Start containers that listen, all at the same moment."""
+        """Start containers that listen, all at the same time."""
 
-        def one(_: int) -> Container:
+        def start_one(_: int) -> Container:
             prepared = self._prepare(restart)
             prepared.start()
             return prepared.get_wrapped_container()
 
         with ThreadPoolExecutor(number) as pool:
-            started = list(pool.map(one, range(number)))
+            started = list(pool.map(start_one, range(number)))
         self.containers += started
         return started
 
@@ -94,14 +94,16 @@ class Bus:
         )
 
     def reconnect(self) -> None:
-        """Find the containers anew: a power cut breaks the connections that they are held by."""
+        """Fetch the containers again: a power cut breaks the connections of their clients."""
         client = self._testbed.client()
-        self.containers = [client.containers.get(str(each.id)) for each in self.containers]
+        self.containers = [
+            client.containers.get(str(container.id)) for container in self.containers
+        ]
 
     def discard(self, container: Container) -> None:
-        """Stop and remove one container."""
+        """Stop one container and remove it."""
         container.remove(force=True)
-        self.containers = [each for each in self.containers if each.id != container.id]
+        self.containers = [other for other in self.containers if other.id != container.id]
 
     def remove(self) -> None:
         """Remove every container, also those that failed to start, then the network."""
@@ -123,56 +125,56 @@ class Bus:
         except NotFound:
             return
 
-    # --- judgement ------------------------------------------------------------
+    # --- checks ---------------------------------------------------------------
 
     def judge(self, count: int = 10) -> Verdict:
-        """Let every container and the host send to all others, and count."""
+        """Let every container and the host send frames, and count what all others receive."""
         with ExitStack() as stack:
             host = stack.enter_context(closing(HostMember(self._testbed, self.interface)))
             members: list[Member] = [
-                *(ContainerMember(each, "can0") for each in self.containers),
+                *(ContainerMember(container, "can0") for container in self.containers),
                 host,
             ]
             return judge(members, count)
 
-    def assert_whole(self, count: int = 10) -> Verdict:
-        """Assert exactly once between all members, and a rule table without gap or double."""
+    def assert_healthy(self, count: int = 10) -> Verdict:
+        """Assert that each frame reaches each member once, and that the rules are a full mesh."""
         ends = self.host_ends()
         assert len(ends) == len(self.containers), ends
-        assert self.rule_faults() == []
+        assert self.rule_problems() == []
         verdict = self.judge(count)
         assert verdict.exactly_once, str(verdict)
         return verdict
 
-    def wait_whole(self, patience: float = 30) -> float:
+    def wait_healthy(self, patience: float = 30) -> float:
         """Wait until the rule table is a full mesh; return the seconds that took."""
         return wait_until(
-            lambda: len(self.host_ends()) == len(self.containers) and not self.rule_faults(),
+            lambda: len(self.host_ends()) == len(self.containers) and not self.rule_problems(),
             patience,
-            f"{self.interface} to be whole",
+            f"a full mesh of rules on {self.interface}",
         )
 
-    def rule_faults(self) -> list[str]:
-        """Compare the host's rule table with a full mesh of the host ends that are there."""
+    def rule_problems(self) -> list[str]:
+        """Compare the host's rule table with a full mesh of the host ends that exist."""
         table = self._testbed.host("cangw", "-L", check=False).stdout.decode()
         return mesh_faults(parse_cangw(table), self.interface, self.host_ends())
 
     def host_ends(self) -> list[str]:
-        """Name the host ends on the host of the containers that the engine has on this network."""
+        """Return the existing host ends of the containers that are on this network."""
         attached = self._testbed.client().networks.get(self.name).attrs["Containers"]
-        expected = {f"vxcan{each['EndpointID'][:8]}" for each in attached.values()}
+        expected = {f"vxcan{endpoint['EndpointID'][:8]}" for endpoint in attached.values()}
         return [name for name in self.links() if name in expected]
 
     def links(self) -> dict[str, dict[str, Any]]:
         """Return the host's interfaces by name, as ``ip -details -json link`` shows them."""
         shown = self._testbed.host("ip", "-details", "-json", "link", "show").stdout
-        return {each["ifname"]: each for each in json.loads(shown)}
+        return {link["ifname"]: link for link in json.loads(shown)}
 
-    def left_behind(self) -> list[str]:
-        """Name what is on the host that was not there before this bus, of what the plugin makes."""
+    def leftovers(self) -> list[str]:
+        """Return the interfaces of the plugin's kinds that did not exist before this bus."""
         now = {name for name in self.links() if _PAIR_END.match(name) or name == self.interface}
-        return sorted(now - self._before)
+        return sorted(now - self._links_before)
 
     def wait(self, true: Callable[[], bool], what: str, patience: float = 30) -> float:
-        """Wait until something is true; return the seconds it took."""
+        """Wait until a condition is true; return the seconds that took."""
         return wait_until(true, patience, what)
