@@ -17,10 +17,12 @@ import pytest
 from build.images import load_can_tools
 from build.install import install
 from build.plugin import build
+from lab.on_lab import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tests.e2e.wired_bus import WiredBus, plug
 
 # testcontainers reads this when it is imported, which tests.e2e.bus does lazily.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -141,3 +143,26 @@ def bus(testbed: Testbed) -> Iterator[Bus]:
     finally:
         created.remove()
     assert created.leftovers() == []
+
+
+@pytest.fixture(scope="module")
+def wire(testbed: Testbed) -> Iterator[LabTestbed]:
+    """Yield the lab with both controllers as they are after power-on."""
+    if not isinstance(testbed, LabTestbed):
+        pytest.skip("this engine's host has no controllers to unplug; the lab runs this test")
+    plug(testbed, 0, 1)
+    yield testbed
+    plug(testbed, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def wired(wire: LabTestbed) -> Iterator[WiredBus]:
+    """Yield a bus with two containers on the first controller, for tests that leave it healthy."""
+    shared = WiredBus(wire)
+    try:
+        shared.bring_up_other()
+        shared.start(2, restart="always")
+        yield shared
+    finally:
+        shared.remove()
+    assert "UP" in shared.shown()["flags"], "removing a network must not bring a controller down"

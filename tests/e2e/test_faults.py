@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from string import Template
 
 import pytest
 from docker.errors import APIError
@@ -242,7 +244,7 @@ def test_a_lasting_fault_is_reported_and_named_with_its_remedy(
         assert {reason["bus"] for reason in answer["reasons"]} == {bus.interface for bus in broken}
         for bus, fault, reports in zip(buses, faults, all_reports, strict=False):
             bus.wait(
-                lambda reports=reports, fault=fault: reports.counted(fault.drift, "left"),
+                partial(reports.counted, fault.drift, "left"),
                 f"the counters of {bus.interface}",
                 NEXT_CHECK,
             )
@@ -250,7 +252,7 @@ def test_a_lasting_fault_is_reported_and_named_with_its_remedy(
         assert diagnosis.status == 1
         for fault, variables in zip(faults, values, strict=True):
             for named in fault.named:
-                pattern = re.sub(r"\$([A-Z]+)", lambda found, v=variables: v[found[1]], named)
+                pattern = Template(named).substitute(variables)
                 assert re.search(pattern, diagnosis.text), (pattern, diagnosis.text)
         assert all(check["remedy"] for check in diagnosis.failed), diagnosis.text
         if "bus interface deleted" in names:
