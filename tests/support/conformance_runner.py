@@ -1,11 +1,11 @@
-"""Plays steps on a kernel and writes down what is seen after each.
+"""Run cases on a kernel, and describe what is observed after each act.
 
-The same play is performed on the fake and on a real kernel. This file needs the
-standard library, evercan's ``kernel`` and what that imports, so that it runs on
-a testbed's host: ``unshare --net python3 stage.py < play.json``.
+The same cases run on the fake and on a real kernel. This file needs the standard
+library, evercan's ``kernel`` and what that imports, so that it runs on a testbed's
+host: ``unshare --net python3 conformance_runner.py < cases.json``.
 
-A play is a list of acts, each ``[verb, argument, …]``. The verbs are the methods
-of ``Stage`` without their ``do_``.
+A case is a list of acts, each ``[verb, argument, …]``. The verbs are the methods
+of ``Runner`` without their ``do_``.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from evercan.steps import (
 )
 
 Act = Sequence[Any]
-Play = Sequence[Act]
+Case = Sequence[Act]
 
 NOBODY = 999_999
 """An ifindex that no interface has."""
 
 
-class World(Protocol):
-    """Everybody but evercan: people, and the engine."""
+class Others(Protocol):
+    """Whoever else changes the kernel: people, and the engine."""
 
     def make(self, name: str) -> None:
-        """Make a vcan, untagged and down."""
+        """Create a vcan, untagged and down."""
 
     def delete(self, name: str) -> None:
         """Delete an interface."""
@@ -57,16 +57,16 @@ class World(Protocol):
         """Remove every rule."""
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
-        """Move an interface into a sandbox, rename it there and set it up."""
+        """Move an interface into a sandbox, rename it there and bring it up."""
 
     def give_back(self, sandbox: int, inside: str, name: str) -> None:
         """Set an interface of a sandbox down, rename it and move it back."""
 
     def inside(self, sandbox: int) -> dict[str, bool]:
-        """Name the CAN interfaces of a sandbox, and whether they are up."""
+        """Return the CAN interfaces of a sandbox, and whether they are up."""
 
     def altnames(self, sandbox: int) -> dict[str, list[str]]:
-        """List the altnames of a sandbox's CAN interfaces that have any."""
+        """Return the altnames of a sandbox's CAN interfaces that have any."""
 
     def plug(self, name: str) -> None:
         """Plug a controller in, under this name."""
@@ -75,57 +75,59 @@ class World(Protocol):
         """Unplug it."""
 
     def configure(self, name: str, settings: ControllerSettings) -> int:
-        """Set a controller and set it up, as ``ip`` does; return 0 if it can be done."""
+        """Configure a controller and bring it up, as ``ip`` does; return its exit status."""
 
 
-class Stage:
-    """One kernel and the world around it."""
+class Runner:
+    """Runs cases on one kernel, as evercan and as others."""
 
-    def __init__(self, kernel: Kernel, world: World) -> None:
+    def __init__(self, kernel: Kernel, others: Others) -> None:
         self._kernel = kernel
-        self._world = world
+        self._others = others
         self._nsids: dict[int, int] = {}
 
-    def perform(self, play: Play) -> list[dict[str, Any]]:
-        """Return, for each act, the errno of its failure or 0, and what is seen then."""
-        seen = []
-        for verb, *arguments in play:
+    def run(self, case: Case) -> list[dict[str, Any]]:
+        """Return, for each act, the errno of its failure or 0, and what is observed then."""
+        observed = []
+        for verb, *arguments in case:
             act = getattr(self, "do_" + verb.replace(" ", "_"))
             code = act(*arguments) or 0
-            seen.append({"act": [verb, *arguments], "code": code, **self._look()})
-        return seen
+            observed.append({"act": [verb, *arguments], "code": code, **self._observe()})
+        return observed
 
     # --- steps -----------------------------------------------------------------------
 
-    def _take(self, step: Step) -> int:
+    def _apply(self, step: Step) -> int:
         failures = self._kernel.apply([step])
         assert len(failures) <= 1
         return failures[0].code if failures else 0
 
-    def do_make_bus(self, name: str) -> int:
-        return self._take(MakeBus(name))
+    def do_create_bus(self, name: str) -> int:
+        return self._apply(MakeBus(name))
 
-    def do_make_pair(self, host_end: str, container_end: str) -> int:
-        return self._take(MakePair("", "", host_end, container_end))
+    def do_create_pair(self, host_end: str, container_end: str) -> int:
+        return self._apply(MakePair("", "", host_end, container_end))
 
-    def do_set_up(self, name: str) -> int:
-        return self._take(SetUp("", None, name))
+    def do_bring_up(self, name: str) -> int:
+        return self._apply(SetUp("", None, name))
 
     def do_delete(self, name: str) -> int:
-        return self._take(DeleteLink(self._index(name), name))
+        return self._apply(DeleteLink(self._index(name), name))
 
-    def do_lay(self, *rules: Sequence[Any]) -> int:
-        return self._take(AddRules("", tuple(map(self._rule, rules))))
+    def do_add_rules(self, *rules: Sequence[Any]) -> int:
+        return self._apply(AddRules("", tuple(map(self._rule, rules))))
 
-    def do_drop(self, *rules: Sequence[Any]) -> int:
-        return self._take(DropRules("", tuple(map(self._rule, rules))))
+    def do_remove_rules(self, *rules: Sequence[Any]) -> int:
+        return self._apply(DropRules("", tuple(map(self._rule, rules))))
 
-    def do_mend(self, host_end: str, sandbox: int, inside: str, altname: str | None = None) -> int:
+    def do_repair(
+        self, host_end: str, sandbox: int, inside: str, altname: str | None = None
+    ) -> int:
         where = Sandbox(self._nsids[sandbox], inside)
-        return self._take(MendPair("", "", host_end, f"{host_end}p", where, altname))
+        return self._apply(MendPair("", "", host_end, f"{host_end}p", where, altname))
 
     def do_name(self, name: str, altname: str) -> int:
-        return self._take(NameEnd("", "", self._index(name), altname))
+        return self._apply(NameEnd("", "", self._index(name), altname))
 
     def do_configure(self, name: str, settings: dict[str, Any]) -> int:
         link = self._kernel.observe().links.get(name)
@@ -133,52 +135,52 @@ class Stage:
         former = NO_SETTINGS if controller is None else controller.settings()
         up = link is not None and link.up
         wanted = ControllerSettings(**settings)
-        return self._take(ConfigureBus("", self._index(name), name, wanted, former, up))
+        return self._apply(ConfigureBus("", self._index(name), name, wanted, former, up))
 
     def do_configure_the_queue_of(self, name: str, length: int) -> int:
         wanted = ControllerSettings(txqueuelen=length)
-        return self._take(ConfigureBus("", self._index(name), name, wanted, NO_SETTINGS, False))
+        return self._apply(ConfigureBus("", self._index(name), name, wanted, NO_SETTINGS, False))
 
-    # --- the world ---------------------------------------------------------------------
+    # --- others ------------------------------------------------------------------------
 
-    def do_somebody_makes(self, name: str) -> None:
-        self._world.make(name)
+    def do_somebody_creates(self, name: str) -> None:
+        self._others.make(name)
 
     def do_somebody_deletes(self, name: str) -> None:
-        self._world.delete(name)
+        self._others.delete(name)
 
     def do_somebody_sets_down(self, name: str) -> None:
-        self._world.set_down(name)
+        self._others.set_down(name)
 
     def do_somebody_plugs(self, name: str) -> None:
-        self._world.plug(name)
+        self._others.plug(name)
 
     def do_somebody_unplugs(self, name: str) -> None:
-        self._world.unplug(name)
+        self._others.unplug(name)
 
     def do_somebody_configures(self, name: str, settings: dict[str, Any]) -> int:
-        return self._world.configure(name, ControllerSettings(**settings))
+        return self._others.configure(name, ControllerSettings(**settings))
 
     def do_somebody_flushes(self) -> None:
-        self._world.flush_rules()
+        self._others.flush_rules()
 
-    def do_engine_takes(self, name: str, sandbox: int, inside: str) -> None:
+    def do_engine_moves_in(self, name: str, sandbox: int, inside: str) -> None:
         host_end = next(
             link.name
             for link in self._kernel.observe().links.values()
             if link.peer_index == self._index(name)
         )
-        self._world.take(name, sandbox, inside)
+        self._others.take(name, sandbox, inside)
         nsid = self._kernel.observe().links[host_end].peer_nsid
         assert nsid is not None
-        # Its number may have been that of an earlier play's sandbox, whose end was announced.
+        # Its number may have been that of an earlier case's sandbox, whose end was announced.
         self._kernel.ended_namespaces()
         self._nsids[sandbox] = nsid
 
-    def do_engine_gives_back(self, sandbox: int, inside: str, name: str) -> None:
-        self._world.give_back(sandbox, inside, name)
+    def do_engine_moves_out(self, sandbox: int, inside: str, name: str) -> None:
+        self._others.give_back(sandbox, inside, name)
 
-    # --- what is seen ------------------------------------------------------------------
+    # --- observation -------------------------------------------------------------------
 
     def _index(self, name: str) -> int:
         link = self._kernel.observe().links.get(name)
@@ -188,7 +190,7 @@ class Stage:
         source, target, flags, hops = words
         return Rule(self._index(source), self._index(target), flags, hops)
 
-    def _look(self) -> dict[str, Any]:
+    def _observe(self) -> dict[str, Any]:
         observed = self._kernel.observe()
         can = {link.index: link for link in observed.links.values() if link.is_can}
         return {
@@ -197,10 +199,12 @@ class Stage:
                 [can[rule.source].name, can[rule.target].name, rule.flags, rule.hops, times]
                 for rule, times in observed.rules.items()
             ),
-            "inside": {str(each): self._world.inside(each) for each in sorted(self._nsids)},
+            "inside": {
+                str(sandbox): self._others.inside(sandbox) for sandbox in sorted(self._nsids)
+            },
             "altnames": {
                 **{link.name: sorted(link.altnames) for link in can.values() if link.altnames},
-                **{str(each): self._world.altnames(each) for each in sorted(self._nsids)},
+                **{str(sandbox): self._others.altnames(sandbox) for sandbox in sorted(self._nsids)},
             },
         }
 
@@ -218,12 +222,12 @@ class Stage:
             "running": link.running,
             "tagged": link.group == LINK_GROUP,
             "peer": peer,
-            "controller": None if link.controller is None else _tell(link.controller),
+            "controller": None if link.controller is None else _described(link.controller),
         }
 
 
-def _tell(controller: Controller) -> dict[str, Any]:
-    """Describe all of a controller but what happens to it, and what only some kernels tell."""
+def _described(controller: Controller) -> dict[str, Any]:
+    """Return a controller without its counters and without what only some kernels report."""
     timing, limits = controller.timing, controller.limits
     return {
         "state": controller.state,
@@ -244,12 +248,12 @@ _HOST = ("nsenter", "--net", "--target", "1")
 
 
 def first_card() -> str | None:
-    """Return the PCI address of the first controller that plays may use, None without any."""
-    return min((each.name for each in _CARDS.glob("0000:*")), default=None)
+    """Return the PCI address of the first controller, or None if there is none."""
+    return min((card.name for card in _CARDS.glob("0000:*")), default=None)
 
 
-class RealWorld:
-    """A network namespace of its own, with programs of the host."""
+class RealOthers:
+    """People and the engine in a network namespace of its own, with programs of the host."""
 
     def __init__(self) -> None:
         self._sandboxes: dict[int, subprocess.Popen[bytes]] = {}
@@ -298,15 +302,15 @@ class RealWorld:
     def inside(self, sandbox: int) -> dict[str, bool]:
         shown = json.loads(self._in(sandbox, "ip", "-json", "link", "show"))
         return {
-            each["ifname"]: "UP" in each["flags"] for each in shown if each["link_type"] == "can"
+            link["ifname"]: "UP" in link["flags"] for link in shown if link["link_type"] == "can"
         }
 
     def altnames(self, sandbox: int) -> dict[str, list[str]]:
         shown = json.loads(self._in(sandbox, "ip", "-json", "link", "show"))
-        return {each["ifname"]: sorted(each["altnames"]) for each in shown if each.get("altnames")}
+        return {link["ifname"]: sorted(link["altnames"]) for link in shown if link.get("altnames")}
 
     def plug(self, name: str) -> None:
-        """Let the driver probe the first controller anew, which makes it forget all."""
+        """Let the driver probe the first controller again, which resets its settings."""
         assert self._card is not None
         if (_CARDS / self._card).exists():
             (_CARDS / "unbind").write_text(self._card)
@@ -329,9 +333,9 @@ class RealWorld:
         ).returncode
 
     def clear(self) -> None:
-        """End the sandboxes, and remove what the play left."""
+        """End the sandboxes, and remove what the case left."""
         if self._card is not None:
-            # Bound again it is the host's.
+            # Once bound again it belongs to the host.
             if (_CARDS / self._card).exists():
                 (_CARDS / "unbind").write_text(self._card)
             (_CARDS / "bind").write_text(self._card)
@@ -339,27 +343,27 @@ class RealWorld:
             process.kill()
             process.wait()
         self._sandboxes.clear()
-        for each in json.loads(self._run("ip", "-json", "link", "show")):
-            if each["link_type"] == "can":
-                # A pair goes with its other end, or with the sandbox that ends meanwhile.
-                subprocess.run(["ip", "link", "del", each["ifname"]], check=False)
+        for link in json.loads(self._run("ip", "-json", "link", "show")):
+            if link["link_type"] == "can":
+                # A pair is deleted with its other end, or with the sandbox that ends meanwhile.
+                subprocess.run(["ip", "link", "del", link["ifname"]], check=False)
 
 
 def main() -> None:
-    """Perform every play of the JSON object on standard input; print what was seen."""
+    """Run every case of the JSON object on standard input; print what was observed."""
     from evercan.kernel.rtnetlink import RtnetlinkKernel  # noqa: PLC0415 - not for the fake
 
-    seen = {}
-    for name, play in json.load(sys.stdin).items():
-        if first_card() is None and any(verb == "somebody plugs" for verb, *_ in play):
+    observed = {}
+    for name, case in json.load(sys.stdin).items():
+        if first_card() is None and any(verb == "somebody plugs" for verb, *_ in case):
             continue
-        kernel, world = RtnetlinkKernel(), RealWorld()
+        kernel, others = RtnetlinkKernel(), RealOthers()
         try:
-            seen[name] = Stage(kernel, world).perform(play)
+            observed[name] = Runner(kernel, others).run(case)
         finally:
-            world.clear()
+            others.clear()
             kernel.close()
-    json.dump(seen, sys.stdout)
+    json.dump(observed, sys.stdout)
 
 
 if __name__ == "__main__":
