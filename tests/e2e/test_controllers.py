@@ -22,7 +22,7 @@ from lab.on_lab import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.command import Command
-from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
+from tests.e2e.conftest import HEALED, HEALTH_INTERVAL, configure_plugin
 from tests.e2e.wired_bus import BUS, OPTIONS, OTHER, WiredBus, plug
 
 TIMES = 10 if os.environ.get("EVERCAN_LONG") else 2
@@ -116,6 +116,81 @@ def test_a_virtual_interface_is_rejected_as_a_controller(wire: LabTestbed) -> No
         wire.host("ip", "link", "del", "can9")
 
 
+# --- settings that another network gives ------------------------------------------------
+
+
+class Counts:
+    """The counters of drift and recoveries of some buses, since a point in time."""
+
+    def __init__(self, plugin: PluginProcess, *buses: str) -> None:
+        self._plugin, self._buses = plugin, buses
+        self._before = self._sums()
+
+    def _sums(self) -> dict[str, float]:
+        sums = {"evercan_drift_found_total": 0.0, "evercan_recoveries_total": 0.0}
+        for family in text_string_to_metric_families(self._plugin.read("/metrics")):
+            for sample in family.samples:
+                if sample.name in sums and sample.labels["bus"] in self._buses:
+                    sums[sample.name] += sample.value
+        return sums
+
+    def grown(self) -> dict[str, float]:
+        """Return by how much each counter has grown."""
+        return {name: value - self._before[name] for name, value in self._sums().items()}
+
+
+@pytest.mark.parametrize("recovery", ["auto", "fail-fast"])
+def test_a_second_network_that_gives_a_known_controller_a_bitrate_is_no_drift(
+    wire: LabTestbed, plugin: PluginProcess, recovery: str
+) -> None:
+    client = wire.client()
+    networks = []
+
+    def connect(bus: str, **options: str) -> None:
+        networks.append(
+            client.networks.create(
+                f"evercan-{time.monotonic_ns()}",
+                driver=NAME,
+                options={
+                    "vxcan.dev": "can",
+                    "vxcan.id": bus[3:],
+                    "vxcan.kind": "physical",
+                    **options,
+                },
+                ipam=IPAMConfig(driver="null"),
+            )
+        )
+
+    configure_plugin(client, f"EVERCAN_RECOVERY={recovery}")
+    try:
+        # The host has brought up the first controller, and has only configured the second.
+        wire.host(
+            "sh",
+            "-c",
+            f"ip link set {BUS} down; ip link set {BUS} up type can bitrate 500000;"
+            f"ip link set {OTHER} down; ip link set {OTHER} type can bitrate 250000",
+        )
+        for bus in (BUS, OTHER):
+            connect(bus)
+        since = wire.now()
+        counts = Counts(plugin, BUS, OTHER)
+        for bus in (BUS, OTHER):
+            connect(bus, **{"vxcan.bitrate": "500000"})
+        for bus in (BUS, OTHER):
+            shown = described(wire, bus)
+            assert "UP" in shown["flags"]
+            assert shown["linkinfo"]["info_data"]["bittiming"]["bitrate"] == 500000
+        time.sleep(HEALTH_INTERVAL + 1)  # a check comes meanwhile
+        assert counts.grown() == {"evercan_drift_found_total": 0, "evercan_recoveries_total": 0}
+        assert plugin.ask("/health") == (200, {"healthy": True, "reasons": []})
+        assert "Health check FAILED" not in wire.journal(since)
+    finally:
+        for network in networks:
+            network.remove()
+        configure_plugin(client, "EVERCAN_RECOVERY=auto")
+        wire.host("sh", "-c", f"ip link set {BUS} down; ip link set {OTHER} down")
+
+
 # --- frames on the wire -----------------------------------------------------------------
 
 
@@ -124,6 +199,12 @@ def test_frames_cross_the_wire_exactly_once(wired: WiredBus) -> None:
     data = wired.shown()["linkinfo"]["info_data"]
     assert data["bittiming"]["bitrate"] == 500000
     assert data["restart_ms"] == 100
+
+
+def test_the_group_of_a_controller_is_not_changed(wired: WiredBus) -> None:
+    shown = wired.shown()
+    assert shown["linkinfo"]["info_data"]["bittiming"]["bitrate"] == 500000
+    assert shown["group"] == "default"
 
 
 @pytest.mark.parametrize("again", range(TIMES))
