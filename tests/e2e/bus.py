@@ -90,7 +90,13 @@ class Bus:
             DockerContainer(CAN_TOOLS)
             .with_command("candump -L any")
             .with_network(self._network)
-            .with_kwargs(restart_policy={"Name": restart}, labels={_LABEL: self.name})
+            .with_kwargs(
+                restart_policy={"Name": restart},
+                labels={_LABEL: self.name},
+                # candump is the container's first process and ignores SIGTERM: an engine that
+                # stops would wait for it for ten seconds.
+                stop_signal="SIGKILL",
+            )
         )
 
     def reconnect(self) -> None:
@@ -141,23 +147,24 @@ class Bus:
         """Assert that each frame reaches each member once, and that the rules are a full mesh."""
         ends = self.host_ends()
         assert len(ends) == len(self.containers), ends
-        assert self.rule_problems() == []
+        assert self._rule_problems(ends) == []
         verdict = self.judge(count)
         assert verdict.exactly_once, str(verdict)
         return verdict
 
     def wait_healthy(self, patience: float = 30) -> float:
         """Wait until the rule table is a full mesh; return the seconds that took."""
-        return wait_until(
-            lambda: len(self.host_ends()) == len(self.containers) and not self.rule_problems(),
-            patience,
-            f"a full mesh of rules on {self.interface}",
-        )
 
-    def rule_problems(self) -> list[str]:
-        """Compare the host's rule table with a full mesh of the host ends that exist."""
+        def is_full_mesh() -> bool:
+            ends = self.host_ends()
+            return len(ends) == len(self.containers) and not self._rule_problems(ends)
+
+        return wait_until(is_full_mesh, patience, f"a full mesh of rules on {self.interface}")
+
+    def _rule_problems(self, ends: list[str]) -> list[str]:
+        """Compare the host's rule table with a full mesh of the bus and some host ends."""
         table = self._testbed.host("cangw", "-L", check=False).stdout.decode()
-        return mesh_faults(parse_cangw(table), self.interface, self.host_ends())
+        return mesh_faults(parse_cangw(table), self.interface, ends)
 
     def host_ends(self) -> list[str]:
         """Return the existing host ends of the containers that are on this network."""
