@@ -39,8 +39,8 @@ def parse_time(stamp: str) -> datetime:
     """Read one of the engine's time stamps, of which Python accepts only microseconds."""
     match = re.match(r"(.{19})\.?(\d{0,6})\d*(Z|[+-].*)?$", stamp)
     assert match, stamp
-    whole = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
-    return whole.replace(microsecond=int(match[2].ljust(6, "0")))
+    seconds = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    return seconds.replace(microsecond=int(match[2].ljust(6, "0")))
 
 
 def assert_bus_was_ready_first(project: Project, since: float) -> None:
