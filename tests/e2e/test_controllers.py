@@ -195,7 +195,7 @@ def test_a_second_network_that_gives_a_known_controller_a_bitrate_is_no_drift(
 
 
 def test_frames_cross_the_wire_exactly_once(wired: WiredBus) -> None:
-    wired.assert_healthy()
+    wired.assert_healthy(by_exec=True)
     data = wired.shown()["linkinfo"]["info_data"]
     assert data["bittiming"]["bitrate"] == 500000
     assert data["restart_ms"] == 100

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
-from lab.frames import ContainerMember, HostMember, Member, Verdict, judge, wait_until
+from lab.frames import HostMember, Verdict, judge, wait_until
 from lab.on_lab import LabTestbed
 from lab.qmp import QmpError
 from tests.e2e.bus import Bus
@@ -27,12 +27,10 @@ class WiredBus(Bus):
         script = f"ip link set {OTHER} down; ip link set {OTHER} up type can bitrate 500000"
         self.lab.host("sh", "-c", script)
 
-    def judge(self, count: int = 10) -> Verdict:
+    def judge(self, count: int = 10, *, by_exec: bool = False) -> Verdict:
         """Let containers, the host and the other node send classic frames, and count."""
         with ExitStack() as stack:
-            members: list[Member] = [
-                ContainerMember(container, "can0") for container in self.containers
-            ]
+            members = self.members(by_exec=by_exec)
             for interface in (BUS, OTHER):
                 member = HostMember(self.lab, interface)
                 members.append(stack.enter_context(closing(member)))
