@@ -20,7 +20,7 @@ def remove_state(testbed: Testbed, name: str = NAME, *, and_link: str | None = N
     client = testbed.client()
     root = client.info()["DockerRootDir"]
     with plugin_disabled(client, name):
-        testbed.host("sh", "-c", f"rm {root}/plugins/*/propagated-mount/state.json*")
+        testbed.host("sh", "-c", f"rm {root}/plugins/*/propagated-mount/state*.json")
         if and_link is not None:
             testbed.host("ip", "link", "del", and_link)
 
