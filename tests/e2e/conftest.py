@@ -122,16 +122,29 @@ def _next_bus(testbed: Testbed) -> Bus:
     return Bus(testbed, f"vcan{next(_numbers)}")
 
 
-@pytest.fixture(scope="module")
-def trio(testbed: Testbed) -> Iterator[Bus]:
-    """Yield a bus with three containers, for tests that leave it healthy."""
+@contextmanager
+def _three_containers(testbed: Testbed, restart: str) -> Iterator[Bus]:
     shared = _next_bus(testbed)
     try:
-        shared.start(3, restart="always")
+        shared.start(3, restart=restart)
         yield shared
     finally:
         shared.remove()
     assert shared.leftovers() == []
+
+
+@pytest.fixture(scope="module")
+def trio(testbed: Testbed) -> Iterator[Bus]:
+    """Yield a bus with three containers, for tests that leave it healthy."""
+    with _three_containers(testbed, "no") as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def lasting_trio(testbed: Testbed) -> Iterator[Bus]:
+    """Yield a bus like ``trio`` whose containers the engine starts again when it restarts."""
+    with _three_containers(testbed, "always") as shared:
+        yield shared
 
 
 @pytest.fixture

@@ -19,18 +19,18 @@ from tests.e2e.conftest import plugin_disabled
 
 
 def test_traffic_continues_and_a_removed_container_leaves_nothing_while_the_plugin_is_disabled(
-    trio: Bus, testbed: Testbed
+    lasting_trio: Bus, testbed: Testbed
 ) -> None:
-    [added] = trio.start(1)
+    [added] = lasting_trio.start(1)
     with plugin_disabled(testbed.client()):
-        trio.assert_healthy()
-        trio.discard(added)  # the engine's Leave and DeleteEndpoint do not reach the plugin
-    trio.wait_healthy(30)
-    trio.assert_healthy()
+        lasting_trio.assert_healthy()
+        lasting_trio.discard(added)  # the engine's Leave and DeleteEndpoint do not reach the plugin
+    lasting_trio.wait_healthy(30)
+    lasting_trio.assert_healthy()
 
 
 def test_an_upgrade_in_place_keeps_the_networks_and_the_traffic(
-    trio: Bus, testbed: Testbed, plugin: PluginProcess, tmp_path: Path
+    lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess, tmp_path: Path
 ) -> None:
     next_build = tmp_path / "plugin"
     shutil.copytree(PLUGIN, next_build, symlinks=True)
@@ -40,14 +40,14 @@ def test_an_upgrade_in_place_keeps_the_networks_and_the_traffic(
     before = plugin.pid()
     install(testbed.client(), next_build)
     assert plugin.pid() != before
-    [added] = trio.start(1)
-    trio.assert_healthy()
-    trio.discard(added)
+    [added] = lasting_trio.start(1)
+    lasting_trio.assert_healthy()
+    lasting_trio.discard(added)
 
 
 @pytest.mark.parametrize("way", ["restart", "kill"])
 def test_containers_are_back_on_their_bus_after_an_engine_restart(
-    trio: Bus, testbed: Testbed, plugin: PluginProcess, way: str
+    lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess, way: str
 ) -> None:
     if way == "restart":
         testbed.host("systemctl", "restart", "docker", timeout=180)
@@ -56,14 +56,14 @@ def test_containers_are_back_on_their_bus_after_an_engine_restart(
         testbed.host("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "docker")
         testbed.host("sh", "-c", "sleep 3; systemctl start docker", timeout=180)
     testbed.wait_engine()
-    trio.reconnect()
-    trio.wait(lambda: plugin.pid() is not None, "the plugin to run")
-    trio.wait_healthy(90)
-    trio.assert_healthy()
+    lasting_trio.reconnect()
+    lasting_trio.wait(lambda: plugin.pid() is not None, "the plugin to run")
+    lasting_trio.wait_healthy(90)
+    lasting_trio.assert_healthy()
 
 
 def test_under_live_restore_traffic_continues_while_the_engine_restarts(
-    trio: Bus, lab: Testbed
+    lasting_trio: Bus, lab: Testbed
 ) -> None:
     lab.host(
         "sh",
@@ -71,16 +71,16 @@ def test_under_live_restore_traffic_continues_while_the_engine_restarts(
         "echo '{\"live-restore\": true}' > /etc/docker/daemon.json && systemctl reload docker",
     )
     try:
-        before = {name: link["ifindex"] for name, link in trio.links().items()}
+        before = {name: link["ifindex"] for name, link in lasting_trio.links().items()}
         lab.host("systemctl", "restart", "docker", timeout=180)
         lab.wait_engine()
-        trio.reconnect()
-        assert {container.status for container in trio.containers} == {"running"}
-        assert {name: link["ifindex"] for name, link in trio.links().items()} == before
-        trio.assert_healthy()
-        [added] = trio.start(1)
-        trio.assert_healthy()
-        trio.discard(added)
+        lasting_trio.reconnect()
+        assert {container.status for container in lasting_trio.containers} == {"running"}
+        assert {name: link["ifindex"] for name, link in lasting_trio.links().items()} == before
+        lasting_trio.assert_healthy()
+        [added] = lasting_trio.start(1)
+        lasting_trio.assert_healthy()
+        lasting_trio.discard(added)
     finally:
         lab.host("sh", "-c", "rm -f /etc/docker/daemon.json; systemctl reload docker")
 

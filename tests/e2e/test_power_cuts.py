@@ -79,12 +79,12 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(wire: LabTestbed, trio: Bus, wired: WiredBus) -> Iterator[Running]:
+def running(wire: LabTestbed, lasting_trio: Bus, wired: WiredBus) -> Iterator[Running]:
     """Start a virtual bus, a bus on a controller, and the example with a health check."""
     example = healthcheck_project(wire)
     try:
         example.up()
-        yield Running(trio, wired, example)
+        yield Running(lasting_trio, wired, example)
     finally:
         example.down()
 
