@@ -22,7 +22,8 @@ from evercan.cli.access.reach import Target
 from evercan.cli.commands.graph import ENDINGS
 from evercan.cli.commands.help import TOPICS
 from evercan.cli.errors import NoNetwork
-from evercan.options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+from evercan.options.endpoint import ENDPOINT_OPTIONS
+from evercan.options.network import NETWORK_OPTIONS
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import network_entry, plugin_entry
