@@ -1,7 +1,8 @@
 """Reads the case folders of ``tests/unit/planning/plan_cases``.
 
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
-``vxcanNAME`` and ``vxcanNAMEp``), ``retired``. ``observed.toml``: ``[links.NAME]``,
+``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
+that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
 ``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``.
 Links have the ifindexes 11, 12, … in their order. ``plan.toml``: ``steps`` in order,
 ``problems`` with a part of their text or of their remedy.
@@ -79,8 +80,6 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 kind=BusKind(fields.get("kind", "virtual")),
                 owns_bus=fields.get("owns_bus", False),
                 settings=ControllerSettings(**fields.get("settings", {})),
-                configured=fields.get("configured"),
-                granted=Timing(**fields["granted"]) if "granted" in fields else None,
             )
             for name, fields in document.get("networks", {}).items()
         },
@@ -97,6 +96,10 @@ def _declared(document: Mapping[str, Any]) -> Declared:
             for name, fields in document.get("endpoints", {}).items()
         },
         retired=frozenset(document.get("retired", [])),
+        configured={
+            int(index): ControllerSettings(**made) if made else None
+            for index, made in document.get("configured", {}).items()
+        },
     )
 
 

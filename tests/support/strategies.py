@@ -51,16 +51,13 @@ class Situation:
         }
 
     def _is_configured(self, link: Link) -> bool:
-        return any(network.configured == link.index for network in self.declared.networks.values())
+        return link.index in self.declared.configured
 
 
 def _with_configured(declared: Declared, kernel: FakeKernel) -> Situation:
     """Add to the declared state which controllers evercan has configured."""
-    for network in declared.networks.values():
-        link = kernel.observe().links.get(network.bus)
-        if network.settings and link is not None and link.index in kernel.configured:
-            declared = declared.with_network(replace(network, configured=link.index))
-    return Situation(declared, kernel)
+    configured = dict.fromkeys(kernel.configured)
+    return Situation(replace(declared, configured=configured), kernel)
 
 
 @st.composite

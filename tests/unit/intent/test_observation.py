@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hypothesis import given
 
 from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
 from evercan.model.controller import ControllerSettings, Timing
-from evercan.model.declared import Declared, Network, Phase
+from evercan.model.declared import NONE, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, MakeBus, MakePair, Step
@@ -31,7 +31,6 @@ from tests.support.strategies import Situation, situations
 EMPTY = Observed()
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=125_000)
 IMPOSSIBLE = ControllerSettings(bitrate=3_000_000)
-GRANTED = Timing(bitrate=500_000, sample_point=875)
 
 
 def seeing(*links: Link) -> Observed:
@@ -149,53 +148,54 @@ def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
 # --- controllers ----------------------------------------------------------------------
 
 
-def controlled(configured: int | None = None, granted: Timing | None = None) -> Declared:
+def controlled(
+    configured: Mapping[int, ControllerSettings | None] = NONE, settings: ControllerSettings = FAST
+) -> Declared:
     """Return a declared state with one network that configures ``can0``."""
-    return declare([replace(physical(), settings=FAST, configured=configured, granted=granted)])
+    declared = declare([replace(physical(), settings=settings)])
+    return replace(declared, configured=dict(configured))
 
 
-def card(index: int = 5, *, up: bool = True, bitrate: int = 500_000, group: int = 0) -> Observed:
-    """Return an observation of ``can0``."""
+def card(
+    index: int = 5, *, up: bool = True, bitrate: int = 500_000, group: int = 0, name: str = "can0"
+) -> Observed:
+    """Return an observation of a controller."""
     controller = replace(SJA1000, timing=Timing(bitrate=bitrate, sample_point=875))
     return seeing(
-        Link(index=index, name="can0", kind="can", up=up, group=group, controller=controller)
+        Link(index=index, name=name, kind="can", up=up, group=group, controller=controller)
     )
 
 
-def only_network(declared: Declared) -> Network:
-    (found,) = declared.networks.values()
-    return found
+def made(bitrate: int = 500_000, index: int = 5) -> dict[int, ControllerSettings]:
+    """Return what is known of a controller that the kernel has configured like this."""
+    controller = card(bitrate=bitrate).links["can0"].controller
+    assert controller is not None
+    return {index: controller.settings()}
 
 
-def test_a_restart_of_the_plugin_keeps_which_controller_was_configured() -> None:
-    declared = controlled(5, GRANTED)
+def test_a_restart_of_the_plugin_keeps_which_controllers_were_configured() -> None:
+    declared = controlled(made())
     assert after_start(declared, "boot-1") == declared
 
 
 def test_after_a_reboot_no_controller_is_configured() -> None:
-    started = only_network(after_start(controlled(5, GRANTED), "boot-2"))
-    assert (started.configured, started.granted) == (None, None)
+    assert after_start(controlled(made()), "boot-2").configured == {}
 
 
-def test_a_controller_that_is_still_there_stays_configured() -> None:
-    declared = controlled(5, GRANTED)
-    assert after_observation(declared, card()) == declared
-
-
-def test_a_controller_that_is_set_down_stays_configured_and_its_bitrates_are_forgotten() -> None:
-    after = only_network(after_observation(controlled(5, GRANTED), card(up=False)))
-    assert (after.configured, after.granted) == (5, None)
+@pytest.mark.parametrize("up", [True, False])
+def test_a_controller_that_is_still_there_stays_configured(up: bool) -> None:
+    declared = controlled(made())
+    assert after_observation(declared, card(up=up)) == declared
 
 
 @pytest.mark.parametrize("observed", [EMPTY, card(index=9)], ids=["unplugged", "plugged in again"])
 def test_another_controller_of_the_same_name_is_not_configured(observed: Observed) -> None:
-    after = only_network(after_observation(controlled(5, GRANTED), observed))
-    assert (after.configured, after.granted) == (None, None)
+    assert after_observation(controlled(made()), observed).configured == {}
 
 
 def test_a_controller_that_was_plugged_in_again_is_configured_while_it_is_down() -> None:
     observed = card(index=9, up=False)
-    after = after_observation(controlled(5, GRANTED), observed)
+    after = after_observation(controlled(made()), observed)
     (step,) = make_plan(after, observed).steps
     assert isinstance(step, ConfigureBus)
     assert step.index == 9
@@ -203,26 +203,54 @@ def test_a_controller_that_was_plugged_in_again_is_configured_while_it_is_down()
 
 def test_a_controller_that_was_plugged_in_again_and_configured_by_somebody_is_left_alone() -> None:
     observed = card(index=9, bitrate=125_000)
-    plan = make_plan(after_observation(controlled(5, GRANTED), observed), observed)
+    plan = make_plan(after_observation(controlled(made()), observed), observed)
     assert plan.steps == ()
     assert [problem.kind for problem in plan.problems] == [ProblemKind.BUS_SETTINGS]
 
 
-def test_the_granted_bitrates_are_remembered_while_the_controller_is_up() -> None:
-    after = after_observation(controlled(5), card(bitrate=499_999))
-    assert only_network(after).granted == Timing(bitrate=499_999, sample_point=875)
-    later = after_observation(after, card(bitrate=250_000))
-    assert only_network(later).granted == Timing(bitrate=499_999, sample_point=875)
+def test_the_settings_that_the_kernel_made_are_remembered_once_the_controller_is_up() -> None:
+    declared = controlled({5: None})
+    assert after_observation(declared, card(bitrate=499_999, up=False)) == declared
+    after = after_observation(declared, card(bitrate=499_999))
+    assert after.configured == made(499_999)
+    assert after_observation(after, card(bitrate=250_000)).configured == made(499_999)
 
 
-def test_a_bitrate_that_the_kernel_cannot_have_granted_is_not_remembered() -> None:
-    assert only_network(after_observation(controlled(5), card(bitrate=125_000))).granted is None
+def test_a_bitrate_that_the_kernel_cannot_have_made_is_not_remembered() -> None:
+    assert after_observation(controlled({5: None}), card(bitrate=125_000)).configured == {5: None}
+
+
+def test_a_controller_stays_configured_after_its_network_is_removed() -> None:
+    declared = controlled(made()).without_network("net")
+    assert after_observation(declared, card()) == declared
+
+
+def test_a_controller_that_somebody_changes_while_no_network_uses_it_is_not_configured() -> None:
+    declared = controlled(made()).without_network("net")
+    assert after_observation(declared, card(bitrate=125_000)).configured == {}
+
+
+def test_a_new_network_may_configure_a_configured_controller_differently() -> None:
+    observed = card()
+    after = after_observation(controlled(made(), SLOW), observed)
+    assert after.configured == {5: None}
+    (step,) = make_plan(after, observed).steps
+    assert isinstance(step, ConfigureBus)
+    assert step.settings == SLOW
+
+
+def test_a_controller_stays_configured_when_one_of_two_networks_is_removed() -> None:
+    two = controlled(made()).with_network(replace(physical("other"), settings=FAST))
+    one = two.without_network("net")
+    assert after_observation(one, card()) == one
+    (step,) = make_plan(after_observation(one, card(bitrate=125_000)), card(bitrate=125_000)).steps
+    assert isinstance(step, ConfigureBus)
 
 
 def test_the_tag_of_an_older_release_says_which_controller_was_configured() -> None:
     observed = card(group=LINK_GROUP)
     after = after_observation(controlled(), observed)
-    assert only_network(after).configured == 5
+    assert after.configured == made()
     plan = make_plan(after, observed, after)
     assert plan.steps == (ClearTag(5, "can0"),)
     assert (plan.problems, plan.drift) == ((), ())
@@ -252,19 +280,19 @@ def configure(index: int = 5) -> ConfigureBus:
 
 def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
     noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
-    assert only_network(noted).configured == 5
+    assert noted.configured == {5: None}
 
 
 def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
-    for former in (controlled(), controlled(3)):
+    for former in (controlled(), controlled({3: None}), controlled(made(index=3) | made())):
         noted = before_steps(former, [configure()])
+        assert noted.configured[5] is None
         assert after_failures(noted, former, [configure()]) == former
-        assert only_network(after_failures(noted, former, [MakeBus("vcan0")])).configured == 5
+        assert after_failures(noted, former, [MakeBus("vcan0")]) == noted
 
 
 def test_a_failed_step_of_a_network_that_was_removed_restores_nothing() -> None:
-    noted = before_steps(controlled(), [configure()])
-    assert after_failures(declare(), noted, [configure()]) == declare()
+    assert after_failures(declare(), declare(), [configure()]) == declare()
 
 
 # --- controllers and crashes -----------------------------------------------------------
@@ -294,8 +322,9 @@ def process(kernel: FakeKernel, folder: Path) -> Reconciler:
     return reconciler
 
 
-def on_disk(folder: Path) -> Network:
-    return only_network(StateFile(folder).load())
+def on_disk(folder: Path) -> set[int]:
+    """Return the controllers that the state file lists as configured."""
+    return set(StateFile(folder).load().configured)
 
 
 def creating_controlled(settings: ControllerSettings = FAST) -> NetworkOptions:
@@ -313,13 +342,13 @@ def test_a_crash_around_the_configuration_of_a_controller_is_repaired_by_the_nex
     kernel.crash = crash
     with pytest.raises(Killed):
         run_pass(reconciler, creating(options=creating_controlled()))
-    assert on_disk(tmp_path).configured == index
+    assert on_disk(tmp_path) == {index}
     assert kernel.link("can0").up == (crash == "after")
     kernel.crash = ""
     restarted = process(kernel, tmp_path)
     assert kernel.link("can0").up
     assert restarted.state.problems == ()
-    assert on_disk(tmp_path).configured == index
+    assert on_disk(tmp_path) == {index}
     # It is known as configured by evercan: what somebody changes is repaired.
     kernel.set_flag("can0", up=False)
     kernel.configure_controller("can0", SLOW)
@@ -343,7 +372,7 @@ def test_a_crash_before_a_reboot_does_not_make_a_controller_count_as_configured(
     rebooted.configure_controller("can0", SLOW)
     assert rebooted.link("can0").index == kernel.link("can0").index
     restarted = process(rebooted, tmp_path)
-    assert on_disk(tmp_path).configured is None
+    assert on_disk(tmp_path) == set()
     assert [problem.kind for problem in restarted.state.problems] == [ProblemKind.BUS_SETTINGS]
     controller = rebooted.link("can0").controller
     assert controller is not None
@@ -356,8 +385,8 @@ def test_a_controller_that_takes_no_settings_does_not_count_as_configured(tmp_pa
     reconciler = process(kernel, tmp_path)
     run_pass(reconciler, creating(options=creating_controlled(IMPOSSIBLE)))
     assert [problem.kind for problem in reconciler.state.problems] == [ProblemKind.BUS_SETTINGS]
-    assert only_network(reconciler.state.declared).configured is None
-    assert on_disk(tmp_path).configured is None
+    assert reconciler.state.declared.configured == {}
+    assert on_disk(tmp_path) == set()
 
 
 def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: Path) -> None:
@@ -368,8 +397,8 @@ def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: P
     file.save(declared)
     document = orjson.loads(file.path.read_bytes())
     document["version"] = 2
-    for fields in document["networks"]:
-        del fields["configured"]
+    del document["configured"]
+    document["networks"][0]["granted"] = {"bitrate": 500000, "sample_point": 875}
     file.path.write_bytes(orjson.dumps(document))
 
     reconciler = process(kernel, tmp_path)
@@ -377,7 +406,7 @@ def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: P
     assert kernel.taken == [ClearTag(link.index, "can0")]
     assert reconciler.state.problems == ()
     assert dict(reconciler.recoveries.drift) == {}
-    assert on_disk(tmp_path).configured == link.index
+    assert on_disk(tmp_path) == {link.index}
     assert orjson.loads(file.path.read_bytes())["version"] == 3
 
 

@@ -252,8 +252,7 @@ class Histories(RuleBasedStateMachine):
             self.kernel.set_flag(CONTROLLER, up=False)
         if self.kernel.configure_controller(CONTROLLER, ControllerSettings(bitrate=bitrate)) == 0:
             link = self.kernel.link(CONTROLLER)
-            networks = self.declared.networks.values()
-            ours = any(network.configured == link.index for network in networks)
+            ours = link.index in self.declared.configured
             self.foreign_controller = None if ours else link
 
     # --- crashes -------------------------------------------------------------
@@ -424,7 +423,8 @@ class Histories(RuleBasedStateMachine):
             assert link == self.foreign_controller
         elif link is not None and link.controller is not None and setter is not None:
             assert link.up
-            assert not differences(setter.settings, link.controller, setter.granted)
+            granted = self.declared.configured.get(link.index)
+            assert not differences(setter.settings, link.controller, granted)
 
     def the_declared_state_is_on_disk(self) -> None:
         path = Path(self._folder.name) / "state.json"

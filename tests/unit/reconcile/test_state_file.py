@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import StateError
-from evercan.model.controller import ControllerSettings, Timing
+from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
 from evercan.reconcile.state_file import StateFile, decode, encode
 from tests.support.declarations import declare, endpoint, network, physical
@@ -54,6 +54,14 @@ def test_a_person_can_read_the_file(file: StateFile) -> None:
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
+controller_settings = st.builds(
+    ControllerSettings,
+    bitrate=st.none() | st.integers(1, 2**31),
+    sample_point=st.none() | st.integers(1, 999),
+    fd=st.none() | st.booleans(),
+    restart_ms=st.none() | st.integers(0, 2**31),
+    listen_only=st.none() | st.booleans(),
+)
 networks = st.builds(
     Network,
     id=texts,
@@ -61,22 +69,26 @@ networks = st.builds(
     kind=st.sampled_from(BusKind),
     owns_bus=st.booleans(),
     peer_prefix=texts,
-    settings=st.builds(
-        ControllerSettings,
-        bitrate=st.none() | st.integers(1, 2**31),
-        sample_point=st.none() | st.integers(1, 999),
-        fd=st.none() | st.booleans(),
-        restart_ms=st.none() | st.integers(0, 2**31),
-        listen_only=st.none() | st.booleans(),
-    ),
-    configured=st.none() | st.integers(1, 2**31 - 1),
-    granted=st.none() | st.builds(Timing, *4 * [st.integers(0, 2**31)]),
+    settings=controller_settings,
+)
+configured_controllers = st.dictionaries(
+    st.integers(1, 2**31 - 1), st.none() | controller_settings, max_size=3
 )
 
 
-@given(st.lists(networks, max_size=3), texts, st.frozensets(texts, max_size=3), st.data())
+@given(
+    st.lists(networks, max_size=3),
+    texts,
+    st.frozensets(texts, max_size=3),
+    configured_controllers,
+    st.data(),
+)
 def test_any_declared_state_is_read_as_it_was_written(
-    listed: list[Network], boot: str, retired: frozenset[str], data: st.DataObject
+    listed: list[Network],
+    boot: str,
+    retired: frozenset[str],
+    configured: dict[int, ControllerSettings | None],
+    data: st.DataObject,
 ) -> None:
     ids = [network.id for network in listed]
     endpoints = st.builds(
@@ -89,7 +101,7 @@ def test_any_declared_state_is_read_as_it_was_written(
         phase=st.sampled_from(Phase),
     )
     drawn = data.draw(st.lists(endpoints, max_size=3)) if ids else []
-    whole = declare(listed, drawn, boot=boot, retired=retired)
+    whole = replace(declare(listed, drawn, boot=boot, retired=retired), configured=configured)
     assert decode(encode(whole)) == whole
 
 
@@ -346,11 +358,10 @@ VERSION_2 = b"""{
 
 def test_a_file_of_version_2_is_read_with_no_controller_configured() -> None:
     declared = decode(VERSION_2)
+    assert declared.configured == {}
     assert declared.networks["new"] == replace(
         physical("new"),
         settings=ControllerSettings(bitrate=83_333, restart_ms=100),
-        granted=Timing(bitrate=83_300, sample_point=875),
-        configured=None,
     )
     assert declared.endpoints["aa"] == replace(
         endpoint("aa", "new", Phase.OFFERED), altname="engine"
@@ -364,14 +375,40 @@ def test_an_older_file_is_written_back_as_version_3(file: StateFile, older: byte
     file.save(declared)
     document = orjson.loads(file.path.read_bytes())
     assert document["version"] == 3
-    assert [fields["configured"] for fields in document["networks"]] == [None]
+    assert document["configured"] == []
+    assert all("granted" not in fields for fields in document["networks"])
     assert StateFile(file.path.parent).load() == declared
 
 
-def test_which_controller_is_configured_is_kept(file: StateFile) -> None:
-    declared = declare([replace(physical(), settings=SETTINGS, configured=7)])
+def test_which_controllers_are_configured_is_kept(file: StateFile) -> None:
+    made = replace(SETTINGS, sample_point=875)
+    declared = replace(declare([physical()]), configured={7: None, 9: made})
     file.save(declared)
     assert StateFile(file.path.parent).load() == declared
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"configured": None},
+        {"configured": {}},
+        {"configured": [7]},
+        {"configured": [{}]},
+        {"configured": [{"ifindex": 7}]},
+        {"configured": [{"ifindex": "7", "settings": None}]},
+        {"configured": [{"ifindex": True, "settings": None}]},
+        {"configured": [{"ifindex": 7, "settings": []}]},
+        {"configured": [{"ifindex": 7, "settings": {"bitrate": "500000"}}]},
+        {"configured": [{"ifindex": 7, "settings": {"speed": 1}}]},
+    ],
+)
+def test_configured_controllers_of_the_wrong_type_are_a_damaged_file(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    file = StateFile(tmp_path)
+    file.path.write_bytes(orjson.dumps({**orjson.loads(encode(NEW)), **wrong}))
+    assert file.load() == Declared()
+    assert list(tmp_path.glob("*damaged*"))
 
 
 @pytest.mark.parametrize(
@@ -383,13 +420,6 @@ def test_which_controller_is_configured_is_kept(file: StateFile) -> None:
         {"settings": {"speed": 1}},
         {"settings": None},
         {"settings": []},
-        {"granted": [1, 2, 3, 4]},
-        {"granted": {"bitrate": "1"}},
-        {"granted": {"speed": 1}},
-        {"configured": "5"},
-        {"configured": True},
-        {"configured": 5.0},
-        {"configured": [5]},
     ],
 )
 def test_settings_of_the_wrong_type_are_a_damaged_file(
