@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import NotFound
 from docker.types import IPAMConfig
 
-from lab.frames import ContainerMember, Deliveries, HostMember, Member
+from lab.frames import ContainerMember, Deliveries, HostMember, Member, count_deliveries
 from lab.plugin_process import NAME
 from lab.rules import mesh_problems, parse_cangw
 from tools.common.polling import wait_until
@@ -49,7 +49,7 @@ class NamespaceMember:
         inside = ("nsenter", "--net", "--target", pid)
         self._testbed.host(*inside, "sh", "-c", f"IF={self._interface}; {script}")
 
-    def heard(self) -> str:
+    def received(self) -> str:
         """Return the container's log."""
         return bytes(self._container.logs(stdout=True, stderr=False)).decode(errors="replace")
 

@@ -206,4 +206,4 @@ def test_watch_continues_after_restarts_of_the_plugin_and_the_engine(
         assert process.returncode == 0
     bus.reconnect()
     bus.wait(lambda: helpers(testbed) == [], "the helper container to end")
-    bus.wait_whole(60)
+    bus.wait_healthy(60)
