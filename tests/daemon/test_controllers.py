@@ -157,7 +157,7 @@ async def test_a_bitrate_that_the_kernel_rounds_is_set_one_time(
 ) -> None:
     kernel.plug("can0")
     await engine.create_network(NETWORK, **{**PHYSICAL, "bitrate": "83000"})
-    granted = plugin.declared.configured[kernel.link("can0").index]
+    granted = plugin.declared.configured[kernel.link("can0").index].made
     assert granted is not None
     assert granted.bitrate == bitrate(kernel) != 83_000
     await announce_and_wait(plugin)
