@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
-from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
@@ -97,10 +97,20 @@ def _declared(document: Mapping[str, Any]) -> Declared:
         },
         retired=frozenset(document.get("retired", [])),
         configured={
-            int(index): ControllerSettings(**made) if made else None
+            int(index): _configured(made, document)
             for index, made in document.get("configured", {}).items()
         },
     )
+
+
+def _configured(made: Mapping[str, Any], document: Mapping[str, Any]) -> Configured:
+    """Read what the kernel made of the settings of the case's network."""
+    (asked,) = (
+        ControllerSettings(**fields["settings"])
+        for fields in document["networks"].values()
+        if fields.get("settings")
+    )
+    return Configured(asked, made=ControllerSettings(**made) if made else None)
 
 
 def _observed(document: Mapping[str, Any]) -> Observed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
-from evercan.model.declared import BusKind, Declared, Network, Phase
+from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import ConfigureBus, MakePair
 from tests.support.declarations import declare, endpoint
@@ -56,7 +56,9 @@ class Situation:
 
 def _with_configured(declared: Declared, kernel: FakeKernel) -> Situation:
     """Add to the declared state which controllers evercan has configured."""
-    configured = dict.fromkeys(kernel.configured)
+    setter = declared.network_that_sets("can0")
+    asked = NO_SETTINGS if setter is None else setter.settings
+    configured = dict.fromkeys(kernel.configured, Configured(asked))
     return Situation(replace(declared, configured=configured), kernel)
 
 

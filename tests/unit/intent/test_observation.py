@@ -12,7 +12,7 @@ from hypothesis import given
 
 from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
 from evercan.model.controller import ControllerSettings, Timing
-from evercan.model.declared import NONE, Declared, Phase
+from evercan.model.declared import NONE, Configured, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, MakeBus, MakePair, Step
@@ -149,7 +149,7 @@ def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
 
 
 def controlled(
-    configured: Mapping[int, ControllerSettings | None] = NONE, settings: ControllerSettings = FAST
+    configured: Mapping[int, Configured] = NONE, settings: ControllerSettings = FAST
 ) -> Declared:
     """Return a declared state with one network that configures ``can0``."""
     declared = declare([replace(physical(), settings=settings)])
@@ -166,11 +166,16 @@ def card(
     )
 
 
-def made(bitrate: int = 500_000, index: int = 5) -> dict[int, ControllerSettings]:
+def made(bitrate: int = 500_000, index: int = 5) -> dict[int, Configured]:
     """Return what is known of a controller that the kernel has configured like this."""
     controller = card(bitrate=bitrate).links["can0"].controller
     assert controller is not None
-    return {index: controller.settings()}
+    return {index: Configured(FAST, made=controller.settings())}
+
+
+def not_yet_observed(index: int = 5) -> dict[int, Configured]:
+    """Return what is known of a controller that was configured and not observed since."""
+    return {index: Configured(FAST)}
 
 
 def test_a_restart_of_the_plugin_keeps_which_controllers_were_configured() -> None:
@@ -209,7 +214,7 @@ def test_a_controller_that_was_plugged_in_again_and_configured_by_somebody_is_le
 
 
 def test_the_settings_that_the_kernel_made_are_remembered_once_the_controller_is_up() -> None:
-    declared = controlled({5: None})
+    declared = controlled(not_yet_observed())
     assert after_observation(declared, card(bitrate=499_999, up=False)) == declared
     after = after_observation(declared, card(bitrate=499_999))
     assert after.configured == made(499_999)
@@ -217,7 +222,10 @@ def test_the_settings_that_the_kernel_made_are_remembered_once_the_controller_is
 
 
 def test_a_bitrate_that_the_kernel_cannot_have_made_is_not_remembered() -> None:
-    assert after_observation(controlled({5: None}), card(bitrate=125_000)).configured == {5: None}
+    assert (
+        after_observation(controlled(not_yet_observed()), card(bitrate=125_000)).configured
+        == not_yet_observed()
+    )
 
 
 def test_a_controller_stays_configured_after_its_network_is_removed() -> None:
@@ -233,7 +241,7 @@ def test_a_controller_that_somebody_changes_while_no_network_uses_it_is_not_conf
 def test_a_new_network_may_configure_a_configured_controller_differently() -> None:
     observed = card()
     after = after_observation(controlled(made(), SLOW), observed)
-    assert after.configured == {5: None}
+    assert after.configured == made()
     (step,) = make_plan(after, observed).steps
     assert isinstance(step, ConfigureBus)
     assert step.settings == SLOW
@@ -280,13 +288,17 @@ def configure(index: int = 5) -> ConfigureBus:
 
 def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
     noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
-    assert noted.configured == {5: None}
+    assert noted.configured == not_yet_observed()
 
 
 def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
-    for former in (controlled(), controlled({3: None}), controlled(made(index=3) | made())):
+    for former in (
+        controlled(),
+        controlled(not_yet_observed(3)),
+        controlled(made(index=3) | made()),
+    ):
         noted = before_steps(former, [configure()])
-        assert noted.configured[5] is None
+        assert noted.configured[5] == Configured(FAST)
         assert after_failures(noted, former, [configure()]) == former
         assert after_failures(noted, former, [MakeBus("vcan0")]) == noted
 

@@ -423,7 +423,8 @@ class Histories(RuleBasedStateMachine):
             assert link == self.foreign_controller
         elif link is not None and link.controller is not None and setter is not None:
             assert link.up
-            granted = self.declared.configured.get(link.index)
+            known = self.declared.configured.get(link.index)
+            granted = None if known is None else known.made_of(setter.settings)
             assert not differences(setter.settings, link.controller, granted)
 
     def the_declared_state_is_on_disk(self) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
-from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.reconcile.state_file import StateFile, decode, encode
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.strategies import declared_states
@@ -72,7 +72,9 @@ networks = st.builds(
     settings=controller_settings,
 )
 configured_controllers = st.dictionaries(
-    st.integers(1, 2**31 - 1), st.none() | controller_settings, max_size=3
+    st.integers(1, 2**31 - 1),
+    st.builds(Configured, controller_settings, st.none() | controller_settings),
+    max_size=3,
 )
 
 
@@ -87,7 +89,7 @@ def test_any_declared_state_is_read_as_it_was_written(
     listed: list[Network],
     boot: str,
     retired: frozenset[str],
-    configured: dict[int, ControllerSettings | None],
+    configured: dict[int, Configured],
     data: st.DataObject,
 ) -> None:
     ids = [network.id for network in listed]
@@ -382,7 +384,10 @@ def test_an_older_file_is_written_back_as_version_3(file: StateFile, older: byte
 
 def test_which_controllers_are_configured_is_kept(file: StateFile) -> None:
     made = replace(SETTINGS, sample_point=875)
-    declared = replace(declare([physical()]), configured={7: None, 9: made})
+    declared = replace(
+        declare([physical()]),
+        configured={7: Configured(SETTINGS), 9: Configured(SETTINGS, made=made)},
+    )
     file.save(declared)
     assert StateFile(file.path.parent).load() == declared
 
@@ -395,11 +400,13 @@ def test_which_controllers_are_configured_is_kept(file: StateFile) -> None:
         {"configured": [7]},
         {"configured": [{}]},
         {"configured": [{"ifindex": 7}]},
-        {"configured": [{"ifindex": "7", "settings": None}]},
-        {"configured": [{"ifindex": True, "settings": None}]},
-        {"configured": [{"ifindex": 7, "settings": []}]},
-        {"configured": [{"ifindex": 7, "settings": {"bitrate": "500000"}}]},
-        {"configured": [{"ifindex": 7, "settings": {"speed": 1}}]},
+        {"configured": [{"ifindex": "7", "asked": {}, "made": None}]},
+        {"configured": [{"ifindex": True, "asked": {}, "made": None}]},
+        {"configured": [{"ifindex": 7, "made": None}]},
+        {"configured": [{"ifindex": 7, "asked": [], "made": None}]},
+        {"configured": [{"ifindex": 7, "asked": {}, "made": []}]},
+        {"configured": [{"ifindex": 7, "asked": {}, "made": {"bitrate": "500000"}}]},
+        {"configured": [{"ifindex": 7, "asked": {"speed": 1}, "made": None}]},
     ],
 )
 def test_configured_controllers_of_the_wrong_type_are_a_damaged_file(
