@@ -115,7 +115,7 @@ def test_a_module_that_draws_or_checks_for_the_command_does_no_io(module: str) -
     assert not imported_packages(module) & io_modules
 
 
-# --- who speaks to what -------------------------------------------------------------
+# --- who uses netlink and HTTP ------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", outside_packages("kernel"))
