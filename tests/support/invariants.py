@@ -1,4 +1,4 @@
-"""The promises of evercan, checked against what the kernel shows and nothing else.
+"""The invariants of evercan, checked against what the kernel shows and nothing else.
 
 Written without the planner, so that a mistake in its mesh is found here.
 """

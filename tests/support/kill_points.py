@@ -16,7 +16,7 @@ import pytest
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL in a process that goes on: not an Exception, so nothing handles it."""
+    """Represents SIGKILL; not an Exception, so that no handler runs."""
 
 
 class KillPoint:

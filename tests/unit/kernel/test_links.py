@@ -80,9 +80,9 @@ def test_every_link_of_a_dump_is_read_as_it_is(listed: list[Link], size: int) ->
 
 
 def test_messages_of_other_types_are_ignored() -> None:
-    gone = message(17, struct.pack("=BxHiII", 0, ARPHRD_CAN, 9, 0, 0))
+    deleted = message(17, struct.pack("=BxHiII", 0, ARPHRD_CAN, 9, 0, 0))
     kept = Link(index=4, name="vcan0", kind="vcan")
-    assert list(decode_links([gone + shown(kept) + gone])) == [kept]
+    assert list(decode_links([deleted + shown(kept) + deleted])) == [kept]
 
 
 def test_a_name_that_is_not_utf8_does_not_break_an_observation() -> None:

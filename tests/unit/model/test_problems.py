@@ -30,7 +30,7 @@ def test_a_problem_of_an_error_keeps_text_and_remedy_apart(error: CannotServe) -
     assert str(problem) == str(error)
 
 
-def test_an_error_of_all_buses_is_refused_by_default() -> None:
+def test_a_problem_of_an_error_concerns_all_buses_unless_one_is_given() -> None:
     problem = Problem.of_error(CannotServe("no", "try again"))
     assert (problem.kind, problem.bus) == (ProblemKind.REFUSED, "")
 

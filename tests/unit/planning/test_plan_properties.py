@@ -121,9 +121,8 @@ def test_a_controller_is_configured_only_if_a_network_asks_and_nobody_else_confi
 ) -> None:
     before = situation.kernel.observe()
     steps = make_plan(situation.declared, before).steps
-    assert {
-        each.name for each in steps if isinstance(each, ConfigureBus)
-    } <= situation.may_configure(before)
+    configured = {step.name for step in steps if isinstance(step, ConfigureBus)}
+    assert configured <= situation.may_configure(before)
 
 
 @given(situations())

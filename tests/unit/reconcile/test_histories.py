@@ -130,8 +130,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(network=networks)
     def delete_network(self, network: str) -> None:
-        gone = {endpoint.id for endpoint in self.declared.endpoints_of(network)}
-        self.forget(*gone)
+        removed = {endpoint.id for endpoint in self.declared.endpoints_of(network)}
+        self.forget(*removed)
         assert not self.is_rejected(self.driver.delete_network(network))
         assert network not in self.declared.networks
 
@@ -344,8 +344,8 @@ class Histories(RuleBasedStateMachine):
     def any_member(self, number: int) -> str:
         return sorted(self.members)[number % len(self.members)]
 
-    def forget(self, *gone: str) -> None:
-        for endpoint in gone:
+    def forget(self, *removed: str) -> None:
+        for endpoint in removed:
             self.members.discard(endpoint)
             self.offered.pop(endpoint, None)
             self.locations.pop(endpoint, None)

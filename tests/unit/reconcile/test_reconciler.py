@@ -144,15 +144,15 @@ def test_a_check_of_a_healthy_host_observes_once_and_writes_nothing(
         (errno.ENOMEM, ProblemKind.REFUSED, "could not create bus interface vcan0.*ENOMEM"),
     ],
 )
-def test_a_step_that_the_kernel_refuses_is_one_problem_and_is_tried_once_in_a_pass(
+def test_a_failed_step_is_one_problem_and_is_tried_once_in_a_pass(
     state_file: StateFile, code: int, kind: ProblemKind, words: str
 ) -> None:
-    class Refusing(FakeKernel):
+    class FailingKernel(FakeKernel):
         def apply(self, steps: Sequence[Step]) -> list[Failure]:
             self.calls["apply"] += 1
             return [Failure(step, code) for step in steps if isinstance(step, MakeBus)]
 
-    kernel = Refusing()
+    kernel = FailingKernel()
     reconciler = Reconciler(kernel, state_file)
     reconciler.start()
     run_pass(reconciler, creating())

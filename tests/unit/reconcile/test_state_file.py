@@ -103,15 +103,15 @@ def test_any_declared_state_is_read_as_it_was_written(
         phase=st.sampled_from(Phase),
     )
     drawn = data.draw(st.lists(endpoints, max_size=3)) if ids else []
-    whole = replace(declare(listed, drawn, boot=boot, retired=retired), configured=configured)
-    assert decode(encode(whole)) == whole
+    state = replace(declare(listed, drawn, boot=boot, retired=retired), configured=configured)
+    assert decode(encode(state)) == state
 
 
 @given(declared_states())
-def test_the_order_of_creation_is_kept(whole: Declared) -> None:
-    again = decode(encode(whole))
-    assert list(again.endpoints) == list(whole.endpoints)
-    assert list(again.networks) == list(whole.networks)
+def test_the_order_of_creation_is_kept(state: Declared) -> None:
+    again = decode(encode(state))
+    assert list(again.endpoints) == list(state.endpoints)
+    assert list(again.networks) == list(state.networks)
 
 
 # --- power cuts -----------------------------------------------------------------
@@ -230,15 +230,15 @@ def test_a_write_that_fails_is_an_error_and_keeps_the_old_state(
 
 
 def damages() -> Iterator[Any]:
-    whole = encode(NEW)
+    state = encode(NEW)
     yield pytest.param(b"", id="empty")
-    yield pytest.param(bytes(len(whole)), id="zeros")
+    yield pytest.param(bytes(len(state)), id="zeros")
     yield pytest.param(b"\xff\xfe\x00garbage", id="garbage")
-    yield pytest.param(whole + whole, id="twice")
+    yield pytest.param(state + state, id="twice")
     yield pytest.param(b"{}", id="no fields")
     yield pytest.param(b"[]", id="list")
     yield pytest.param(b"7", id="number")
-    document = orjson.loads(whole)
+    document = orjson.loads(state)
     changes: tuple[dict[str, object], ...] = (
         {"format": "another-state"},
         {"format": None},
@@ -262,7 +262,7 @@ def damages() -> Iterator[Any]:
         yield pytest.param(
             orjson.dumps({**document, "networks": [broken]}), id=f"network {field}={value}"
         )
-    for field, value in (("phase", "flying"), ("host_end", None), ("network", "unheard")):
+    for field, value in (("phase", "flying"), ("host_end", None), ("network", "unknown")):
         broken = {**document["endpoints"][0], field: value}
         yield pytest.param(
             orjson.dumps({**document, "endpoints": [broken]}), id=f"endpoint {field}={value}"

@@ -210,7 +210,7 @@ def test_a_torn_dump_while_a_second_network_comes_to_a_bus_changes_no_rule(
 def test_a_rule_that_two_observations_do_not_show_is_added_again(
     kernel: PagingKernel, reconciler: Reconciler
 ) -> None:
-    gone = next(iter(kernel.observe().rules))
-    assert kernel.apply([RemoveRules("vcan0", (gone,))]) == []
+    missing = next(iter(kernel.observe().rules))
+    assert kernel.apply([RemoveRules("vcan0", (missing,))]) == []
     run_pass(reconciler)
-    assert kernel.observe().rules[gone] == 1
+    assert kernel.observe().rules[missing] == 1

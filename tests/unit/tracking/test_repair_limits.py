@@ -163,7 +163,7 @@ def reconciler_of(kernel: Kernel, folder: Path, limits: RepairLimits) -> Reconci
     return reconciler
 
 
-def taken(kernel: FakeKernel, kind: type[Step]) -> int:
+def count_steps(kernel: FakeKernel, kind: type[Step]) -> int:
     return sum(isinstance(step, kind) for step in kernel.taken)
 
 
@@ -192,7 +192,7 @@ def test_a_fight_of_three_seconds_meets_few_repairs_and_the_bus_is_healthy_after
         disturb(kernel)
         run_pass(reconciler)
         clock.advance(0.05)
-    assert 1 <= taken(kernel, ConfigureBus) < 10
+    assert 1 <= count_steps(kernel, ConfigureBus) < 10
     (problem,) = reconciler.state.problems
     assert (problem.kind, problem.bus) == (ProblemKind.REPAIRS_LIMITED, "can0")
     assert "somebody keeps changing can0" in problem.text
