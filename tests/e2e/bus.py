@@ -28,6 +28,16 @@ _LABEL = "evercan.bus-under-test"
 _PAIR_END = re.compile(r"vxcan[0-9a-f]{8}")
 
 
+def attached_host_ends(testbed: Testbed) -> set[str]:
+    """Return the host ends of all containers that are on networks of the plugin."""
+    client = testbed.client()
+    return {
+        f"vxcan{endpoint['EndpointID'][:8]}"
+        for network in client.networks.list(filters={"driver": NAME})
+        for endpoint in client.networks.get(str(network.id)).attrs["Containers"].values()
+    }
+
+
 class NamespaceMember:
     """A container whose frames are sent by a program of the host, in the container's namespace.
 
@@ -207,9 +217,13 @@ class Bus:
         return {link["ifname"]: link for link in json.loads(shown)}
 
     def leftovers(self) -> list[str]:
-        """Return the interfaces of the plugin's kinds that did not exist before this bus."""
+        """Return the interfaces of the plugin's kinds that nobody uses and that are new.
+
+        A container of another bus has a new interface since this bus was created if it
+        was restarted meanwhile.
+        """
         now = {name for name in self.links() if _PAIR_END.match(name) or name == self.interface}
-        return sorted(now - self._links_before)
+        return sorted(now - self._links_before - attached_host_ends(self._testbed))
 
     def wait(self, true: Callable[[], bool], what: str, patience: float = 30) -> float:
         """Wait until a condition is true; return the seconds that took."""

@@ -25,8 +25,8 @@ from lab.compose import Project
 from lab.errors import LabError
 from lab.frames import ContainerMember, HostMember, Member, count_deliveries
 from lab.lab_testbed import LabTestbed
-from lab.plugin_process import NAME, PluginProcess
-from tests.e2e.bus import Bus
+from lab.plugin_process import PluginProcess
+from tests.e2e.bus import Bus, attached_host_ends
 from tests.e2e.command import Command
 from tests.e2e.healthcheck import (
     assert_app_receives,
@@ -176,14 +176,4 @@ def assert_project_comes_up_and_leaves_nothing(
         project.down()
     links = testbed.host("ls", "/sys/class/net").stdout.decode().split()
     assert _COMPOSE_BUS not in links
-    assert {name for name in links if name.startswith("vxcan")} == host_ends_of_all(testbed)
-
-
-def host_ends_of_all(testbed: Testbed) -> set[str]:
-    """Return the host ends that the running containers of the engine must have."""
-    client = testbed.client()
-    return {
-        f"vxcan{endpoint['EndpointID'][:8]}"
-        for network in client.networks.list(filters={"driver": NAME})
-        for endpoint in client.networks.get(str(network.id)).attrs["Containers"].values()
-    }
+    assert {name for name in links if name.startswith("vxcan")} == attached_host_ends(testbed)
