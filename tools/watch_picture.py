@@ -15,9 +15,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from evercan.cli.engine import Member, Network
-from evercan.cli.overview import Overview, overview
-from evercan.cli.watch import Feed, Watch
+from evercan.cli.access.feed import Feed
+from evercan.cli.pages.watch_app import WatchApp
+from evercan.cli.views.docker import DockerEndpoint, DockerNetwork
+from evercan.cli.views.overview import Overview
+from evercan.cli.views.status_document import parse_status
 
 PICTURE = Path(__file__).parents[1] / "docs/watch.svg"
 COLUMNS, LINES = 92, 27
@@ -41,7 +43,7 @@ class SampleHost(Feed):
         """Start one second before the first observation."""
         self.seconds = 0
 
-    def look(self) -> list[Overview]:
+    def read(self) -> list[Overview]:
         """Return the next observation."""
         self.seconds += 1
         networks = [
@@ -58,14 +60,14 @@ class SampleHost(Feed):
             "reasons": [_UNPLUGGED],
             "networks": [document for _, document in networks],
         }
-        return [overview(_PLUGIN, [network for network, _ in networks], status)]
+        return [parse_status(_PLUGIN, [network for network, _ in networks], status)]
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
     def _network(
         self, name: str, bus: str, containers: dict[str, float], **more: Any
-    ) -> tuple[Network, dict[str, Any]]:
+    ) -> tuple[DockerNetwork, dict[str, Any]]:
         """Return a network as the engine lists it, and as ``GET /status`` has it."""
         sent = {
             container: self._frames(average, phase)
@@ -73,7 +75,7 @@ class SampleHost(Feed):
         }
         total = sum(sent.values())
         members = tuple(
-            Member(container, _id(container), {}, _id(f"container {container}"))
+            DockerEndpoint(container, _id(container), {}, _id(f"container {container}"))
             for container in containers
         )
         document = {
@@ -96,7 +98,7 @@ class SampleHost(Feed):
             ],
             **more,
         }
-        return Network(_id(name), name, {}, members), document
+        return DockerNetwork(_id(name), name, {}, members), document
 
     def _frames(self, average: float, phase: int) -> int:
         """Count the frames since the start; their rate swings slowly around the average."""
@@ -126,7 +128,7 @@ def _id(name: str) -> str:
 async def draw(observations: int = OBSERVATIONS) -> str:
     """Run the screen without a terminal for some observations, and return its picture."""
     host = SampleHost()
-    app = Watch(host, interval=3600)
+    app = WatchApp(host, interval=3600)
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
         for observation in range(1, observations + 1):
             while host.seconds < observation:

@@ -1,4 +1,4 @@
-"""A daemon that serves, its kernel, and the engine that calls it."""
+"""Fixtures: a daemon that serves, its fake kernel, and the engine that calls it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.shared_kernel import SharedKernel
 profiles.load()
 
 KILL_POINTS = pytest.StashKey[Counter[str]]()
-"""How many moments the process was killed at, by what came of it."""
+"""At how many moments the process was killed, by result."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +30,7 @@ def pytest_terminal_summary(
     if tally["tried"]:
         terminalreporter.write_line(
             f"kill points: {tally['tried']} tried, {tally['lost']} lost; after "
-            f"{tally['in doubt']} a network is on record that only the engine's list tells is gone"
+            f"{tally['unconfirmed']} the state has a network that the engine does not have"
         )
 
 

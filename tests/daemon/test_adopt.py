@@ -1,4 +1,4 @@
-"""POST /adopt: what the engine still lists is put on a record that was lost."""
+"""POST /adopt: networks and containers that the engine lists are restored to a lost state."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from tests.support.invariants import assert_exactly_once
 from tests.support.json_server import engine_answers, network_entry, plugin_entry, serving
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK = engine_id("powertrain")
 DASHBOARD, GATEWAY, LOGGER = map(engine_id, ("dashboard", "gateway", "logger"))
 
 
-async def lose_the_record(plugin: Plugin) -> None:
+async def lose_the_state(plugin: Plugin) -> None:
     """``docker plugin rm -f``, ``docker plugin create``, ``docker plugin enable``."""
     await plugin.stop()
     shutil.rmtree(plugin.state_folder)
     await plugin.start()
 
 
-async def two(engine: Engine) -> list[Container]:
+async def start_two(engine: Engine) -> list[Container]:
     await engine.create_network(NETWORK)
-    return [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
+    return [await engine.start(NETWORK, endpoint) for endpoint in (DASHBOARD, GATEWAY)]
 
 
 def listed(*containers: Container, **options: str) -> dict[str, Any]:
     return {
         "NetworkID": NETWORK,
         "Options": {f"vxcan.{key}": value for key, value in options.items()},
-        "Endpoints": [{"EndpointID": each.endpoint} for each in containers],
+        "Endpoints": [{"EndpointID": container.endpoint} for container in containers],
     }
 
 
@@ -60,180 +60,180 @@ async def adopt(
     return answer.document
 
 
-async def test_an_unknown_network_is_told_with_the_command_that_brings_it_back(
+async def test_the_error_for_an_unknown_network_names_the_command_that_restores_it(
     engine: Engine, plugin: Plugin
 ) -> None:
-    await two(engine)
-    await lose_the_record(plugin)
+    await start_two(engine)
+    await lose_the_state(plugin)
     with pytest.raises(EngineError, match="evercan adopt"):
         await engine.start(NETWORK, LOGGER)
 
 
-async def test_what_was_lost_is_whole_again_and_heals_and_grows_and_goes(
+async def test_an_adopted_network_works_is_repaired_grows_and_is_removed(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
-    await lose_the_record(plugin)
+    one, other = await start_two(engine)
+    await lose_the_state(plugin)
     kernel.flush_rules()
     done = await adopt(engine, listed(one, other))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     (network,) = done["Networks"]
     assert (network["NetworkID"], network["Bus"], network["Outcome"]) == (
         NETWORK,
         "vcan0",
         "adopted",
     )
-    assert [(each["HostEnd"], each["Outcome"]) for each in network["Endpoints"]] == [
+    assert [(found["HostEnd"], found["Outcome"]) for found in network["Endpoints"]] == [
         (one.host_end, "adopted"),
         (other.host_end, "adopted"),
     ]
     assert done["Strays"] == []
     new = await engine.start(NETWORK, LOGGER)
     kernel.delete(one.host_end)
-    plugin.bell.ring()
-    await eventually(lambda: len(kernel.look().rules) == 24)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end, new.host_end)
-    for each in (one, other, new):
-        await engine.stop(each)
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 24)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end, new.host_end)
+    for container in (one, other, new):
+        await engine.stop(container)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
-async def test_a_second_time_changes_nothing(
+async def test_a_second_adoption_changes_nothing(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    containers = await two(engine)
-    await lose_the_record(plugin)
+    containers = await start_two(engine)
+    await lose_the_state(plugin)
     await adopt(engine, listed(*containers))
-    before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
+    before = (kernel.snapshot(), plugin.state_bytes, list(kernel.taken))
     (network,) = (await adopt(engine, listed(*containers), prune=[NETWORK]))["Networks"]
-    assert {network["Outcome"], *(each["Outcome"] for each in network["Endpoints"])} == {"known"}
-    assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
+    assert {network["Outcome"], *(found["Outcome"] for found in network["Endpoints"])} == {"known"}
+    assert (kernel.snapshot(), plugin.state_bytes, kernel.taken) == before
 
 
-async def test_a_container_without_its_pair_is_to_be_restarted_and_then_is_whole(
+async def test_a_container_without_its_pair_must_be_restarted(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
+    one, other = await start_two(engine)
     await plugin.stop()
     kernel.delete(one.host_end)
     shutil.rmtree(plugin.state_folder)
     await plugin.start()
     (network,) = (await adopt(engine, listed(one, other)))["Networks"]
-    assert [each["Outcome"] for each in network["Endpoints"]] == ["restart", "adopted"]
+    assert [found["Outcome"] for found in network["Endpoints"]] == ["restart", "adopted"]
     assert "restart the container" in network["Endpoints"][0]["Remedy"]
     back = await engine.start(NETWORK, engine_id("dashboard again"))
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end, back.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end, back.host_end)
 
 
-async def test_a_bus_that_went_too_is_made_again(
+async def test_a_deleted_bus_interface_is_created_again(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
+    one, other = await start_two(engine)
     await plugin.stop()
     kernel.delete("vcan0")
     shutil.rmtree(plugin.state_folder)
     plugin.recovery = Recovery.FAIL_FAST
     await plugin.start()
     await adopt(engine, listed(one, other))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
-    assert (await engine.look("health")).status == 200
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
+    assert (await engine.get("health")).status == 200
 
 
-async def test_what_is_not_well_is_told_beside_what_was_adopted(
+async def test_problems_of_an_adopted_network_are_reported(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    await lose_the_record(plugin)
+    await lose_the_state(plugin)
     kernel.modules.discard("can-gw")
     (network,) = (await adopt(engine, listed()))["Networks"]
     assert network["Outcome"] == "adopted"
-    assert any("modprobe can-gw" in each for each in network["Troubles"])
-    assert set(plugin.record.networks) == {NETWORK}
+    assert any("modprobe can-gw" in problem for problem in network["Troubles"])
+    assert set(plugin.declared.networks) == {NETWORK}
 
 
-async def test_one_network_that_cannot_be_adopted_does_not_keep_the_others_from_it(
+async def test_a_network_that_cannot_be_adopted_does_not_affect_others(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     bad = {"NetworkID": engine_id("odd"), "Options": {"vxcan.bitrate": "500000"}}
     done = await adopt(engine, bad, listed())
-    assert [each["Outcome"] for each in done["Networks"]] == ["refused", "adopted"]
+    assert [network["Outcome"] for network in done["Networks"]] == ["refused", "adopted"]
     assert "vxcan.bitrate='500000'" in done["Networks"][0]["Text"]
-    assert set(plugin.record.networks) == {NETWORK}
-    assert set(kernel.look().links) == {"vcan0"}
+    assert set(plugin.declared.networks) == {NETWORK}
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
-async def test_a_pair_on_no_record_goes_when_the_engine_deletes_its_endpoint(
+async def test_a_pair_that_is_not_in_the_state_is_deleted_with_its_endpoint(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
-    await lose_the_record(plugin)
+    one, other = await start_two(engine)
+    await lose_the_state(plugin)
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=one.endpoint)
-    assert one.host_end in kernel.look().links, "a container still has the other end"
+    assert one.host_end in kernel.snapshot().links, "a container still has the other end"
     await engine.stop(one)
-    assert one.host_end not in kernel.look().links
-    assert other.host_end in kernel.look().links
+    assert one.host_end not in kernel.snapshot().links
+    assert other.host_end in kernel.snapshot().links
 
 
-async def test_a_pair_that_no_container_has_is_told_and_goes_if_asked(
+async def test_a_pair_of_no_container_is_reported_and_deleted_if_asked(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
+    one, other = await start_two(engine)
     await plugin.stop()
     shutil.rmtree(plugin.state_folder)
-    kernel.give_back(one.nsid, one.inside, one.source)  # its container ended, and nobody heard
+    kernel.move_out(one.nsid, one.inside, one.source)  # its container ended meanwhile
     await plugin.start()
-    told = await adopt(engine, listed(other))
-    assert [(each["HostEnd"], each["Outcome"]) for each in told["Pairs"]] == [
+    reported = await adopt(engine, listed(other))
+    assert [(pair["HostEnd"], pair["Outcome"]) for pair in reported["Pairs"]] == [
         (one.host_end, "reported")
     ]
-    assert one.host_end in kernel.look().links
+    assert one.host_end in kernel.snapshot().links
     done = await adopt(engine, listed(other), prune=[one.host_end])
-    assert [(each["HostEnd"], each["Outcome"]) for each in done["Pairs"]] == [
+    assert [(pair["HostEnd"], pair["Outcome"]) for pair in done["Pairs"]] == [
         (one.host_end, "forgotten")
     ]
-    assert one.host_end not in kernel.look().links
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end)
+    assert one.host_end not in kernel.snapshot().links
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end)
     assert (await adopt(engine, listed(other), prune=[one.host_end]))["Pairs"] == []
 
 
-async def test_a_tagged_interface_of_another_name_is_no_stray_pair(
+async def test_a_tagged_interface_with_another_name_is_not_a_stray_pair(
     engine: Engine, kernel: SharedKernel
 ) -> None:
-    _, other = await two(engine)
+    _, other = await start_two(engine)
     assert kernel.apply([MakePair("", "", "vxcanlab", "vxcanlabp")]) == []
     done = await adopt(engine, listed(other), prune=["vxcanlab"])
     assert done["Pairs"] == []
-    assert "vxcanlab" in kernel.look().links
+    assert "vxcanlab" in kernel.snapshot().links
 
 
-async def test_strays_are_forgotten_if_asked(
+async def test_strays_are_removed_if_asked(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
     (stray,) = (await adopt(engine))["Strays"]
     assert (stray["NetworkID"], stray["Bus"], stray["Outcome"]) == (NETWORK, "vcan0", "reported")
-    assert set(plugin.record.networks) == {NETWORK}
+    assert set(plugin.declared.networks) == {NETWORK}
     (stray,) = (await adopt(engine, prune=[NETWORK]))["Strays"]
     assert stray["Outcome"] == "forgotten"
-    assert not plugin.record.networks
-    assert not kernel.look().links
+    assert not plugin.declared.networks
+    assert not kernel.snapshot().links
 
 
-async def test_what_was_made_since_the_engine_was_asked_is_not_pruned(
+async def test_networks_created_since_the_engine_was_asked_are_not_pruned(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
-    told = await adopt(engine)
+    reported = await adopt(engine)
     late, endpoint = engine_id("late"), engine_id("its container")
     await engine.create_network(late, id="1")
     await engine.create_endpoint(late, endpoint)
     joined = await engine.join(late, endpoint)
-    done = await adopt(engine, prune=[each["NetworkID"] for each in told["Strays"]])
-    assert {each["NetworkID"]: each["Outcome"] for each in done["Strays"]} == {
+    done = await adopt(engine, prune=[stray["NetworkID"] for stray in reported["Strays"]])
+    assert {stray["NetworkID"]: stray["Outcome"] for stray in done["Strays"]} == {
         NETWORK: "forgotten",
         late: "reported",
     }
-    kernel.take(joined["InterfaceName"]["SrcName"], 1)
+    kernel.move_in(joined["InterfaceName"]["SrcName"], 1)
 
 
 GOOD = {"NetworkID": NETWORK}
@@ -247,8 +247,14 @@ GOOD = {"NetworkID": NETWORK}
         ({"Networks": {}}, "Networks={} is not a list; give"),
         ({"Networks": [7]}, r"Networks\[0\]=7 is not a JSON object; give"),
         ({"Networks": [GOOD, {}]}, r"Networks\[1\].NetworkID is missing; give"),
-        ({"Networks": [{"NetworkID": "../x"}]}, r"Networks\[0\].NetworkID='../x' is not an id; give"),
-        ({"Networks": [{**GOOD, "Options": []}]}, r"Networks\[0\].Options=\[\] is not a JSON object"),
+        (
+            {"Networks": [{"NetworkID": "../x"}]},
+            r"Networks\[0\].NetworkID='../x' is not an id; give",
+        ),
+        (
+            {"Networks": [{**GOOD, "Options": []}]},
+            r"Networks\[0\].Options=\[\] is not a JSON object",
+        ),
         ({"Networks": [{**GOOD, "Endpoints": "x"}]}, r"Networks\[0\].Endpoints='x' is not a list"),
         (
             {"Networks": [{**GOOD, "Endpoints": [{"EndpointID": 1}]}]},
@@ -259,25 +265,25 @@ GOOD = {"NetworkID": NETWORK}
         ({"Networks": [], "Prune": [7]}, r"Prune=\[7\] is not a list of texts; give"),
     ],
 )
-async def test_what_is_wrong_is_refused_by_name_and_changes_nothing(
+async def test_a_wrong_field_is_rejected_by_name_and_changes_nothing(
     engine: Engine, plugin: Plugin, document: object, words: str
 ) -> None:
     await engine.enable()
-    before = plugin.record_bytes
+    before = plugin.state_bytes
     answer = await post(engine, document)
     assert answer.status == 400
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(answer.err)
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
-async def test_nulls_are_nothing(engine: Engine, plugin: Plugin) -> None:
+async def test_null_counts_as_empty(engine: Engine, plugin: Plugin) -> None:
     nulls = {"NetworkID": NETWORK, "Options": None, "Endpoints": None}
     assert (await post(engine, {"Networks": [nulls], "Prune": None})).ok
-    assert set(plugin.record.networks) == {NETWORK}
+    assert set(plugin.declared.networks) == {NETWORK}
 
 
-async def test_the_command_gives_back_what_the_engine_lists(
+async def test_the_command_restores_what_the_engine_lists(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
@@ -285,8 +291,8 @@ async def test_the_command_gives_back_what_the_engine_lists(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    one, other = await two(engine)
-    await lose_the_record(plugin)
+    one, other = await start_two(engine)
+    await lose_the_state(plugin)
     kernel.flush_rules()
     members = {"dashboard": one.endpoint, "gateway": other.endpoint}
     answers = engine_answers(
@@ -298,5 +304,5 @@ async def test_the_command_gives_back_what_the_engine_lists(
     with serving(tmp_path / "docker.sock", answers):
         arguments = ["adopt", "--sockets", str(tmp_path / "sockets")]
         assert await asyncio.to_thread(main, arguments) == 0
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert f"container dashboard: adopted ({one.host_end})" in capsys.readouterr().out

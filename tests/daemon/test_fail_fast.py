@@ -1,4 +1,4 @@
-"""EVERCAN_RECOVERY=fail-fast: nothing is mended behind anybody's back, and all is said."""
+"""EVERCAN_RECOVERY=fail-fast: drift is reported with its remedy and not repaired."""
 
 from __future__ import annotations
 
@@ -18,38 +18,36 @@ DASHBOARD, GATEWAY, LOGGER = map(engine_id, ("dashboard", "gateway", "logger"))
 
 
 @pytest.fixture(autouse=True)
-async def strict(plugin: Plugin) -> None:
+async def fail_fast(plugin: Plugin) -> None:
     plugin.recovery = Recovery.FAIL_FAST
     await plugin.restart()
 
 
-async def two(engine: Engine) -> list[Container]:
+async def start_two(engine: Engine) -> list[Container]:
     await engine.create_network(NETWORK)
-    return [await engine.start(NETWORK, each) for each in (DASHBOARD, GATEWAY)]
+    return [await engine.start(NETWORK, endpoint) for endpoint in (DASHBOARD, GATEWAY)]
 
 
 async def reasons(engine: Engine) -> list[dict[str, str]]:
-    answer = await engine.look("health")
+    answer = await engine.get("health")
     assert answer.status == (503 if answer.document["reasons"] else 200)
     found: list[dict[str, str]] = answer.document["reasons"]
     return found
 
 
-async def test_what_the_engine_asks_for_is_done_as_ever(
-    engine: Engine, kernel: SharedKernel
-) -> None:
-    one, other = await two(engine)
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+async def test_calls_of_the_engine_are_carried_out(engine: Engine, kernel: SharedKernel) -> None:
+    one, other = await start_two(engine)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert await reasons(engine) == []
     await engine.stop(one)
-    assert_exactly_once(kernel.look(), "vcan0", other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", other.host_end)
     await engine.stop(other)
     await engine.delete_network(NETWORK)
-    assert not kernel.look().links
+    assert not kernel.snapshot().links
 
 
 def double_rules(kernel: SharedKernel) -> None:
-    for rule in kernel.look().rules:
+    for rule in kernel.snapshot().rules:
         kernel.add_rule(rule)
 
 
@@ -64,79 +62,79 @@ BREAKS: dict[str, tuple[Callable[[SharedKernel, str], object], str]] = {
 
 
 @pytest.mark.parametrize(("break_it", "words"), BREAKS.values(), ids=BREAKS)
-async def test_what_breaks_stays_broken_and_is_told_with_its_remedy(
+async def test_drift_is_reported_with_its_remedy_and_not_repaired(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
     break_it: Callable[[SharedKernel, str], object],
     words: str,
 ) -> None:
-    one, _ = await two(engine)
+    one, _ = await start_two(engine)
     break_it(kernel, one.host_end)
-    broken = kernel.look()
-    plugin.bell.ring()
+    broken = kernel.snapshot()
+    plugin.link_events.announce()
     async with asyncio.timeout(10):
         while not (found := await reasons(engine)):
             pass
-    assert {each["kind"] for each in found} == {"drift"}
-    assert any(words in each["text"] for each in found)
-    assert all("EVERCAN_RECOVERY=auto" in each["remedy"] for each in found)
-    assert kernel.look() == broken
+    assert {reason["kind"] for reason in found} == {"drift"}
+    assert any(words in reason["text"] for reason in found)
+    assert all("EVERCAN_RECOVERY=auto" in reason["remedy"] for reason in found)
+    assert kernel.snapshot() == broken
 
 
-async def test_nobody_joins_a_bus_that_is_gone_until_its_network_is_created_again(
+async def test_no_container_joins_a_missing_bus_until_its_network_is_created_again(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    containers = await two(engine)
+    containers = await start_two(engine)
     await plugin.reboot("boot-2")
-    await engine.sweep_stale_endpoints(containers)
-    assert not kernel.look().links
+    await engine.remove_stale_endpoints(containers)
+    assert not kernel.snapshot().links
     for _ in range(2):
         with pytest.raises(EngineError, match=r"vcan0 is missing.*docker compose down.*auto"):
             await engine.start(NETWORK, LOGGER)
-    assert not kernel.look().links, "what a failed call made is taken back"
+    assert not kernel.snapshot().links, "a failed call was not rolled back"
     with pytest.raises(EngineError, match="vcan0 is missing"):
         await engine.join(NETWORK, LOGGER)
     again = engine_id("powertrain again")
     await engine.delete_network(NETWORK)
     await engine.create_network(again)
     container = await engine.start(again, LOGGER)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
     assert await reasons(engine) == []
 
 
-async def test_who_joins_beside_flushed_rules_is_wired_and_a_restart_each_mends_the_rest(
+async def test_a_new_container_gets_its_rules_and_restarts_repair_the_others(
     engine: Engine, kernel: SharedKernel
 ) -> None:
-    one, other = await two(engine)
+    one, other = await start_two(engine)
     kernel.flush_rules()
     new = await engine.start(NETWORK, LOGGER)
-    mine = {
+    expected = {
         path
         for path in full_mesh(["vcan0", one.host_end, other.host_end, new.host_end])
         if new.host_end in path[:2]
     }
-    assert set(paths(kernel.look())) == mine
-    assert {each["endpoint"] for each in await reasons(engine)} == {DASHBOARD, GATEWAY}
+    assert set(paths(kernel.snapshot())) == expected
+    assert {reason["endpoint"] for reason in await reasons(engine)} == {DASHBOARD, GATEWAY}
     await engine.stop(one)
     one = await engine.start(NETWORK, engine_id("dashboard again"))
     await engine.stop(other)
     other = await engine.start(NETWORK, engine_id("gateway again"))
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end, new.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end, new.host_end)
     assert await reasons(engine) == []
 
 
-async def test_a_repeated_join_of_a_broken_endpoint_fails_and_ends_no_membership(
+async def test_a_repeated_join_of_a_broken_endpoint_fails_and_keeps_its_membership(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, _ = await two(engine)
+    one, _ = await start_two(engine)
     kernel.set_flag(one.host_end, up=False)
     with pytest.raises(EngineError, match=f"host end {one.host_end} is down"):
         await engine.join(NETWORK, DASHBOARD)
-    assert plugin.record.endpoints[DASHBOARD].is_member
+    assert plugin.declared.endpoints[DASHBOARD].is_member
 
 
-async def test_a_controller_that_is_away_or_down_lets_nobody_join(
+async def test_no_container_joins_a_controller_that_is_absent_or_down(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     kernel.make("can0", "", up=True)
@@ -149,19 +147,19 @@ async def test_a_controller_that_is_away_or_down_lets_nobody_join(
         await engine.start(NETWORK, DASHBOARD)
     kernel.make("can0", "", up=True)
     container = await engine.start(NETWORK, DASHBOARD)
-    assert_exactly_once(kernel.look(), "can0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "can0", container.host_end)
 
 
-async def test_a_restart_in_the_auto_mode_mends_what_was_left(
+async def test_a_restart_in_auto_mode_repairs_what_was_left(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
-    one, other = await two(engine)
+    one, other = await start_two(engine)
     kernel.flush_rules()
     kernel.set_flag("vcan0", up=False)
     await plugin.restart()
-    assert not kernel.look().rules
+    assert not kernel.snapshot().rules
     plugin.recovery = Recovery.AUTO
     await plugin.restart()
     await engine.enable()
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, other.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, other.host_end)
     assert await reasons(engine) == []

@@ -1,4 +1,4 @@
-"""Every verb may come twice, at the same moment, out of order, or for ids never seen."""
+"""Every call may be repeated, made concurrently, out of order, or for unknown ids."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
 
 NETWORK, DASHBOARD, GATEWAY = map(engine_id, ("powertrain", "dashboard", "gateway"))
-STRANGER = engine_id("never seen")
+UNKNOWN = engine_id("unknown")
 
-# Each call after the one before it: the order of an endpoint's life.
-LIFE = (
+# The calls in the order in which the engine makes them.
+CALLS = (
     ("CreateNetwork", {"NetworkID": NETWORK}),
     ("CreateEndpoint", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
     ("Join", {"NetworkID": NETWORK, "EndpointID": DASHBOARD}),
@@ -27,82 +27,82 @@ LIFE = (
 )
 
 
-def stages() -> list[object]:
-    return [pytest.param(stage, id=LIFE[stage][0]) for stage in range(len(LIFE))]
+def call_numbers() -> list[object]:
+    return [pytest.param(number, id=CALLS[number][0]) for number in range(len(CALLS))]
 
 
-@pytest.mark.parametrize("stage", stages())
+@pytest.mark.parametrize("number", call_numbers())
 async def test_a_repeated_call_gets_the_same_answer_and_changes_nothing(
-    engine: Engine, kernel: SharedKernel, plugin: Plugin, stage: int
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, number: int
 ) -> None:
-    for verb, fields in LIFE[:stage]:
+    for verb, fields in CALLS[:number]:
         await engine.call(verb, **fields)
-    verb, fields = LIFE[stage]
+    verb, fields = CALLS[number]
     first = await engine.call(verb, **fields)
-    before: tuple[Observed, bytes] = (kernel.look(), plugin.record_bytes)
+    before: tuple[Observed, bytes] = (kernel.snapshot(), plugin.state_bytes)
     taken = len(kernel.taken)
     assert await engine.call(verb, **fields) == first
-    assert (kernel.look(), plugin.record_bytes) == before
+    assert (kernel.snapshot(), plugin.state_bytes) == before
     assert len(kernel.taken) == taken
 
 
-@pytest.mark.parametrize("stage", stages())
-async def test_a_call_made_by_eight_at_once_is_the_same_as_one(
-    engine: Engine, kernel: SharedKernel, stage: int
+@pytest.mark.parametrize("number", call_numbers())
+async def test_eight_concurrent_calls_have_the_effect_of_one(
+    engine: Engine, kernel: SharedKernel, number: int
 ) -> None:
-    for verb, fields in LIFE[:stage]:
+    for verb, fields in CALLS[:number]:
         await engine.call(verb, **fields)
-    verb, fields = LIFE[stage]
+    verb, fields = CALLS[number]
     answers = await asyncio.gather(*(engine.call(verb, **fields) for _ in range(8)))
     assert all(answer == answers[0] for answer in answers)
     made = [str(step) for step in kernel.taken]
     assert len(made) == len(set(made))
 
 
-@pytest.mark.parametrize("stage", stages())
-async def test_a_call_repeated_after_a_restart_is_the_same_as_one(
-    engine: Engine, kernel: SharedKernel, plugin: Plugin, stage: int
+@pytest.mark.parametrize("number", call_numbers())
+async def test_a_call_that_is_repeated_after_a_restart_has_the_effect_of_one(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, number: int
 ) -> None:
-    for verb, fields in LIFE[: stage + 1]:
+    for verb, fields in CALLS[: number + 1]:
         first = await engine.call(verb, **fields)
         if verb == "Join":
-            engine.take(NETWORK, DASHBOARD, first)
+            engine.move_inside(NETWORK, DASHBOARD, first)
     await plugin.restart()
-    verb, fields = LIFE[stage]
+    verb, fields = CALLS[number]
     assert await engine.call(verb, **fields) == first
     joined = verb in ("Join", "EndpointOperInfo")
-    assert len(kernel.look().rules) == (4 if joined else 0)
+    assert len(kernel.snapshot().rules) == (4 if joined else 0)
 
 
 @pytest.mark.parametrize("verb", ["Leave", "DeleteEndpoint", "EndpointOperInfo"])
-@pytest.mark.parametrize("network", [NETWORK, STRANGER], ids=["known network", "unknown network"])
-async def test_an_endpoint_never_seen_is_no_error(
+@pytest.mark.parametrize("network", [NETWORK, UNKNOWN], ids=["known network", "unknown network"])
+async def test_an_unknown_endpoint_is_not_an_error(
     engine: Engine, plugin: Plugin, verb: str, network: str
 ) -> None:
     await engine.create_network(NETWORK)
-    before = plugin.record_bytes
-    assert (await engine.ask(verb, NetworkID=network, EndpointID=STRANGER)).ok
-    assert plugin.record_bytes == before
+    before = plugin.state_bytes
+    assert (await engine.post(verb, NetworkID=network, EndpointID=UNKNOWN)).ok
+    assert plugin.state_bytes == before
 
 
-async def test_deleting_a_network_never_seen_is_no_error(engine: Engine) -> None:
-    assert (await engine.ask("DeleteNetwork", NetworkID=STRANGER)).ok
+async def test_deleting_an_unknown_network_is_not_an_error(engine: Engine) -> None:
+    assert (await engine.post("DeleteNetwork", NetworkID=UNKNOWN)).ok
 
 
 @pytest.mark.parametrize("verb", ["CreateEndpoint", "Join"])
-async def test_a_network_never_seen_is_refused_with_what_to_do(engine: Engine, verb: str) -> None:
-    answer = await engine.ask(verb, NetworkID=STRANGER, EndpointID=DASHBOARD)
+async def test_an_unknown_network_is_rejected_with_a_remedy(engine: Engine, verb: str) -> None:
+    answer = await engine.post(verb, NetworkID=UNKNOWN, EndpointID=DASHBOARD)
     assert not answer.ok
-    assert STRANGER in answer.err
+    assert UNKNOWN in answer.err
     assert "docker network create" in answer.err
 
 
-async def test_creating_a_network_again_with_other_options_is_refused(
+async def test_creating_a_network_again_with_other_options_is_rejected(
     engine: Engine, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
-    before = plugin.record_bytes
-    answer = await engine.ask(
+    before = plugin.state_bytes
+    answer = await engine.post(
         "CreateNetwork",
         NetworkID=NETWORK,
         Options={"com.docker.network.generic": {"vxcan.id": "9"}},
@@ -110,10 +110,10 @@ async def test_creating_a_network_again_with_other_options_is_refused(
     assert answer.status == 400
     assert "vcan0" in answer.err
     assert "vcan9" in answer.err
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
-async def test_an_endpoint_of_one_network_is_refused_on_another(
+async def test_an_endpoint_of_one_network_is_rejected_on_another(
     engine: Engine, plugin: Plugin
 ) -> None:
     other = engine_id("diagnosis")
@@ -121,25 +121,25 @@ async def test_an_endpoint_of_one_network_is_refused_on_another(
     await engine.create_network(other)
     await engine.create_endpoint(NETWORK, DASHBOARD)
     await engine.join(NETWORK, DASHBOARD)
-    before = plugin.record_bytes
+    before = plugin.state_bytes
     for verb in ("CreateEndpoint", "Join"):
-        answer = await engine.ask(verb, NetworkID=other, EndpointID=DASHBOARD)
+        answer = await engine.post(verb, NetworkID=other, EndpointID=DASHBOARD)
         assert answer.status == 400
         assert NETWORK in answer.err
-    assert plugin.record_bytes == before
+    assert plugin.state_bytes == before
 
 
-async def test_endpoints_that_share_their_first_digits_get_interfaces_of_their_own(
+async def test_endpoints_with_the_same_first_digits_get_different_interfaces(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
     one = await engine.start(NETWORK, "c0ffee00" + DASHBOARD[8:])
     two = await engine.start(NETWORK, "c0ffee00" + GATEWAY[8:])
     assert one.host_end != two.host_end
-    assert_exactly_once(kernel.look(), "vcan0", one.host_end, two.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", one.host_end, two.host_end)
 
 
-async def test_a_joining_and_a_leaving_at_once_end_whole(
+async def test_concurrent_joins_and_leaves_end_with_exactly_one_rule_for_each_path(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -148,7 +148,7 @@ async def test_a_joining_and_a_leaving_at_once_end_whole(
         engine.start_many(NETWORK, [engine_id(f"new {n}") for n in range(5)]),
         engine.stop_many(leaving),
     )
-    assert_exactly_once(kernel.look(), "vcan0", *(each.host_end for each in joining))
+    assert_exactly_once(kernel.snapshot(), "vcan0", *(container.host_end for container in joining))
 
 
 async def test_a_repeated_join_that_fails_does_not_end_the_membership(
@@ -157,28 +157,28 @@ async def test_a_repeated_join_that_fails_does_not_end_the_membership(
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     kernel.modules.discard("can-gw")
-    assert not (await engine.ask("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
+    assert not (await engine.post("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
     kernel.modules.add("can-gw")
-    assert plugin.record.endpoints[DASHBOARD].is_member
+    assert plugin.declared.endpoints[DASHBOARD].is_member
     await plugin.restart()
     await engine.enable()
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
-async def test_a_deletion_at_the_moment_of_the_join_is_answered_in_words(
+async def test_a_deletion_during_a_join_is_answered_with_the_cause(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
     fields = {"NetworkID": NETWORK, "EndpointID": DASHBOARD}
     for _ in range(10):
         kernel.hang()
-        turning = asyncio.create_task(engine.ask("DeleteNetwork", NetworkID=STRANGER))
-        joining = asyncio.create_task(engine.ask("Join", **fields))
+        blocking = asyncio.create_task(engine.post("DeleteNetwork", NetworkID=UNKNOWN))
+        joining = asyncio.create_task(engine.post("Join", **fields))
         await asyncio.sleep(0.01)
-        deleting = asyncio.create_task(engine.ask("DeleteEndpoint", **fields))
+        deleting = asyncio.create_task(engine.post("DeleteEndpoint", **fields))
         await asyncio.sleep(0.01)
         kernel.resume()
         joined = await joining
         assert joined.ok or "was deleted while it joined" in joined.err
-        assert (await turning).ok
+        assert (await blocking).ok
         assert (await deleting).ok

@@ -1,4 +1,4 @@
-"""What a person reads: nothing on a healthy day, and each event as one story in order."""
+"""The log: nothing while everything is healthy, and every event as a sequence of lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.engine import Engine, engine_id
 from tests.support.fake_kernel import FakeKernel
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK, DASHBOARD, LOGGER = map(engine_id, ("powertrain", "dashboard", "logger"))
 N, D = NETWORK[:12], DASHBOARD[:12]
@@ -28,7 +28,7 @@ END = f"vxcan{DASHBOARD[:8]}"
 
 
 class Lines(logging.Handler):
-    """Every line as people have it."""
+    """Collects the lines in the format in which they are written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,14 +39,14 @@ class Lines(logging.Handler):
         record.call = call_id.get()
         self.lines.append(self.format(record))
 
-    def say(self, words: str) -> bool:
-        """Tell whether a line has these words."""
+    def contains(self, words: str) -> bool:
+        """Return whether a line has these words."""
         return any(words in line for line in self.lines)
 
-    def take(self) -> list[str]:
-        """Return what came since the last time."""
-        taken, self.lines = self.lines, []
-        return taken
+    def drain(self) -> list[str]:
+        """Return the lines since the last call."""
+        lines, self.lines = self.lines, []
+        return lines
 
 
 @pytest.fixture
@@ -61,19 +61,19 @@ def log() -> Iterator[Lines]:
     logger.removeHandler(lines)
 
 
-async def test_the_recovery_of_a_reboot_is_one_story(
+async def test_the_recovery_after_a_reboot_is_logged_in_order(
     engine: Engine, plugin: Plugin, log: Lines
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    log.take()
+    log.drain()
     await plugin.reboot("boot-2")
-    await engine.join(NETWORK, DASHBOARD)  # as a legacy plugin gets it: without Leave and Delete
+    await engine.join(NETWORK, DASHBOARD)  # a legacy plugin gets no Leave and DeleteEndpoint first
     bus = f"network={N} interface=vcan0"
     pair = f"network={N} endpoint={D} interface={END}"
     joins = f"{pair} call=Join-1"
     recovers = f"{pair} cause=reboot call=Join-1"
-    assert log.take() == [
+    assert log.drain() == [
         "INFO    evercan stops; all interfaces stay as they are",
         "INFO    The host was rebooted: restoring 1 networks",
         f"INFO    Interface vcan0 missing after reboot, recreating {bus} cause=reboot",
@@ -89,35 +89,35 @@ async def test_the_recovery_of_a_reboot_is_one_story(
     ]
 
 
-async def test_a_fault_and_its_repair_are_one_story(
+async def test_drift_and_its_repair_are_logged_in_order(
     engine: Engine, plugin: Plugin, kernel: SharedKernel, log: Lines
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    log.take()
+    log.drain()
     kernel.flush_rules()
-    plugin.bell.ring()
-    await eventually(lambda: log.say("Health check OK"))
+    plugin.link_events.announce()
+    await wait_until(lambda: log.contains("Health check OK"))
     bus = f"network={N} interface=vcan0"
     missing = f"4 rules of vcan0 are missing; repairing it {bus} fault=rules-missing"
-    assert log.take() == [
+    assert log.drain() == [
         f"WARNING Health check FAILED: {missing}",
         f"INFO    Done: add 4 rules to vcan0 {bus}",
         "INFO    Health check OK: 1 networks, 1 endpoints",
     ]
 
 
-async def test_the_life_of_a_container_is_told_with_the_calls_that_it_came_of(
+async def test_the_start_and_stop_of_a_container_are_logged_with_their_calls(
     engine: Engine, log: Lines
 ) -> None:
     await engine.create_network(NETWORK)
-    log.take()
+    log.drain()
     container = await engine.start(NETWORK, DASHBOARD)
     await engine.stop(container)
     await engine.delete_network(NETWORK)
     pair = f"network={N} endpoint={D} interface={END}"
     bus = f"network={N} interface=vcan0"
-    assert [re.sub(r"-\d+$", "", line.removeprefix("INFO    ")) for line in log.take()] == [
+    assert [re.sub(r"-\d+$", "", line.removeprefix("INFO    ")) for line in log.drain()] == [
         f"Created interface pair: {END} <-> {END}p {pair} call=CreateEndpoint",
         f"Interface {END} already exists, no recreation needed {pair} call=Join",
         f"Done: add 4 rules to vcan0 {bus} call=Join",
@@ -130,53 +130,51 @@ async def test_the_life_of_a_container_is_told_with_the_calls_that_it_came_of(
     ]
 
 
-async def test_calls_that_share_a_turn_are_all_named_in_its_lines(
-    engine: Engine, log: Lines
-) -> None:
+async def test_the_lines_of_a_pass_name_all_calls_that_share_it(engine: Engine, log: Lines) -> None:
     await engine.create_network(NETWORK)
-    log.take()
+    log.drain()
     await engine.start_many(NETWORK, [engine_id(f"ecu{n}") for n in range(5)])
-    made = [line for line in log.take() if "Created interface pair" in line]
+    made = [line for line in log.drain() if "Created interface pair" in line]
     calls = {call for line in made for call in line.rpartition("call=")[2].split(",")}
     assert len(made) == len(calls) == 5
     assert all(call.startswith("CreateEndpoint-") for call in calls)
 
 
-async def test_a_refusal_names_whom_it_concerns_its_cause_and_its_remedy(
+async def test_the_line_of_a_rejected_call_has_its_subject_cause_and_remedy(
     engine: Engine, log: Lines
 ) -> None:
     await engine.create_network(NETWORK)
-    log.take()
+    log.drain()
     mac = {"MacAddress": "02:42:ac:11:00:02"}
-    await engine.ask("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
-    [line] = log.take()
+    await engine.post("CreateEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD, Interface=mac)
+    [line] = log.drain()
     assert line.startswith("WARNING NetworkDriver.CreateEndpoint rejected: ")
     assert f"network={N} endpoint={D} call=CreateEndpoint-" in line
-    await engine.ask("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
-    [line] = log.take()
+    await engine.post("Join", NetworkID=LOGGER, EndpointID=DASHBOARD)
+    [line] = log.drain()
     assert "is not in evercan's state" in line
     assert "evercan adopt" in line
     assert f"network={LOGGER[:12]} endpoint={D} call=Join-" in line
     await engine.send("Join", b"no json")
-    [line] = log.take()
+    [line] = log.drain()
     assert "verb=NetworkDriver.Join call=Join-" in line
 
 
-async def test_looking_at_a_whole_bus_is_told_to_nobody(
+async def test_reading_the_pages_of_a_healthy_bus_logs_nothing(
     engine: Engine, plugin: Plugin, log: Lines
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    log.take()
+    log.drain()
     for page in ("health", "status") * 10:
-        assert (await engine.look(page)).status == 200
+        assert (await engine.get(page)).status == 200
     for _ in range(5):
-        plugin.bell.ring()
+        plugin.link_events.announce()
         await asyncio.sleep(0.06)
-    assert log.take() == []
+    assert log.drain() == []
 
 
-def test_a_thousand_checks_of_whole_buses_write_nothing(
+def test_a_thousand_checks_of_healthy_buses_log_nothing(
     tmp_path: Path, log: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel = FakeKernel()
@@ -192,7 +190,7 @@ def test_a_thousand_checks_of_whole_buses_write_nothing(
             joining(engine_id(network), network),
         ):
             assert [outcome.error for outcome in run_pass(reconciler, change)] == [None]
-    assert "Health check OK" in "".join(log.take())
+    assert "Health check OK" in "".join(log.drain())
     caplog.clear()
     with caplog.at_level(logging.DEBUG, "evercan"):
         for _ in range(1000):

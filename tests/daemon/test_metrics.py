@@ -1,4 +1,4 @@
-"""What Prometheus sees of a bus."""
+"""The metrics that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
 
 
 async def scraped(path: Path) -> str:
-    """Return what Prometheus reads."""
+    """Return the text that Prometheus reads."""
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(request("metrics", b"", method="GET"))
     head = await reader.readuntil(b"\r\n\r\n")
@@ -32,7 +32,7 @@ async def scraped(path: Path) -> str:
 
 
 async def scrape(path: Path) -> dict[tuple[str, ...], float]:
-    # Labels count in the order of their names.
+    # A sample's key is its name and the values of its labels, ordered by label.
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(await scraped(path))
@@ -43,7 +43,7 @@ async def scrape(path: Path) -> dict[tuple[str, ...], float]:
 async def test_calls_steps_members_and_writes_are_counted(engine: Engine, plugin: Plugin) -> None:
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
-    await engine.ask("Join", NetworkID="feed", EndpointID="beef")
+    await engine.post("Join", NetworkID="feed", EndpointID="beef")
     seen = await scrape(plugin.socket)
     assert seen["evercan_call_duration_seconds_count", "ok", "CreateNetwork"] == 1
     assert seen["evercan_call_duration_seconds_count", "refused", "Join"] == 1
@@ -57,7 +57,7 @@ async def test_calls_steps_members_and_writes_are_counted(engine: Engine, plugin
     assert seen["evercan_frames_total", "vcan0", "from_bus", "handled"] == 0
 
 
-async def test_promtool_finds_nothing_to_say_about_names_types_and_help(
+async def test_promtool_accepts_names_types_and_help(
     engine: Engine, plugin: Plugin, kernel: SharedKernel
 ) -> None:
     kernel.plug("can0")
@@ -68,11 +68,11 @@ async def test_promtool_finds_nothing_to_say_about_names_types_and_help(
     assert await asyncio.to_thread(promtool, "check", "metrics", stdin=text.encode()) == ""
 
 
-async def test_what_alerts_compare_with_its_past_is_there_before_it_happens(
+async def test_counters_for_alerts_exist_before_the_first_event(
     engine: Engine, plugin: Plugin, kernel: SharedKernel
 ) -> None:
-    quiet = await scrape(plugin.socket)
-    assert quiet["evercan_call_duration_seconds_count", "failed", "Join"] == 0
+    initial = await scrape(plugin.socket)
+    assert initial["evercan_call_duration_seconds_count", "failed", "Join"] == 0
     await engine.create_network(NETWORK)
     await engine.start(NETWORK, DASHBOARD)
     before = await scrape(plugin.socket)
@@ -80,7 +80,7 @@ async def test_what_alerts_compare_with_its_past_is_there_before_it_happens(
     assert before["evercan_recoveries_total", "vcan0", "bus-missing", "mended"] == 0
     assert before["evercan_recoveries_total", "vcan0", "reboot", "mended"] == 0
     kernel.delete("vcan0")
-    plugin.bell.ring()
+    plugin.link_events.announce()
     for _ in range(100):
         after = await scrape(plugin.socket)
         if after["evercan_recoveries_total", "vcan0", "bus-missing", "mended"]:
@@ -90,7 +90,7 @@ async def test_what_alerts_compare_with_its_past_is_there_before_it_happens(
     assert after["evercan_recoveries_total", "vcan0", "bus-missing", "mended"] == 1
 
 
-async def test_the_version_and_the_start_are_told(plugin: Plugin) -> None:
+async def test_the_version_and_the_start_time_are_exposed(plugin: Plugin) -> None:
     seen = await scrape(plugin.socket)
     assert seen["evercan_build_info", __version__] == 1
     assert abs(seen[("evercan_start_time_seconds",)] - time.time()) < 60

@@ -62,8 +62,8 @@ def running(folder: Path, **environment: str) -> Iterator[Process]:
         popen.communicate()
 
 
-async def dial(process: Process) -> Engine:
-    """Dial as the engine does, until the plugin listens; then enable it."""
+async def connect(process: Process) -> Engine:
+    """Connect as the engine does as soon as the plugin listens, and enable it."""
     engine = Engine(process.socket, SharedKernel())
     for _ in range(400):
         with suppress(FileNotFoundError, ConnectionRefusedError):
@@ -71,7 +71,7 @@ async def dial(process: Process) -> Engine:
             return engine
         assert process.popen.poll() is None, process.popen.communicate()
         await asyncio.sleep(0.025)
-    raise AssertionError("it never listened")
+    raise AssertionError("the plugin does not listen")
 
 
 def can_load_modules() -> bool:
@@ -79,11 +79,11 @@ def can_load_modules() -> bool:
     return Path("/sys/module/vcan").exists() or Path(f"/lib/modules/{release}").exists()
 
 
-async def test_sigterm_ends_it_with_status_0_and_it_says_that_interfaces_stay(
+async def test_sigterm_ends_the_process_with_status_0_and_keeps_all_interfaces(
     tmp_path: Path,
 ) -> None:
     with running(tmp_path) as process:
-        await dial(process)
+        await connect(process)
         status, out, err = process.end()
     assert (status, err) == (0, "")
     assert "evercan serves 0 networks" in out
@@ -93,18 +93,18 @@ async def test_sigterm_ends_it_with_status_0_and_it_says_that_interfaces_stay(
 @pytest.mark.skipif(
     can_load_modules() or os.geteuid() != 0, reason="needs root on a kernel without CAN modules"
 )
-async def test_a_host_without_can_is_told_which_module_is_missing(tmp_path: Path) -> None:
+async def test_a_host_without_can_gets_an_error_with_the_missing_module(tmp_path: Path) -> None:
     with running(tmp_path) as process:
-        engine = await dial(process)
+        engine = await connect(process)
         with pytest.raises(EngineError, match=r"modprobe v?can.*/etc/modules-load\.d"):
             await engine.create_network(NETWORK)
-        assert (await engine.ask("DeleteNetwork", NetworkID=NETWORK)).ok
+        assert (await engine.post("DeleteNetwork", NetworkID=NETWORK)).ok
         status, _, err = process.end()
     assert status == 0
     assert "the kernel has no vcan" in err
 
 
-def test_bad_settings_end_it_with_status_2_and_are_all_told(tmp_path: Path) -> None:
+def test_wrong_settings_end_the_process_with_status_2_and_are_all_logged(tmp_path: Path) -> None:
     with running(
         tmp_path,
         EVERCAN_LOG_LEVEL="loud",
@@ -119,12 +119,12 @@ def test_bad_settings_end_it_with_status_2_and_are_all_told(tmp_path: Path) -> N
         assert f"EVERCAN_{name}=" in err
 
 
-async def test_it_listens_before_it_has_loaded_anything_heavy(tmp_path: Path) -> None:
+async def test_the_socket_listens_before_heavy_imports(tmp_path: Path) -> None:
     heavy = tmp_path / "aiohttp"
     heavy.mkdir()
     (heavy / "__init__.py").touch()
-    for each in ("web_exceptions", "web_request", "web_response", "web_server"):
-        (heavy / f"{each}.py").write_text("import time\ntime.sleep(60)\n")
+    for module in ("web_exceptions", "web_request", "web_response", "web_server"):
+        (heavy / f"{module}.py").write_text("import time\ntime.sleep(60)\n")
     with running(tmp_path, PYTHONPATH=f"{tmp_path}:{SOURCE}") as process:
         for _ in range(400):
             with suppress(FileNotFoundError, ConnectionRefusedError):
@@ -134,26 +134,26 @@ async def test_it_listens_before_it_has_loaded_anything_heavy(tmp_path: Path) ->
                 break
             await asyncio.sleep(0.025)
         else:
-            pytest.fail("it does not listen while its imports take their time")
+            pytest.fail("the socket does not listen during the imports")
 
 
 async def test_a_socket_file_that_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     with running(tmp_path) as first:
-        await dial(first)
+        await connect(first)
         first.end(signal.SIGKILL)
         assert first.socket.exists()
     with running(tmp_path) as second:
-        await dial(second)
+        await connect(second)
 
 
-def test_an_unusable_socket_path_is_an_error_at_once(tmp_path: Path) -> None:
+def test_an_unusable_socket_path_ends_the_process(tmp_path: Path) -> None:
     with running(tmp_path, EVERCAN_SOCKET=str(tmp_path / "absent" / "evercan.sock")) as process:
         _, err = process.popen.communicate(timeout=20)
     assert process.popen.returncode not in (0, None)
     assert "No such file or directory" in err
 
 
-def test_a_record_of_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
+def test_a_state_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
     state = tmp_path / "state" / "state.json"
     state.parent.mkdir()
     written = '{"format": "evercan-state", "version": 99}'
@@ -166,29 +166,29 @@ def test_a_record_of_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> 
     assert state.read_text() == written
 
 
-async def test_a_damaged_record_is_set_aside_and_the_plugin_serves(tmp_path: Path) -> None:
+async def test_a_damaged_state_file_is_set_aside_and_the_plugin_serves(tmp_path: Path) -> None:
     state = tmp_path / "state" / "state.json"
     state.parent.mkdir()
-    state.write_text("half a rec")
+    state.write_text("half a sta")
     with running(tmp_path) as process:
-        await dial(process)
+        await connect(process)
         _, _, err = process.end()
     (aside,) = state.parent.glob("state.json.damaged-*")
-    assert aside.read_text() == "half a rec"
+    assert aside.read_text() == "half a sta"
     assert aside.name in err
 
 
 async def test_json_lines_are_json(tmp_path: Path) -> None:
     with running(tmp_path, EVERCAN_LOG_FORMAT="json") as process:
-        await dial(process)
+        await connect(process)
         _, out, _ = process.end()
     lines = [orjson.loads(line) for line in out.splitlines()]
     assert {line["level"] for line in lines} == {"info"}
     assert "evercan serves 0 networks" in {line["message"] for line in lines}
 
 
-async def test_a_call_that_came_before_the_plugin_was_ready_is_answered(tmp_path: Path) -> None:
+async def test_a_call_before_the_plugin_is_ready_is_answered(tmp_path: Path) -> None:
     with running(tmp_path) as process:
-        while not process.socket.exists():  # noqa: ASYNC110 - another process makes it
+        while not process.socket.exists():  # noqa: ASYNC110 - another process creates it
             await asyncio.sleep(0.001)
-        await dial(process)
+        await connect(process)

@@ -1,4 +1,4 @@
-"""The metrics on TCP: served when the address is to be had; the buses never wait for it."""
+"""The metrics on TCP: served as soon as the address can be bound; no bus waits for that."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from evercan import daemon
 from tests.support.engine import Engine, engine_id
 from tests.support.plugin import Plugin
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK = engine_id("powertrain")
 
 
 async def scraped(port: int) -> bytes:
-    """Ask for the metrics on TCP."""
+    """Return the answer to a request for the metrics on TCP."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     answer = await reader.read()
@@ -26,7 +26,7 @@ async def scraped(port: int) -> bytes:
     return answer
 
 
-async def test_an_address_that_is_taken_is_told_and_had_once_it_is_free(
+async def test_an_address_in_use_is_logged_one_time_and_bound_when_it_is_free(
     plugin: Plugin,
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
@@ -41,16 +41,16 @@ async def test_an_address_that_is_taken_is_told_and_had_once_it_is_free(
         await plugin.restart()
         await engine.create_network(NETWORK)
         await asyncio.sleep(0.2)
-        (told,) = (each for each in caplog.records if "cannot be bound" in each.getMessage())
-        assert f"EVERCAN_METRICS=127.0.0.1:{port}" in told.getMessage()
+        (logged,) = (line for line in caplog.records if "cannot be bound" in line.getMessage())
+        assert f"EVERCAN_METRICS=127.0.0.1:{port}" in logged.getMessage()
     served = f"Metrics are served at http://127.0.0.1:{port}/metrics"
-    await eventually(lambda: served in caplog.text)
+    await wait_until(lambda: served in caplog.text)
     answer = await scraped(port)
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"evercan_networks" in answer
 
 
-async def test_an_address_that_this_host_does_not_have_keeps_no_bus_from_working(
+async def test_an_address_of_another_host_does_not_affect_networks(
     plugin: Plugin, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     await engine.enable()

@@ -1,4 +1,4 @@
-"""What is wrong is refused by name, value and remedy, and changes nothing."""
+"""A wrong call is rejected with the name, the value and the remedy, and changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORK, OTHER, DASHBOARD = map(engine_id, ("powertrain", "diagnosis", "dashboar
 NEEDS_NETWORK = ("CreateNetwork", "DeleteNetwork")
 NEEDS_ENDPOINT = ("CreateEndpoint", "EndpointOperInfo", "Join", "Leave", "DeleteEndpoint")
 WITH_BODY = ("GwAllocCheck", *NEEDS_NETWORK, *NEEDS_ENDPOINT)
-NOT_OURS = (
+UNUSED_VERBS = (
     "ProgramExternalConnectivity",
     "RevokeExternalConnectivity",
     "DiscoverNew",
@@ -26,15 +26,15 @@ NOT_OURS = (
 )
 
 
-async def refused(
+async def rejected(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, verb: str, body: bytes
 ) -> str:
-    """Send a bad call on a host with a network; hold that it changed nothing; return the Err."""
+    """Make a wrong call on a host with a network; return its Err if it changed nothing."""
     await engine.create_network(NETWORK)
-    before = (kernel.look(), plugin.record_bytes, list(kernel.taken))
+    before = (kernel.snapshot(), plugin.state_bytes, list(kernel.taken))
     answer = await engine.send(verb, body)
     assert answer.status == 400
-    assert (kernel.look(), plugin.record_bytes, kernel.taken) == before
+    assert (kernel.snapshot(), plugin.state_bytes, kernel.taken) == before
     await engine.start(NETWORK, DASHBOARD)
     return answer.err
 
@@ -53,7 +53,7 @@ async def refused(
         pytest.param(b"NaN", "not JSON", id="NaN"),
     ],
 )
-async def test_a_body_that_is_no_object_is_refused(
+async def test_a_body_that_is_not_an_object_is_rejected(
     engine: Engine, verb: str, body: bytes, words: str
 ) -> None:
     answer = await engine.send(verb, body)
@@ -62,8 +62,8 @@ async def test_a_body_that_is_no_object_is_refused(
         raise AssertionError(answer.err)
 
 
-@pytest.mark.parametrize("verb", NOT_OURS)
-async def test_calls_of_other_kinds_of_network_are_answered_with_nothing(
+@pytest.mark.parametrize("verb", UNUSED_VERBS)
+async def test_calls_for_other_kinds_of_network_get_an_empty_answer(
     engine: Engine, verb: str
 ) -> None:
     assert await engine.call(verb, NetworkID=NETWORK, EndpointID=DASHBOARD, Options={}) == {}
@@ -86,35 +86,35 @@ BAD_IDS = [
 
 @pytest.mark.parametrize("value", BAD_IDS)
 @pytest.mark.parametrize("verb", NEEDS_NETWORK)
-async def test_a_network_id_that_is_none_is_refused_by_name(
+async def test_an_invalid_network_id_is_rejected_by_name(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, verb: str, value: object
 ) -> None:
-    err = await refused(engine, kernel, plugin, verb, orjson.dumps({"NetworkID": value}))
+    err = await rejected(engine, kernel, plugin, verb, orjson.dumps({"NetworkID": value}))
     assert "NetworkID" in err
     assert "give" in err
 
 
 @pytest.mark.parametrize("value", BAD_IDS)
 @pytest.mark.parametrize("verb", NEEDS_ENDPOINT)
-async def test_an_endpoint_id_that_is_none_is_refused_by_name(
+async def test_an_invalid_endpoint_id_is_rejected_by_name(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, verb: str, value: object
 ) -> None:
     body = orjson.dumps({"NetworkID": NETWORK, "EndpointID": value})
-    assert "EndpointID" in await refused(engine, kernel, plugin, verb, body)
+    assert "EndpointID" in await rejected(engine, kernel, plugin, verb, body)
 
 
 @pytest.mark.parametrize("missing", ["NetworkID", "EndpointID"])
 @pytest.mark.parametrize("verb", NEEDS_ENDPOINT)
-async def test_a_missing_field_is_refused_by_name(
+async def test_a_missing_field_is_rejected_by_name(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, verb: str, missing: str
 ) -> None:
     fields = {"NetworkID": NETWORK, "EndpointID": DASHBOARD}
     del fields[missing]
-    err = await refused(engine, kernel, plugin, verb, orjson.dumps(fields))
+    err = await rejected(engine, kernel, plugin, verb, orjson.dumps(fields))
     assert f"{missing} is missing" in err
 
 
-# What the issue of bad input lists, each with the words that its Err must have.
+# Wrong options, and the words that their errors must have.
 BAD_NETWORK_OPTIONS: list[Any] = [
     pytest.param({"vxcan.id": "abc"}, ["vxcan.id='abc'", "not a number", "give digits"], id="id"),
     pytest.param({"vxcan.id": ""}, ["vxcan.id=''", "not a number"], id="empty id"),
@@ -144,7 +144,7 @@ BAD_NETWORK_OPTIONS: list[Any] = [
     pytest.param(
         {"vxcan.peer": "p" * 15}, ["vxcan.peer", "16 bytes", "engine appends"], id="long peer"
     ),
-    pytest.param({"vxcan.per": "can"}, ["vxcan.per", "unknown", "vxcan.peer"], id="misspelt"),
+    pytest.param({"vxcan.per": "can"}, ["vxcan.per", "unknown", "vxcan.peer"], id="misspelled"),
     pytest.param({"vxcan.": "x"}, ["unknown option", "vxcan.dev"], id="no key"),
 ]
 
@@ -154,29 +154,29 @@ def create_network_body(generic: object) -> bytes:
 
 
 @pytest.mark.parametrize(("options", "words"), BAD_NETWORK_OPTIONS)
-async def test_a_bad_network_option_is_refused_by_name_value_and_remedy(
+async def test_a_wrong_network_option_is_rejected_with_name_value_and_remedy(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, options: object, words: list[str]
 ) -> None:
-    err = await refused(engine, kernel, plugin, "CreateNetwork", create_network_body(options))
+    err = await rejected(engine, kernel, plugin, "CreateNetwork", create_network_body(options))
     assert [word for word in words if word not in err] == []
 
 
 @pytest.mark.parametrize("options", ["text", ["list"], 7, True])
-async def test_options_that_are_no_map_are_refused(
+async def test_options_that_are_not_an_object_are_rejected(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, options: object
 ) -> None:
-    err = await refused(engine, kernel, plugin, "CreateNetwork", create_network_body(options))
+    err = await rejected(engine, kernel, plugin, "CreateNetwork", create_network_body(options))
     assert "com.docker.network.generic" in err
 
 
 async def test_options_may_be_null(engine: Engine) -> None:
     assert (await engine.send("CreateNetwork", create_network_body(None))).ok
-    assert (await engine.ask("CreateNetwork", NetworkID=NETWORK, Options=None)).ok
+    assert (await engine.post("CreateNetwork", NetworkID=NETWORK, Options=None)).ok
 
 
 BAD_ENDPOINTS: list[Any] = [
     pytest.param({"Options": {"vxcan.peer": ""}}, ["vxcan.peer=''", "empty"], id="empty peer"),
-    pytest.param({"Options": {"vxcan.peer": 3.5}}, ["vxcan.peer=3.5", "text"], id="peer no text"),
+    pytest.param({"Options": {"vxcan.peer": 3.5}}, ["vxcan.peer=3.5", "text"], id="peer not text"),
     pytest.param({"Options": {"vxcan.peer": "p" * 15}}, ["vxcan.peer", "16 bytes"], id="long peer"),
     pytest.param({"Options": {"vxcan.id": "1"}}, ["vxcan.id", "unknown"], id="a network's option"),
     pytest.param(
@@ -184,7 +184,7 @@ BAD_ENDPOINTS: list[Any] = [
         ["com.docker.network.endpoint.ifname", "ignores it", "vxcan.peer"],
         id="ifname",
     ),
-    pytest.param({"Options": "text"}, ["Options='text'", "not a JSON object"], id="no map"),
+    pytest.param({"Options": "text"}, ["Options='text'", "not a JSON object"], id="not an object"),
     pytest.param(
         {"Interface": {"MacAddress": "02:42:ac:11:00:02"}},
         ["MacAddress", "02:42:ac:11:00:02", "remove --mac-address"],
@@ -195,7 +195,7 @@ BAD_ENDPOINTS: list[Any] = [
 
 
 @pytest.mark.parametrize(("fields", "words"), BAD_ENDPOINTS)
-async def test_a_bad_endpoint_is_refused_by_name_value_and_remedy(
+async def test_a_wrong_endpoint_is_rejected_with_name_value_and_remedy(
     engine: Engine,
     kernel: SharedKernel,
     plugin: Plugin,
@@ -203,21 +203,21 @@ async def test_a_bad_endpoint_is_refused_by_name_value_and_remedy(
     words: list[str],
 ) -> None:
     body = orjson.dumps({"NetworkID": NETWORK, "EndpointID": OTHER, **fields})
-    err = await refused(engine, kernel, plugin, "CreateEndpoint", body)
+    err = await rejected(engine, kernel, plugin, "CreateEndpoint", body)
     assert [word for word in words if word not in err] == []
 
 
-async def test_a_bus_that_is_no_can_interface_is_refused(
+async def test_a_bus_that_is_not_a_can_interface_is_rejected(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("eth0", "", is_can=False, up=True)
     body = create_network_body({"vxcan.dev": "eth"})
-    err = await refused(engine, kernel, plugin, "CreateNetwork", body)
+    err = await rejected(engine, kernel, plugin, "CreateNetwork", body)
     assert "eth0" in err
     assert "choose another vxcan.dev" in err
 
 
-async def test_a_containers_interface_is_refused_as_a_bus(
+async def test_a_containers_interface_is_rejected_as_a_bus(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -227,20 +227,18 @@ async def test_a_containers_interface_is_refused_as_a_bus(
     )
     assert answer.status == 400
     assert "a container's CAN interface" in answer.err
-    assert OTHER not in plugin.record.networks
-    assert "vxcan12345678" in kernel.look().links
+    assert OTHER not in plugin.declared.networks
+    assert "vxcan12345678" in kernel.snapshot().links
 
 
-async def test_a_value_of_any_length_makes_an_err_of_reasonable_length(engine: Engine) -> None:
-    answer = await engine.ask("Join", NetworkID="x" * 100_000, EndpointID=DASHBOARD)
+async def test_a_long_value_makes_a_short_error(engine: Engine) -> None:
+    answer = await engine.post("Join", NetworkID="x" * 100_000, EndpointID=DASHBOARD)
     assert answer.status == 400
     assert len(answer.err) < 1000
 
 
 @pytest.mark.parametrize("option", ["vxcan.dev", "vxcan.id", "vxcan.peer", "vxcan.unknown"])
-async def test_an_option_of_any_length_makes_an_err_of_reasonable_length(
-    engine: Engine, option: str
-) -> None:
+async def test_a_long_option_makes_a_short_error(engine: Engine, option: str) -> None:
     answer = await engine.send("CreateNetwork", create_network_body({option: "1" * 100_000}))
     assert answer.status == 400
     assert len(answer.err) < 1000

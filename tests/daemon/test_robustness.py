@@ -1,4 +1,4 @@
-"""Whatever comes over the socket, an answer or a clean close follows, and the next call works."""
+"""Any bytes on the socket get an answer or a clean close, and the next call works."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ LIMIT = 1 << 20
 
 
 async def assert_serving(engine: Engine) -> None:
-    """Hold that the next good call works."""
-    assert (await engine.ask("DeleteNetwork", NetworkID=engine_id("nobody"))).ok
+    """Verify that the next correct call works."""
+    assert (await engine.post("DeleteNetwork", NetworkID=engine_id("unknown"))).ok
 
 
 # --- bodies ---------------------------------------------------------------------
@@ -88,7 +88,7 @@ async def test_any_body_is_answered(engine: Engine, calls: list[tuple[str, bytes
 @pytest.mark.parametrize(
     "brackets", [(b"[", b"]"), (b'{"NetworkID":', b"}")], ids=["lists", "objects"]
 )
-async def test_deep_nesting_is_refused(
+async def test_deep_nesting_is_rejected(
     engine: Engine, depth: int, brackets: tuple[bytes, bytes]
 ) -> None:
     start, end = brackets
@@ -112,12 +112,12 @@ async def test_a_large_body_is_answered(engine: Engine, size: int) -> None:
     await assert_serving(engine)
 
 
-# --- bytes that are hardly HTTP ----------------------------------------------------
+# --- malformed HTTP ----------------------------------------------------------------
 
-CLOSED_OR_REFUSED = [
+MALFORMED = [
     pytest.param(b"\0" * 100, id="zeros"),
-    pytest.param(b"\xff\xfe\r\n\r\n", id="no ASCII"),
-    pytest.param(b"hello\r\n\r\n", id="no HTTP"),
+    pytest.param(b"\xff\xfe\r\n\r\n", id="not ASCII"),
+    pytest.param(b"hello\r\n\r\n", id="not HTTP"),
     pytest.param(b"BREW /health HTTP/1.1\r\nHost: \r\n\r\n", id="method of another protocol"),
     pytest.param(b"POST /NetworkDriver.Join HTTP/9.9\r\n\r\n", id="version 9.9"),
     pytest.param(b"POST /NetworkDriver.Join HTTP/1.1\r\nContent-Length: x\r\n\r\n", id="length x"),
@@ -139,15 +139,17 @@ CLOSED_OR_REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("data", CLOSED_OR_REFUSED)
-async def test_what_is_no_http_is_refused_or_closed(engine: Engine, data: bytes) -> None:
+@pytest.mark.parametrize("data", MALFORMED)
+async def test_malformed_http_is_rejected_or_closed(engine: Engine, data: bytes) -> None:
     answer = await exchange(engine.path, data, half_close=True)
     assert answer is None or answer.status >= 400
     await assert_serving(engine)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-async def test_a_verb_by_another_method_is_refused_in_words(engine: Engine, method: str) -> None:
+async def test_a_call_with_another_method_is_rejected_with_its_name(
+    engine: Engine, method: str
+) -> None:
     answer = await exchange(engine.path, request("NetworkDriver.Join", b"{}", method=method))
     assert answer is not None
     assert answer.status in (404, 405)
@@ -155,7 +157,7 @@ async def test_a_verb_by_another_method_is_refused_in_words(engine: Engine, meth
 
 
 @pytest.mark.parametrize("path", ["", "NetworkDriver.Fly", "../../etc/passwd", "%00", "a/b/c?d=e"])
-async def test_an_unknown_path_is_refused_in_words(engine: Engine, path: str) -> None:
+async def test_an_unknown_path_is_rejected(engine: Engine, path: str) -> None:
     answer = await exchange(engine.path, request(path, b"{}"))
     assert answer is not None
     assert answer.status == 404
@@ -200,7 +202,7 @@ async def test_a_body_in_chunks_is_read(engine: Engine) -> None:
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     body = orjson.dumps({"NetworkID": NETWORK})
-    chunks = b"".join(b"1\r\n%c\r\n" % each for each in body) + b"0\r\n\r\n"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     answer = await exchange(engine.path, head + chunks)
     assert answer is not None
     assert answer.ok
@@ -213,24 +215,24 @@ async def test_a_client_that_closes_its_half_is_still_answered_or_closed(engine:
     await assert_serving(engine)
 
 
-async def test_a_client_that_goes_away_in_the_middle_harms_nobody(
+async def test_a_client_that_closes_halfway_does_not_affect_others(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
-    whole = request(
+    complete = request(
         "NetworkDriver.Join", orjson.dumps({"NetworkID": NETWORK, "EndpointID": DASHBOARD})
     )
-    for cut in range(1, len(whole), 23):
+    for cut in range(1, len(complete), 23):
         _, writer = await asyncio.open_unix_connection(engine.path)
-        writer.write(whole[:cut])
+        writer.write(complete[:cut])
         await writer.drain()
         writer.close()
         await writer.wait_closed()
     await assert_serving(engine)
-    assert not kernel.look().rules
+    assert not kernel.snapshot().rules
 
 
-async def test_the_engine_may_go_away_before_the_answer_and_come_again(
+async def test_the_engine_may_close_before_the_answer_and_call_again(
     engine: Engine, kernel: SharedKernel
 ) -> None:
     await engine.create_network(NETWORK)
@@ -242,12 +244,12 @@ async def test_the_engine_may_go_away_before_the_answer_and_come_again(
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-    container = engine.take(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
+    container = engine.move_inside(NETWORK, DASHBOARD, await engine.join(NETWORK, DASHBOARD))
     await assert_serving(engine)
-    assert_exactly_once(kernel.look(), "vcan0", container.host_end)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
 
 
-async def test_slow_clients_hold_nobody_up(engine: Engine) -> None:
+async def test_slow_clients_do_not_delay_others(engine: Engine) -> None:
     slow = []
     for _ in range(50):
         _, writer = await asyncio.open_unix_connection(engine.path)
@@ -261,7 +263,7 @@ async def test_slow_clients_hold_nobody_up(engine: Engine) -> None:
         await writer.wait_closed()
 
 
-async def test_a_slow_body_within_bounds_is_read(engine: Engine) -> None:
+async def test_a_slow_body_within_the_time_limit_is_read(engine: Engine) -> None:
     data = request("NetworkDriver.DeleteNetwork", orjson.dumps({"NetworkID": NETWORK}))
     reader, writer = await asyncio.open_unix_connection(engine.path)
     for at in range(0, len(data), 40):
@@ -274,7 +276,7 @@ async def test_a_slow_body_within_bounds_is_read(engine: Engine) -> None:
     await writer.wait_closed()
 
 
-async def test_a_body_that_never_comes_is_given_up(
+async def test_a_body_that_never_arrives_ends_the_call(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evercan.libnetwork.server.BOUND", 0.2)
@@ -288,24 +290,24 @@ async def test_a_body_that_never_comes_is_given_up(
 async def test_a_thousand_connections_in_batches_are_all_answered(engine: Engine) -> None:
     for _ in range(10):
         answers = await asyncio.gather(
-            *(engine.ask("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD) for _ in range(100))
+            *(engine.post("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD) for _ in range(100))
         )
-        assert all(each.ok for each in answers)
+        assert all(answer.ok for answer in answers)
 
 
-async def test_calls_that_come_all_at_once_wait_and_are_not_refused(engine: Engine) -> None:
+async def test_four_hundred_connections_at_once_wait_and_are_not_rejected(engine: Engine) -> None:
     await assert_serving(engine)
-    # Nothing is accepted from here on: the loop does not run. A full backlog is EAGAIN at once.
+    # The loop does not run here, so nothing is accepted: a full backlog would fail with EAGAIN.
     waiting = [socket.socket(socket.AF_UNIX) for _ in range(400)]
-    for each in waiting:
-        each.setblocking(False)
-        each.connect(str(engine.path))
+    for connection in waiting:
+        connection.setblocking(False)
+        connection.connect(str(engine.path))
     await assert_serving(engine)
-    for each in waiting:
-        each.close()
+    for connection in waiting:
+        connection.close()
 
 
-async def test_idle_connections_keep_no_call_from_being_answered(
+async def test_idle_connections_do_not_delay_calls_or_the_stop(
     engine: Engine, plugin: Plugin
 ) -> None:
     idle = [await asyncio.open_unix_connection(engine.path) for _ in range(200)]
@@ -318,13 +320,13 @@ async def test_idle_connections_keep_no_call_from_being_answered(
 
 
 async def test_random_bytes_in_a_thousand_connections(engine: Engine) -> None:
-    chance = random.Random(29)  # noqa: S311 - reproducible, not secret
+    generator = random.Random(29)  # noqa: S311 - reproducible, not secret
     good = request("NetworkDriver.Leave", b'{"NetworkID": "a", "EndpointID": "b"}')
 
     async def spoil() -> None:
         data = bytearray(good)
-        for _ in range(chance.randint(1, 5)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
+        for _ in range(generator.randint(1, 5)):
+            data[generator.randrange(len(data))] = generator.randrange(256)
         await exchange(engine.path, bytes(data), half_close=True)
 
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""What an operator sees. Every answer of ``/status`` in these tests is held to its schema."""
+"""/status and /health. Every answer of ``/status`` in these tests is validated by its schema."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import evercan
 from tests.support.engine import STATUS_SCHEMA, Engine, engine_id
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 NETWORK, OTHER = engine_id("powertrain"), engine_id("diagnosis")
 DASHBOARD, GATEWAY = engine_id("dashboard"), engine_id("gateway")
 
 
 async def networks(engine: Engine) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await engine.look("status")).document["networks"]
+    found: list[dict[str, Any]] = (await engine.get("status")).document["networks"]
     return found
 
 
-async def test_the_daemon_says_who_it_is(engine: Engine, plugin: Plugin) -> None:
-    seen = (await engine.look("status")).document
+async def test_the_daemon_reports_its_version_and_settings(engine: Engine, plugin: Plugin) -> None:
+    seen = (await engine.get("status")).document
     assert seen["version"] == evercan.__version__
     assert 0 <= seen["now"] - seen["started"] < 60
     assert abs(seen["now"] - time.time()) < 60
@@ -53,34 +53,34 @@ async def test_networks_on_one_interface_show_their_own_members(engine: Engine) 
         await engine.create_network(network)
         await engine.start(network, endpoint)
     shown = {
-        each["network"]: [end["endpoint"] for end in each["endpoints"]]
-        for each in await networks(engine)
+        network["network"]: [endpoint["endpoint"] for endpoint in network["endpoints"]]
+        for network in await networks(engine)
     }
     assert shown == {NETWORK: [DASHBOARD], OTHER: [GATEWAY]}
 
 
-async def test_what_broke_is_seen_at_once_though_no_check_came_yet(
+async def test_drift_is_shown_before_a_pass_has_repaired_it(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
     kernel.flush_rules()
     kernel.set_flag(container.host_end, up=False)
-    seen = (await engine.look("status")).document
+    seen = (await engine.get("status")).document
     assert (seen["healthy"], seen["health_status"]) == (False, 503)
     assert {reason["kind"] for reason in seen["reasons"]} == {"drift"}
     assert {reason["endpoint"] for reason in seen["reasons"]} == {None, DASHBOARD}
     assert "4 rules of vcan0 are missing" in str(seen["reasons"])
     assert "evercan repairs it in its next pass" in str(seen["reasons"])
     assert not seen["networks"][0]["endpoints"][0]["up"]
-    assert (await engine.look("health")).status == 503
-    assert not kernel.look().rules, "to look is not to mend"
-    plugin.bell.ring()
-    await eventually(lambda: len(kernel.look().rules) == 4)
-    assert (await engine.look("health")).status == 200
+    assert (await engine.get("health")).status == 503
+    assert not kernel.snapshot().rules, "reading a page has repaired something"
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 4)
+    assert (await engine.get("health")).status == 200
 
 
-async def test_the_last_recovery_of_a_bus_is_remembered(
+async def test_the_last_recovery_of_a_bus_is_shown(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     await engine.create_network(NETWORK)
@@ -88,22 +88,24 @@ async def test_the_last_recovery_of_a_bus_is_remembered(
     await engine.create_network(OTHER, id="1")
     before = time.time()
     kernel.delete("vcan0")
-    plugin.bell.ring()
-    await eventually(lambda: len(kernel.look().rules) == 4)
-    mended, other = await networks(engine)
-    assert before <= mended["last_recovery"]["at"] <= time.time()
-    assert mended["last_recovery"]["what"] == "the bus interface vcan0 is missing; all was restored"
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 4)
+    repaired, other = await networks(engine)
+    assert before <= repaired["last_recovery"]["at"] <= time.time()
+    assert (
+        repaired["last_recovery"]["what"] == "the bus interface vcan0 is missing; all was restored"
+    )
     assert other["last_recovery"] is None
 
 
-async def test_a_reboot_is_remembered_as_one(engine: Engine, plugin: Plugin) -> None:
+async def test_the_recovery_after_a_reboot_is_shown_as_one(engine: Engine, plugin: Plugin) -> None:
     await engine.create_network(NETWORK)
     await plugin.reboot("boot-2")
     (network,) = await networks(engine)
     assert network["last_recovery"]["what"] == "the host was rebooted; all was restored"
 
 
-async def test_a_record_that_cannot_be_written_is_no_health(
+async def test_a_state_file_that_cannot_be_written_is_a_problem(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -112,17 +114,17 @@ async def test_a_record_that_cannot_be_written_is_no_health(
     await engine.enable()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert not (await engine.ask("CreateNetwork", NetworkID=NETWORK, Options={})).ok
+        assert not (await engine.post("CreateNetwork", NetworkID=NETWORK, Options={})).ok
     for _ in range(2):
-        sick = await engine.look("health")
-        assert sick.status == 503
-        (reason,) = sick.document["reasons"]
+        failing = await engine.get("health")
+        assert failing.status == 503
+        (reason,) = failing.document["reasons"]
         assert "No space left" in reason["text"]
     await engine.create_network(NETWORK)
-    assert (await engine.look("health")).status == 200
+    assert (await engine.get("health")).status == 200
 
 
-async def test_what_broke_is_mended_though_the_record_cannot_be_written(
+async def test_drift_is_repaired_although_the_state_file_cannot_be_written(
     engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -131,22 +133,22 @@ async def test_what_broke_is_mended_though_the_record_cannot_be_written(
     await engine.create_network(NETWORK)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert not (await engine.ask("CreateNetwork", NetworkID=OTHER, Options={})).ok
+        assert not (await engine.post("CreateNetwork", NetworkID=OTHER, Options={})).ok
         kernel.delete("vcan0")
-        plugin.bell.ring()
-        await eventually(lambda: "vcan0" in kernel.look().links)
-        assert (await engine.look("health")).status == 503
-    plugin.bell.ring()
+        plugin.link_events.announce()
+        await wait_until(lambda: "vcan0" in kernel.snapshot().links)
+        assert (await engine.get("health")).status == 503
+    plugin.link_events.announce()
     for _ in range(100):
-        if (await engine.look("health")).status == 200:
+        if (await engine.get("health")).status == 200:
             break
         await asyncio.sleep(0.02)
-    assert (await engine.look("health")).status == 200
+    assert (await engine.get("health")).status == 200
 
 
-async def test_the_schema_refuses_what_it_does_not_know(engine: Engine) -> None:
+async def test_the_schema_rejects_unknown_fields(engine: Engine) -> None:
     await engine.create_network(NETWORK)
-    shown = (await engine.look("status")).document
+    shown = (await engine.get("status")).document
     shown["networks"][0]["surprise"] = 1
     with pytest.raises(ValidationError, match="surprise"):
         STATUS_SCHEMA.validate(shown)

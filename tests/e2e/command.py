@@ -1,4 +1,4 @@
-"""``evercan`` as a person on this machine would run it against the testbed's engine."""
+"""Run ``evercan`` on this machine with the testbed's engine."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from lab.testbed import Testbed
 
 _PATIENCE = 90
-"""Seconds; the container that leads to the lab's host starts in 5 under emulation."""
+"""Seconds; the helper container on the lab's host starts in 5 under emulation."""
 
 
 class Diagnosis(NamedTuple):
-    """What the doctor said.
+    """The result of ``evercan doctor``.
 
     Attributes:
-        status: its exit status.
-        checks: what was looked at.
+        status: the exit status.
+        checks: the checks.
     """
 
     status: int
@@ -34,15 +34,15 @@ class Diagnosis(NamedTuple):
     @property
     def failed(self) -> list[dict[str, Any]]:
         """The checks that fail."""
-        return [each for each in self.checks if each["result"] == "fail"]
+        return [check for check in self.checks if check["result"] == "fail"]
 
     @property
     def text(self) -> str:
-        """All that is not well, in one text."""
+        """The checks that fail or warn, in one text."""
         return "\n".join(
-            f"{each['id']} {each['title']}: {each['text']} -> {each['remedy']}"
-            for each in self.checks
-            if each["result"] in ("fail", "warn")
+            f"{check['id']} {check['title']}: {check['text']} -> {check['remedy']}"
+            for check in self.checks
+            if check["result"] in ("fail", "warn")
         )
 
 
@@ -54,16 +54,16 @@ class Command:
             **os.environ,
             "DOCKER_HOST": testbed.docker_host,
             "PYTHONPATH": str(Path(evercan.__file__).parents[1]),
-            "COLUMNS": "120",  # the engine gives names of up to 30 letters, which 80 may break
+            "COLUMNS": "120",  # the engine's names have up to 30 characters, which 80 may break
         }
 
     @staticmethod
     def line(*arguments: str) -> list[str]:
-        """Return the words that run it."""
+        """Return the command line."""
         return [sys.executable, "-m", "evercan.cli", *arguments]
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Run it; return the exit status and what it said."""
+        """Run it; return the exit status and the output."""
         ended = subprocess.run(
             self.line(*arguments),
             env=self.environment,
@@ -72,18 +72,18 @@ class Command:
             timeout=_PATIENCE,
             check=False,
         )
-        told = ended.stdout + ended.stderr
-        assert "Traceback" not in told, told
-        return ended.returncode, told
+        output = ended.stdout + ended.stderr
+        assert "Traceback" not in output, output
+        return ended.returncode, output
 
     def doctor(self) -> Diagnosis:
-        """Ask the doctor."""
-        status, told = self.run("doctor", "--json")
-        return Diagnosis(status, json.loads(told)["checks"])
+        """Run ``evercan doctor``."""
+        status, output = self.run("doctor", "--json")
+        return Diagnosis(status, json.loads(output)["checks"])
 
     @contextmanager
     def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Start it; its output comes through pipes, and it ends with the block at the latest."""
+        """Start it with its output in pipes; end it with the block."""
         with subprocess.Popen(
             self.line(*arguments),
             env=self.environment,

@@ -1,4 +1,4 @@
-"""A real engine, a real kernel and the plugin on them, once a session."""
+"""Fixtures that share one real engine, one real kernel and the plugin for the whole session."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ import os
 import statistics
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import docker
 import pytest
 
+from lab.lab_testbed import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tests.e2e.wired_bus import WiredBus, plug
 from tools.images import load_can_tools
 from tools.install import install
 from tools.plugin import build
 
-# testcontainers reads these when it is imported, which tests.e2e.bus does lazily.
+# testcontainers reads this when it is imported, which tests.e2e.bus does lazily.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 _numbers = count(10)
 
 HEALED = "healed after seconds"
-"""Name of the property in which a test records how long healing took."""
+"""Name of the test property that holds how long a recovery took."""
 
 HEALTH_INTERVAL = 5.0
-"""EVERCAN_HEALTH_INTERVAL in these tests, seconds; the default is 30."""
+"""EVERCAN_HEALTH_INTERVAL in these tests, in seconds; the default is 30."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long each fault took to heal, and the median and the worst of them."""
+    """Print how long each recovery took, with the median and the longest."""
     healed = sorted(
         (float(seconds), report.nodeid.partition("[")[2].rstrip("]"))
         for report in terminalreporter.stats.get("passed", [])
@@ -43,25 +46,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     if not healed:
         return
-    terminalreporter.section("from fault to healed, seconds")
+    terminalreporter.section("seconds from fault to recovery")
     for seconds, fault in healed:
         terminalreporter.line(f"{seconds:6.1f}  {fault}")
     median = statistics.median(seconds for seconds, _ in healed)
     terminalreporter.line(
-        f"{len(healed)} faults, median {median:.1f}, worst {healed[-1][0]:.1f}; the rule table is "
-        f"compared every {HEALTH_INTERVAL:g}"
+        f"{len(healed)} faults, median {median:.1f}, longest {healed[-1][0]:.1f}; the rule table "
+        f"is checked every {HEALTH_INTERVAL:g} s"
     )
 
 
-def set_up_plugin(client: docker.DockerClient, *settings: str) -> None:
-    """Change the plugin's settings, which the engine allows only while it is disabled."""
+def configure_plugin(client: docker.DockerClient, *settings: str) -> None:
+    """Change settings of the plugin; the engine allows that only while it is disabled."""
     client.api.disable_plugin(NAME, force=True)
     client.api.configure_plugin(NAME, list(settings))  # type: ignore[no-untyped-call] # no types
     client.api.enable_plugin(NAME, timeout=0)
 
 
+@contextmanager
+def plugin_disabled(client: docker.DockerClient, name: str = NAME) -> Iterator[None]:
+    """Disable the plugin for the duration of a block."""
+    client.api.disable_plugin(name, force=True)
+    try:
+        yield
+    finally:
+        client.api.enable_plugin(name, timeout=0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the Docker SDK leave its pooled connections to the garbage collector, as it does."""
+    """Allow the Docker SDK to leave its pooled connections to the garbage collector."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
@@ -69,60 +82,100 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[Testbed]:
-    """Choose a testbed, and put this checkout's plugin and the containers' image there."""
+    """Choose a testbed; install this checkout's plugin and the containers' image on it."""
     with choose(helper_image=load_can_tools) as chosen:
         build(fallback=chosen.docker_host)
         client = chosen.client()
         install(client)
-        set_up_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
+        configure_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
         load_can_tools(client, chosen.docker_host)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", chosen.docker_host)
             yield chosen
     with warnings.catch_warnings():
-        # The SDK's last pooled connections, as above: no test's filter covers this moment.
+        # The SDK's last pooled connections, as above: the tests' filter has ended by now.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
 
 @pytest.fixture(scope="session")
 def plugin(testbed: Testbed) -> PluginProcess:
-    """The plugin's process on the testbed."""
+    """Return the plugin's process on the testbed."""
     return PluginProcess(testbed)
 
 
 @pytest.fixture(scope="session")
 def command(testbed: Testbed) -> Command:
-    """``evercan``, run on this machine."""
+    """Return the ``evercan`` command, run on this machine against the testbed."""
     return Command(testbed)
 
 
 @pytest.fixture
 def lab(testbed: Testbed) -> Testbed:
-    """A testbed whose power may be cut."""
+    """Return a testbed whose power may be cut."""
     if not testbed.cuts_power:
-        pytest.skip("this engine's host is not ours to reboot; the lab runs this test")
+        pytest.skip("this engine's host must not be rebooted; the lab runs this test")
     return testbed
+
+
+def _next_bus(testbed: Testbed) -> Bus:
+    return Bus(testbed, f"vcan{next(_numbers)}")
+
+
+@contextmanager
+def _three_containers(testbed: Testbed, restart: str) -> Iterator[Bus]:
+    shared = _next_bus(testbed)
+    try:
+        shared.start(3, restart=restart)
+        yield shared
+    finally:
+        shared.remove()
+    assert shared.leftovers() == []
 
 
 @pytest.fixture(scope="module")
 def trio(testbed: Testbed) -> Iterator[Bus]:
-    """A bus with three containers, for tests that leave it whole."""
-    shared = Bus(testbed, f"vcan{next(_numbers)}")
-    try:
-        shared.start(3)
+    """Yield a bus with three containers, for tests that leave it healthy."""
+    with _three_containers(testbed, "no") as shared:
         yield shared
-    finally:
-        shared.remove()
-    assert shared.left_behind() == []
+
+
+@pytest.fixture(scope="module")
+def lasting_trio(testbed: Testbed) -> Iterator[Bus]:
+    """Yield a bus like ``trio`` whose containers the engine starts again when it restarts."""
+    with _three_containers(testbed, "always") as shared:
+        yield shared
 
 
 @pytest.fixture
 def bus(testbed: Testbed) -> Iterator[Bus]:
-    """A network on a bus of its own; nothing of it may be left at the end."""
-    under_test = Bus(testbed, f"vcan{next(_numbers)}")
+    """Yield a network on a bus of its own, and assert that nothing of it remains at the end."""
+    created = _next_bus(testbed)
     try:
-        yield under_test
+        yield created
     finally:
-        under_test.remove()
-    assert under_test.left_behind() == []
+        created.remove()
+    assert created.leftovers() == []
+
+
+@pytest.fixture(scope="module")
+def wire(testbed: Testbed) -> Iterator[LabTestbed]:
+    """Yield the lab with both controllers as they are after power-on."""
+    if not isinstance(testbed, LabTestbed):
+        pytest.skip("this engine's host has no controllers to unplug; the lab runs this test")
+    plug(testbed, 0, 1)
+    yield testbed
+    plug(testbed, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def wired(wire: LabTestbed) -> Iterator[WiredBus]:
+    """Yield a bus with two containers on the first controller, for tests that leave it healthy."""
+    shared = WiredBus(wire)
+    try:
+        shared.bring_up_other()
+        shared.start(2, restart="always")
+        yield shared
+    finally:
+        shared.remove()
+    assert "UP" in shared.shown()["flags"], "removing a network must not bring a controller down"

@@ -1,4 +1,4 @@
-"""Bad input: a clear error that names the thing, and nothing half done."""
+"""Bad input is rejected with an error that names the field, and changes nothing."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from docker.types import IPAMConfig
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 
+pytestmark = pytest.mark.usefixtures("host_is_unchanged")
 
-@pytest.fixture
-def untouched(testbed: Testbed, plugin: PluginProcess) -> Iterator[None]:
-    """The host's interfaces, its rules and the plugin's record are as before."""
 
-    def look() -> object:
+@pytest.fixture(scope="module")
+def host_is_unchanged(testbed: Testbed, plugin: PluginProcess) -> Iterator[None]:
+    """Assert that these tests change no interface, no rule and no network of the plugin."""
+
+    def state() -> object:
         links = testbed.host("ls", "/sys/class/net").stdout.decode().split()
-        # Other networks' bridges and the like come and go by themselves.
-        can = [name for name in links if "can" in name]
+        # Bridges of other networks may appear and disappear meanwhile.
+        can_links = [name for name in links if "can" in name]
         status = plugin.ask("/status")[1]
-        return can, testbed.host("cangw", "-L", check=False).stdout, status["networks"]
+        return can_links, testbed.host("cangw", "-L", check=False).stdout, status["networks"]
 
-    before = look()
+    before = state()
     yield
-    assert look() == before
+    assert state() == before
 
 
-@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -43,18 +44,17 @@ def untouched(testbed: Testbed, plugin: PluginProcess) -> Iterator[None]:
         ({"vxcan.dev": "docker", "vxcan.id": "0"}, ["docker0", "no CAN interface"]),
     ],
 )
-def test_docker_network_create_says_which_option_is_wrong(
+def test_docker_network_create_names_the_invalid_option(
     testbed: Testbed, options: dict[str, str], words: list[str]
 ) -> None:
-    with pytest.raises(APIError) as refusal:
+    with pytest.raises(APIError) as rejection:
         testbed.client().networks.create(
             "wrong", driver=NAME, options=options, ipam=IPAMConfig(driver="null")
         )
-    for each in words:
-        assert each in str(refusal.value.explanation)
+    explanation = str(rejection.value.explanation)
+    assert [word for word in words if word not in explanation] == [], explanation
 
 
-@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("verb", "body", "words"),
     [
@@ -83,19 +83,17 @@ def test_docker_network_create_says_which_option_is_wrong(
         ),
     ],
 )
-def test_the_protocol_says_which_field_is_wrong(
+def test_a_rejected_call_names_the_invalid_field(
     plugin: PluginProcess, verb: str, body: bytes, words: list[str]
 ) -> None:
     if not body:
-        body = b" "  # an empty body, as far as JSON goes; ask() takes b"" for a GET
+        body = b" "  # an empty body as JSON sees it; ask() sends a GET for b""
     status, answer = plugin.ask(f"/NetworkDriver.{verb}", body)
     assert status == 400
-    for each in words:
-        assert each in answer["Err"]
+    assert [word for word in words if word not in answer["Err"]] == [], answer
 
 
-@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("verb", ["Leave", "DeleteEndpoint", "DeleteNetwork"])
-def test_taking_away_what_is_unknown_succeeds(plugin: PluginProcess, verb: str) -> None:
+def test_removing_something_unknown_succeeds(plugin: PluginProcess, verb: str) -> None:
     body = b'{"NetworkID": "feed", "EndpointID": "beef"}'
     assert plugin.ask(f"/NetworkDriver.{verb}", body) == (200, {})

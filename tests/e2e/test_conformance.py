@@ -1,7 +1,7 @@
-"""The fake kernel does as the real one: the same plays, seen alike after every act.
+"""The fake kernel behaves like the real one: the same cases, with the same result of every act.
 
-On the host the plays are performed in a network namespace of their own, with the
-host's Python and what evercan says to the kernel with, shipped there.
+On the host the cases run in a network namespace of their own, with the host's Python
+and a copy of evercan and its netlink library.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import pytest
 
 import evercan
 from lab.testbed import Testbed
-from tests.support import stage
-from tests.support.plays import PLAYS, perform_on_fake
+from tests.support import conformance_runner
+from tests.support.conformance_cases import CASES, run_on_fake
 
-_PERFORM = """
+_RUN = """
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 tar -xz -C "$folder"
 cd "$folder"
-unshare --net python3 -B stage.py <plays.json
+unshare --net python3 -B conformance_runner.py <cases.json
 """
 
 
-def _luggage() -> bytes:
-    """Pack the stage, the plays, evercan and its link codec."""
+def _archive() -> bytes:
+    """Pack the runner, the cases, evercan and its netlink library."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
 
@@ -41,28 +41,28 @@ def _luggage() -> bytes:
 
         add(Path(evercan.__file__).parent, "evercan")
         add(Path(pyroute2.__file__).parent, "pyroute2")
-        archive.add(stage.__file__, "stage.py")
-        plays = json.dumps(PLAYS).encode()
-        entry = tarfile.TarInfo("plays.json")
-        entry.size = len(plays)
-        archive.addfile(entry, io.BytesIO(plays))
+        archive.add(conformance_runner.__file__, "conformance_runner.py")
+        cases = json.dumps(CASES).encode()
+        entry = tarfile.TarInfo("cases.json")
+        entry.size = len(cases)
+        archive.addfile(entry, io.BytesIO(cases))
     return packed.getvalue()
 
 
 @pytest.fixture(scope="module")
 def real(testbed: Testbed) -> dict[str, list[dict[str, Any]]]:
-    """What was seen of every play on the real kernel."""
+    """Run every case on the real kernel; return what was observed after each act."""
     testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
-    seen = testbed.host("sh", "-c", _PERFORM, stdin=_luggage(), timeout=240)
-    return dict(json.loads(seen.stdout))
+    observed = testbed.host("sh", "-c", _RUN, stdin=_archive(), timeout=240)
+    return dict(json.loads(observed.stdout))
 
 
-@pytest.mark.parametrize("name", PLAYS)
-def test_the_fake_kernel_does_as_the_real_one(
+@pytest.mark.parametrize("name", CASES)
+def test_the_fake_kernel_behaves_like_the_real_one(
     real: dict[str, list[dict[str, Any]]], name: str
 ) -> None:
     if name not in real:
-        pytest.skip("this host has no controller to play with; the lab has")
-    fake = json.loads(json.dumps(perform_on_fake(PLAYS[name])))
-    for expected, seen in zip(fake, real[name], strict=True):
-        assert expected == seen, f"after {seen['act']}"
+        pytest.skip("this host has no controller for the test; the lab has one")
+    fake = json.loads(json.dumps(run_on_fake(CASES[name])))
+    for expected, observed in zip(fake, real[name], strict=True):
+        assert expected == observed, f"after {observed['act']}"

@@ -1,4 +1,4 @@
-"""Fifty endpoints at once, by the engine's own calls and without the cost of fifty containers."""
+"""Fifty endpoints join at once, by the engine's calls and without the cost of fifty containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.bus import Bus
 
 MEMBERS = 50
 
-# Runs on the host: what the engine does for that many containers in the same moment.
+# Runs on the host: sends what the engine sends for that many containers at the same time.
 CALLS = """
 import glob, http.client, json, socket, sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ class Connection(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(glob.glob("/run/docker/plugins/*/evercan.sock")[0])
-def one(number):
+def send(number):
     statuses = []
     for verb in verbs:
         ids = {"NetworkID": network, "EndpointID": f"{number:08x}" * 8}
@@ -27,18 +27,19 @@ def one(number):
         connection.request("POST", "/NetworkDriver." + verb, json.dumps(ids))
         statuses.append(connection.getresponse().status)
     return statuses
-begun = time.monotonic()
+started = time.monotonic()
 with ThreadPoolExecutor(members) as pool:
-    statuses = list(pool.map(one, range(1, members + 1)))
-print(json.dumps({"statuses": statuses, "seconds": time.monotonic() - begun}))
+    statuses = list(pool.map(send, range(1, members + 1)))
+print(json.dumps({"statuses": statuses, "seconds": time.monotonic() - started}))
 """
 
 
 def call_all(testbed: Testbed, bus: Bus, verbs: str) -> float:
+    """Send some calls for every endpoint; return the seconds that took."""
     answer = testbed.host("python3", "-c", CALLS, bus.network_id, verbs, str(MEMBERS), timeout=120)
-    told = json.loads(answer.stdout)
-    assert {status for statuses in told["statuses"] for status in statuses} == {200}
-    return float(told["seconds"])
+    result = json.loads(answer.stdout)
+    assert {status for statuses in result["statuses"] for status in statuses} == {200}
+    return float(result["seconds"])
 
 
 def test_fifty_join_at_once_and_leave_at_once(bus: Bus, testbed: Testbed) -> None:

@@ -1,8 +1,8 @@
-"""examples/monitoring by a real Prometheus that scrapes the plugin, while things break.
+"""examples/monitoring with a real Prometheus that scrapes the plugin while things break.
 
-Prometheus runs beside the tests and reaches the plugin's TCP address through ssh.
-The files are those of the example; only how often it looks, and how long an alert
-waits, is shortened. ``promtool test rules`` has shown that they wait as they should.
+Prometheus runs on this machine and reaches the plugin's TCP address through ssh.
+The files are those of the example; only the scrape interval and the delay of the
+alerts are shorter. The unit tests check the delays, with ``promtool test rules``.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from lab.lab_testbed import LabTestbed
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
-from tests.e2e.conftest import HEALTH_INTERVAL, set_up_plugin
+from tests.e2e.conftest import HEALTH_INTERVAL, configure_plugin
 from tests.support.dashboard import EXAMPLE, expressions
 from tests.support.prometheus import Prometheus, running
 from tools.common.polling import wait_until
 
 PORT = 9480
-EVERY = "5s"
+EVERY = "2s"
 PATIENCE = 90.0
 
 
 @pytest.fixture(scope="module")
 def published(testbed: Testbed) -> Iterator[LabTestbed]:
-    """The lab, whose plugin serves its metrics on TCP."""
+    """Yield the lab, whose plugin serves its metrics on TCP."""
     if not isinstance(testbed, LabTestbed):
-        pytest.skip("a controller is unplugged here; the lab runs this")
+        pytest.skip("this test unplugs a controller; the lab runs it")
     interval = f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}"
-    set_up_plugin(testbed.client(), f"EVERCAN_METRICS=127.0.0.1:{PORT}", interval)
+    configure_plugin(testbed.client(), f"EVERCAN_METRICS=127.0.0.1:{PORT}", interval)
     yield testbed
-    set_up_plugin(testbed.client(), "EVERCAN_METRICS=", interval)
+    configure_plugin(testbed.client(), "EVERCAN_METRICS=", interval)
 
 
 @pytest.fixture(scope="module")
 def prometheus(
     published: LabTestbed, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """A Prometheus with the example's configuration, in a hurry."""
+    """Yield a Prometheus with the example's configuration and a short scrape interval."""
     folder = tmp_path_factory.mktemp("prometheus")
     configuration = yaml.safe_load((EXAMPLE / "prometheus.yml").read_text())
     configuration["global"] = {"scrape_interval": EVERY, "evaluation_interval": EVERY}
     rules = yaml.safe_load((EXAMPLE / "alerts.yml").read_text())
-    for each in rules["groups"][0]["rules"]:
-        each.pop("for", None)
+    for rule in rules["groups"][0]["rules"]:
+        rule.pop("for", None)
     (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
     with published.forwarded(PORT) as here:
         [job] = configuration["scrape_configs"]
@@ -63,7 +63,7 @@ def prometheus(
 
 @pytest.fixture
 def controller(published: LabTestbed) -> Iterator[Bus]:
-    """A bus on the lab's first controller, with the second one on the wire."""
+    """Yield a bus on the lab's first controller, with the second one on the wire."""
     name = published.interface(0)
     bus = Bus(published, name, **{"vxcan.kind": "physical", "vxcan.bitrate": "500000"})
     other = published.interface(1)
@@ -75,11 +75,11 @@ def controller(published: LabTestbed) -> Iterator[Bus]:
         bus.remove()
 
 
-def _has_figures(prometheus: Prometheus, query: str) -> bool:
+def _has_values(prometheus: Prometheus, query: str) -> bool:
     return bool(prometheus.query(query))
 
 
-def test_a_pulled_controller_pages_and_the_page_ends_when_it_is_back(
+def test_an_unplugged_controller_raises_an_alert_that_ends_when_it_is_back(
     prometheus: Prometheus, controller: Bus, published: LabTestbed
 ) -> None:
     bus = controller.interface
@@ -93,34 +93,32 @@ def test_a_pulled_controller_pages_and_the_page_ends_when_it_is_back(
     assert prometheus.value(joined) == 1
     assert "EvercanControllerUnwell" not in prometheus.firing()
 
-    # Every query of the dashboard gives figures soon, but those that need a fault: a rate has
+    # Every query of the dashboard has values soon, except those that need a fault: a rate has
     # none before the second scrape of its series.
     document = json.loads((EXAMPLE / "grafana.json").read_text())
     healthy = {
-        each
-        for each in expressions(document)
-        if "evercan_problems" not in each and ") > 0" not in each
+        query
+        for query in expressions(document)
+        if "evercan_problems" not in query and ") > 0" not in query
     }
     for query in sorted(healthy):
-        wait_until(partial(_has_figures, prometheus, query), PATIENCE, f"figures of {query}")
+        wait_until(partial(_has_values, prometheus, query), PATIENCE, f"values of {query}")
 
     published.unplug(0)
     try:
-        wait_until(
-            lambda: "EvercanControllerUnwell" in prometheus.firing(), PATIENCE, "the page to go out"
-        )
+        wait_until(lambda: "EvercanControllerUnwell" in prometheus.firing(), PATIENCE, "the alert")
         problem = f'evercan_problems{{bus="{bus}",kind="bus-absent"}}'
         assert prometheus.value(problem) == 1
         assert prometheus.value("evercan_healthy") == 0
     finally:
         published.replug(0)
     wait_until(
-        lambda: "EvercanControllerUnwell" not in prometheus.firing(), PATIENCE, "the page to end"
+        lambda: "EvercanControllerUnwell" not in prometheus.firing(), PATIENCE, "the alert to end"
     )
     wait_until(lambda: prometheus.value("evercan_healthy") == 1, PATIENCE, "health in Prometheus")
 
 
-def test_what_is_mended_is_counted_and_told_once_it_happens_too_often(
+def test_repairs_are_counted_and_an_alert_reports_too_many_of_them(
     prometheus: Prometheus, bus: Bus, published: LabTestbed, plugin: PluginProcess
 ) -> None:
     bus.start(1)
@@ -130,18 +128,18 @@ def test_what_is_mended_is_counted_and_told_once_it_happens_too_often(
         published.host("ip", "link", "set", bus.interface, "down")
         bus.wait(lambda: "UP" in bus.links()[bus.interface]["flags"], "the bus to be up again")
     wait_until(lambda: prometheus.value(found) == 7, PATIENCE, "seven faults in Prometheus")
-    mended = f'evercan_recoveries_total{{bus="{bus.interface}",outcome="mended"}}'
-    assert prometheus.value(f"sum({mended})") == 7
+    repaired = f'evercan_recoveries_total{{bus="{bus.interface}",outcome="mended"}}'
+    assert prometheus.value(f"sum({repaired})") == 7
     wait_until(
         lambda: "EvercanBusKeepsBreaking" in prometheus.firing(),
         PATIENCE,
-        "the ticket to be written",
+        "the alert",
     )
     assert "EvercanBusUnwell" not in prometheus.firing()
     assert plugin.ask("/health")[0] == 200
 
 
-def test_a_plugin_that_does_not_answer_is_an_alert(
+def test_a_plugin_that_does_not_answer_raises_an_alert(
     prometheus: Prometheus, published: LabTestbed, plugin: PluginProcess
 ) -> None:
     published.host("kill", "-STOP", str(plugin.pid()))

@@ -1,4 +1,4 @@
-"""A kernel without the modules: the plugin enables, and says what is missing."""
+"""On a kernel without the modules the plugin can be enabled, and its errors name the modules."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tools.install import install
 
 
 def _kernel_has_can() -> bool:
-    return any(Path("/sys/module", each).exists() for each in ("vcan", "can_gw", "can"))
+    return any(Path("/sys/module", module).exists() for module in ("vcan", "can_gw", "can"))
 
 
-@pytest.mark.usefixtures("testbed")  # which has built the plugin
-def test_network_create_names_the_missing_module_and_how_to_get_it() -> None:
+@pytest.mark.usefixtures("testbed")  # it has built the plugin
+def test_network_create_names_the_missing_modules_and_the_remedy() -> None:
     if os.geteuid() != 0 or _kernel_has_can():
         pytest.skip("needs root on a machine whose kernel has no CAN, to start an engine on it")
     with private_engine() as url:
         client = docker.DockerClient(url, version="auto")
         install(client)
         try:
-            with pytest.raises(APIError) as refusal:
+            with pytest.raises(APIError) as rejection:
                 client.networks.create("can", driver=NAME, ipam=IPAMConfig(driver="null"))
-            told = str(refusal.value.explanation)
+            explanation = str(rejection.value.explanation)
             for words in (
                 "the kernel has no vcan",
                 "the kernel has no can-gw",
@@ -37,7 +37,7 @@ def test_network_create_names_the_missing_module_and_how_to_get_it() -> None:
                 "/etc/modules-load.d",
                 "linux-modules-extra",
             ):
-                assert words in told
+                assert words in explanation
             assert client.networks.list(names=["can"]) == []
         finally:
             client.api.remove_plugin(NAME, force=True)

@@ -44,7 +44,7 @@ def unlimited() -> RepairLimits:
 
 
 def queue_of(kernel: Kernel, folder: Path, *, limits: RepairLimits | None = None) -> PassQueue:
-    """Compose the queue of a plugin whose state is in a folder; without limits of repairs."""
+    """Compose the queue of a plugin whose state is in a folder; repairs are not limited."""
     reconciler = Reconciler(
         kernel, StateFile(folder), limits=unlimited() if limits is None else limits
     )

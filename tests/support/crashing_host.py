@@ -1,9 +1,9 @@
-"""A host whose plugin can be killed at any moment, and the engine that outlives it.
+"""A host whose plugin can be killed at any moment, and whose engine goes on.
 
-The engine's order and its clean-up after a call that broke off are those of
-``LN/endpoint.go`` and ``LN/sandbox.go`` (see ``tests.support.engine``): what it
-says again after a broken connection has an empty body and is refused before it
-reaches the driver, so here it is not said at all.
+The engine's calls, and what it cleans up after a call that got no answer, are those of
+``LN/endpoint.go`` and ``LN/sandbox.go`` (see ``tests.support.engine``). The engine repeats
+a call after a broken connection with an empty body, which is rejected before it reaches
+the driver, so the repetition is left out here.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from evercan.reconcile.state_file import decode
 from tests.support.changes import queue_of
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel
-from tests.support.fuse import Fuse
 from tests.support.invariants import assert_exactly_once
+from tests.support.kill_points import KillPoint
 
 _T = TypeVar("_T")
 
 FOREIGN = ("vcan8", "vcan9", "can9")
 
 CONTROLLER = "can3"
-"""A CAN controller: never evercan's, but evercan's to set up for a network on it."""
+"""A CAN controller, which evercan did not create, but configures for a network on it."""
 
 
 @dataclass(slots=True)
-class Place:
-    """A container's place on a network, as the engine knows it."""
+class Attachment:
+    """A container's attachment to a network, as the engine knows it."""
 
     network: str
     endpoint: str
@@ -50,77 +50,77 @@ class Place:
         return self.source.removesuffix("p")
 
     @property
-    def is_taken(self) -> bool:
+    def is_inside(self) -> bool:
         return self.nsid > 0
 
 
-class Host:
-    """One host through the lives of its plugin.
+class CrashingHost:
+    """One host, whose plugin is killed and started again.
 
     Attributes:
-        networks: what the engine has: bus by network id.
-        places: what the engine has: by endpoint id.
-        in_doubt: networks on record that the engine has not.
+        networks: the engine's networks: their bus, by network id.
+        attachments: the engine's endpoints, by endpoint id.
+        unconfirmed: networks in the plugin's state that the engine does not have.
     """
 
-    def __init__(self, folder: Path, fuse: Fuse) -> None:
+    def __init__(self, folder: Path, kill_point: KillPoint) -> None:
         self.kernel = FakeKernel()
-        self.kernel.on_message = fuse.moment
-        self.fuse = fuse
+        self.kernel.on_message = kill_point.moment
+        self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
-        self.places: dict[str, Place] = {}
-        self.in_doubt: set[str] = set()
+        self.attachments: dict[str, Attachment] = {}
+        self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
         self._nsids = count(1)
         for name in FOREIGN:
             self.kernel.make(name, "vcan" if name.startswith("v") else "", up=name != "vcan8")
         self._foreign = {name: self.kernel.link(name) for name in FOREIGN}
         self.kernel.plug(CONTROLLER)
-        self.begin()
+        self.start_plugin()
 
-    # --- the plugin's lives --------------------------------------------------------
+    # --- the plugin's process ------------------------------------------------------
 
-    def begin(self) -> bool:
-        """Start a process; False if it died of it."""
+    def start_plugin(self) -> bool:
+        """Start a process; return False if it was killed while it started."""
         self._runner = asyncio.Runner()
-        # Tasks of the dead are never asked how they ended.
+        # Nobody reads the results of tasks of a killed process.
         self._runner.get_loop().set_exception_handler(lambda *_: None)
         self.queue: PassQueue = queue_of(self.kernel, self.folder)
         self.driver = Driver(self.queue)
         return self.call(self.queue.start()) is not None
 
-    def die(self) -> None:
-        """Be gone, with all that was only in memory."""
-        self.fuse.burnt = True
-        self._runner.run(self._abandon())
+    def kill_plugin(self) -> None:
+        """End the process; everything that was only in memory is lost."""
+        self.kill_point.killed = True
+        self._runner.run(self._cancel_tasks())
         self._runner.close()
         self.queue._thread.shutdown()
-        self.fuse.put_out()
+        self.kill_point.disarm()
 
     @staticmethod
-    async def _abandon() -> None:
+    async def _cancel_tasks() -> None:
         for _ in range(4):
-            for each in asyncio.all_tasks() - {asyncio.current_task()}:
-                each.cancel()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
             await asyncio.sleep(0)
 
     def call(self, work: Coroutine[Any, Any, _T]) -> tuple[_T] | None:
-        """Let the plugin do something; None if it died before it had answered."""
+        """Run a call of the plugin; return None if it was killed before it answered."""
         return self._runner.run(self._answer(work))
 
     async def _answer(self, work: Coroutine[Any, Any, _T]) -> tuple[_T] | None:
         task = asyncio.ensure_future(work)
-        while not task.done() and not self.fuse.burnt:
+        while not task.done() and not self.kill_point.killed:
             await asyncio.wait([task], timeout=0.001)
-        if self.fuse.burnt:
+        if self.kill_point.killed:
             return None
         return (task.result(),)
 
     # --- the engine's calls ------------------------------------------------------------
 
     def create_network(self, bus: str) -> str:
-        """Create a network; the engine has it only if it was answered."""
+        """Create a network; the engine has it only if the plugin answered."""
         network, digits = next(self._ids), len(bus.rstrip("0123456789"))
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
         if bus == CONTROLLER:
@@ -130,7 +130,7 @@ class Host:
         return network
 
     def delete_network(self, network: str) -> None:
-        """Delete a network; the engine forgets it whatever comes back."""
+        """Delete a network; the engine forgets it whatever the answer is."""
         del self.networks[network]
         self.call(self.driver.delete_network(network))
 
@@ -138,102 +138,105 @@ class Host:
         endpoint = next(self._ids)
         options = {"vxcan.name": name} if name else {}
         if self.call(self.driver.create_endpoint(network, endpoint, options)):
-            self.places[endpoint] = Place(network, endpoint, name=name)
+            self.attachments[endpoint] = Attachment(network, endpoint, name=name)
         return endpoint
 
     def join(self, endpoint: str) -> None:
-        place = self.places[endpoint]
-        answer = self.call(self.driver.join(place.network, endpoint))
+        attachment = self.attachments[endpoint]
+        answer = self.call(self.driver.join(attachment.network, endpoint))
         if answer:
-            place.source = answer[0].source
+            attachment.source = answer[0].source
 
-    def take(self, endpoint: str) -> None:
-        """Move what was offered into the container."""
-        place = self.places[endpoint]
-        place.nsid = next(self._nsids)
-        self.kernel.take(place.source, place.nsid, place.inside)
+    def move_inside(self, endpoint: str) -> None:
+        """Move the interface that Join has named into the container."""
+        attachment = self.attachments[endpoint]
+        attachment.nsid = next(self._nsids)
+        self.kernel.move_in(attachment.source, attachment.nsid, attachment.inside)
 
     def start(self, network: str) -> str:
         endpoint = self.create_endpoint(network)
         self.join(endpoint)
-        self.take(endpoint)
+        self.move_inside(endpoint)
         return endpoint
 
     def leave(self, endpoint: str) -> None:
         self.call(self.driver.leave(endpoint))
 
-    def hand_back(self, endpoint: str) -> None:
+    def move_back(self, endpoint: str) -> None:
         """Move the container's end back to the host, if the container still has one."""
-        place = self.places[endpoint]
-        if place.inside in self.kernel.inside(place.nsid):
-            self.kernel.give_back(place.nsid, place.inside, place.source)
-        place.nsid = 0
+        attachment = self.attachments[endpoint]
+        if attachment.inside in self.kernel.inside(attachment.nsid):
+            self.kernel.move_out(attachment.nsid, attachment.inside, attachment.source)
+        attachment.nsid = 0
 
     def delete_endpoint(self, endpoint: str) -> None:
-        """Delete an endpoint; the engine forgets it whatever comes back."""
-        self.places.pop(endpoint, None)
+        """Delete an endpoint; the engine forgets it whatever the answer is."""
+        self.attachments.pop(endpoint, None)
         self.call(self.driver.delete_endpoint(endpoint))
 
     def stop(self, endpoint: str) -> None:
-        place = self.places[endpoint]
+        attachment = self.attachments[endpoint]
         self.leave(endpoint)
-        if place.is_taken:
-            self.hand_back(endpoint)
-            self.kernel.end_sandbox(place.nsid)
+        if attachment.is_inside:
+            self.move_back(endpoint)
+            self.kernel.end_namespace(attachment.nsid)
         self.delete_endpoint(endpoint)
 
-    # --- the judge -------------------------------------------------------------------
+    # --- verification ----------------------------------------------------------------
 
-    def judge(self) -> None:
-        """Hold the promises against the kernel, in what the engine has and nothing else."""
+    def verify(self) -> None:
+        """Verify that the kernel has everything that the engine has, and nothing else."""
         assert self.call(self.queue.check())
         observed, state = self.kernel.observe(), self.queue.state
-        self.in_doubt = set(state.declared.networks) - set(self.networks)
+        self.unconfirmed = set(state.declared.networks) - set(self.networks)
         assert set(self.networks) <= set(state.declared.networks), "a network was lost"
-        assert all(each.kind is ProblemKind.PAIR_MISSING for each in state.problems), state.problems
+        kinds = {problem.kind for problem in state.problems}
+        assert kinds <= {ProblemKind.PAIR_MISSING}, state.problems
         for bus in set(self.networks.values()):
             assert_exactly_once(observed, bus, *self._members_of(bus))
-        for place in self.places.values():
-            inside = self.kernel.inside(place.nsid) if place.is_taken else {}
-            whole = place.is_taken and place.endpoint not in self.degraded
-            assert set(inside) == ({place.inside} if whole else set()), "a sandbox has others' ends"
-            assert all(each.up for each in inside.values())
-            named = {place.name} - {""}
-            assert all(each.altnames == named for each in inside.values()), "a name was lost"
-        self._nothing_is_left()
-        self.nothing_foreign_is_touched()
-        self._a_second_look_changes_nothing()
+        for attachment in self.attachments.values():
+            inside = self.kernel.inside(attachment.nsid) if attachment.is_inside else {}
+            intact = attachment.is_inside and attachment.endpoint not in self.degraded
+            expected = {attachment.inside} if intact else set()
+            assert set(inside) == expected, "a container has interfaces of others"
+            assert all(link.up for link in inside.values())
+            named = {attachment.name} - {""}
+            assert all(link.altnames == named for link in inside.values()), "a name was lost"
+        self._verify_nothing_is_left()
+        self.verify_foreign_interfaces()
+        self._verify_second_pass_changes_nothing()
 
     @property
     def degraded(self) -> set[str]:
-        """Endpoints that evercan says it cannot mend."""
-        return {each.endpoint for each in self.queue.state.problems if each.endpoint}
+        """Endpoints that evercan reports as broken."""
+        return {problem.endpoint for problem in self.queue.state.problems if problem.endpoint}
 
     def _members_of(self, bus: str) -> list[str]:
         return [
-            each.host_end
-            for each in self.places.values()
-            if each.source
-            and self.networks[each.network] == bus
-            and each.endpoint not in self.degraded
+            attachment.host_end
+            for attachment in self.attachments.values()
+            if attachment.source
+            and self.networks[attachment.network] == bus
+            and attachment.endpoint not in self.degraded
         ]
 
-    def _nothing_is_left(self) -> None:
+    def _verify_nothing_is_left(self) -> None:
         declared = self.queue.state.declared
         wanted = {*self.networks.values()}
-        wanted |= {declared.networks[each].bus for each in self.in_doubt}
-        for each in self.places:
-            on_record = declared.endpoints.get(each)
-            if on_record is not None:
-                wanted |= {on_record.host_end, on_record.container_end}
+        wanted |= {declared.networks[network].bus for network in self.unconfirmed}
+        for attachment in self.attachments:
+            endpoint = declared.endpoints.get(attachment)
+            if endpoint is not None:
+                wanted |= {endpoint.host_end, endpoint.container_end}
         ours = {name for name, link in self.kernel.observe().links.items() if link.is_ours}
         assert ours <= wanted, f"left behind: {sorted(ours - wanted)}"
 
-    def nothing_foreign_is_touched(self) -> None:
+    def verify_foreign_interfaces(self) -> None:
+        """Verify that interfaces that evercan did not create are unchanged."""
         links = self.kernel.observe().links
         assert {name: links.get(name) for name in self._foreign} == self._foreign
 
-    def _a_second_look_changes_nothing(self) -> None:
+    def _verify_second_pass_changes_nothing(self) -> None:
         assert make_plan(self.queue.state.declared, self.kernel.observe()).steps == ()
         steps = len(self.kernel.taken)
         assert self.call(self.queue.check())
@@ -243,14 +246,14 @@ class Host:
         assert on_disk.endpoints == self.queue.state.declared.endpoints
 
     def remove_all(self) -> None:
-        """Let the engine remove all that it has, and an operator what only evercan has."""
-        for endpoint in list(self.places):
+        """Remove what the engine has, and as an operator what only evercan still has."""
+        for endpoint in list(self.attachments):
             self.stop(endpoint)
         for network in list(self.networks):
             self.delete_network(network)
-        for network in self.in_doubt:
+        for network in self.unconfirmed:
             self.call(self.driver.delete_network(network))
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
         assert not self.kernel.observe().rules
-        self.nothing_foreign_is_touched()
+        self.verify_foreign_interfaces()
         assert not self.queue.state.declared.networks

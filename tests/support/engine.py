@@ -1,7 +1,7 @@
-"""The engine's side of the protocol, in the engine's order and words.
+"""The engine's side of the protocol: the same calls, fields and order.
 
-``LN`` in moby is ``daemon/libnetwork``: the sequences here are those of its
-``network.go``, ``endpoint.go`` and ``sandbox.go``.
+The sequences are those of ``network.go``, ``endpoint.go`` and ``sandbox.go`` in moby's
+``daemon/libnetwork`` (``LN`` below).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from tests.support.shared_kernel import SharedKernel
 STATUS_SCHEMA = Draft202012Validator(
     orjson.loads((Path(__file__).parents[2] / "docs/status.schema.json").read_bytes())
 )
-"""What every answer to ``GET /status`` is held to."""
+"""The schema that every answer to ``GET /status`` must fulfil."""
 
 
 class EngineError(Exception):
-    """What ``docker`` would print."""
+    """An error that ``docker`` would print."""
 
 
 def engine_id(name: str) -> str:
-    """Make an id as the engine does, 64 hex digits, from a name that a test can read."""
+    """Return an id of 64 hex digits, as the engine's are, for a readable name."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A started container's place on one network."""
+    """A started container's attachment to one network."""
 
     network: str
     endpoint: str
@@ -52,7 +52,7 @@ class Container:
 
 
 class Engine:
-    """An engine that knows one network plugin, and moves interfaces on its kernel."""
+    """An engine that calls one network plugin and moves interfaces on its kernel."""
 
     def __init__(self, path: Path, kernel: SharedKernel) -> None:
         self.path = path
@@ -62,25 +62,29 @@ class Engine:
     # --- single calls ------------------------------------------------------
 
     async def send(self, verb: str, body: bytes) -> Answer:
-        """Send a body as it is."""
+        """Send a request body as it is."""
         name = verb if "." in verb else f"NetworkDriver.{verb}"
         answer = await exchange(self.path, request(name, body))
         assert answer is not None, f"{name} got no answer"
         return answer
 
-    async def ask(self, verb: str, **fields: object) -> Answer:
-        """Send fields as JSON; give back whatever comes."""
+    async def post(self, verb: str, **fields: object) -> Answer:
+        """Send fields as JSON; return the answer, also if it is an error."""
         return await self.send(verb, orjson.dumps(fields))
 
     async def call(self, verb: str, **fields: object) -> dict[str, Any]:
-        """Send fields as JSON; an Err is an error, as in the engine."""
-        answer = await self.ask(verb, **fields)
+        """Send fields as JSON; return the answer's document.
+
+        Raises:
+            EngineError: the plugin answered with an ``Err``.
+        """
+        answer = await self.post(verb, **fields)
         if not answer.ok:
             raise EngineError(answer.err or f"{verb} answered {answer.status}")
         return answer.document
 
-    async def look(self, page: str) -> Answer:
-        """Look at a page as an operator does."""
+    async def get(self, page: str) -> Answer:
+        """Read a page, for example ``health``, as an operator does."""
         answer = await exchange(self.path, request(page, b"", method="GET"))
         assert answer is not None
         if page == "status" and answer.status == 200:
@@ -90,18 +94,19 @@ class Engine:
     # --- sequences ------------------------------------------------------------
 
     async def enable(self) -> None:
-        """Activate the plugin: both calls have an empty body."""
+        """Activate the plugin, as ``docker plugin enable`` does: both calls have an empty body."""
         activated = await self.send("Plugin.Activate", b"")
         assert activated.document == {"Implements": ["NetworkDriver"]}
         capabilities = await self.send("GetCapabilities", b"")
         assert capabilities.document["Scope"] == "local"
 
     async def create_network(self, network: str, **options: str) -> None:
-        """``docker network create -o KEY=VALUE …``; keys without their ``vxcan.``."""
+        """Create a network with options, whose names are given without their ``vxcan.``."""
         generic = {f"vxcan.{key}": value for key, value in options.items()}
         await self.create_network_with(network, generic or None)
 
     async def create_network_with(self, network: str, generic: Mapping[str, object] | None) -> None:
+        """Create a network with driver options as they are given."""
         await self.call("GwAllocCheck", Options={})
         await self.call(
             "CreateNetwork",
@@ -147,24 +152,24 @@ class Engine:
             Options={"com.docker.network.endpoint.exposedports": []},
         )
 
-    def take(self, network: str, endpoint: str, joined: Mapping[str, Any]) -> Container:
-        """Move what Join offered into a new sandbox."""
+    def move_inside(self, network: str, endpoint: str, joined: Mapping[str, Any]) -> Container:
+        """Move the interface that Join has named into a new container."""
         names = joined["InterfaceName"]
         nsid, inside = next(self._nsids), f"{names['DstPrefix']}0"
-        self.kernel.take(names["SrcName"], nsid, inside)
+        self.kernel.move_in(names["SrcName"], nsid, inside)
         return Container(network, endpoint, nsid, names["SrcName"], inside)
 
     async def start(self, network: str, endpoint: str, **options: object) -> Container:
-        """Start a container, or connect one."""
+        """Start a container, or connect a running one."""
         await self.create_endpoint(network, endpoint, **options)
         joined = await self.join(network, endpoint)
         await self.call("EndpointOperInfo", NetworkID=network, EndpointID=endpoint)
-        return self.take(network, endpoint, joined)
+        return self.move_inside(network, endpoint, joined)
 
     async def leave(self, container: Container) -> None:
-        """Leave, then hand the container end back."""
+        """Leave, then move the container end back to the host."""
         await self.call("Leave", NetworkID=container.network, EndpointID=container.endpoint)
-        self.kernel.give_back(container.nsid, container.inside, container.source)
+        self.kernel.move_out(container.nsid, container.inside, container.source)
 
     async def delete_endpoint(self, container: Container) -> None:
         await self.call(
@@ -172,20 +177,22 @@ class Engine:
         )
 
     async def stop(self, container: Container) -> None:
-        """Stop a container, or disconnect one."""
+        """Stop a container, or disconnect a running one."""
         await self.leave(container)
         await self.delete_endpoint(container)
 
-    async def sweep_stale_endpoints(self, stale: list[Container]) -> None:
-        """What an engine does first after an unclean reboot (``LN/controller.go``)."""
+    async def remove_stale_endpoints(self, stale: list[Container]) -> None:
+        """Remove endpoints, as an engine does first after a power cut (``LN/controller.go``)."""
         await self.send("GetCapabilities", b"")
-        for each in stale:
-            await self.call("Leave", NetworkID=each.network, EndpointID=each.endpoint)
-            await self.delete_endpoint(each)
+        for container in stale:
+            await self.call("Leave", NetworkID=container.network, EndpointID=container.endpoint)
+            await self.delete_endpoint(container)
 
     async def start_many(self, network: str, endpoints: list[str]) -> list[Container]:
-        """Start containers all at once, as ``docker compose up`` does."""
-        return list(await asyncio.gather(*(self.start(network, each) for each in endpoints)))
+        """Start containers at the same moment, as ``docker compose up`` does."""
+        starts = (self.start(network, endpoint) for endpoint in endpoints)
+        return list(await asyncio.gather(*starts))
 
     async def stop_many(self, containers: list[Container]) -> None:
+        """Stop containers at the same moment."""
         await asyncio.gather(*map(self.stop, containers))

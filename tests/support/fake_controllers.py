@@ -1,4 +1,4 @@
-"""What ``drivers/net/can/dev`` does with settings: takes them, or refuses in its order."""
+"""What ``drivers/net/can/dev`` does with settings: takes or rejects them, in its order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SJA1000 = Controller(
     tx_errors=0,
     rx_errors=0,
 )
-"""As the emulated Kvaser card shows itself."""
+"""What the kernel shows of the emulated Kvaser card."""
 
 MCP251XFD = Controller(
     state=ControllerState.STOPPED,
@@ -37,11 +37,11 @@ MCP251XFD = Controller(
     tx_errors=0,
     rx_errors=0,
 )
-"""An FD controller, by its driver's tables."""
+"""An FD controller, with the limits in its driver's source."""
 
 
 def change(seen: Controller, settings: ControllerSettings, *, up: bool) -> tuple[Controller, int]:
-    """Do as ``can_validate`` and ``can_changelink``: what was taken before a refusal stays."""
+    """Do as ``can_validate`` and ``can_changelink``: what was taken before an error stays."""
     if settings.fd and (settings.bitrate is None or settings.dbitrate is None):
         return seen, errno.EOPNOTSUPP
     if settings.dbitrate is not None and not settings.fd:
@@ -99,7 +99,7 @@ def _data_timing(seen: Controller, settings: ControllerSettings) -> tuple[bool, 
 def calculate(
     limits: Limits | None, clock: int, bitrate: int, sample_point: int | None
 ) -> tuple[int, int] | None:
-    """Do as ``can_calc_bittiming`` of 6.12: the bitrate and sample point that come nearest."""
+    """Do as ``can_calc_bittiming`` of 6.12: return the nearest bitrate and sample point."""
     assert limits is not None
     nominal = sample_point or (750 if bitrate > 800_000 else 800 if bitrate > 500_000 else 875)
     best: tuple[int, int] | None = None  # error of the bitrate, of the sample point
@@ -127,7 +127,7 @@ def calculate(
 
 
 def _nearest(limits: Limits, nominal: int, tseg: int) -> int | None:
-    """Return the nearest sample point that is not beyond the one that is asked."""
+    """Return the nearest sample point that is not beyond the one that is asked for."""
     points: list[int] = []
     for i in (0, 1):
         tseg2 = tseg + 1 - (nominal * (tseg + 1)) // 1000 - i
@@ -135,7 +135,7 @@ def _nearest(limits: Limits, nominal: int, tseg: int) -> int | None:
         if tseg - tseg2 > limits.tseg1_max:
             tseg2 = tseg - limits.tseg1_max
         points.append(1000 * (tseg + 1 - tseg2) // (tseg + 1))
-    return max((each for each in points if each <= nominal), default=None)
+    return max((point for point in points if point <= nominal), default=None)
 
 
 def opened(seen: Controller) -> tuple[Controller, int]:

@@ -1,8 +1,8 @@
-"""A kernel that keeps state and refuses what the real one refuses.
+"""A kernel that keeps state and rejects what the real one rejects.
 
-``tests/e2e/test_conformance.py`` takes the same steps against this and against
-the real kernel and compares. The methods in the second half are the rest of
-the world: the engine that moves interfaces, people who break things, a reboot.
+``tests/e2e/test_conformance.py`` takes the same steps on this and on the real kernel and
+compares. The methods in the second half are what others do: the engine that moves
+interfaces, people who break things, a reboot.
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
 
 HOST = None
-"""The network namespace of the host; a sandbox's is its nsid."""
+"""The network namespace of the host; that of a container is its nsid."""
 
 Message = Callable[[], int]
-"""One request of a batch: does it and returns an errno or 0."""
+"""One request of a batch: carries it out and returns an errno or 0."""
 
 
 class FakeKernel:
     """Implements ``evercan.kernel.port.Kernel`` in memory.
 
     Attributes:
-        modules: loaded kernel modules; remove one to see what its lack does.
+        modules: loaded kernel modules; remove one to see what happens without it.
         calls: how many times ``observe`` and ``apply`` were called.
-        taken: every step that was ever taken, in order.
-        on_message: called before and after every single request; may raise, and
-            then the rest of the batch is never heard.
+        taken: every step that was taken, in order.
+        configured: ifindexes of controllers that evercan has configured.
+        on_message: called before and after every single request; may raise, and then the
+            rest of the batch is never received.
     """
 
     def __init__(self, *, boot: str = "boot-1") -> None:
@@ -64,9 +65,8 @@ class FakeKernel:
         self._links: dict[int, Link] = {}
         self._where: dict[int, int | None] = {}
         self._rules: Counter[Rule] = Counter()
-        self._sandboxes: set[int] = set()
+        self._namespaces: set[int] = set()
         self.configured: set[int] = set()
-        """Ifindexes of controllers that evercan has configured."""
         self._ended: set[int] = set()
 
     # --- the port ---------------------------------------------------------
@@ -83,7 +83,7 @@ class FakeKernel:
         )
 
     def observe_with_counts(self) -> Observed:
-        return self.observe()  # nobody sends anything here
+        return self.observe()  # nothing sends frames here
 
     def controller(self, index: int) -> Controller | None:
         link = self._links.get(index)
@@ -114,20 +114,20 @@ class FakeKernel:
 
     def _take(self, step: Step) -> int:
         if isinstance(step, RepairPair):
-            return self._mend(step)
+            return self._repair(step)
         if isinstance(step, ConfigureBus):
             return self._configure(step)
         return self._first_error(self._batch(self._messages(step)))
 
     def _messages(self, step: Step) -> Iterator[Message]:
-        """Cut a step into the requests that ``kernel.rtnetlink`` makes of it."""
+        """Yield the requests that ``kernel.rtnetlink`` makes of a step."""
         match step:
             case MakeBus(name):
                 yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True)
             case MakePair(_, _, host_end, container_end):
                 yield partial(self._make_pair, host_end, container_end, up=True)
             case RepairPair() | ConfigureBus():
-                raise AssertionError(f"to {step} takes several batches")
+                raise AssertionError(f"several batches are needed to {step}")
             case NameEnd(_, _, index, altname):
                 yield partial(self.add_altname, index, altname)
             case BringUp(_, _, name):
@@ -139,10 +139,10 @@ class FakeKernel:
             case AddRules(_, rules):
                 yield from (partial(self._add_rule, rule) for rule in rules)
             case RemoveRules(_, rules):
-                yield from (partial(self._drop_rule, rule) for rule in rules)
+                yield from (partial(self._remove_rule, rule) for rule in rules)
 
     def _batch(self, messages: Iterable[Message]) -> list[int]:
-        """Try all of them, as netlink does."""
+        """Carry out all of them, whatever fails, as netlink does."""
         codes = []
         for message in messages:
             self.on_message()
@@ -168,10 +168,12 @@ class FakeKernel:
                 return index
         return None
 
-    def _refusal_of_name(self, name: str, where: int | None = HOST) -> int:
+    def _error_of_name(self, name: str, where: int | None = HOST) -> int:
         if not name or len(name.encode()) > MAX_NAME:
             return errno.ERANGE if name else errno.EINVAL
-        if name in (".", "..") or any(each in "/:" or each.isspace() for each in name):
+        if name in (".", "..") or any(
+            character in "/:" or character.isspace() for character in name
+        ):
             return errno.EINVAL
         taken = {self._find(name), self._find(name, where)} - {None}
         return errno.EEXIST if taken else 0
@@ -181,7 +183,7 @@ class FakeKernel:
     ) -> int:
         if "vxcan" not in self.modules:
             return errno.EOPNOTSUPP
-        code = self._refusal_of_name(first, first_in) or self._refusal_of_name(second)
+        code = self._error_of_name(first, first_in) or self._error_of_name(second)
         if code or first == second:
             return code or errno.EEXIST
         # vxcan_newlink registers the peer, which is the second, first.
@@ -201,12 +203,12 @@ class FakeKernel:
             self._where[index] = where
         return 0
 
-    def _mend(self, step: RepairPair) -> int:
+    def _repair(self, step: RepairPair) -> int:
         """Do as ``RtnetlinkKernel`` does, request by request."""
         nsid = step.location.nsid
         if nsid in self._ended:
             return errno.ESTALE
-        assert nsid in self._sandboxes, f"there is no namespace {nsid} to mend in"
+        assert nsid in self._namespaces, f"there is no namespace {nsid} to repair a pair in"
         clashing, placeholder = f"{step.host_end}q", f"{step.host_end}r"
         codes = self._batch(
             [
@@ -214,27 +216,27 @@ class FakeKernel:
                 partial(self._make_pair, step.host_end, clashing),
             ]
         )
-        refusal = self._first_error(codes)
-        made = [] if codes[0] else [placeholder]
+        error = self._first_error(codes)
+        created = [] if codes[0] else [placeholder]
         host_end = self._find(step.host_end)
-        if not refusal and host_end is not None:
+        if not error and host_end is not None:
             end = self._links[host_end].peer_index or 0
-            named = [] if step.altname is None else [step.altname]
+            names = [] if step.altname is None else [step.altname]
             codes = self._batch(
                 [
-                    *(partial(self.add_altname, end, each) for each in named),
+                    *(partial(self.add_altname, end, name) for name in names),
                     partial(self._move_inside, end, *step.location),
                     partial(self.set_flag, step.host_end, up=True),
                 ]
             )
-            refusal = self._first_error(codes)
-        leftovers = list(map(self._find, made))
-        if refusal and not codes[-1]:
+            error = self._first_error(codes)
+        leftovers = list(map(self._find, created))
+        if error and not codes[-1]:
             leftovers.append(host_end)
         self._batch(
             partial(self._delete_on_host, index) for index in leftovers if index is not None
         )
-        return refusal
+        return error
 
     def _configure(self, step: ConfigureBus) -> int:
         """Do as ``RtnetlinkKernel`` does, request by request."""
@@ -302,9 +304,9 @@ class FakeKernel:
         peer = self._links[index].peer_index
         if peer is not None:
             doomed.add(peer)
-        for each in doomed:
-            del self._links[each]
-            del self._where[each]
+        for deleted in doomed:
+            del self._links[deleted]
+            del self._where[deleted]
         for rule in list(self._rules):
             if doomed & {rule.source, rule.target}:
                 del self._rules[rule]
@@ -320,7 +322,7 @@ class FakeKernel:
         self._rules[rule] += 1
         return 0
 
-    def _drop_rule(self, rule: Rule) -> int:
+    def _remove_rule(self, rule: Rule) -> int:
         assert rule.source > 0, "a removal without interfaces would flush the host's table"
         assert rule.target > 0, "a removal without interfaces would flush the host's table"
         if not self._rules[rule]:
@@ -329,7 +331,7 @@ class FakeKernel:
         self._rules += Counter()
         return 0
 
-    # --- the rest of the world -----------------------------------------------
+    # --- what others do ---------------------------------------------------
 
     def make(
         self,
@@ -340,10 +342,10 @@ class FakeKernel:
         up: bool = False,
         is_can: bool = True,
     ) -> int:
-        """Make an interface on the host; return an errno or 0."""
+        """Create an interface on the host; return an errno or 0."""
         if kind in ("vcan", "vxcan") and kind not in self.modules:
             return errno.EOPNOTSUPP
-        if code := self._refusal_of_name(name):
+        if code := self._error_of_name(name):
             return code
         index = next(self._index)
         self._links[index] = Link(
@@ -376,19 +378,25 @@ class FakeKernel:
         return 0
 
     def plug(self, name: str, controller: Controller = SJA1000) -> int:
-        """Plug a controller in: it appears down, as it came from the factory."""
-        if code := self._refusal_of_name(name):
+        """Plug a controller in: it appears down and without a bitrate."""
+        if code := self._error_of_name(name):
             return code
         index = next(self._index)
         self._links[index] = Link(index=index, name=name, kind="can", controller=controller)
         self._where[index] = HOST
         return 0
 
-    def set_up_controller(self, name: str, settings: ControllerSettings) -> int:
-        """Set a controller and set it up, as ``ip link set NAME up type can`` does."""
+    def configure_controller(self, name: str, settings: ControllerSettings) -> int:
+        """Configure a controller and bring it up, as ``ip link set NAME up type can`` does."""
         index = self._find(name)
         assert index is not None, f"there is no {name}"
         return self._set_controller(index, settings, True)
+
+    def set_group(self, name: str, group: int) -> None:
+        """Set an interface's group, as ``ip link set NAME group`` does."""
+        index = self._find(name)
+        assert index is not None, f"there is no {name}"
+        self._links[index] = replace(self._links[index], group=group)
 
     def alter(self, index: int, **fields: Any) -> None:
         """Change what a controller shows."""
@@ -408,60 +416,60 @@ class FakeKernel:
         return self.observe().links[name]
 
     def add_rule(self, rule: Rule) -> None:
-        """Lay a rule, as ``cangw -A`` does."""
+        """Add a rule, as ``cangw -A`` does."""
         assert self._add_rule(rule) == 0
 
     def flush_rules(self) -> None:
         """Remove every rule of the host, as ``cangw -F`` does."""
         self._rules.clear()
 
-    def take(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
-        """Move an interface into a sandbox, rename it and set it up, as the engine does."""
+    def move_in(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
+        """Move an interface into a container, rename it and bring it up, as the engine does."""
         index = self._find(name)
         assert index is not None, f"the engine cannot find {name}"
-        assert self._find(inside, nsid) is None, f"the sandbox has an {inside}"
+        assert self._find(inside, nsid) is None, f"the container has an {inside}"
         names = self._links[index].altnames
-        clash = [each for each in names if self._find(each, nsid) is not None]
-        assert not clash, f"the sandbox has a {clash}"
+        clash = [altname for altname in names if self._find(altname, nsid) is not None]
+        assert not clash, f"the container has a {clash}"
         self._where[index] = nsid
-        self._sandboxes.add(nsid)
+        self._namespaces.add(nsid)
         self._links[index] = replace(self._links[index], name=inside, up=True)
 
-    def give_back(self, nsid: int, inside: str, name: str) -> None:
+    def move_out(self, nsid: int, inside: str, name: str) -> None:
         """Move an interface back to the host, down, as the engine does after Leave."""
         index = self._find(inside, nsid)
         assert index is not None, f"there is no {inside} in namespace {nsid}"
-        if any(self._find(each) is not None for each in self._links[index].altnames):
-            return  # the kernel refuses (EEXIST), the engine says so in its log and goes on
+        if any(self._find(altname) is not None for altname in self._links[index].altnames):
+            return  # the kernel rejects it (EEXIST); the engine logs that and goes on
         self._where[index] = HOST
         self._links[index] = replace(self._links[index], name=name, up=False)
 
-    def end_sandbox(self, nsid: int) -> None:
-        """End a namespace: the pairs whose ends are in it go with it."""
-        self._sandboxes.discard(nsid)
+    def end_namespace(self, nsid: int) -> None:
+        """End a namespace: the pairs whose ends are in it are deleted with it."""
+        self._namespaces.discard(nsid)
         self._ended.add(nsid)
-        for index in [each for each, where in self._where.items() if where == nsid]:
+        for index in [index for index, where in self._where.items() if where == nsid]:
             if index in self._links:
                 self._delete(index)
 
     def inside(self, nsid: int) -> dict[str, Link]:
-        """Look into a sandbox, by name."""
-        there = [index for index, where in self._where.items() if where == nsid]
-        return {self._links[index].name: self._links[index] for index in there}
+        """Return the interfaces in a container, by name."""
+        indexes = [index for index, where in self._where.items() if where == nsid]
+        return {self._links[index].name: self._links[index] for index in indexes}
 
     def reboot(self, boot: str) -> None:
-        """Forget everything but the modules, as a power cut does."""
+        """Lose everything but the modules, as in a power cut."""
         self._links.clear()
         self._where.clear()
         self._rules.clear()
-        self._sandboxes.clear()
+        self._namespaces.clear()
         self._boot = boot
 
     def deliveries(self, source: str, *, fd: bool = False) -> Counter[str]:
-        """Send a frame into the host end (or bus) ``source``; count who gets it.
+        """Send a frame from the host end or bus ``source``; count who receives it.
 
-        One hop, as can-gw forwards with ``max_hops`` 1. Names the interfaces that
-        the rules deliver to.
+        One hop, as can-gw forwards with ``max_hops`` 1. Returns the names of the
+        interfaces that the rules deliver to.
         """
         by_index = {link.index: link for link in self._host_links()}
         start = self.link(source).index

@@ -27,7 +27,7 @@ def healthy_host(declared: Declared) -> tuple[FakeKernel, Declared]:
             kernel.apply(
                 [MakePair("", endpoint.id, endpoint.host_end, endpoint.container_end)],
             )
-            kernel.take(endpoint.container_end, nsid)
+            kernel.move_in(endpoint.container_end, nsid)
     for _ in range(_ROUNDS):
         steps = make_plan(declared, kernel.observe()).steps
         declared = before_steps(declared, steps)

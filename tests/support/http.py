@@ -1,4 +1,4 @@
-"""HTTP over a unix socket, byte for byte as asked: also what no client library would send."""
+"""HTTP over a unix socket, byte by byte, to send also what no client library sends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-PATIENCE = 15.0
-"""Seconds after which an answer counts as not given."""
+TIMEOUT = 15.0
+"""Seconds after which a request counts as not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def err(self) -> str:
-        """The text for the user; empty when all is well."""
+        """The engine's error text; empty if the call succeeded."""
         return str(self.document.get("Err", ""))
 
     @property
@@ -32,7 +32,7 @@ class Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer | None:
-    """Read one answer; None if the other side closed without one."""
+    """Read one answer; None if the server closed the connection without one."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -47,8 +47,8 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer | None:
 
 
 async def exchange(path: Path, data: bytes, *, half_close: bool = False) -> Answer | None:
-    """Send bytes on a fresh connection and read one answer; None for a clean close."""
-    async with asyncio.timeout(PATIENCE):
+    """Send bytes on a new connection and read one answer; None if the server closed it."""
+    async with asyncio.timeout(TIMEOUT):
         reader, writer = await asyncio.open_unix_connection(path)
         try:
             writer.write(data)
@@ -66,7 +66,7 @@ async def exchange(path: Path, data: bytes, *, half_close: bool = False) -> Answ
 
 
 def request(verb: str, body: bytes, *, method: str = "POST", extra: str = "") -> bytes:
-    """Write a request as the engine does: no Content-Type, and a Host that may be empty."""
+    """Build a request as the engine does: without Content-Type, with an empty Host."""
     head = (
         f"{method} /{verb} HTTP/1.1\r\n"
         "Host: \r\n"

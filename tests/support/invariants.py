@@ -1,6 +1,6 @@
-"""The promises of evercan, checked on what the kernel shows and on nothing else.
+"""The invariants of evercan, checked against what the kernel shows and nothing else.
 
-Written without the planner, so that a mistake in its mesh is seen here.
+Written without the planner, so that a mistake in its mesh is found here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def paths(observed: Observed) -> Counter[tuple[str, str, str]]:
 
 
 def full_mesh(members: Collection[str]) -> Counter[tuple[str, str, str]]:
-    """What ``paths`` shows of a bus whose members all hear each other exactly once."""
+    """Return what ``paths`` shows of a bus whose members all receive each other exactly once."""
     return Counter(
         (source, target, kind)
         for source, target in permutations(members, 2)
@@ -37,7 +37,7 @@ def full_mesh(members: Collection[str]) -> Counter[tuple[str, str, str]]:
 
 
 def assert_exactly_once(observed: Observed, bus: str, *host_ends: str) -> None:
-    """Hold that these are a whole bus, and that no rule leads out of it."""
+    """Assert that these are all members of a bus, and that no rule leads out of it."""
     members = {bus, *host_ends}
     touching = {
         path: times for path, times in paths(observed).items() if members & {path[0], path[1]}
@@ -47,8 +47,8 @@ def assert_exactly_once(observed: Observed, bus: str, *host_ends: str) -> None:
 
 
 def assert_flags(observed: Observed, bus: str, members: Collection[str]) -> None:
-    """Hold that programs on the host hear the bus, and that echoes are made for nobody else."""
-    indexes = {observed.links[each].index for each in members}
+    """Assert that programs on the host receive the bus, and that there are no other echoes."""
+    indexes = {observed.links[name].index for name in members}
     bus_index = observed.links[bus].index
     for rule in observed.rules:
         if {rule.source, rule.target} <= indexes and rule.source != rule.target:
@@ -57,23 +57,23 @@ def assert_flags(observed: Observed, bus: str, members: Collection[str]) -> None
             assert bool(rule.flags & _ECHO) == (rule.target == bus_index)
 
 
-def assert_whole(declared: Declared, observed: Observed) -> None:
-    """Hold that every bus on record whose parts are all there carries each frame once."""
+def assert_healthy(declared: Declared, observed: Observed) -> None:
+    """Assert that every declared bus that exists carries each frame once to its members."""
     for bus, networks in declared.networks_by_bus().items():
-        ids = {each.id for each in networks}
+        ids = {network.id for network in networks}
         host_ends = [
-            each.host_end
-            for each in declared.endpoints.values()
-            if each.network in ids and each.phase in (Phase.OFFERED, Phase.JOINED)
+            endpoint.host_end
+            for endpoint in declared.endpoints.values()
+            if endpoint.network in ids and endpoint.phase in (Phase.OFFERED, Phase.JOINED)
         ]
-        present = [each for each in host_ends if each in observed.links]
+        present = [name for name in host_ends if name in observed.links]
         if bus in observed.links:
             assert_exactly_once(observed, bus, *present)
 
 
-def assert_nothing_lies_around(declared: Declared, observed: Observed) -> None:
-    """Hold that each of our interfaces on the host belongs to something on record."""
-    wanted = {each.bus for each in declared.networks.values()}
+def assert_nothing_left_over(declared: Declared, observed: Observed) -> None:
+    """Assert that each of evercan's interfaces on the host belongs to something declared."""
+    wanted = {network.bus for network in declared.networks.values()}
     for endpoint in declared.endpoints.values():
         if endpoint.phase is not Phase.DORMANT:
             wanted |= {endpoint.host_end, endpoint.container_end}

@@ -1,4 +1,4 @@
-"""Somebody who answers JSON on a unix socket or a TCP port, from a table."""
+"""Serve JSON answers from a table, on a unix socket or a TCP port."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 Answers = Mapping[str, tuple[int, Any]]
-"""By path without its query: the status and the document, or the raw bytes, to answer with."""
+"""Answers by path without query: the status, and a document, raw bytes, or a function."""
 
 
 @dataclass
 class Asked:
-    """What a server was asked.
+    """The requests that a server got.
 
     Attributes:
         paths: every path with its query, in order.
-        bodies: what was posted.
+        bodies: the posted documents.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Asked:
 
 @contextmanager
 def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]:
-    """Serve on a unix socket, or without a path on a free port of 127.0.0.1, which is yielded."""
+    """Serve on a unix socket, else on a free port of 127.0.0.1; yield the requests and the port."""
     asked = Asked()
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]
 
         def _answer(self) -> None:
             asked.paths.append(self.path)
-            # An engine's client writes the version that it speaks before each path.
+            # The engine's clients put the API version before the path.
             page = re.sub(r"^/v\d+\.\d+/", "/", self.path.partition("?")[0])
             status, document = answers.get(page, (404, {"message": "page not found"}))
             if callable(document):
@@ -91,7 +91,7 @@ ENGINE: Answers = {
         },
     ),
 }
-"""What every engine says of itself: it is this machine's."""
+"""What every engine reports about itself: it runs on this machine."""
 
 
 def engine_answers(
@@ -99,25 +99,28 @@ def engine_answers(
     plugins: list[dict[str, Any]],
     containers: Mapping[str, Any] | None = None,
 ) -> dict[str, tuple[int, Any]]:
-    """What an engine answers that has these; networks as ``docker network inspect`` shows them."""
+    """Return the answers of an engine with these; networks as ``docker network inspect`` shows."""
 
     def listed(_: str) -> list[dict[str, Any]]:
-        # The engine's filter also finds names of which the wanted one is a part.
-        return [{**each, "Containers": {}} for each in networks]
+        # The engine's filter also matches parts of names.
+        return [{**network, "Containers": {}} for network in networks]
 
     return {
         **ENGINE,
         "/plugins": (200, plugins),
         "/networks": (200, listed),
-        **{f"/networks/{each['Id']}": (200, each) for each in networks},
-        **{f"/containers/{key}/json": (200, each) for key, each in (containers or {}).items()},
+        **{f"/networks/{network['Id']}": (200, network) for network in networks},
+        **{
+            f"/containers/{key}/json": (200, container)
+            for key, container in (containers or {}).items()
+        },
     }
 
 
 def plugin_entry(
     name: str, *, enabled: bool = True, socket_name: str = "evercan.sock"
 ) -> dict[str, Any]:
-    """A plugin as ``GET /plugins`` lists it; its id is its name without the tag."""
+    """Return a plugin as ``GET /plugins`` lists it; its id is its name without the tag."""
     return {
         "Id": name.partition(":")[0].replace("/", "-"),
         "Name": name,
@@ -134,7 +137,7 @@ def network_entry(
     driver: str = "evercan:latest",
     options: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A network as the engine inspects it; members are endpoint ids by container name."""
+    """Return a network as the engine inspects it; members are endpoint ids by container name."""
     return {
         "Id": network,
         "Name": name,

@@ -1,6 +1,6 @@
-"""How wide text is in a picture, and whether it stays where it belongs.
+"""Measure the text of a picture, to test that it stays inside its box.
 
-Widths are those that DejaVu Sans has in its files: no font that a picture asks for is wider.
+The widths are those of DejaVu Sans, the widest font that a picture asks for.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SIZE = {"title": 17, "name": 13, "mono": 11}
 
 
 def true_width(text: str, size: float, *, bold: bool = False, mono: bool = False) -> float:
-    """How wide text is in DejaVu Sans; what it does not have is as wide as it is high."""
+    """Return the width of text in DejaVu Sans; other characters are as wide as high."""
     if mono:
         return 0.602 * size * len(text)
     plain = [unicodedata.normalize("NFD", letter)[0] for letter in text]
@@ -47,10 +47,10 @@ class Written:
 
     Attributes:
         text: the line.
-        left: where it begins.
-        right: where it ends.
-        y: its height on the paper.
-        bounds: left and right of the box that it is in, or of the paper.
+        left: its left edge.
+        right: its right edge.
+        y: its vertical position.
+        bounds: left and right edge of its box, or of the picture.
     """
 
     text: str
@@ -61,10 +61,10 @@ class Written:
 
 
 def written(picture: ET.Element) -> Iterator[Written]:
-    """Find all text of a picture."""
-    paper = (0.0, float(picture.attrib["width"]))
+    """Yield all text of a picture."""
+    edges = (0.0, float(picture.attrib["width"]))
     for group in (picture, *picture.iter(f"{SVG}g")):
-        bounds = next(map(_sides, filter(_is_box, group)), paper)
+        bounds = next(map(_sides, filter(_is_box, group)), edges)
         for element in group.findall(f"{SVG}text"):
             left = float(element.attrib["x"])
             right = left + _wide(element, element.text or "", element.attrib["class"])
@@ -86,7 +86,7 @@ def _sides(box: ET.Element) -> tuple[float, float]:
 def _wide(element: ET.Element, text: str, style: str) -> float:
     classes = style.split()
     asked = re.search(r"font-size: (\d+)px", element.attrib.get("style", ""))
-    size = next((_SIZE[each] for each in reversed(classes) if each in _SIZE), 12)
+    size = next((_SIZE[style] for style in reversed(classes) if style in _SIZE), 12)
     return true_width(
         text,
         float(asked[1]) if asked else size,

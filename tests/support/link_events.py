@@ -1,39 +1,42 @@
-"""Link events that ring when a test says so."""
+"""A source of link events that a test controls."""
 
 from __future__ import annotations
 
 import socket
 
 
-class LinkBell:
-    """Implements ``evercan.watch.LinkEventSource`` with a pair of sockets."""
+class FakeLinkEvents:
+    """Implements ``evercan.reconcile.watcher.LinkEventSource`` with a pair of sockets.
+
+    Attributes:
+        drained: how many times the plugin has read events of CAN interfaces.
+    """
 
     def __init__(self) -> None:
-        self._far, self._near = socket.socketpair()
-        self._near.setblocking(False)
-        self.heard = 0
-        """How often somebody heard that a CAN interface changed."""
+        self._sender, self._receiver = socket.socketpair()
+        self._receiver.setblocking(False)
+        self.drained = 0
 
-    def ring(self) -> None:
-        """Say that a CAN interface changed."""
-        self._far.send(b"!")
+    def announce(self) -> None:
+        """Announce that a CAN interface has changed."""
+        self._sender.send(b"!")
 
-    def ring_of_others(self) -> None:
-        """Say that an interface changed that is no business of evercan's."""
-        self._far.send(b".")
+    def announce_other(self) -> None:
+        """Announce a change of an interface that is not a CAN interface."""
+        self._sender.send(b".")
 
     def fileno(self) -> int:
-        return self._near.fileno()
+        return self._receiver.fileno()
 
     def drain(self) -> bool:
-        heard = b""
+        events = b""
         while True:
             try:
-                heard += self._near.recv(4096)
+                events += self._receiver.recv(4096)
             except BlockingIOError:
-                self.heard += b"!" in heard
-                return b"!" in heard
+                self.drained += b"!" in events
+                return b"!" in events
 
     def close(self) -> None:
-        self._far.close()
-        self._near.close()
+        self._sender.close()
+        self._receiver.close()

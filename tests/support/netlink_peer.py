@@ -1,6 +1,6 @@
 """The kernel's end of a netlink socket: whole datagrams, built by hand.
 
-Framing as in ``linux/netlink.h``, written apart from the code under test.
+Framing as in ``linux/netlink.h``, written independently of the code under test.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ def message(kind: int, payload: bytes, *, sequence: int = 0, flags: int = 0) -> 
 
 
 def part(kind: int, payload: bytes, to: Sent, *, interrupted: bool = False) -> bytes:
-    """One entry of a dump."""
+    """Return one entry of a dump."""
     flags = _MULTI | (_DUMP_INTR if interrupted else 0)
     return message(kind, payload, sequence=to.sequence, flags=flags)
 
 
 def done(to: Sent, *, code: int = 0, interrupted: bool = False) -> bytes:
-    """The end of a dump."""
+    """Return the end of a dump."""
     flags = _MULTI | (_DUMP_INTR if interrupted else 0)
     return message(_DONE, struct.pack("=i", -code), sequence=to.sequence, flags=flags)
 
 
 def error(to: Sent, code: int = 0, words: str = "", *, capped: bool = True) -> bytes:
-    """An acknowledgement, or an errno with the kernel's words."""
+    """Return an acknowledgement, or an errno with the kernel's message."""
     echoed = _HEADER.pack(16 + len(to.payload), to.type, to.flags, to.sequence, 0)
     if not capped:
         echoed += pad(to.payload)
     flags = (_CAPPED if capped else 0) | (_ACK_TLVS if words else 0)
     offset = attribute(2, struct.pack("=I", 20)) if words else b""
-    said = attribute(1, words.encode() + b"\0") if words else b""
-    payload = struct.pack("=i", -code) + echoed + offset + said
+    text = attribute(1, words.encode() + b"\0") if words else b""
+    payload = struct.pack("=i", -code) + echoed + offset + text
     return message(_ERROR, payload, sequence=to.sequence, flags=flags)
 
 
 class NetlinkPeer:
-    """In the place of a socket: hands every request to ``answers``."""
+    """Replaces a socket: gives every request to ``answers``."""
 
     def __init__(self, answers: Answers) -> None:
         self.sent: list[list[Sent]] = []
@@ -88,4 +88,4 @@ class NetlinkPeer:
         return self.pending.pop(0)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no descriptor."""

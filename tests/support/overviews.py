@@ -1,11 +1,12 @@
-"""Status documents and what the engine lists beside them, as both would have them."""
+"""Create status documents of the plugin, and the engine's lists that match them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from evercan.cli.engine import Member, Network
-from evercan.cli.overview import Overview, overview
+from evercan.cli.views.docker import DockerEndpoint, DockerNetwork
+from evercan.cli.views.overview import Overview
+from evercan.cli.views.status_document import parse_status
 from tests.support.engine import engine_id
 
 NOW = 1_790_000_100.0
@@ -27,13 +28,13 @@ NAMES = (
 
 
 def container_name(number: int) -> str:
-    """Return the name of the n-th container; there is no end of them."""
-    turn, place = divmod(number, len(NAMES))
-    return NAMES[place] if not turn else f"{NAMES[place]}-{turn + 1}"
+    """Return the name of the n-th container, for any n."""
+    round_, place = divmod(number, len(NAMES))
+    return NAMES[place] if not round_ else f"{NAMES[place]}-{round_ + 1}"
 
 
 def endpoint_document(name: str, number: int = 0, **more: Any) -> dict[str, Any]:
-    """An endpoint in ``GET /status``; all is well with it unless told otherwise."""
+    """Return an endpoint as in ``GET /status``, healthy unless ``more`` changes it."""
     endpoint = engine_id(name)
     return {
         "endpoint": endpoint,
@@ -48,7 +49,7 @@ def endpoint_document(name: str, number: int = 0, **more: Any) -> dict[str, Any]
 
 
 def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any) -> dict[str, Any]:
-    """A network in ``GET /status``; all is well with it unless told otherwise."""
+    """Return a network as in ``GET /status``, healthy unless ``more`` changes it."""
     nothing = {"handled": 0, "dropped": 0, "deleted": 0}
     return {
         "network": engine_id(name),
@@ -65,13 +66,15 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
         },
         "last_recovery": None,
         "controller": None,
-        "endpoints": [endpoint_document(container_name(each), each) for each in range(members)],
+        "endpoints": [
+            endpoint_document(container_name(number), number) for number in range(members)
+        ],
         **more,
     }
 
 
 def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The whole of ``GET /status``."""
+    """Return a whole ``GET /status``."""
     reasons = more.get("reasons", [])
     return {
         "schema": 1,
@@ -89,20 +92,20 @@ def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def listed(name: str, members: int, *, first: int = 0, **options: str) -> Network:
-    """The same network as the engine lists it; its containers from the ``first`` name on."""
+def listed(name: str, members: int, *, first: int = 0, **options: str) -> DockerNetwork:
+    """Return the same network as the engine lists it; its containers from the ``first`` name on."""
     names = map(container_name, range(first, first + members))
-    return Network(
+    return DockerNetwork(
         engine_id(name),
         name,
         options,
-        tuple(Member(each, engine_id(each), {}, f"id-of-{each}") for each in names),
+        tuple(DockerEndpoint(name, engine_id(name), {}, f"id-of-{name}") for name in names),
     )
 
 
-def seen(members: int, name: str = "powertrain", **more: Any) -> Overview:
-    """An overview of one network; ``more`` goes into the status document."""
-    return overview(
+def one_network(members: int, name: str = "powertrain", **more: Any) -> Overview:
+    """Return an overview of one network; ``more`` is put into the status document."""
+    return parse_status(
         "evercan:latest",
         [listed(name, members)],
         status_document(network_document(name, members), **more),
@@ -111,19 +114,24 @@ def seen(members: int, name: str = "powertrain", **more: Any) -> Overview:
 
 def named(
     name: str, *containers: str, bus: str = "vcan0", **more: Any
-) -> tuple[Network, dict[str, Any]]:
-    """A network as the engine lists it, and in ``GET /status``: of containers with these names."""
-    members = tuple(Member(each, engine_id(each), {}, f"id-of-{each}") for each in containers)
-    endpoints = [endpoint_document(each, number) for number, each in enumerate(containers)]
+) -> tuple[DockerNetwork, dict[str, Any]]:
+    """Return a network of these containers as the engine lists it, and as in ``GET /status``."""
+    members = tuple(
+        DockerEndpoint(container, engine_id(container), {}, f"id-of-{container}")
+        for container in containers
+    )
+    endpoints = [
+        endpoint_document(container, number) for number, container in enumerate(containers)
+    ]
     return (
-        Network(engine_id(name), name, {}, members),
+        DockerNetwork(engine_id(name), name, {}, members),
         network_document(name, 0, bus=bus, **{"endpoints": endpoints, **more}),
     )
 
 
-def overview_of(*networks: tuple[Network, dict[str, Any]]) -> Overview:
-    """An overview of networks that are ``named``."""
+def overview_of(*networks: tuple[DockerNetwork, dict[str, Any]]) -> Overview:
+    """Return an overview of networks that `named` returned."""
     documents = [document for _, document in networks]
-    return overview(
+    return parse_status(
         "evercan:latest", [network for network, _ in networks], status_document(*documents)
     )

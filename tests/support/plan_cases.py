@@ -1,13 +1,15 @@
-"""Reads the case folders of ``tests/unit/plan_cases``.
+"""Reads the case folders of ``tests/unit/planning/plan_cases``.
 
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
-``vxcanNAME`` and ``vxcanNAMEp``), ``retired``. ``observed.toml``: ``[links.NAME]``,
+``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
+that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
 ``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``.
-``plan.toml``: ``steps`` in order, ``problems``.
+Links have the ifindexes 11, 12, … in their order. ``plan.toml``: ``steps`` in order,
+``problems`` with a part of their text or of their remedy.
 
 A rule is written ``"SOURCE > TARGET"`` and the words that apply: ``fd``, ``echo``,
 ``drops-own`` (without CAN_IIF_TX_OK), ``unlimited`` (without a hop limit),
-``filtered``. Rules laid or dropped are compared as multisets.
+``filtered``. Rules that are added or removed are compared as multisets.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
-from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
@@ -63,7 +65,7 @@ def read_case(folder: Path) -> Case:
         name=folder.name,
         declared=_declared(declared),
         observed=_observed(observed),
-        steps=[_sorted(each) for each in plan.get("steps", [])],
+        steps=[_sorted(step) for step in plan.get("steps", [])],
         problems=plan.get("problems", []),
     )
 
@@ -74,29 +76,41 @@ def _declared(document: Mapping[str, Any]) -> Declared:
         networks={
             name: Network(
                 id=name,
-                bus=each["bus"],
-                kind=BusKind(each.get("kind", "virtual")),
-                owns_bus=each.get("owns_bus", False),
-                settings=ControllerSettings(**each.get("settings", {})),
-                configured=each.get("configured"),
-                granted=Timing(**each["granted"]) if "granted" in each else None,
+                bus=fields["bus"],
+                kind=BusKind(fields.get("kind", "virtual")),
+                owns_bus=fields.get("owns_bus", False),
+                settings=ControllerSettings(**fields.get("settings", {})),
             )
-            for name, each in document.get("networks", {}).items()
+            for name, fields in document.get("networks", {}).items()
         },
         endpoints={
             name: Endpoint(
                 id=name,
-                network=each["network"],
+                network=fields["network"],
                 host_end=f"vxcan{name}",
                 container_end=f"vxcan{name}p",
                 peer_prefix="vcanp",
-                phase=Phase(each["phase"]),
-                altname=each.get("altname"),
+                phase=Phase(fields["phase"]),
+                altname=fields.get("altname"),
             )
-            for name, each in document.get("endpoints", {}).items()
+            for name, fields in document.get("endpoints", {}).items()
         },
         retired=frozenset(document.get("retired", [])),
+        configured={
+            int(index): _configured(made, document)
+            for index, made in document.get("configured", {}).items()
+        },
     )
+
+
+def _configured(made: Mapping[str, Any], document: Mapping[str, Any]) -> Configured:
+    """Read what the kernel made of the settings of the case's network."""
+    (asked,) = (
+        ControllerSettings(**fields["settings"])
+        for fields in document["networks"].values()
+        if fields.get("settings")
+    )
+    return Configured(asked, made=ControllerSettings(**made) if made else None)
 
 
 def _observed(document: Mapping[str, Any]) -> Observed:
@@ -104,21 +118,23 @@ def _observed(document: Mapping[str, Any]) -> Observed:
         name: Link(
             index=index,
             name=name,
-            kind=each.get("kind", ""),
-            is_can=each.get("is_can", True),
-            up=each.get("up", True),
-            running=each.get("up", True),
-            group=LINK_GROUP if each.get("tagged", False) else 0,
-            peer_index=1000 + index if each.get("kind") == "vxcan" else None,
-            peer_nsid=each.get("nsid"),
-            altnames=frozenset(each.get("altnames", [])),
-            controller=_controller(each["can"], each.get("up", True)) if "can" in each else None,
+            kind=fields.get("kind", ""),
+            is_can=fields.get("is_can", True),
+            up=fields.get("up", True),
+            running=fields.get("up", True),
+            group=LINK_GROUP if fields.get("tagged", False) else 0,
+            peer_index=1000 + index if fields.get("kind") == "vxcan" else None,
+            peer_nsid=fields.get("nsid"),
+            altnames=frozenset(fields.get("altnames", [])),
+            controller=_controller(fields["can"], fields.get("up", True))
+            if "can" in fields
+            else None,
         )
-        for index, (name, each) in enumerate(document.get("links", {}).items(), start=11)
+        for index, (name, fields) in enumerate(document.get("links", {}).items(), start=11)
     }
     return Observed(
         links=links,
-        rules=Counter(read_rule(each, links) for each in document.get("rules", [])),
+        rules=Counter(read_rule(text, links) for text in document.get("rules", [])),
         can_gw=document.get("can_gw", True),
     )
 
@@ -127,7 +143,7 @@ def _controller(fields: Mapping[str, Any], up: bool) -> Controller:
     """Read ``can = {…}``: the model of the controller, ``sja1000`` or ``mcp251xfd``, and more."""
     model = {"sja1000": SJA1000, "mcp251xfd": MCP251XFD}[fields["model"]]
     state = ControllerState(fields.get("state", "error-active" if up else "stopped"))
-    rates = {each.name for each in dataclass_fields(Timing)}
+    rates = {field.name for field in dataclass_fields(Timing)}
     return replace(
         model,
         state=state,
@@ -169,35 +185,51 @@ def write_steps(plan: Plan, observed: Observed) -> list[object]:
 
 def _write_step(step: Step, observed: Observed) -> object:
     match step:
-        case MakeBus(bus):
-            return f"create bus {bus}"
+        case AddRules(bus, rules):
+            return {"add_to": bus, "rules": sorted(write_rule(rule, observed) for rule in rules)}
+        case RemoveRules(bus, rules):
+            written = sorted(write_rule(rule, observed) for rule in rules)
+            return {"remove_from": bus, "rules": written}
+        case MakePair() | RepairPair() | NameEnd():
+            return _write_step_of_pair(step, observed)
+        case _:
+            return _write_step_of_link(step, observed)
+
+
+def _write_step_of_pair(step: MakePair | RepairPair | NameEnd, observed: Observed) -> str:
+    match step:
         case MakePair(bus, endpoint, host_end, container_end):
             return f"create pair {host_end} {container_end} for {endpoint} on {bus}"
         case RepairPair(bus, endpoint, host_end, _, (nsid, inside), altname):
             named = f" as {altname}" if altname else ""
             return f"repair pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
+        case NameEnd(bus, endpoint, index, altname):
+            return f"name {_name_of(index, observed)} {altname} for {endpoint} on {bus}"
+
+
+def _write_step_of_link(
+    step: MakeBus | BringUp | ConfigureBus | DeleteLink | ClearTag, observed: Observed
+) -> str:
+    match step:
+        case MakeBus(bus):
+            return f"create bus {bus}"
         case BringUp(_, _, name):
             return f"bring {name} up"
-        case ConfigureBus() | NameEnd():
-            return _write_setting(step, observed)
+        case ConfigureBus(_, index, name, settings, _, was_up):
+            assert name == _name_of(index, observed)
+            verb = f"set {name} down and configure it" if was_up else f"configure {name}"
+            return f"{verb} with {settings.words()}"
         case DeleteLink(index, name):
-            assert observed.links[name].index == index
+            assert name == _name_of(index, observed)
             return f"delete {name}"
-        case ClearTag(_, name):
+        case ClearTag(index, name):
+            assert name == _name_of(index, observed)
             return f"clear the tag of {name}"
-        case AddRules(bus, rules):
-            return {"add_to": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
-        case RemoveRules(bus, rules):
-            return {"remove_from": bus, "rules": sorted(write_rule(each, observed) for each in rules)}
 
 
-def _write_setting(step: ConfigureBus | NameEnd, observed: Observed) -> str:
-    (name,) = [link.name for link in observed.links.values() if link.index == step.index]
-    if isinstance(step, NameEnd):
-        return f"name {name} {step.altname} for {step.endpoint} on {step.bus}"
-    assert name == step.name
-    verb = f"set {name} down and configure it" if step.was_up else f"configure {name}"
-    return f"{verb} with {step.settings.words()}"
+def _name_of(index: int, observed: Observed) -> str:
+    (name,) = [link.name for link in observed.links.values() if link.index == index]
+    return name
 
 
 def _sorted(step: Any) -> object:

@@ -13,7 +13,7 @@ from evercan.daemon import serve
 from evercan.model.declared import Declared
 from evercan.reconcile.state_file import decode
 from evercan.settings import Recovery, Settings
-from tests.support.link_events import LinkBell
+from tests.support.link_events import FakeLinkEvents
 from tests.support.shared_kernel import SharedKernel
 
 
@@ -24,7 +24,7 @@ class Plugin:
         self.socket = folder / "evercan.sock"
         self.state_folder = folder / "state"
         self.kernel = kernel
-        self.bell = LinkBell()
+        self.link_events = FakeLinkEvents()
         self.health_interval = 0.0
         self.recovery = Recovery.AUTO
         self.metrics: tuple[str, int] | None = None
@@ -38,7 +38,12 @@ class Plugin:
             metrics=self.metrics,
         )
         self._running = asyncio.create_task(
-            serve(socket.socket(fileno=bind(str(self.socket))), settings, self.kernel, self.bell)
+            serve(
+                socket.socket(fileno=bind(str(self.socket))),
+                settings,
+                self.kernel,
+                self.link_events,
+            )
         )
         await asyncio.sleep(0)
 
@@ -63,14 +68,15 @@ class Plugin:
 
     async def uninstall(self) -> None:
         await self.stop()
-        self.bell.close()
+        self.link_events.close()
 
     @property
-    def record(self) -> Declared:
-        """The declared state in the state file."""
-        return decode(self.record_bytes)
+    def declared(self) -> Declared:
+        """The declared state as it is on disk."""
+        return decode(self.state_bytes)
 
     @property
-    def record_bytes(self) -> bytes:
+    def state_bytes(self) -> bytes:
+        """The content of the state file; empty if there is none."""
         path = self.state_folder / "state.json"
         return path.read_bytes() if path.exists() else b""

@@ -1,4 +1,4 @@
-"""How hard the property tests try: EVERCAN_HYPOTHESIS=long tries for minutes, with luck."""
+"""Set the effort of the property tests: EVERCAN_HYPOTHESIS=long runs many random examples."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ settings.register_profile(
 
 
 def load() -> None:
-    """Load the profile that the environment names."""
+    """Load the profile that EVERCAN_HYPOTHESIS names."""
     settings.load_profile(os.environ.get("EVERCAN_HYPOTHESIS") or "short")

@@ -1,7 +1,7 @@
 """A fake kernel that several threads may use, and that can be made to hang.
 
-The daemon works on its kernel in a thread while the test, as the engine or as
-a vandal, works on it in another.
+The plugin uses its kernel in one thread; the test changes it in another, as the engine or
+as a person does.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from tests.support.fake_kernel import FakeKernel
 
 
 class SharedKernel(FakeKernel):
-    """Takes one call at a time; ``hang`` holds up every look until ``resume``."""
+    """Serves one call at a time; after ``hang`` an observation waits until ``resume``."""
 
     def __init__(self, *, boot: str = "boot-1") -> None:
         super().__init__(boot=boot)
         self._lock = threading.RLock()
-        self._flowing = threading.Event()
-        self._flowing.set()
+        self._responsive = threading.Event()
+        self._responsive.set()
 
     def hang(self) -> None:
-        self._flowing.clear()
+        self._responsive.clear()
 
     def resume(self) -> None:
-        self._flowing.set()
+        self._responsive.set()
 
     def observe(self) -> Observed:
-        assert self._flowing.wait(timeout=30), "nobody resumed the kernel"
+        assert self._responsive.wait(timeout=30), "the test did not resume the kernel"
         with self._lock:
             return super().observe()
 
@@ -38,17 +38,21 @@ class SharedKernel(FakeKernel):
         with self._lock:
             return super().apply(steps)
 
-    def look(self) -> Observed:
-        """Look without hanging and without being counted."""
+    def snapshot(self) -> Observed:
+        """Observe for the test: does not hang and is not counted in ``calls``."""
         with self._lock:
             observed = FakeKernel.observe(self)
             self.calls["observe"] -= 1
             return observed
 
-    def take(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
+    def move_in(self, name: str, nsid: int, inside: str = "vcanp0") -> None:
         with self._lock:
-            super().take(name, nsid, inside)
+            super().move_in(name, nsid, inside)
 
-    def give_back(self, nsid: int, inside: str, name: str) -> None:
+    def move_out(self, nsid: int, inside: str, name: str) -> None:
         with self._lock:
-            super().give_back(nsid, inside, name)
+            super().move_out(nsid, inside, name)
+
+    def set_flag(self, name: str, *, up: bool) -> int:
+        with self._lock:
+            return super().set_flag(name, up=up)

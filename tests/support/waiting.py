@@ -1,4 +1,4 @@
-"""Waiting for what comes by itself."""
+"""Waits for conditions that the plugin fulfils without a call."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 
-async def eventually(holds: Callable[[], bool], *, within: float = 10.0) -> None:
-    """Return as soon as it holds; TimeoutError when it does not come to."""
-    async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 - the kernel of a test rings no bell
+async def wait_until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - the caller's bound
+    """Return as soon as a condition is true.
+
+    Raises:
+        TimeoutError: it is not true within ``timeout`` seconds.
+    """
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110 - a fake kernel notifies nobody
             await asyncio.sleep(0.005)

@@ -101,20 +101,13 @@ PURE_CLI = ("cli.views", "cli.checks", "cli.pages")
 CLI_WITH_IO = {"cli.pages.terminal", "cli.pages.watch_app"}
 """Modules of these packages that read the terminal or the clock."""
 
-BEFORE_PACKAGES = {
-    *("cli.overview", "cli.lettering", "cli.rates", "cli.screen", "cli.status", "cli.svg"),
-    *("cli.topology", "cli.traffic", "cli.words", "cli.doctor.check", "cli.doctor.health"),
-    *("cli.doctor.host", "cli.doctor.networks", "cli.doctor.plugin", "cli.doctor.report"),
-}
-"""The same modules where the command has no such packages."""
-
 
 @pytest.mark.parametrize(
     "module",
     [
         module
         for module in sorted(MODULES)
-        if (module.startswith(PURE_CLI) and module not in CLI_WITH_IO) or module in BEFORE_PACKAGES
+        if module.startswith(PURE_CLI) and module not in CLI_WITH_IO
     ],
 )
 def test_a_module_that_draws_or_checks_for_the_command_does_no_io(module: str) -> None:
@@ -122,7 +115,7 @@ def test_a_module_that_draws_or_checks_for_the_command_does_no_io(module: str) -
     assert not imported_packages(module) & io_modules
 
 
-# --- who speaks to what -------------------------------------------------------------
+# --- who uses netlink and HTTP ------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", outside_packages("kernel"))

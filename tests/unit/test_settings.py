@@ -10,7 +10,7 @@ from evercan.errors import SettingsError
 from evercan.settings import Recovery, Settings, read_settings
 
 
-def test_an_empty_environment_is_the_defaults() -> None:
+def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert Settings().health_interval == 30
 
@@ -68,14 +68,14 @@ def test_metrics_addresses(text: str, address: tuple[str, int]) -> None:
         ),
     ],
 )
-def test_a_bad_value_is_refused_by_name_and_value(name: str, value: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_a_bad_value_is_rejected_with_name_and_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as rejection:
         read_settings({name: value})
-    assert f"{name}={value!r}" in str(refusal.value)
+    assert f"{name}={value!r}" in str(rejection.value)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_all_mistakes_are_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as rejection:
         read_settings(
             {
                 "EVERCAN_LOG_LEVEL": "loud",
@@ -85,4 +85,4 @@ def test_all_mistakes_are_told_at_once() -> None:
                 "EVERCAN_METRICS": "9480",
             }
         )
-    assert len(refusal.value.mistakes) == 5
+    assert len(rejection.value.mistakes) == 5

@@ -1,4 +1,4 @@
-"""What is loaded before the first answer: the start is as fast as that list is short."""
+"""Few modules are loaded before the first answer, so that the start is fast."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
 
-# What a server on a unix socket never needs, or not before it has answered; and which of
-# our requirements would have loaded it.
+# What a server on a unix socket does not need before its first answer, and which requirement
+# would load it.
 NOT_AT_START = {
     "aiohttp.client": "aiohttp's __init__",
     "aiohttp.connector": "aiohttp's __init__",
@@ -27,7 +27,7 @@ NOT_AT_START = {
     "wsgiref": "prometheus_client",
 }
 MODULES = 310
-"""Modules of others that Python 3.11 to 3.13 load, the standard library's among them."""
+"""Modules other than evercan's that Python 3.11 to 3.13 load at the most."""
 
 
 def run(code: str) -> list[str]:
@@ -48,23 +48,25 @@ def loaded() -> list[str]:
 
 
 @pytest.mark.parametrize("module", NOT_AT_START)
-def test_what_can_wait_is_not_loaded(loaded: list[str], module: str) -> None:
-    assert module not in loaded, f"it comes with {NOT_AT_START[module]}"
+def test_a_module_that_is_not_needed_at_the_start_is_not_loaded(
+    loaded: list[str], module: str
+) -> None:
+    assert module not in loaded, f"it is loaded by {NOT_AT_START[module]}"
 
 
-def test_the_list_is_short(loaded: list[str]) -> None:
+def test_few_modules_are_loaded(loaded: list[str]) -> None:
     assert "aiohttp.web_server" in loaded
-    assert len([each for each in loaded if not each.startswith("evercan")]) <= MODULES
+    assert len([name for name in loaded if not name.startswith("evercan")]) <= MODULES
 
 
-def test_binding_takes_no_module_that_the_interpreter_has_not_loaded_itself() -> None:
+def test_binding_loads_no_module_that_the_interpreter_has_not_loaded_itself() -> None:
     seen = run(
         "before = set(sys.modules); import evercan.__main__; print(*set(sys.modules) - before)"
     )
     assert set(seen) <= {"evercan", "evercan.__main__", "_socket", "gc"}
 
 
-def test_aiohttp_becomes_whole_for_whoever_asks_for_more() -> None:
+def test_aiohttp_is_loaded_completely_when_more_of_it_is_used() -> None:
     seen = run(
         "from evercan.libnetwork import web\n"
         "import aiohttp\n"
@@ -84,7 +86,7 @@ def test_an_aiohttp_that_is_loaded_already_is_used_as_it_is() -> None:
     assert seen == ["True", "True"]
 
 
-def test_a_module_that_is_not_there_is_still_not_there() -> None:
+def test_an_attribute_that_aiohttp_lacks_is_still_missing() -> None:
     seen = run(
         "from evercan.libnetwork import web\n"
         "import aiohttp\n"
@@ -93,7 +95,7 @@ def test_a_module_that_is_not_there_is_still_not_there() -> None:
     assert seen == ["False"]
 
 
-def test_a_package_that_is_not_installed_is_named() -> None:
+def test_the_error_names_a_package_that_is_not_installed() -> None:
     seen = run(
         "from evercan import partial_import\n"
         "try:\n    partial_import.allow('not_installed')\n"
@@ -102,7 +104,7 @@ def test_a_package_that_is_not_installed_is_named() -> None:
     assert seen == ["not_installed"]
 
 
-def test_the_loop_gets_the_interpreter_back_within_a_millisecond() -> None:
+def test_another_thread_gets_the_interpreter_within_a_millisecond() -> None:
     seen = run(
         "from evercan import daemon\ndaemon.yield_often()\nprint(sys.getswitchinterval() <= 0.001)"
     )

@@ -1,9 +1,9 @@
-"""``evercan``: the command for people, on the engine's host or anywhere that reaches the engine.
+"""``evercan``: the command for people, on the engine's host or any machine that reaches it.
 
-It comes with ``pip install 'evercan[cli]'``; nothing of the daemon is imported
-here, and nothing of this is in the plugin. Pure modules decide what is shown
-(`overview`, `topology`, `traffic`, the checks of `doctor`, …); `engine`, `host`
-and `helper` are the ways to whatever is looked at.
+``pip install 'evercan[cli]'`` installs it. It imports nothing of the daemon, and
+the plugin contains none of it. `app` reads the command line and calls `commands`;
+these reach the engine, its host and the plugin through `access`, and show `views`
+with `pages`. `checks` is what ``evercan doctor`` judges.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _NEEDED = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit status, 2 for an error told in one sentence."""
+    """Run a command line; return its exit status."""
     try:
-        from evercan.cli.run import run  # noqa: PLC0415 - only here its absence can be told
+        from evercan.cli.run import run  # noqa: PLC0415 - only here can its absence be reported
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:
             raise
         print(
-            f"evercan: the Python package {error.name} is missing; install the command with what "
-            "it needs: pip install 'evercan[cli]'",
+            f"evercan: the Python package {error.name} is missing; install the command with its "
+            "dependencies: pip install 'evercan[cli]'",
             file=sys.stderr,
         )
         return 2

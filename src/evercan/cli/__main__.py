@@ -1,4 +1,4 @@
-"""``python3 -m evercan.cli``: the same as ``evercan``."""
+"""Run ``evercan`` as ``python3 -m evercan.cli``."""
 
 import sys
 

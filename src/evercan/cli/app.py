@@ -1,26 +1,21 @@
-"""The command line: what can be typed, and its help."""
+"""Define the command line: the commands, their options and their help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import rich_click as click
-from click.shell_completion import get_completion_class
+from click import get_current_context
 
 from evercan import __version__
-from evercan.cli import complete
-from evercan.cli.errors import CliError
-from evercan.cli.reach import Wish
-from evercan.cli.show import as_json, columns, console
+from evercan.cli.access.reach import Target
+from evercan.cli.commands import completion as shells
+from evercan.cli.commands import help as topics
+from evercan.cli.pages.terminal import columns
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-_SHELLS = {
-    "bash": 'eval "$(evercan completion bash)"                     # into ~/.bashrc',
-    "zsh": 'eval "$(evercan completion zsh)"                      # into ~/.zshrc',
-    "fish": "evercan completion fish > ~/.config/fish/completions/evercan.fish",
-}
 
 _HELP = click.RichHelpConfiguration(
     text_markup="rich",
@@ -28,43 +23,59 @@ _HELP = click.RichHelpConfiguration(
     use_click_short_help=True,
 )
 
+_NETWORKS = click.argument(
+    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
+)
+_JSON = click.option("--json", is_flag=True, help="Print JSON.")
+
+
+class _Commands(click.RichGroup):
+    """A group that lists its commands in the order of their use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - its parent's
+        """Return the names of the commands in the order of their definition."""
+        return list(self.commands)
+
 
 def examples(*lines: str) -> str:
-    """Write examples below a command's help; click rewraps what has no backspace before it."""
+    """Format examples for the end of a command's help."""
     return "[bold]Examples[/]\n\n" + "\n\n".join(f"  [dim]$[/] {line}" for line in lines)
 
 
-def reaching(command: _F) -> _F:
-    """Add the options by which every command finds its engine, plugin and host."""
+def connection(command: _F, helper_image_variable: str | None = None) -> _F:
+    """Add the options that say which engine, plugin and host a command uses."""
     for option in (
         click.option(
             "--sockets",
             metavar="FOLDER",
             default="",
-            help="Folder of plugins' sockets.",
+            help="Folder of the plugins' sockets.",
             hidden=True,
         ),
         click.option(
             "--helper-image",
             metavar="IMAGE",
             default="",
-            envvar="EVERCAN_HELPER_IMAGE",
-            help="Image of the short-lived container that leads to another machine's host: it has "
-            "sh, candump, and nc.openbsd or socat.  [dim]default: evercan/can-tools[/]",
+            envvar=helper_image_variable,
+            help="Image of the helper container that reaches the engine's host. It needs sh, "
+            "candump, and nc.openbsd or socat.  [dim]default: EVERCAN_HELPER_IMAGE, or "
+            "evercan/can-tools[/]",
         ),
         click.option(
             "--plugin",
             "--driver",
             metavar="NAME",
-            shell_complete=complete.plugins,
-            help="The plugin of this name.  [dim]default: every enabled evercan[/]",
+            shell_complete=shells.complete_plugins,
+            help="The plugin.  [dim]default: every enabled evercan[/]",
         ),
         click.option(
             "-H",
+            "--host",
             "--engine",
+            "engine",
             metavar="ADDRESS",
             default="",
-            help="The engine: unix:// or tcp://.  [dim]default: DOCKER_HOST, or docker's "
+            help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's "
             "current context[/]",
         ),
     ):
@@ -72,78 +83,63 @@ def reaching(command: _F) -> _F:
     return command
 
 
-def _wish(given: dict[str, Any]) -> Wish:
-    return Wish(
-        engine=given.pop("engine"),
-        plugin=given.pop("plugin"),
-        helper_image=given.pop("helper_image"),
-        sockets=given.pop("sockets"),
+def _target(options: dict[str, Any]) -> Target:
+    """Take the connection options: those after the command, else those before it."""
+    before = get_current_context().find_root().params
+
+    def pick(name: str) -> Any:
+        return options.pop(name) or before[name]
+
+    return Target(
+        engine=pick("engine"),
+        plugin=pick("plugin"),
+        helper_image=pick("helper_image"),
+        sockets=pick("sockets"),
     )
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 all is well; 1 something is not, the output says what; 2 nothing could "
-    "be asked, a sentence on standard error says why.",
+    epilog="The connection options can also be given after the command. 'evercan help' lists "
+    "topics such as exit-status, connection and recovery.",
 )
 @click.rich_config(help_config=_HELP)
 @click.version_option(__version__, "-V", "--version", prog_name="evercan")
-def evercan() -> None:
-    """CAN buses as Docker networks: see whether they are well, and what to do if not."""
+@partial(connection, helper_image_variable="EVERCAN_HELPER_IMAGE")
+def evercan(**_: Any) -> None:
+    """Show the health of CAN buses in Docker, and what to do about problems."""
 
 
 @evercan.command(
-    short_help="Find what is wrong, and what to do about it.",
-    epilog=examples(
-        "sudo evercan doctor",
-        "evercan doctor --json | jq '.checks[] | select(.result == \"fail\")'",
-        "DOCKER_CONTEXT=gateway evercan doctor",
-    ),
-)
-@click.option("--json", "json_", is_flag=True, help="For machines.")
-@click.option("--strict", is_flag=True, help="Let a warning count as a failure.")
-@reaching
-def doctor(*, json_: bool, strict: bool, **given: Any) -> int:
-    """Look for what keeps a bus from being well, and say what to do.
-
-    It asks the host (kernel modules, can-gw), the engine, the plugin and its record, and every
-    network. What cannot be looked at is skipped, with the reason.
-
-    Exit status: 0 nothing fails; 1 something does.
-    """
-    from evercan.cli import doctor as command
-
-    return command.doctor(_wish(given), as_json=json_, strict=strict)
-
-
-@evercan.command(
-    short_help="Show networks, buses, containers, frames.",
+    short_help="Show networks, buses, containers and frame counts.",
     epilog=examples(
         "sudo evercan status",
+        "evercan -H ssh://root@gateway status powertrain",
         "evercan status --json | jq '.plugins[].networks[] | {name, bus, state}'",
     ),
 )
-@click.option("--json", "json_", is_flag=True, help="For machines.")
-@reaching
-def status(*, json_: bool, **given: Any) -> int:
-    """Show networks, their buses, and the containers on them.
+@click.argument(
+    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
+)
+@_JSON
+@connection
+def status(*, networks: tuple[str, ...], json: bool, **options: Any) -> int:
+    """Show all networks, or those that are named, with their buses and containers.
 
-    Exit status: 0 all are well; 1 one is not.
+    Exit status: 0 all are healthy; 1 one is not.
     """
-    from evercan.cli import source
-    from evercan.cli import status as command
+    from evercan.cli.commands import status as command
 
-    seen = source.look(_wish(given))
-    if json_:
-        as_json(command.document(seen))
-    else:
-        console().print(command.page(seen))
-    return command.exit_status(seen)
+    return command.status(_target(options), networks, json=json)
 
 
 @evercan.command(
-    short_help="The same live, with frames a second.",
-    epilog=examples("sudo evercan watch", "evercan watch -H tcp://10.0.0.7:2375 -n 2"),
+    short_help="Show the same live, with frames per second.",
+    epilog=examples("sudo evercan watch", "evercan -H tcp://10.0.0.7:2375 watch -n 2 powertrain"),
+)
+@click.argument(
+    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
 @click.option(
     "-n",
@@ -152,17 +148,42 @@ def status(*, json_: bool, **given: Any) -> int:
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Seconds from one look to the next.",
+    help="Seconds between two refreshes.",
 )
-@reaching
-def watch(*, interval: float, **given: Any) -> int:
-    """Watch the buses live, with frames a second, until q is pressed.
+@connection
+def watch(*, networks: tuple[str, ...], interval: float, **options: Any) -> int:
+    """Show all networks, or those that are named, live and full screen.
 
-    Restarts of the plugin and of the engine are survived, and shown.
+    Press q to quit. When the plugin or the engine restarts, the screen says so and continues by
+    itself.
     """
-    from evercan.cli import watch as command
+    from evercan.cli.commands import watch as command
 
-    return command.watch(_wish(given), interval)
+    return command.watch(_target(options), networks, interval)
+
+
+@evercan.command(
+    short_help="Find problems, and what to do about them.",
+    epilog=examples(
+        "sudo evercan doctor",
+        "evercan doctor --json | jq '.checks[] | select(.result == \"fail\")'",
+        "DOCKER_CONTEXT=gateway evercan doctor",
+    ),
+)
+@_JSON
+@click.option("--strict", is_flag=True, help="Count warnings as failures.")
+@connection
+def doctor(*, json: bool, strict: bool, **options: Any) -> int:
+    """Check the host, the engine, the plugin and every network.
+
+    A check that is not possible is skipped, with the reason: the command also works without root,
+    without Docker and without the kernel modules.
+
+    Exit status: 0 no check fails; 1 a check fails.
+    """
+    from evercan.cli.commands import doctor as command
+
+    return command.doctor(_target(options), json=json, strict=strict)
 
 
 @evercan.command(
@@ -173,108 +194,126 @@ def watch(*, interval: float, **given: Any) -> int:
         "sudo evercan graph --format dot | dot -Tpdf -o can.pdf",
     ),
 )
-@click.argument("networks", nargs=-1, metavar="[NETWORK]...", shell_complete=complete.networks)
+@click.argument(
+    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
+)
 @click.option(
     "-f",
     "--format",
     "format_",
     type=click.Choice(["svg", "mermaid", "dot"]),
-    help="What to write.  [dim]default: by the file's ending, else svg[/]",
+    help="The format.  [dim]default: by the file's ending (.svg, .mmd, .md, .dot, .gv, .json), "
+    "else svg[/]",
 )
+@_JSON
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     default="-",
-    help="Where to.  [dim]default: standard output[/]",
+    help="The file.  [dim]default: standard output[/]",
 )
-@reaching
-def graph(*, networks: tuple[str, ...], format_: str | None, output: str, **given: Any) -> int:
-    """Draw the topology: each bus with its members.
+@connection
+def graph(
+    *, networks: tuple[str, ...], format_: str | None, json: bool, output: str, **options: Any
+) -> int:
+    """Draw all networks, or those that are named: each bus with its members."""
+    from evercan.cli.commands import graph as command
 
-    All networks, or those that are named.
-    """
-    from evercan.cli import graph as command
-
-    return command.graph(_wish(given), networks, format_, output)
+    if json and format_:
+        raise click.UsageError("--json and --format cannot be used together")
+    return command.graph(_target(options), networks, "json" if json else format_, output)
 
 
 @evercan.command(
-    short_help="Print frames, with who sent them.",
+    short_help="Print frames with their senders.",
     epilog=examples(
         "evercan dump powertrain",
         "evercan dump powertrain --from dashboard --filter 100:700",
         "evercan dump powertrain --duration 60 > drive.log; log2asc -I drive.log vcan0 dashboard",
         "evercan dump powertrain --as-bus | canplayer vcan1=vcan0",
+        "evercan dump powertrain --json | jq 'select(.id == 291)'",
     ),
 )
-@click.argument("network", shell_complete=complete.networks)
+@click.argument("network", shell_complete=shells.complete_networks)
 @click.option(
     "--filter",
     "filters",
     multiple=True,
     metavar="ID:MASK",
-    help="Frames whose id agrees with ID in the bits of MASK (hex); ID~MASK: the others. "
-    "May be given again: any of them.",
+    help="Only frames whose id equals ID in the bits of MASK (hexadecimal); ID~MASK: all others. "
+    "Repeat it for more ids.",
 )
 @click.option(
     "--from",
     "senders",
     multiple=True,
     metavar="NAME",
-    help="Frames of this container, or of the bus interface. May be given again.",
+    help="Only frames of this container, or of the bus interface. Repeat it for more senders.",
 )
 @click.option("-n", "--count", type=click.IntRange(1), metavar="N", help="End after N frames.")
 @click.option(
-    "-t", "--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after that time."
+    "-t", "--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
 )
 @click.option(
     "--as-bus", is_flag=True, help="Write the bus interface in place of the sender's name."
 )
-@reaching
-def dump(*, network: str, **given: Any) -> int:
-    """Print a bus's frames as they pass, each once, with the container that sent it.
+@click.option("--json", is_flag=True, help="Print one JSON object a line.")
+@connection
+def dump(*, network: str, **options: Any) -> int:
+    """Print the frames of a bus as they pass, each once, with the container that sent it.
 
-    The format is candump's log format, with the sender in the interface's place: can-utils and
-    python-can read it. Frames of programs on the host and from the wire bear the bus's name.
-    Needs no root on the engine's host, only the right to use the engine.
+    The format is candump's log format, with the sender in place of the interface; can-utils and
+    python-can read it. Frames from programs on the host and from the wire have the bus interface
+    as their sender. On the engine's host no root is needed, only the right to use the engine.
     """
-    from evercan.cli import dump as command
+    from evercan.cli.commands import dump as command
 
-    wish = _wish(given)
-    return command.dump(wish, network, command.Limits(**given))
+    target = _target(options)
+    return command.dump(target, network, command.DumpOptions(**options))
 
 
 @evercan.command(
-    short_help="Give networks back to a plugin without them.",
+    short_help="Restore the engine's networks to a plugin that lost its state.",
     epilog=examples("sudo evercan adopt", "sudo evercan adopt --plugin wsovalle/vxcan:latest"),
 )
 @click.option(
     "--prune",
     is_flag=True,
-    help="Let the plugin forget networks that the engine does not have, and delete interface pairs "
-    "of its own that no container has.",
+    help="Let the plugin forget networks that the engine does not have, and delete its interface "
+    "pairs that belong to no container.",
 )
-@reaching
-def adopt(*, prune: bool, **given: Any) -> int:
-    """Give the engine's networks back to a plugin that lost its record.
+@_JSON
+@connection
+def adopt(*, prune: bool, json: bool, **options: Any) -> int:
+    """Restore the engine's networks to a plugin that lost its state.
 
-    That is one that was removed and created again. With --plugin, networks made by whichever
-    plugin had that name before are given too.
+    A plugin loses its state when it is removed and created again. With --plugin, it also takes
+    over the networks of another plugin that had this name before.
 
-    Exit status: 0 all is on record and well; 1 something is left to do, the report says what.
+    Exit status: 0 everything is restored; 1 something is left to do, and the report names it.
     """
-    from evercan.cli import adopt as command
+    from evercan.cli.commands import adopt as command
 
-    return command.adopt(_wish(given), prune=prune)
+    return command.adopt(_target(options), prune=prune, json=json)
 
 
-@evercan.command(short_help="Print a shell's completion.", epilog=examples(*_SHELLS.values()))
-@click.argument("shell", type=click.Choice(list(_SHELLS)))
+@evercan.command(
+    short_help="Print shell code that completes commands and networks.",
+    epilog=examples(*shells.INSTALL.values()),
+)
+@click.argument("shell", type=click.Choice(list(shells.INSTALL)))
 def completion(shell: str) -> int:
-    """Print what makes a shell complete commands, options, plugins and networks."""
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise CliError(f"there is no completion for {shell}; there is for {', '.join(_SHELLS)}")
-    print(kind(evercan, {}, "evercan", "_EVERCAN_COMPLETE").source())
-    return 0
+    """Print shell code that completes commands, options, plugins and networks."""
+    return shells.completion(shell, evercan)
+
+
+@evercan.command(
+    name="help",
+    short_help="Explain a command or a topic.",
+    epilog=examples("evercan help", "evercan help status", "evercan help exit-status"),
+)
+@click.argument("topic", required=False, default="", shell_complete=topics.complete_topics)
+def help_(topic: str) -> int:
+    """Explain a command or a topic; without one, list both."""
+    return topics.show(topic, evercan)

@@ -1,4 +1,4 @@
-"""Runs a command line; how it ends."""
+"""Run a command line, and end it with the right exit status."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import rich_click as click
 from click.exceptions import Exit
 
 from evercan.cli.app import evercan
-from evercan.cli.errors import ENDED_BY_ERROR, INTERRUPTED, UNREAD, CliError
-from evercan.cli.show import console
+from evercan.cli.errors import ENDED_BY_ERROR, INTERRUPTED, OUTPUT_CLOSED, CliError
+from evercan.cli.pages.terminal import console
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run a command line; every error is one sentence on standard error.
+    """Run a command line; print an error as one sentence on standard error.
 
     Returns:
         The exit status: the command's, or 2 for an error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack the signs
+            stream.reconfigure(errors="replace")  # the terminal's encoding may lack the signs
     try:
         result = evercan.main(
             None if arguments is None else list(arguments),
@@ -33,18 +33,20 @@ def run(arguments: Sequence[str] | None) -> int:
         )
         sys.stdout.flush()
     except CliError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return ENDED_BY_ERROR
     except (BrokenPipeError, SystemExit) as error:
-        # click makes the one into the other.
+        # click turns the first into the second.
         if not isinstance(error.__context__ or error, BrokenPipeError):
             raise
-        # As for any filter: `evercan dump net | head` ends without a word.
-        _leave_unwritten()
-        return UNREAD
+        # `evercan dump net | head` ends without a message, as any filter does.
+        _discard_output()
+        return OUTPUT_CLOSED
     except OSError as error:
-        _leave_unwritten()
-        _complain(f"the output cannot be written ({error.strerror}); make room, or write elsewhere")
+        _discard_output()
+        _print_error(
+            f"cannot write the output ({error.strerror}); free space, or write to another place"
+        )
         return ENDED_BY_ERROR
     except Exit as left:
         return left.exit_code
@@ -56,14 +58,13 @@ def run(arguments: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _leave_unwritten() -> None:
-    """Keep the interpreter from writing at its end what could not be written."""
+def _discard_output() -> None:
+    """Keep the interpreter from flushing, at its exit, what could not be written."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     with suppress(OSError):
         sys.stdout.flush()
-    stream = console(stderr=True)
-    stream.print(f"evercan: {text}", soft_wrap=True)
+    console(stderr=True).print(f"evercan: {text}", soft_wrap=True)

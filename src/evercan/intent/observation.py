@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from evercan.intent.changes import with_phase
-from evercan.model.controller import ControllerSettings
-from evercan.model.controller_match import may_be_granted
-from evercan.model.declared import BusKind, Declared, Network, Phase
+from evercan.model.controller_match import differences, may_be_granted
+from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.steps import ConfigureBus, Step
 
@@ -96,8 +95,12 @@ def _follow_altname(declared: Declared, network: Network, observed: Observed) ->
 
 def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
     """Record which controllers are about to be configured, so that this is known after a crash."""
-    indexes = {step.index for step in steps if isinstance(step, ConfigureBus)}
-    return _with_configured(declared, {**declared.configured, **dict.fromkeys(indexes)})
+    configured = dict(declared.configured)
+    for step in steps:
+        setter = declared.network_that_sets(step.bus) if isinstance(step, ConfigureBus) else None
+        if isinstance(step, ConfigureBus) and setter is not None:
+            configured[step.index] = Configured(setter.settings)
+    return _with_configured(declared, configured)
 
 
 def after_failures(declared: Declared, former: Declared, failed: Iterable[Step]) -> Declared:
@@ -124,7 +127,7 @@ def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
     a clock cannot be divided exactly would always look wrong, and one that somebody
     changed a little would look right.
     """
-    configured: dict[int, ControllerSettings | None] = {}
+    configured: dict[int, Configured] = {}
     setters = {network.bus: network for network in declared.networks.values() if network.settings}
     wanted = {
         link.index: setters[bus].settings
@@ -134,26 +137,25 @@ def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
     for link in observed.links.values():
         if link.controller is None:
             continue
-        # A release before 0.2 recorded in the kernel what it had configured.
-        if link.index not in declared.configured and not (
-            link.is_tagged_controller and link.index in wanted
-        ):
+        known, asked = declared.configured.get(link.index), wanted.get(link.index)
+        if known is None and asked is not None and link.is_tagged_controller:
+            known = Configured(asked)  # a release before 0.2 recorded this in the kernel
+        if known is None:
             continue
-        known, seen = declared.configured.get(link.index), link.controller.settings()
-        if link.index in wanted:
-            if known is not None and not may_be_granted(wanted[link.index], known):
-                known = None  # made of the settings of a network that was removed
-            if known is None and link.up and may_be_granted(wanted[link.index], seen):
-                known = seen
-        elif known != seen:
-            continue  # somebody has changed it since
+        seen = link.controller.settings()
+        if asked is None:
+            if known.made != seen:
+                continue  # somebody has changed it since
+        else:
+            if known.asked != asked and not differences(asked, link.controller, None):
+                known = Configured(asked)  # another network asks for what it has
+            if known == Configured(asked) and link.up and may_be_granted(asked, seen):
+                known = Configured(asked, made=seen)
         configured[link.index] = known
     return _with_configured(declared, configured)
 
 
-def _with_configured(
-    declared: Declared, configured: Mapping[int, ControllerSettings | None]
-) -> Declared:
+def _with_configured(declared: Declared, configured: Mapping[int, Configured]) -> Declared:
     if configured == declared.configured:
         return declared
     return replace(declared, configured=configured)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 
@@ -79,6 +79,22 @@ class Network:
         return self.alias or self.bus
 
 
+class Configured(NamedTuple):
+    """What evercan has configured a controller with.
+
+    Attributes:
+        asked: the settings of the network.
+        made: the settings that the kernel made of them; None until they were observed.
+    """
+
+    asked: ControllerSettings
+    made: ControllerSettings | None = None
+
+    def made_of(self, asked: ControllerSettings) -> ControllerSettings | None:
+        """Return what the kernel made of settings, if it was asked for these."""
+        return self.made if self.asked == asked else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A container's place on a network: one vxcan pair.
@@ -122,16 +138,15 @@ class Declared:
         endpoints: by endpoint id.
         retired: names of interfaces that evercan created and no longer wants; only an
             interface that is named here and has evercan's tag is ever deleted.
-        configured: the controllers that evercan has configured, by ifindex, and the
-            settings that the kernel made of it; None until they were observed. A
-            controller that is re-plugged has another ifindex.
+        configured: the controllers that evercan has configured, by ifindex. A controller
+            that is re-plugged has another ifindex.
     """
 
     boot: str = ""
     networks: Mapping[str, Network] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
-    configured: Mapping[int, ControllerSettings | None] = field(default_factory=dict)
+    configured: Mapping[int, Configured] = field(default_factory=dict)
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""

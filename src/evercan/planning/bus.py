@@ -133,9 +133,10 @@ def _plan_controller(
             )
         )
         return link
-    ours = link.index in declared.configured
-    wrong = differences(wanted, seen, declared.configured.get(link.index))
-    if not link.up or (wrong and ours):
+    configured = declared.configured.get(link.index)
+    granted = None if configured is None else configured.made_of(wanted)
+    wrong = differences(wanted, seen, granted)
+    if not link.up or (wrong and configured is not None):
         down = link.up
         if link.up and {difference.name for difference in wrong} == {"txqueuelen"}:
             # The only setting that can be changed while the controller is up.

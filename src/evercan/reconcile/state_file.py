@@ -19,7 +19,7 @@ import orjson
 
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
-from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 
 VERSION = 3
 """The version that is written; older ones are still read.
@@ -150,8 +150,8 @@ def encode(declared: Declared) -> bytes:
             "endpoints": list(declared.endpoints.values()),
             "retired": sorted(declared.retired),
             "configured": [
-                {"ifindex": index, "settings": settings}
-                for index, settings in sorted(declared.configured.items())
+                {"ifindex": index, **known._asdict()}
+                for index, known in sorted(declared.configured.items())
             ],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
@@ -226,11 +226,13 @@ def _settings(given: Any) -> ControllerSettings:
     return ControllerSettings(**given)
 
 
-def _configured(fields: Mapping[str, Any]) -> tuple[int, ControllerSettings | None]:
-    index, settings = fields["ifindex"], fields["settings"]
+def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:
+    index, made = fields["ifindex"], fields["made"]
     if type(index) is not int:
         raise TypeError(f"ifindex is {index!r}")
-    return index, None if settings is None else _settings(settings)
+    return index, Configured(
+        asked=_settings(fields["asked"]), made=None if made is None else _settings(made)
+    )
 
 
 def _endpoint(fields: Mapping[str, Any]) -> Endpoint:

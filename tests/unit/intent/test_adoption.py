@@ -1,4 +1,4 @@
-"""Claims of the engine, taken into a record that was lost."""
+"""Adoption takes what the engine lists into a state that was lost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from evercan.intent.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import MakePair
+from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
-from tests.support.records import endpoint, network, record
 
 ONE = "aaaaaaaa" + "1" * 56
 TWIN = "aaaaaaaa" + "2" * 56
@@ -19,14 +19,14 @@ def claim(*endpoints: str, name: str = "net", **options: str) -> NetworkClaim:
     return NetworkClaim(
         id=name,
         options={f"vxcan.{key}": value for key, value in options.items()},
-        endpoints=[EndpointClaim(id=each) for each in endpoints],
+        endpoints=[EndpointClaim(id=endpoint) for endpoint in endpoints],
     )
 
 
 def pair(kernel: FakeKernel, host_end: str, nsid: int | None) -> None:
     kernel.apply([MakePair("vcan0", "", host_end, f"{host_end}p")])
     if nsid is not None:
-        kernel.take(f"{host_end}p", nsid)
+        kernel.move_in(f"{host_end}p", nsid)
 
 
 @pytest.mark.parametrize(
@@ -38,35 +38,35 @@ def pair(kernel: FakeKernel, host_end: str, nsid: int | None) -> None:
         ("", LINK_GROUP, (BusKind.PHYSICAL, False)),
     ],
 )
-def test_what_a_bus_is_and_whose_is_found_out_by_looking(
+def test_kind_and_owner_of_a_bus_are_observed(
     kind: str, group: int, expected: tuple[BusKind, bool]
 ) -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", kind, group=group, up=True)
-    after, _ = adopt(record(), kernel.observe(), [claim()])
+    after, _ = adopt(declare(), kernel.observe(), [claim()])
     assert (after.networks["net"].kind, after.networks["net"].owns_bus) == expected
 
 
-def test_a_network_on_record_stays_as_it_is() -> None:
+def test_a_known_network_stays_as_it_is() -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", "vcan", group=LINK_GROUP, up=True)
-    before = record([network(owns_bus=False)])
+    before = declare([network(owns_bus=False)])
     after, done = adopt(before, kernel.observe(), [claim()], prune={"net"})
     assert after == before
     assert done.networks[0][0].outcome is Outcome.KNOWN
 
 
-def test_the_pair_of_a_running_container_is_told_by_name_tag_and_place() -> None:
+def test_the_pair_of_a_running_container_is_recognised_by_name_tag_and_namespace() -> None:
     kernel = FakeKernel()
     pair(kernel, "vxcanaaaaaaaa", 1)
-    after, _ = adopt(record(), kernel.observe(), [claim(ONE, peer="can")])
+    after, _ = adopt(declare(), kernel.observe(), [claim(ONE, peer="can")])
     adopted = after.endpoints[ONE]
     assert (adopted.host_end, adopted.container_end) == ("vxcanaaaaaaaa", "vxcanaaaaaaaap")
     assert (adopted.phase, adopted.peer_prefix) == (Phase.JOINED, "can")
 
 
 @pytest.mark.parametrize("what", ["nothing", "without the tag", "both ends on the host", "a vcan"])
-def test_what_is_no_pair_in_a_container_is_not_taken_for_one(what: str) -> None:
+def test_an_interface_that_is_no_pair_in_a_container_is_not_adopted(what: str) -> None:
     kernel = FakeKernel()
     if what == "without the tag":
         kernel.make("vxcanaaaaaaaa", "vxcan", up=True)
@@ -74,34 +74,34 @@ def test_what_is_no_pair_in_a_container_is_not_taken_for_one(what: str) -> None:
         pair(kernel, "vxcanaaaaaaaa", None)
     elif what == "a vcan":
         kernel.make("vxcanaaaaaaaa", "vcan", group=LINK_GROUP, up=True)
-    after, done = adopt(record(), kernel.observe(), [claim(ONE)])
+    after, done = adopt(declare(), kernel.observe(), [claim(ONE)])
     assert not after.endpoints
     ((_, (found,)),) = done.networks
     assert found.outcome is Outcome.RESTART
     assert found.remedy == "restart the container"
 
 
-def test_ids_that_share_their_first_digits_get_each_its_own_pair_back() -> None:
+def test_ids_that_share_their_first_digits_get_their_own_pairs() -> None:
     kernel = FakeKernel()
     pair(kernel, "vxcanaaaaaaaa", 1)
     pair(kernel, "vxcan22222222", 2)
     for order in ([ONE, TWIN], [TWIN, ONE]):
-        after, _ = adopt(record(), kernel.observe(), [claim(*order)])
+        after, _ = adopt(declare(), kernel.observe(), [claim(*order)])
         assert after.endpoints[ONE].host_end == "vxcanaaaaaaaa"
         assert after.endpoints[TWIN].host_end == "vxcan22222222"
 
 
-def test_a_pair_of_an_endpoint_on_record_is_not_given_to_another() -> None:
+def test_the_pair_of_a_known_endpoint_is_not_given_to_another() -> None:
     kernel = FakeKernel()
     pair(kernel, "vxcanaaaaaaaa", 1)
-    first, _ = adopt(record(), kernel.observe(), [claim(ONE)])
+    first, _ = adopt(declare(), kernel.observe(), [claim(ONE)])
     after, done = adopt(first, kernel.observe(), [claim(ONE, TWIN)])
     assert after == first
-    assert [each.outcome for each in done.networks[0][1]] == [Outcome.KNOWN, Outcome.RESTART]
+    assert [finding.outcome for finding in done.networks[0][1]] == [Outcome.KNOWN, Outcome.RESTART]
 
 
-def test_an_endpoint_of_another_network_is_refused_in_words() -> None:
-    before = record([network(), network("other")], [endpoint("aa")])
+def test_an_endpoint_of_another_network_is_rejected_with_a_reason_and_a_remedy() -> None:
+    before = declare([network(), network("other")], [endpoint("aa")])
     kernel = FakeKernel()
     after, done = adopt(before, kernel.observe(), [claim(), claim("aa", name="other")])
     assert after == before
@@ -111,20 +111,20 @@ def test_an_endpoint_of_another_network_is_refused_in_words() -> None:
     assert found.remedy
 
 
-def test_strays_are_reported_and_forgotten_only_if_asked_and_unused() -> None:
+def test_strays_are_reported_and_removed_only_if_asked_for_and_unused() -> None:
     kernel = FakeKernel()
     kernel.make("vcan0", "vcan", group=LINK_GROUP, up=True)
     pair(kernel, "vxcanaa", 1)
     used = network("used", "vcan1")
-    before = record([network(), used], [endpoint("aa", "used")])
+    before = declare([network(), used], [endpoint("aa", "used")])
 
     def outcomes(*prune: str) -> tuple[Declared, list[Outcome]]:
         after, done = adopt(before, kernel.observe(), [], prune=prune)
-        return after, [each.outcome for each in done.strays]
+        return after, [finding.outcome for finding in done.strays]
 
     assert outcomes() == (before, [Outcome.REPORTED, Outcome.IN_USE])
     assert outcomes("another") == outcomes()
-    after, told = outcomes("net", "used")
-    assert told == [Outcome.FORGOTTEN, Outcome.IN_USE]
+    after, found = outcomes("net", "used")
+    assert found == [Outcome.FORGOTTEN, Outcome.IN_USE]
     assert set(after.networks) == {"used"}
     assert after.retired == {"vcan0"}

@@ -65,17 +65,20 @@ rules = st.builds(
 counts = st.builds(RuleCount, *[st.one_of(st.just(0), st.integers(0, 2**32 - 1))] * 3)
 
 
+def counted(jobs: list[tuple[Rule, RuleCount]]) -> Counter[tuple[Rule, RuleCount]]:
+    """Return the jobs that have counted frames."""
+    return Counter((rule, count) for rule, count in jobs if any(count))
+
+
 def chunked(jobs: list[bytes], size: int) -> list[bytes]:
     return [b"".join(jobs[at : at + size]) for at in range(0, len(jobs), size)]
 
 
 @given(st.lists(st.tuples(rules, counts), max_size=20), st.integers(1, 7))
-def test_a_dump_is_read_as_the_multiset_that_it_is(
-    jobs: list[tuple[Rule, RuleCount]], size: int
-) -> None:
+def test_a_dump_is_read_as_a_multiset(jobs: list[tuple[Rule, RuleCount]], size: int) -> None:
     chunks = chunked([job(rule, count) for rule, count in jobs], size)
     assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
-    assert Counter(decode_counts(chunks)) == Counter(each for each in jobs if any(each[1]))
+    assert Counter(decode_counts(chunks)) == counted(jobs)
 
 
 plain = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([4, 5, 12])).map(
@@ -88,22 +91,22 @@ runs = st.lists(
 
 
 @given(runs, st.integers(1, 200))
-def test_neighbours_that_counted_alike_are_read_as_if_one_by_one(
+def test_neighbours_with_equal_counters_are_read_like_single_jobs(
     runs: list[tuple[Rule, RuleCount, int]], size: int
 ) -> None:
     jobs = [(rule, count) for rule, count, times in runs for _ in range(times)]
-    chunks = chunked([job(*each) for each in jobs], size)
+    chunks = chunked([job(rule, count) for rule, count in jobs], size)
     assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
-    assert Counter(decode_counts(chunks)) == Counter(each for each in jobs if any(each[1]))
+    assert Counter(decode_counts(chunks)) == counted(jobs)
 
 
 @given(st.integers(0, 43), st.integers(0, 255), st.integers(0, 4))
-def test_a_message_that_is_off_by_one_byte_is_read_for_what_it_is(
+def test_a_message_that_differs_in_one_byte_is_read_correctly(
     at: int, value: int, which: int
 ) -> None:
     jobs = [job(Rule(3, 7, 4)) for _ in range(5)]
     assert len(jobs[which]) == 44
-    # Length and family are the walk's; the rest is anybody's.
+    # Length and family are read before the job; all other bytes may differ.
     if at in (0, 1, 2, 3, 16):
         return
     jobs[which] = jobs[which][:at] + bytes([value]) + jobs[which][at + 1 :]
@@ -112,13 +115,13 @@ def test_a_message_that_is_off_by_one_byte_is_read_for_what_it_is(
 
 
 @given(rules)
-def test_what_is_laid_and_what_is_removed_compare_equal_to_what_is_listed(rule: Rule) -> None:
+def test_a_rule_that_is_added_or_removed_equals_the_rule_that_is_listed(rule: Rule) -> None:
     for request, kind in ((can_gw.add(rule), NEWROUTE), (can_gw.remove(rule), DELROUTE)):
         assert request.type == kind
         assert decode_rules([message(NEWROUTE, request.payload)]) == Counter([rule])
 
 
-def test_a_plain_rule_is_laid_in_these_bytes() -> None:
+def test_a_plain_rule_is_added_with_these_bytes() -> None:
     assert can_gw.add(Rule(3, 7, 0x05)).payload == (
         struct.pack("=BBH", 29, 1, 0x05)
         + struct.pack("=HHB3x", 5, LIM_HOPS, 1)
@@ -128,7 +131,7 @@ def test_a_plain_rule_is_laid_in_these_bytes() -> None:
 
 
 @pytest.mark.parametrize("ends", [(0, 0), (0, 5), (5, 0), (-1, 5), (5, -1), (-1, -1)])
-def test_the_message_that_would_flush_the_hosts_table_cannot_be_built(
+def test_a_message_that_would_flush_the_hosts_table_cannot_be_built(
     ends: tuple[int, int],
 ) -> None:
     for build in (can_gw.add, can_gw.remove):
@@ -137,7 +140,9 @@ def test_the_message_that_would_flush_the_hosts_table_cannot_be_built(
 
 
 @given(st.integers(-MAX, MAX), st.integers(-MAX, MAX), st.integers(0, 0xFFFF), extras)
-def test_no_removal_has_both_ifindexes_0(source: int, target: int, flags: int, more: bytes) -> None:
+def test_a_removal_never_has_both_ifindexes_0(
+    source: int, target: int, flags: int, more: bytes
+) -> None:
     try:
         payload = can_gw.remove(Rule(source, target, flags, 1, more)).payload
     except ValueError:
@@ -147,7 +152,7 @@ def test_no_removal_has_both_ifindexes_0(source: int, target: int, flags: int, m
     assert target > 0
 
 
-def test_ip_routes_in_the_answer_are_told_apart() -> None:
+def test_ip_routes_in_the_answer_are_an_error() -> None:
     ip_route = message(NEWROUTE, struct.pack("=BBBBBBBBI", socket.AF_INET, 24, *[0] * 7))
     for chunks in ([ip_route], [job(Rule(3, 7, 4)) + ip_route], [job(Rule(3, 7, 4)), ip_route]):
         with pytest.raises(NotCanGw):
@@ -156,16 +161,16 @@ def test_ip_routes_in_the_answer_are_told_apart() -> None:
             list(decode_counts(chunks))
 
 
-def test_an_empty_table_is_no_rule() -> None:
+def test_an_empty_table_has_no_rule() -> None:
     assert decode_rules([]) == Counter()
 
 
-def test_listing_asks_for_can_alone() -> None:
+def test_a_listing_asks_for_can_only() -> None:
     request = can_gw.list_all()
     assert request.type == 26
     assert request.payload[0] == socket.AF_CAN
 
 
-def test_ten_thousand_rules_are_read_in_a_blink() -> None:
+def test_ten_thousand_rules_are_read() -> None:
     table = [job(Rule(n % 100 + 1, n // 100 + 200, 4), RuleCount(n)) for n in range(10_000)]
     assert len(decode_rules(chunked(table, 300))) == 10_000

@@ -1,4 +1,4 @@
-"""Controllers as bytes: pyroute2's codec is the second opinion on what is sent."""
+"""Controllers as bytes; what is sent is compared with pyroute2's codec."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from evercan.model.controller import (
     Timing,
     Traffic,
 )
-from evercan.model.observed import LINK_GROUP, Link
+from evercan.model.observed import Link
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
 
 U32 = st.integers(0, 2**32 - 1)
 
 
-def second_opinion(request: Message) -> Any:
+def decode_with_pyroute2(request: Message) -> Any:
     decoded = load_ifinfmsg()(message(request.type, request.payload))
     decoded.decode()
     return decoded
@@ -109,27 +109,27 @@ def test_a_controller_is_read_as_it_is(controller: Controller) -> None:
     assert list(decode_links([shown(link)])) == [link]
 
 
-def test_what_a_driver_does_not_tell_is_not_made_up() -> None:
-    told = Controller(state=None, supported=None, tx_errors=None, rx_errors=None)
-    link = Link(index=3, name="can0", kind="can", controller=told)
+def test_what_a_driver_does_not_give_is_unknown() -> None:
+    partial = Controller(state=None, supported=None, tx_errors=None, rx_errors=None)
+    link = Link(index=3, name="can0", kind="can", controller=partial)
     assert list(decode_links([shown(link)])) == [link]
 
 
-def test_a_link_without_anything_of_a_controller_does_not_break_the_look() -> None:
+def test_a_controller_without_any_attribute_does_not_break_an_observation() -> None:
     payload = struct.pack("=BxHiII", 0, 280, 9, 0, 0) + attribute(18, attribute(1, b"can\0"))
     (link,) = decode_links([message(16, payload)])
     assert link.controller == Controller(mtu=0)
 
 
 @pytest.mark.parametrize("kind", [b"vcan\0", b"vxcan\0"])
-def test_virtual_links_are_not_taken_for_controllers(kind: bytes) -> None:
+def test_virtual_links_are_not_controllers(kind: bytes) -> None:
     info = attribute(1, kind) + attribute(2, attribute(1, u32(*range(8))))
     payload = struct.pack("=BxHiII", 0, 280, 9, 0, 0) + attribute(18, info)
     (link,) = decode_links([message(16, payload)])
     assert link.controller is None
 
 
-def test_settings_are_one_message_with_the_tag_and_up() -> None:
+def test_settings_and_up_are_one_message_without_a_group() -> None:
     settings = ControllerSettings(
         bitrate=500_000,
         sample_point=800,
@@ -140,8 +140,8 @@ def test_settings_are_one_message_with_the_tag_and_up() -> None:
         txqueuelen=100,
     )
     request = links.configure(7, settings)
-    decoded = second_opinion(request)
-    assert (request.type, request.flags) == (16, 0)  # never makes one
+    decoded = decode_with_pyroute2(request)
+    assert (request.type, request.flags) == (16, 0)  # creates nothing
     assert (decoded["index"], decoded["flags"], decoded["change"]) == (7, 1, 1)
     assert decoded.get_attr("IFLA_TXQLEN") == 100
     assert decoded.get_attr("IFLA_GROUP") is None
@@ -156,29 +156,29 @@ def test_settings_are_one_message_with_the_tag_and_up() -> None:
     assert attribute(5, u32(0x22, 0x20)) in request.payload
 
 
-def test_what_is_not_asked_is_not_said() -> None:
+def test_settings_that_are_not_given_are_not_sent() -> None:
     request = links.configure(7, ControllerSettings(restart_ms=0))
-    data = second_opinion(request).get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
+    data = decode_with_pyroute2(request).get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
     assert [name for name, _ in data["attrs"]] == ["IFLA_CAN_RESTART_MS"]
-    queue = second_opinion(links.configure(7, ControllerSettings(txqueuelen=5)))
+    queue = decode_with_pyroute2(links.configure(7, ControllerSettings(txqueuelen=5)))
     assert [name for name, _ in queue["attrs"]] == ["IFLA_TXQLEN"]
 
 
-def test_setting_down_says_so_of_the_flag_alone() -> None:
-    decoded = second_opinion(links.bring_down(7))
+def test_setting_down_changes_only_that_flag() -> None:
+    decoded = decode_with_pyroute2(links.bring_down(7))
     assert (decoded["index"], decoded["flags"], decoded["change"]) == (7, 0, 1)
 
 
 def test_an_altname_is_added_to_one_interface() -> None:
     request = links.add_altname(7, "powertrain")
     assert request.type == 108  # RTM_NEWLINKPROP
-    decoded = second_opinion(request)
+    decoded = decode_with_pyroute2(request)
     assert decoded["index"] == 7
     names = decoded.get_attr("IFLA_PROP_LIST").get_attrs("IFLA_ALT_IFNAME")
     assert names == ["powertrain"]
 
 
-def test_limits_are_written_for_people() -> None:
+def test_capabilities_are_written_for_a_person() -> None:
     assert SJA1000.capabilities() == (
         "bitrate 5000 to 2666666 bit/s (sja1000: clock 8000000 Hz, tseg1 1..16, tseg2 1..8, "
         "brp 1..64); modes loopback, listen-only, triple-sampling, one-shot, berr-reporting, "

@@ -1,4 +1,4 @@
-"""What the kernel says unasked, from bytes on a socket."""
+"""Events are read from the bytes that the kernel sends."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def namespace(kind: int, nsid: int) -> bytes:
 
 
 class Kernel:
-    """The sending end; puts itself in the place of a listener's socket."""
+    """The sending end; replaces the socket of a listener."""
 
     def __init__(self, listener: LinkEvents | NamespaceEvents) -> None:
-        self.says, hears = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        hears.setblocking(False)
+        self.sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        receiver.setblocking(False)
         listener._socket.close()
-        listener._socket = hears
+        listener._socket = receiver
 
 
 @pytest.fixture
@@ -61,30 +61,30 @@ def namespaces() -> Iterator[NamespaceEvents]:
         ([namespace(NEWNSID, 3)], False),
     ],
 )
-def test_only_can_interfaces_and_ends_of_namespaces_ask_for_a_look(
+def test_only_can_interfaces_and_ends_of_namespaces_need_an_observation(
     links: LinkEvents, datagrams: list[bytes], concerned: bool
 ) -> None:
     kernel = Kernel(links)
-    for each in datagrams:
-        kernel.says.send(each)
+    for datagram in datagrams:
+        kernel.sender.send(datagram)
     assert links.drain() is concerned
     assert links.drain() is False
-    kernel.says.close()
+    kernel.sender.close()
 
 
-def test_namespaces_that_ended_are_told_those_that_began_are_not(
+def test_namespaces_that_ended_are_returned_and_new_ones_are_not(
     namespaces: NamespaceEvents,
 ) -> None:
     kernel = Kernel(namespaces)
-    kernel.says.send(namespace(NEWNSID, 3) + namespace(DELNSID, 5))
-    kernel.says.send(namespace(DELNSID, 0))
+    kernel.sender.send(namespace(NEWNSID, 3) + namespace(DELNSID, 5))
+    kernel.sender.send(namespace(DELNSID, 0))
     assert namespaces.drain() == frozenset({0, 5})
     assert namespaces.drain() == frozenset()
-    kernel.says.close()
+    kernel.sender.close()
 
 
 class Overrun:
-    """A socket whose buffer ran over once."""
+    """A socket whose buffer overran once."""
 
     def __init__(self) -> None:
         self._answers: list[Exception] = [OSError(105, "No buffer space"), BlockingIOError()]
@@ -93,18 +93,18 @@ class Overrun:
         raise self._answers.pop(0)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no descriptor."""
 
 
-def test_events_that_got_lost_are_taken_for_events(links: LinkEvents) -> None:
+def test_lost_events_count_as_events(links: LinkEvents) -> None:
     links._socket.close()
-    links._socket = Overrun()  # type: ignore[assignment] # it has what is used of a socket
+    links._socket = Overrun()  # type: ignore[assignment] # it has the methods that are used
     assert links.drain() is True
 
 
-def test_namespace_events_that_got_lost_leave_no_number_to_trust(
+def test_after_lost_namespace_events_no_number_is_certain(
     namespaces: NamespaceEvents,
 ) -> None:
     namespaces._socket.close()
-    namespaces._socket = Overrun()  # type: ignore[assignment] # it has what is used of a socket
+    namespaces._socket = Overrun()  # type: ignore[assignment] # it has the methods that are used
     assert namespaces.drain() is None

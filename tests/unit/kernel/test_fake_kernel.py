@@ -1,4 +1,4 @@
-"""The plays that are performed on the fake and on a real kernel hold what they say."""
+"""The conformance cases cover the errors that they are meant to cover."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import errno
 
 import pytest
 
-from tests.support.plays import PLAYS, perform_on_fake
+from tests.support.conformance_cases import CASES, run_on_fake
 
-REFUSED = {
+REJECTED = {
     "a bus": [errno.EEXIST, errno.ENODEV],
-    "a bus that somebody made": [errno.EEXIST],
-    "names that cannot be": [
+    "a tag is cleared": [errno.ENODEV],
+    "a bus that somebody created": [errno.EEXIST],
+    "invalid names": [
         errno.ERANGE,
         *(5 * [errno.EINVAL]),
         *(2 * [errno.ERANGE]),
@@ -19,13 +20,13 @@ REFUSED = {
         errno.ERANGE,
         errno.ENODEV,
     ],
-    "a pair whose names are taken": 5 * [errno.EEXIST],
+    "a pair whose names are in use": 5 * [errno.EEXIST],
     "rules": 3 * [errno.EINVAL],
-    "rules that cannot be": [*3 * [errno.ENODEV], errno.EINVAL, errno.ENODEV],
-    "a pair cannot be mended": 3 * [errno.EEXIST],
+    "invalid rules": [*3 * [errno.ENODEV], errno.EINVAL, errno.ENODEV],
+    "a pair cannot be repaired": 3 * [errno.EEXIST],
     "an end is named": [*3 * [errno.EEXIST], errno.ENODEV, errno.EEXIST],
     "a controller": [errno.EINVAL, errno.ENODEV, 2],
-    "a controller that refuses": [
+    "a controller that rejects settings": [
         errno.EINVAL,
         errno.EOPNOTSUPP,
         errno.EINVAL,
@@ -37,14 +38,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", PLAYS)
-def test_the_fake_refuses_what_a_kernel_refuses(name: str) -> None:
-    codes = [each["code"] for each in perform_on_fake(PLAYS[name])]
-    assert [code for code in codes if code] == REFUSED.get(name, [])
+@pytest.mark.parametrize("name", CASES)
+def test_the_fake_kernel_rejects_what_a_kernel_rejects(name: str) -> None:
+    codes = [result["code"] for result in run_on_fake(CASES[name])]
+    assert [code for code in codes if code] == REJECTED.get(name, [])
 
 
-def test_a_mending_that_fails_leaves_nothing_and_takes_nothing_of_others() -> None:
-    seen = perform_on_fake(PLAYS["a pair cannot be mended"])
-    (clash,) = [each for each in seen if each["act"] == ["mend", "vxcan2", 1, "can1"]][1:2]
+def test_a_repair_that_fails_leaves_nothing_and_removes_nothing_of_others() -> None:
+    observed = run_on_fake(CASES["a pair cannot be repaired"])
+    attempts = [result for result in observed if result["act"] == ["repair", "vxcan2", 1, "can1"]]
+    clash = attempts[1]
     assert clash["links"].keys() == {"vcan0", "vxcan1", "vxcan2r"}
-    assert seen[-1]["inside"] == {"1": {"can0": True, "can1": True}}
+    assert observed[-1]["inside"] == {"1": {"can0": True, "can1": True}}

@@ -1,4 +1,4 @@
-"""Links as bytes: pyroute2's codec and the kernel are the second opinions."""
+"""Links as bytes, compared with pyroute2's codec and with the kernel."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ARPHRD_CAN, ARPHRD_ETHER = 280, 1
 UP, LOWER_UP = 0x1, 0x1_0000
 
 
-def second_opinion(data: bytes) -> Any:
+def decode_with_pyroute2(data: bytes) -> Any:
     """Decode one message with pyroute2."""
     decoded = load_ifinfmsg()(data)
     decoded.decode()
     return decoded
 
 
-def on_the_wire(request: Message) -> bytes:
+def as_message(request: Message) -> bytes:
     return message(request.type, request.payload)
 
 
@@ -45,7 +45,7 @@ def shown(link: Link) -> bytes:
     payload += attribute(IFNAME, text(link.name)) + attribute(13, struct.pack("=I", 10))
     payload += attribute(GROUP, struct.pack("=I", link.group))
     if link.altnames:
-        names = b"".join(attribute(ALT_IFNAME, text(each)) for each in sorted(link.altnames))
+        names = b"".join(attribute(ALT_IFNAME, text(name)) for name in sorted(link.altnames))
         payload += attribute(PROP_LIST | NESTED, names)
     if link.peer_index is not None:
         payload += attribute(LINK, struct.pack("=i", link.peer_index))
@@ -74,41 +74,41 @@ all_links = st.builds(
 
 @given(st.lists(all_links, max_size=8), st.integers(1, 4))
 def test_every_link_of_a_dump_is_read_as_it_is(listed: list[Link], size: int) -> None:
-    written = [shown(each) for each in listed]
+    written = [shown(link) for link in listed]
     chunks = [b"".join(written[at : at + size]) for at in range(0, len(written), size)]
     assert list(decode_links(chunks)) == listed
 
 
-def test_messages_of_other_kinds_are_passed_over() -> None:
-    gone = message(17, struct.pack("=BxHiII", 0, ARPHRD_CAN, 9, 0, 0))
+def test_messages_of_other_types_are_ignored() -> None:
+    deleted = message(17, struct.pack("=BxHiII", 0, ARPHRD_CAN, 9, 0, 0))
     kept = Link(index=4, name="vcan0", kind="vcan")
-    assert list(decode_links([gone + shown(kept) + gone])) == [kept]
+    assert list(decode_links([deleted + shown(kept) + deleted])) == [kept]
 
 
-def test_a_name_that_is_no_utf8_does_not_break_the_look() -> None:
+def test_a_name_that_is_not_utf8_does_not_break_an_observation() -> None:
     payload = struct.pack("=BxHiII", 0, ARPHRD_CAN, 9, 0, 0) + attribute(IFNAME, b"can\xff\0")
     (link,) = decode_links([message(16, payload)])
     assert link.name.startswith("can")
 
 
-def test_a_vcan_is_asked_for_by_name_kind_and_tag() -> None:
+def test_a_vcan_is_created_with_name_kind_and_tag() -> None:
     request = links.make_vcan("vcan7")
-    decoded = second_opinion(on_the_wire(request))
+    decoded = decode_with_pyroute2(as_message(request))
     assert decoded.get_attr("IFLA_IFNAME") == "vcan7"
     assert decoded.get_attr("IFLA_GROUP") == LINK_GROUP
     assert decoded.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_KIND") == "vcan"
-    (link,) = decode_links([on_the_wire(request)])
+    (link,) = decode_links([as_message(request)])
     assert (link.name, link.kind, link.group) == ("vcan7", "vcan", LINK_GROUP)
 
 
-def test_creations_are_exclusive() -> None:
+def test_creating_an_interface_that_exists_is_an_error() -> None:
     for request in (links.make_vcan("vcan7"), links.make_pair("a", "b")):
         assert request.type == 16
         assert request.flags & 0x600 == 0x600
 
 
-def test_a_pair_is_asked_for_with_both_names_and_tags() -> None:
-    decoded = second_opinion(on_the_wire(links.make_pair("vxcan1", "vxcan1p")))
+def test_a_pair_is_created_with_both_names_and_tags() -> None:
+    decoded = decode_with_pyroute2(as_message(links.make_pair("vxcan1", "vxcan1p")))
     assert decoded.get_attr("IFLA_IFNAME") == "vxcan1"
     assert decoded.get_attr("IFLA_GROUP") == LINK_GROUP
     info = decoded.get_attr("IFLA_LINKINFO")
@@ -129,17 +129,26 @@ def test_the_peer_is_a_whole_link_message_as_vxcan_newlink_reads_it() -> None:
     assert size >= 4 + 16 + 12
 
 
-def test_setting_up_touches_that_flag_alone() -> None:
+def test_bringing_up_changes_only_that_flag() -> None:
     request = links.bring_up("vcan0")
     index, flags, change = struct.unpack_from("=iII", request.payload, 4)
     assert (index, flags, change) == (0, UP, UP)
-    assert second_opinion(on_the_wire(request)).get_attr("IFLA_IFNAME") == "vcan0"
+    assert decode_with_pyroute2(as_message(request)).get_attr("IFLA_IFNAME") == "vcan0"
+
+
+def test_clearing_the_group_changes_nothing_else_of_one_interface() -> None:
+    request = links.clear_group(7)
+    assert (request.type, request.flags) == (19, 0)  # RTM_SETLINK
+    index, flags, change = struct.unpack_from("=iII", request.payload, 4)
+    assert (index, flags, change) == (7, 0, 0)
+    decoded = decode_with_pyroute2(as_message(request))
+    assert [tuple(attribute) for attribute in decoded["attrs"]] == [("IFLA_GROUP", 0)]
 
 
 def test_a_link_is_deleted_by_its_index() -> None:
     request = links.delete(7)
     assert request.type == 17
-    assert second_opinion(on_the_wire(request))["index"] == 7
+    assert decode_with_pyroute2(as_message(request))["index"] == 7
 
 
 @pytest.mark.parametrize("index", [0, -1])
@@ -149,7 +158,7 @@ def test_a_deletion_without_an_index_cannot_be_built(index: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["vcan0", "v" * 15])
-def test_names_are_closed_by_a_nul_as_the_kernel_wants(name: str) -> None:
+def test_names_end_with_a_nul_as_the_kernel_requires(name: str) -> None:
     assert text(name) in links.make_vcan(name).payload
 
 
@@ -162,7 +171,7 @@ def test_this_hosts_links_are_read_as_pyroute2_reads_them() -> None:
         at = 0
         while at < len(data):
             (length,) = struct.unpack_from("=I", data, at)
-            decoded = second_opinion(data[at : at + length])
+            decoded = decode_with_pyroute2(data[at : at + length])
             theirs[decoded["index"]] = decoded
             at += length + -length % 4
     assert ours.keys() == theirs.keys()
@@ -175,12 +184,12 @@ def test_this_hosts_links_are_read_as_pyroute2_reads_them() -> None:
         assert link.kind == ((info and info.get_attr("IFLA_INFO_KIND")) or "")
 
 
-def test_an_attribute_that_pyroute2_would_leave_out_is_refused() -> None:
+def test_an_attribute_that_pyroute2_would_leave_out_is_an_error() -> None:
     with pytest.raises(ValueError, match="IFLA_NO_SUCH_THING"):
         links._encode([("IFLA_NO_SUCH_THING", 1)])
 
 
-def test_a_namespace_is_named_in_what_concerns_one() -> None:
+def test_requests_that_concern_a_namespace_name_it() -> None:
     number = struct.pack("=HHi", 8, 46, 77)
     assert number in links.get_inside(5, 77).payload
     assert number in links.move_inside(5, 77, "can0").payload

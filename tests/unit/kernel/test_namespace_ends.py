@@ -1,4 +1,4 @@
-"""The end of a namespace is announced once: it counts whatever becomes of the look."""
+"""The end of a namespace is announced once: it counts even if the observation fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.fake_kernel import FakeKernel
 FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
 
 
-def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_believed(
+def test_a_number_that_is_reused_during_a_failed_observation_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = FakeKernel()
@@ -29,15 +29,15 @@ def test_a_number_that_went_to_another_container_in_a_look_that_failed_is_not_be
         run_pass(reconciler, creating(network, options=options))
     for network, end in (("a", FIRST), ("b", SECOND), ("b", THIRD)):
         run_pass(reconciler, joining(end, network))
-    kernel.take(f"vxcan{FIRST}p", 5, "acan0")
+    kernel.move_in(f"vxcan{FIRST}p", 5, "acan0")
     run_pass(reconciler)  # the first container is known to be in namespace 5
     kernel.delete(f"vxcan{FIRST}")
-    kernel.end_sandbox(5)  # it dies, and the next container's namespace gets the number
-    kernel.take(f"vxcan{SECOND}p", 5, "bcan0")
-    kernel.take(f"vxcan{THIRD}p", 9, "bcan0")
+    kernel.end_namespace(5)  # it ends, and the next container's namespace gets the number
+    kernel.move_in(f"vxcan{SECOND}p", 5, "bcan0")
+    kernel.move_in(f"vxcan{THIRD}p", 9, "bcan0")
 
     def nameless(_: Link) -> str:
-        raise KernelError("hear from the kernel", errno.ENOBUFS, "evercan tries again")
+        raise KernelError("receive from the kernel", errno.ENOBUFS, "evercan tries again")
 
     with monkeypatch.context() as patch:
         patch.setattr(kernel, "name_inside", nameless)

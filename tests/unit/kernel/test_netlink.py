@@ -1,4 +1,4 @@
-"""Requests in batches, errors to the right message, dumps that are whole."""
+"""Requests are sent in batches, errors reach their message, and dumps are complete."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _REQUEST, _ACK, _DUMP = 0x01, 0x04, 0x300
 ROW = 24
 
 
-def talking_to(peer: NetlinkPeer) -> NetlinkSocket:
-    """A netlink socket whose other end is a test's."""
+def connected_to(peer: NetlinkPeer) -> NetlinkSocket:
+    """Return a netlink socket whose other end is a test's."""
     netlink = NetlinkSocket()
     netlink._socket.close()
-    netlink._socket = peer  # type: ignore[assignment] # it has what is used of a socket
+    netlink._socket = peer  # type: ignore[assignment] # it has the methods that are used
     return netlink
 
 
 def batch(answers: Answers, messages: list[Message]) -> tuple[list[Reply], NetlinkPeer]:
     peer = NetlinkPeer(answers)
-    return talking_to(peer).batch(messages), peer
+    return connected_to(peer).batch(messages), peer
 
 
 def dump(answers: Answers) -> tuple[list[bytes], NetlinkPeer]:
     peer = NetlinkPeer(answers)
-    return talking_to(peer).dump(Message(26, 0, b"ask!")), peer
+    return connected_to(peer).dump(Message(26, 0, b"ask!")), peer
 
 
 def requests(number: int) -> list[Message]:
@@ -48,9 +48,9 @@ def test_only_the_last_of_a_batch_asks_for_an_acknowledgement() -> None:
     answers, peer = batch(lambda sent: [error(sent[-1])], requests(3))
     assert answers == [Reply(0)] * 3
     (sent,) = peer.sent
-    assert [each.flags & _ACK for each in sent] == [0, 0, _ACK]
-    assert all(each.flags & _REQUEST and each.flags & 0x400 for each in sent)
-    assert [each.payload for each in sent] == [each.payload for each in requests(3)]
+    assert [request.flags & _ACK for request in sent] == [0, 0, _ACK]
+    assert all(request.flags & _REQUEST and request.flags & 0x400 for request in sent)
+    assert [request.payload for request in sent] == [request.payload for request in requests(3)]
 
 
 @given(st.integers(1, 900), st.data())
@@ -59,11 +59,11 @@ def test_every_error_reaches_its_own_message(number: int, data: st.DataObject) -
     size = data.draw(st.integers(1, 5))
     seen = 0
 
-    def refuse(sent: list[Sent]) -> list[bytes]:
+    def reject(sent: list[Sent]) -> list[bytes]:
         nonlocal seen
         answers = [
-            error(each, errno.EINVAL, f"row {seen + n}")
-            for n, each in enumerate(sent)
+            error(request, errno.EINVAL, f"row {seen + n}")
+            for n, request in enumerate(sent)
             if seen + n in failing
         ]
         if seen + len(sent) - 1 not in failing:
@@ -71,15 +71,15 @@ def test_every_error_reaches_its_own_message(number: int, data: st.DataObject) -
         seen += len(sent)
         return [b"".join(answers[at : at + size]) for at in range(0, len(answers), size)]
 
-    answers, _ = batch(refuse, requests(number))
-    assert {n for n, each in enumerate(answers) if each.code} == failing
+    answers, _ = batch(reject, requests(number))
+    assert {n for n, answer in enumerate(answers) if answer.code} == failing
     assert all(answers[n] == Reply(errno.EINVAL, f"row {n}") for n in failing)
 
 
 def test_a_large_batch_is_sent_in_pieces_in_order() -> None:
     _, peer = batch(lambda sent: [error(sent[-1])], requests(1000))
     assert 1 < len(peer.sent) < 10
-    sequences = [each.sequence for sent in peer.sent for each in sent]
+    sequences = [request.sequence for sent in peer.sent for request in sent]
     assert sequences == sorted(set(sequences))
     assert len(sequences) == 1000
 
@@ -90,7 +90,7 @@ def test_an_empty_batch_sends_nothing() -> None:
 
 
 @pytest.mark.parametrize("capped", [True, False], ids=["header echoed", "whole request echoed"])
-def test_the_kernels_own_words_are_read(capped: bool) -> None:
+def test_the_kernels_own_message_is_read(capped: bool) -> None:
     words = "operation is not possible"
     answers, _ = batch(
         lambda sent: [error(sent[0], errno.EOPNOTSUPP, words, capped=capped)],
@@ -99,12 +99,12 @@ def test_the_kernels_own_words_are_read(capped: bool) -> None:
     assert answers == [Reply(errno.EOPNOTSUPP, words)]
 
 
-def test_an_error_without_words_is_an_errno_alone() -> None:
+def test_an_error_without_a_message_is_an_errno() -> None:
     answers, _ = batch(lambda sent: [error(sent[0], errno.EEXIST)], requests(1))
     assert answers == [Reply(errno.EEXIST, "")]
 
 
-def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
+def test_answers_to_earlier_requests_are_ignored() -> None:
     def answer(sent: list[Sent]) -> list[bytes]:
         stale = sent[0]._replace(sequence=sent[0].sequence + 5000)
         return [error(stale, errno.EPERM), part(ROW, b"left", stale), error(sent[-1])]
@@ -113,7 +113,7 @@ def test_answers_to_earlier_requests_are_not_taken_for_these() -> None:
     assert answers == [Reply(0), Reply(0)]
 
 
-def test_silence_is_an_error_that_says_so() -> None:
+def test_a_missing_answer_is_an_error() -> None:
     with pytest.raises(KernelError, match=r"receive from the kernel.*ETIMEDOUT"):
         batch(lambda _: [], requests(1))
 
@@ -121,7 +121,7 @@ def test_silence_is_an_error_that_says_so() -> None:
 # --- dumps ----------------------------------------------------------------------
 
 
-def test_a_dump_is_every_datagram_up_to_the_end() -> None:
+def test_a_dump_is_all_datagrams_up_to_the_end() -> None:
     chunks, peer = dump(
         lambda sent: [
             part(ROW, b"one.", sent[0]) + part(ROW, b"two.", sent[0]),
@@ -134,13 +134,13 @@ def test_a_dump_is_every_datagram_up_to_the_end() -> None:
     assert sent.flags == _REQUEST | _DUMP
 
 
-def test_an_empty_table_is_no_datagram() -> None:
+def test_an_empty_table_has_no_datagram() -> None:
     chunks, _ = dump(lambda sent: [done(sent[0])])
     assert chunks == []
 
 
 @pytest.mark.parametrize("where", ["first part", "end"])
-def test_an_interrupted_dump_is_asked_for_again(where: str) -> None:
+def test_an_interrupted_dump_is_requested_again(where: str) -> None:
     tries: Iterator[bool] = iter([True, True, False])
 
     def answer(sent: list[Sent]) -> list[bytes]:
@@ -158,22 +158,22 @@ def test_an_interrupted_dump_is_asked_for_again(where: str) -> None:
     assert b"good" in b"".join(chunks)
 
 
-def test_a_table_that_never_holds_still_is_returned_as_last_seen() -> None:
+def test_a_dump_that_is_always_interrupted_is_returned_as_last_read() -> None:
     chunks, peer = dump(lambda sent: [part(ROW, b"row.", sent[0], interrupted=True), done(sent[0])])
     assert b"row." in b"".join(chunks)
     assert 2 < len(peer.sent) < 50
 
 
-def test_a_refused_dump_is_an_error_with_the_kernels_words() -> None:
-    with pytest.raises(KernelError, match=r"Operation not permitted.*not for you") as refusal:
+def test_a_rejected_dump_is_an_error_with_the_kernels_message() -> None:
+    with pytest.raises(KernelError, match=r"Operation not permitted.*not for you") as rejection:
         dump(lambda sent: [error(sent[0], errno.EPERM, "not for you")])
-    assert refusal.value.code == errno.EPERM
+    assert rejection.value.code == errno.EPERM
 
 
 def test_a_dump_that_fails_at_its_end_is_an_error() -> None:
-    with pytest.raises(KernelError) as refusal:
+    with pytest.raises(KernelError) as rejection:
         dump(lambda sent: [part(ROW, b"row.", sent[0]), done(sent[0], code=errno.EINVAL)])
-    assert refusal.value.code == errno.EINVAL
+    assert rejection.value.code == errno.EINVAL
 
 
 def test_the_rest_of_an_earlier_answer_is_skipped() -> None:
@@ -196,26 +196,26 @@ def test_the_rest_of_an_earlier_answer_is_skipped() -> None:
 
 def test_a_request_gets_its_one_answer() -> None:
     peer = NetlinkPeer(lambda sent: [part(ROW, b"row.", sent[0]), error(sent[0])])
-    answer, refusal = talking_to(peer).request(Message(18, 0, b""))
+    answer, reply = connected_to(peer).request(Message(18, 0, b""))
     assert answer is not None
     assert b"row." in answer
-    assert refusal == Reply(0)
+    assert reply == Reply(0)
 
 
-# --- this machine's kernel -----------------------------------------------------------
+# --- the kernel that the tests run on -----------------------------------------------------------
 
 
-def test_the_real_kernel_is_spoken_to_in_the_same_way() -> None:
+def test_the_real_kernel_answers_a_batch() -> None:
     with NetlinkSocket() as netlink:
         answers = netlink.batch(
             [links.delete(0x7FFF_FFF0), links.bring_up("nosuch-evercan"), links.delete(0x7FFF_FFF1)]
         )
     assert len(answers) == 3
-    assert {each.code for each in answers} <= {errno.ENODEV, errno.EPERM, errno.EINVAL}
-    assert all(each.code for each in answers)
+    assert {answer.code for answer in answers} <= {errno.ENODEV, errno.EPERM, errno.EINVAL}
+    assert all(answer.code for answer in answers)
 
 
-def test_the_real_kernels_dump_is_whole_messages() -> None:
+def test_a_dump_of_the_real_kernel_is_complete_messages() -> None:
     with NetlinkSocket() as netlink:
         for data in netlink.dump(links.list_all()):
             at = 0
@@ -231,4 +231,4 @@ def test_a_message_is_padded_to_four_bytes_and_its_length_is_not() -> None:
     _, peer = batch(
         lambda sent: [error(sent[-1])], [Message(ROW, 0, b"abc"), Message(ROW, 0, b"d")]
     )
-    assert [each.payload for each in peer.sent[0]] == [b"abc", b"d"]
+    assert [request.payload for request in peer.sent[0]] == [b"abc", b"d"]

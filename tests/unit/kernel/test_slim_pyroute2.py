@@ -1,4 +1,4 @@
-"""The link codec works beneath a stand-in for pyroute2's package, and stays small."""
+"""The link codec is loaded with a substitute for pyroute2's package, and stays small."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[3] / "src"
 
-# Prints the bytes of every request, and which modules it took.
+# Prints the bytes of every request, and which modules were loaded.
 ENCODE = """
 import json, sys
 from evercan.kernel import links
@@ -19,7 +19,7 @@ messages = [
     links.make_vcan("vcan0"), links.make_pair("vxcan1", "vxcan1p"), links.bring_up("vcan0"),
 ]
 print(json.dumps({
-    "bytes": [each.payload.hex() for each in messages],
+    "bytes": [message.payload.hex() for message in messages],
     "modules": sorted(name for name in sys.modules if name.partition(".")[0] == "pyroute2"),
 }))
 """
@@ -42,7 +42,7 @@ def slim() -> dict[str, list[str]]:
     return dict(orjson.loads(run(ENCODE)))
 
 
-def test_the_codec_loads_beneath_the_stand_in(slim: dict[str, list[str]]) -> None:
+def test_the_codec_loads_with_the_substitute(slim: dict[str, list[str]]) -> None:
     assert "pyroute2.netlink.rtnl.ifinfmsg" in slim["modules"]
     assert all(slim["bytes"])
 
@@ -63,7 +63,7 @@ def test_it_loads_no_socket_and_no_database(slim: dict[str, list[str]], heavy: s
     assert not [name for name in slim["modules"] if name.startswith(heavy)]
 
 
-def test_the_stand_in_is_the_package_without_its_contents() -> None:
+def test_the_substitute_is_the_package_without_its_contents() -> None:
     seen = run(
         "from evercan.kernel.slim_pyroute2 import load_ifinfmsg\n"
         "load_ifinfmsg()\n"
@@ -72,7 +72,7 @@ def test_the_stand_in_is_the_package_without_its_contents() -> None:
     assert seen == "False\n"
 
 
-def test_it_becomes_the_whole_package_for_whoever_asks_for_more() -> None:
+def test_the_substitute_becomes_the_whole_package_when_more_is_used() -> None:
     seen = run(
         "from evercan.kernel.slim_pyroute2 import load_ifinfmsg\n"
         "codec = load_ifinfmsg()\n"
@@ -93,7 +93,7 @@ def test_a_pyroute2_that_is_loaded_already_is_used_as_it_is() -> None:
     assert seen == "True True\n"
 
 
-def test_what_the_vxcan_kind_is_made_of_is_there() -> None:
+def test_what_the_vxcan_kind_needs_is_there() -> None:
     seen = run(
         "from evercan.kernel.slim_pyroute2 import load_ifinfmsg\n"
         "ifinfo = load_ifinfmsg().ifinfo\n"

@@ -1,4 +1,4 @@
-"""What the engine sends, as typed values."""
+"""The engine's requests are parsed into typed values."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ PARSERS: tuple[Callable[[Mapping[str, Any]], object], ...] = (
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"\n"])
-def test_an_empty_body_is_explained(body: bytes) -> None:
+def test_the_error_of_an_empty_body_explains_it(body: bytes) -> None:
     with pytest.raises(RequestError, match=r"empty.*retry.*run the command again"):
         parse_body(body)
 
 
 @pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b"\x80", b"{}{}", b'{"a": 1e999999}x'])
-def test_broken_json_is_refused(body: bytes) -> None:
+def test_invalid_json_is_rejected(body: bytes) -> None:
     with pytest.raises(RequestError, match="not JSON"):
         parse_body(body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"a"', b"null", b"true"])
-def test_json_that_is_no_object_is_refused(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_rejected(body: bytes) -> None:
     with pytest.raises(RequestError, match="not an object"):
         parse_body(body)
 
@@ -61,7 +61,7 @@ def test_the_fields_are_read() -> None:
     )
 
 
-def test_what_is_not_known_is_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     assert NetworkRequest.parse({**BOTH, "Since": "29"}) == NetworkRequest(NETWORK)
 
 
@@ -71,11 +71,11 @@ def test_options_may_be_absent(fields: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("interface", [None, {}, {"MacAddress": ""}, {"MacAddress": None}])
-def test_an_interface_without_a_mac_address_is_fine(interface: object) -> None:
+def test_an_interface_without_a_mac_address_is_accepted(interface: object) -> None:
     assert CreateEndpointRequest.parse({**BOTH, "Interface": interface}).endpoint == ENDPOINT
 
 
-def test_a_mac_address_is_refused() -> None:
+def test_a_mac_address_is_rejected() -> None:
     with pytest.raises(RequestError, match="no MAC address; remove"):
         CreateEndpointRequest.parse({**BOTH, "Interface": {"MacAddress": "02:42:ac:11:00:02"}})
 
@@ -93,7 +93,7 @@ json_values = st.recursive(
         optional=dict.fromkeys(("NetworkID", "EndpointID", "Options", "Interface"), json_values),
     )
 )
-def test_any_object_is_read_or_refused(document: dict[str, Any]) -> None:
+def test_any_object_is_read_or_rejected(document: dict[str, Any]) -> None:
     fields = parse_body(orjson.dumps(document))
     for parse in PARSERS:
         try:

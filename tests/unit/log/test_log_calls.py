@@ -1,4 +1,4 @@
-"""Every call that logs says whom its line is about, or is about the process as a whole."""
+"""Every log call names what its line is about, unless it is about the process as a whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABOUT_THE_PROCESS = {
     "evercan stops; all interfaces stay as they are",
     "The host was rebooted: restoring %d networks",
     "Health check OK: %d networks, %d endpoints",
-    "Health check FAILED: %s",  # the kernel or the disk does not serve
+    "Health check FAILED: %s",  # the kernel cannot be observed
     "State file %s is damaged (%s), set aside as %s",
     "State restored from the last good copy",
     "No good copy of the state is left",
@@ -28,7 +28,7 @@ ABOUT_THE_PROCESS = {
 def calls() -> Iterator[tuple[str, ast.Call]]:
     for path in sorted(SOURCE.rglob("*.py")):
         if "cli" in path.relative_to(SOURCE).parts:
-            continue  # a command speaks to the person who runs it
+            continue  # the command prints, and does not log
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="_log"), attr=attr)) if (
@@ -37,7 +37,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
                     yield f"{path.name}:{node.lineno}", node
 
 
-def test_every_log_call_says_whom_it_is_about() -> None:
+def test_every_log_call_names_what_it_is_about() -> None:
     found = dict(calls())
     assert len(found) > 30
     used = set()
@@ -46,7 +46,7 @@ def test_every_log_call_says_whom_it_is_about() -> None:
             continue
         message = call.args[0]
         assert isinstance(message, ast.Constant), place
-        known = [each for each in ABOUT_THE_PROCESS if str(message.value).startswith(each)]
-        assert len(known) == 1, f"{place}: {message.value!r} is about nobody"
+        known = [start for start in ABOUT_THE_PROCESS if str(message.value).startswith(start)]
+        assert len(known) == 1, f"{place}: {message.value!r} has no extra=about(…)"
         used.add(known[0])
     assert used == ABOUT_THE_PROCESS

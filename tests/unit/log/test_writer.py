@@ -1,4 +1,4 @@
-"""Log lines: for people, for machines, and never in the way."""
+"""Log lines are written for people or machines, and never delay the daemon."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def a_record(
     )
 
 
-def test_a_line_for_people_has_level_message_and_what_it_is_about() -> None:
+def test_a_text_line_has_level_message_and_fields() -> None:
     line = TextFormatter().format(a_record(endpoint=ENDPOINT, interface="vcan0"))
     assert line == f"INFO    hello bus endpoint={ENDPOINT[:12]} interface=vcan0"
 
 
-def test_a_line_for_machines_is_json_with_whole_ids() -> None:
+def test_a_json_line_has_full_ids() -> None:
     document = orjson.loads(JsonFormatter().format(a_record(endpoint=ENDPOINT)))
     assert document["message"] == "hello bus"
     assert document["level"] == "info"
@@ -42,13 +42,13 @@ def test_a_line_for_machines_is_json_with_whole_ids() -> None:
     assert abs(document["time"] - time.time()) < 60
 
 
-def test_a_line_in_json_is_one_line_whatever_it_says() -> None:
+def test_a_json_line_is_one_line_whatever_it_contains() -> None:
     nasty = a_record(message='%s\n"\\\x00\u2028', odd={1, 2}, path=object())
     assert JsonFormatter().format(nasty).count("\n") == 0
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-def test_the_call_that_caused_it_is_in_the_line(formatter: logging.Formatter) -> None:
+def test_a_line_names_the_call_that_caused_it(formatter: logging.Formatter) -> None:
     token = call_id.set("Join-7")
     try:
         assert "Join-7" in formatter.format(a_record())
@@ -59,13 +59,13 @@ def test_the_call_that_caused_it_is_in_the_line(formatter: logging.Formatter) ->
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
 def test_a_traceback_is_written(formatter: logging.Formatter) -> None:
     record = a_record()
-    record.exc_info = (ValueError, ValueError("told you so"), None)
-    assert "told you so" in formatter.format(record)
+    record.exc_info = (ValueError, ValueError("a bug"), None)
+    assert "a bug" in formatter.format(record)
 
 
 @contextmanager
 def streams() -> Iterator[tuple[int, int]]:
-    """Put pipes in the place of stdout and stderr; yield their reading ends."""
+    """Replace stdout and stderr with pipes; yield their reading ends."""
     kept = [(number, os.dup(number)) for number in (1, 2)]
     ends = [os.pipe() for _ in kept]
     for (number, _), (_, write) in zip(kept, ends, strict=True):
@@ -81,7 +81,7 @@ def streams() -> Iterator[tuple[int, int]]:
             os.close(read)
 
 
-def test_errors_go_to_stderr_and_the_rest_to_stdout_in_its_order() -> None:
+def test_errors_go_to_stderr_and_other_lines_to_stdout_in_their_order() -> None:
     with streams() as (out, err):
         handler = QueueingHandler(TextFormatter())
         for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
@@ -95,7 +95,7 @@ def test_errors_go_to_stderr_and_the_rest_to_stdout_in_its_order() -> None:
         assert [line.split()[0] for line in os.read(err, 4096).splitlines()] == [b"ERROR"]
 
 
-def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(
+def test_a_full_pipe_delays_nobody_and_dropped_lines_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer, "_CAPACITY", 50)
@@ -117,18 +117,18 @@ def test_a_full_pipe_holds_nobody_up_and_what_was_dropped_is_counted(
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-def test_lines_that_cannot_be_written_are_counted_each_in_a_line_as_any_other(
+def test_dropped_lines_are_reported_in_a_line_of_the_same_format(
     formatter: logging.Formatter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, refusals = os.write, [True] * 5
+    write, failures = os.write, [True] * 5
 
-    def refusing(descriptor: int, data: bytes) -> int:
-        if refusals:
-            refusals.pop()
+    def fail_at_first(descriptor: int, data: bytes) -> int:
+        if failures:
+            failures.pop()
             raise BlockingIOError
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", refusing)
+    monkeypatch.setattr(os, "write", fail_at_first)
     with streams() as (out, _):
         handler = QueueingHandler(formatter)
         for number in range(7):
@@ -136,11 +136,11 @@ def test_lines_that_cannot_be_written_are_counted_each_in_a_line_as_any_other(
         handler.close()
         lines = os.read(out, 1 << 16).decode().splitlines()
     if isinstance(formatter, JsonFormatter):
-        lines = [orjson.loads(each)["message"] for each in lines]
-    told = "5 log lines were dropped: nobody read them"
-    assert [each.removeprefix("INFO    ").removeprefix("WARNING ") for each in lines] == [
+        lines = [orjson.loads(line)["message"] for line in lines]
+    dropped = "5 log lines were dropped: nobody read them"
+    assert [line.removeprefix("INFO    ").removeprefix("WARNING ") for line in lines] == [
         "5 bus",
-        told,
+        dropped,
         "6 bus",
     ]
 
@@ -150,7 +150,7 @@ def read_until(descriptor: int, end: bytes, received: bytearray) -> None:
         received += os.read(descriptor, 1 << 16)
 
 
-def test_a_line_that_cannot_be_formatted_does_not_bring_its_caller_down(
+def test_a_line_that_cannot_be_formatted_raises_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
@@ -165,15 +165,15 @@ def root() -> Iterator[logging.Logger]:
     logger = logging.getLogger()
     handlers, level = logger.handlers[:], logger.level
     yield logger
-    for each in logger.handlers:
-        each.close()
+    for handler in logger.handlers:
+        handler.close()
     logger.handlers[:] = handlers
     logger.setLevel(level)
     logging.captureWarnings(capture=False)
 
 
 @pytest.mark.parametrize(("style", "formatter"), [("json", JsonFormatter), ("text", TextFormatter)])
-def test_setting_up_takes_the_whole_process(
+def test_configure_applies_to_the_whole_process(
     root: logging.Logger, style: str, formatter: type[logging.Formatter]
 ) -> None:
     writer.configure("warning", style)

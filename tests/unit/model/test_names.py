@@ -1,4 +1,4 @@
-"""Interface names that the kernel takes and nobody else has."""
+"""Interface names that the kernel accepts and nobody else uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ID = engine_id("dashboard")
 
 
 @pytest.mark.parametrize("name", ["can0", "vcan0", "a", "x" * 15, "can-0_a.b", "0", "..."])
-def test_a_valid_name_has_no_complaint(name: str) -> None:
+def test_a_valid_name_is_accepted(name: str) -> None:
     assert why_invalid(name) is None
 
 
@@ -40,7 +40,7 @@ def test_a_valid_name_has_no_complaint(name: str) -> None:
         ("x" * 16, "is 16 bytes, an interface name has at most 15"),
     ],
 )
-def test_an_invalid_name_is_told_what_is_wrong(name: str, why: str) -> None:
+def test_the_reason_why_a_name_is_invalid_is_returned(name: str, why: str) -> None:
     assert why in (why_invalid(name) or "")
 
 
@@ -50,7 +50,7 @@ def test_room_for_what_the_engine_appends_is_counted() -> None:
 
 
 @given(st.text(max_size=17))
-def test_a_name_without_complaint_is_one_that_the_kernel_takes(name: str) -> None:
+def test_the_kernel_accepts_every_valid_name(name: str) -> None:
     if why_invalid(name) is None:
         assert FakeKernel().make(name) == 0
 
@@ -59,13 +59,13 @@ def test_a_pair_is_named_by_the_first_digits_of_its_endpoint() -> None:
     assert pair_names(ID, ()) == (f"vxcan{ID[:8]}", f"vxcan{ID[:8]}p")
 
 
-def test_a_pair_is_named_otherwise_when_either_name_is_taken() -> None:
+def test_a_pair_gets_other_names_when_either_name_is_in_use() -> None:
     host_end, container_end = pair_names(ID, ())
     for taken in (host_end, container_end):
         assert not {host_end, container_end} & set(pair_names(ID, {taken}))
 
 
-def test_an_endpoint_finds_a_name_even_when_all_windows_of_its_id_are_taken() -> None:
+def test_a_pair_gets_a_name_even_when_all_parts_of_the_id_are_in_use() -> None:
     taken: set[str] = set()
     for _ in range(50):
         taken |= set(pair_names(ID, taken))

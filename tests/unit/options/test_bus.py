@@ -1,4 +1,4 @@
-"""What a new network's bus is: found, asked or on record, and never one for the other."""
+"""What a new network's bus is: as observed, as asked for, or as the state says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.options.bus import looks_like_hardware
 from evercan.options.network import NetworkOptions
+from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import SJA1000
-from tests.support.records import network, physical, record
 
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=250_000)
 CARD = Link(index=5, name="can0", kind="can", controller=SJA1000)
@@ -32,7 +32,7 @@ def create(
 ) -> Network:
     observed = Observed(links={} if link is None else {link.name: link})
     options = NetworkOptions(bus="can0", kind=kind, settings=settings)
-    after = CreateNetwork("new", options).apply(declared or record(), observed)
+    after = CreateNetwork("new", options).apply(declared or declare(), observed)
     return after.networks["new"]
 
 
@@ -47,7 +47,7 @@ def create(
         (SLCAN, None, P, False),
         (VCAN, None, V, False),
         (VCAN, V, V, False),
-        (OUR_VCAN, None, V, False),  # tagged, but not on record
+        (OUR_VCAN, None, V, False),  # tagged, but no network owns it
     ],
 )
 def test_a_first_network(
@@ -58,13 +58,13 @@ def test_a_first_network(
 
 
 @pytest.mark.parametrize("link", [None, CARD])
-def test_a_bus_recorded_as_physical_stays_so(link: Link | None) -> None:
-    made = create(link, declared=record([physical("old")]))
+def test_a_bus_that_is_physical_in_the_state_stays_physical(link: Link | None) -> None:
+    made = create(link, declared=declare([physical("old")]))
     assert (made.kind, made.owns_bus) == (P, False)
 
 
-def test_a_bus_recorded_as_virtual_is_made_again_by_its_second_network_too() -> None:
-    made = create(None, declared=record([network("old", "can0")]))
+def test_a_missing_virtual_bus_is_owned_by_its_second_network_too() -> None:
+    made = create(None, declared=declare([network("old", "can0")]))
     assert (made.kind, made.owns_bus) == (V, True)
 
 
@@ -80,11 +80,11 @@ def test_a_bus_recorded_as_virtual_is_made_again_by_its_second_network_too() -> 
         (replace(CARD, is_can=False), None, None, "no CAN interface"),
     ],
 )
-def test_what_is_not_of_the_kind_is_refused(
+def test_an_interface_of_another_kind_is_rejected(
     link: Link | None, kind: BusKind | None, old: Network | None, words: str
 ) -> None:
     with pytest.raises(OptionError, match=words):
-        create(link, kind, declared=record([old] if old else []))
+        create(link, kind, declared=declare([old] if old else []))
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,17 @@ def test_what_is_not_of_the_kind_is_refused(
         (SLCAN, P, "vxcan.bitrate.*takes no settings by netlink"),
     ],
 )
-def test_what_cannot_be_set_is_refused(link: Link | None, kind: BusKind | None, words: str) -> None:
+def test_settings_are_rejected_where_they_cannot_be_applied(
+    link: Link | None, kind: BusKind | None, words: str
+) -> None:
     with pytest.raises(OptionError, match=words):
         create(link, kind, FAST)
 
 
 @pytest.mark.parametrize("settings", [FAST, ControllerSettings()])
-def test_a_second_network_asks_the_same_or_nothing(settings: ControllerSettings) -> None:
+def test_a_second_network_may_give_the_same_settings_or_none(settings: ControllerSettings) -> None:
     old = replace(physical("old"), settings=FAST)
-    assert create(CARD, settings=settings, declared=record([old])).settings == settings
+    assert create(CARD, settings=settings, declared=declare([old])).settings == settings
 
 
 @pytest.mark.parametrize(
@@ -113,16 +115,16 @@ def test_a_second_network_asks_the_same_or_nothing(settings: ControllerSettings)
         (replace(FAST, restart_ms=1), "vxcan.restart-ms='1'.*network old.*leaves it alone"),
     ],
 )
-def test_a_second_network_that_asks_otherwise_is_refused(
+def test_a_second_network_with_other_settings_is_rejected(
     settings: ControllerSettings, words: str
 ) -> None:
     old = replace(physical("old"), settings=FAST)
     with pytest.raises(OptionError, match=words):
-        create(CARD, settings=settings, declared=record([old]))
+        create(CARD, settings=settings, declared=declare([old]))
 
 
-def test_the_second_network_may_be_the_one_that_sets() -> None:
-    declared = record([physical("old"), replace(physical("new"), settings=FAST)])
+def test_the_second_network_may_give_the_settings() -> None:
+    declared = declare([physical("old"), replace(physical("new"), settings=FAST)])
     setter = declared.network_that_sets("can0")
     assert setter is not None
     assert setter.id == "new"
@@ -137,10 +139,8 @@ def test_the_second_network_may_be_the_one_that_sets() -> None:
         (NetworkOptions(bus="can0", kind=V, settings=FAST), "kind physical, not virtual"),
     ],
 )
-def test_an_id_that_comes_again_with_other_settings_is_refused(
-    options: NetworkOptions, words: str
-) -> None:
-    declared = record([replace(physical("old"), settings=FAST)])
+def test_a_known_id_with_other_settings_is_rejected(options: NetworkOptions, words: str) -> None:
+    declared = declare([replace(physical("old"), settings=FAST)])
     with pytest.raises(RequestError, match=words):
         CreateNetwork("old", options).apply(declared, Observed())
 

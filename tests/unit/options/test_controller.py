@@ -1,4 +1,4 @@
-"""What users ask of a controller, in the words of ``ip link set type can``."""
+"""The settings of a controller, named as in ``ip link set type can``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_good_settings_are_read(options: dict[str, object], settings: Controller
         ({"vxcan.bitrate": "500k"}, "vxcan.bitrate='500k'.*bit/s, as in 500000"),
         ({"vxcan.bitrate": "0"}, "vxcan.bitrate='0'"),
         ({"vxcan.bitrate": "-1"}, "vxcan.bitrate='-1'"),
-        # The kernel takes this one, and sets another (seen on 6.12).
+        # The kernel accepts this one and sets another (observed on 6.12).
         ({"vxcan.bitrate": "4294967295"}, "vxcan.bitrate"),
         ({"vxcan.bitrate": "5e5"}, "vxcan.bitrate"),
         ({"vxcan.bitrate": "\uff15"}, "vxcan.bitrate"),
@@ -82,7 +82,7 @@ def test_good_settings_are_read(options: dict[str, object], settings: Controller
         ({"vxcan.kind": "virtual", "vxcan.txqueuelen": "50"}, "vxcan.txqueuelen"),
     ],
 )
-def test_bad_settings_are_refused_by_name_value_and_remedy(
+def test_bad_settings_are_rejected_with_name_value_and_remedy(
     options: dict[str, object], words: str
 ) -> None:
     with pytest.raises(OptionError, match=words):
@@ -97,7 +97,7 @@ def test_the_kind_of_bus(value: str, kind: BusKind | None) -> None:
     assert network_options({"vxcan.kind": value}).kind is kind
 
 
-def test_every_setting_is_an_option_and_the_other_way_round() -> None:
+def test_every_setting_is_an_option_and_every_controller_option_a_setting() -> None:
     assert not ControllerSettings()
     names = ControllerSettings(
         bitrate=1,
@@ -113,7 +113,7 @@ def test_every_setting_is_an_option_and_the_other_way_round() -> None:
     assert set(CONTROLLER_OPTIONS) < set(NETWORK_OPTIONS)
 
 
-def test_settings_are_written_as_ip_takes_them() -> None:
+def test_settings_are_written_as_arguments_of_ip() -> None:
     settings = ControllerSettings(bitrate=500_000, sample_point=875, fd=False, txqueuelen=64)
     assert settings.words() == "bitrate 500000 sample-point 0.875 fd off txqueuelen 64"
     assert settings.command("can0") == (
@@ -123,11 +123,11 @@ def test_settings_are_written_as_ip_takes_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["powertrain", "a", "n" * 15])
-def test_a_name_for_people(name: str) -> None:
+def test_a_valid_vxcan_name_is_read(name: str) -> None:
     assert endpoint_options({"vxcan.name": name}).altname == name
 
 
 @pytest.mark.parametrize("name", ["", "n" * 16, "power train", "a/b", "a:b", "..", "%d"])
-def test_a_name_that_no_interface_can_have(name: str) -> None:
+def test_an_invalid_vxcan_name_is_rejected(name: str) -> None:
     with pytest.raises(OptionError, match=r"vxcan\.name"):
         endpoint_options({"vxcan.name": name})

@@ -59,30 +59,30 @@ def test_good_options_are_read(options: dict[str, object], bus: str, peer: str) 
         ({"vxcan.": ""}, "vxcan."),
     ],
 )
-def test_a_bad_network_option_is_refused_by_name(options: dict[str, object], named: str) -> None:
-    with pytest.raises(OptionError) as refusal:
+def test_a_bad_network_option_is_rejected_by_name(options: dict[str, object], named: str) -> None:
+    with pytest.raises(OptionError) as rejection:
         network_options(options)
-    assert refusal.value.option == named
-    assert str(refusal.value).startswith(f"option {named}=")
+    assert rejection.value.option == named
+    assert str(rejection.value).startswith(f"option {named}=")
 
 
-def test_an_unknown_option_is_told_the_known_ones() -> None:
+def test_the_error_of_an_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"known here: .*vxcan\.dev.*vxcan\.id.*vxcan\.peer"):
         network_options({"vxcan.bus": "can0"})
 
 
-def test_an_endpoint_keeps_the_networks_prefix_unless_it_names_one() -> None:
+def test_an_endpoint_has_no_prefix_of_its_own_unless_it_is_given() -> None:
     assert endpoint_options({"com.docker.network.portmap": []}).peer_prefix is None
     assert endpoint_options({"vxcan.peer": "can"}).peer_prefix == "can"
 
 
 @pytest.mark.parametrize("option", ["vxcan.dev", "vxcan.id", "vxcan.x"])
-def test_an_option_of_networks_is_refused_on_an_endpoint(option: str) -> None:
+def test_an_option_of_networks_is_rejected_on_an_endpoint(option: str) -> None:
     with pytest.raises(OptionError, match="known here"):
         endpoint_options({option: "1"})
 
 
-def test_an_interface_name_asked_of_the_engine_is_refused_rather_than_ignored() -> None:
+def test_an_interface_name_for_the_engine_is_rejected_and_not_ignored() -> None:
     with pytest.raises(OptionError, match=r"ifname='can0'.*vxcan\.peer"):
         endpoint_options({"com.docker.network.endpoint.ifname": "can0"})
 
@@ -97,7 +97,7 @@ values = st.one_of(st.text(max_size=20), st.integers(), st.none(), st.booleans()
         max_size=4,
     )
 )
-def test_options_are_usable_or_refused(options: dict[str, object]) -> None:
+def test_options_are_usable_or_rejected(options: dict[str, object]) -> None:
     try:
         read = network_options(options)
     except OptionError:

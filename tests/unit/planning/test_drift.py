@@ -28,14 +28,14 @@ from evercan.model.steps import (
 from evercan.planning.drift import Drift, DriftKind
 from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import Plan, make_plan
+from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_kernel import FakeKernel
 from tests.support.healthy_host import healthy, healthy_host, healthy_kernel
-from tests.support.records import endpoint, network, physical, record
-from tests.support.worlds import World, worlds
+from tests.support.strategies import Situation, situations
 
-NOTHING = record()
-ONE_NETWORK = record([network()])
-PAIR = record([network()], [endpoint("aa"), endpoint("bb")])
+NOTHING = declare()
+ONE_NETWORK = declare([network()])
+PAIR = declare([network()], [endpoint("aa"), endpoint("bb")])
 TRIO = PAIR.with_endpoint(endpoint("cc"))
 SETTINGS = ControllerSettings(bitrate=500_000)
 
@@ -67,7 +67,7 @@ def test_a_missing_bus_is_drift_if_its_network_was_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [NOTHING, record([network("other")])], ids=["first network", "second network"]
+    "before", [NOTHING, declare([network("other")])], ids=["first network", "second network"]
 )
 def test_a_missing_bus_is_asked_for_by_a_new_network(before: Declared) -> None:
     plan = planned(before, before.with_network(network("new")), Observed())
@@ -98,21 +98,21 @@ def controller_that_is_down() -> Observed:
 
 
 def test_a_controller_that_lost_its_settings_is_drift() -> None:
-    declared = record([with_settings()])
+    declared = declare([with_settings()])
     drift = only_drift(planned(declared, declared, controller_that_is_down()))
     assert (drift.kind, drift.bus) == (DriftKind.BUS_SETTINGS, "can0")
     assert isinstance(drift.step, ConfigureBus)
 
 
 def test_a_controller_that_somebody_reconfigured_is_drift() -> None:
-    kernel, declared = healthy_host(record([with_settings()]))
+    kernel, declared = healthy_host(declare([with_settings()]))
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", ControllerSettings(bitrate=125_000))
+    kernel.configure_controller("can0", ControllerSettings(bitrate=125_000))
     assert only_drift(planned(declared, declared, kernel.observe())).kind is DriftKind.BUS_SETTINGS
 
 
 def test_a_controller_of_a_new_network_is_asked_for() -> None:
-    plan = planned(NOTHING, record([with_settings()]), controller_that_is_down())
+    plan = planned(NOTHING, declare([with_settings()]), controller_that_is_down())
     assert [type(step) for step in plan.steps] == [ConfigureBus]
     assert plan.drift == ()
 
@@ -125,7 +125,7 @@ def leave_everything(plan: Plan, _: Declared, __: Observed) -> Plan:
 def test_a_bitrate_that_a_second_network_gives_a_known_controller_is_no_drift(
     restrain: Callable[[Plan, Declared, Observed], Plan],
 ) -> None:
-    before = record([physical("first")], [endpoint("aa", "first")])
+    before = declare([physical("first")], [endpoint("aa", "first")])
     kernel = healthy_kernel(before)
     declared = before.with_network(with_settings("second"))
     plan = planned(before, declared, kernel.observe())
@@ -136,7 +136,7 @@ def test_a_bitrate_that_a_second_network_gives_a_known_controller_is_no_drift(
 
 
 def test_settings_that_a_known_network_already_gave_stay_drift_when_another_bus_changes() -> None:
-    before = record([with_settings()])
+    before = declare([with_settings()])
     declared = before.with_network(network("other", "vcan5"))
     plan = planned(before, declared, controller_that_is_down())
     assert [drift.kind for drift in plan.drift] == [DriftKind.BUS_SETTINGS]
@@ -147,14 +147,14 @@ def test_settings_that_a_known_network_already_gave_stay_drift_when_another_bus_
 
 @pytest.mark.parametrize("phase", [Phase.CREATED, Phase.OFFERED])
 def test_a_missing_pair_is_drift_if_it_was_wanted(phase: Phase) -> None:
-    declared = record([network()], [endpoint("aa", phase=phase)])
+    declared = declare([network()], [endpoint("aa", phase=phase)])
     drift = only_drift(planned(declared, declared, healthy(ONE_NETWORK)))
     assert (drift.kind, drift.bus, drift.endpoint) == (DriftKind.PAIR_MISSING, "vcan0", "aa")
     assert drift.step == MakePair("vcan0", "aa", "vxcanaa", "vxcanaap")
 
 
 def test_a_pair_that_is_missing_when_its_endpoint_joins_is_drift() -> None:
-    before = record([network()], [endpoint("aa", phase=Phase.CREATED)])
+    before = declare([network()], [endpoint("aa", phase=Phase.CREATED)])
     observed = healthy(ONE_NETWORK)
     joined = Join("net", "aa").apply(before, observed)
     assert only_drift(planned(before, joined, observed)).kind is DriftKind.PAIR_MISSING
@@ -162,7 +162,7 @@ def test_a_pair_that_is_missing_when_its_endpoint_joins_is_drift() -> None:
 
 @pytest.mark.parametrize(
     "before",
-    [ONE_NETWORK, record([network()], [endpoint("aa", phase=Phase.DORMANT)])],
+    [ONE_NETWORK, declare([network()], [endpoint("aa", phase=Phase.DORMANT)])],
     ids=["unknown endpoint", "endpoint that is not running"],
 )
 def test_a_pair_is_asked_for_by_an_endpoint_that_joins(before: Declared) -> None:
@@ -172,7 +172,7 @@ def test_a_pair_is_asked_for_by_an_endpoint_that_joins(before: Declared) -> None
 
 
 def test_a_pair_that_was_deleted_while_its_container_runs_is_drift() -> None:
-    declared = record([network()], [endpoint("aa")])
+    declared = declare([network()], [endpoint("aa")])
     observed = replace(healthy(ONE_NETWORK), locations={"aa": Location(3, "can0")})
     drift = only_drift(planned(declared, declared, observed))
     assert (drift.kind, drift.endpoint) == (DriftKind.PAIR_MISSING, "aa")
@@ -188,11 +188,11 @@ def test_a_host_end_that_is_down_is_drift_if_it_was_wanted() -> None:
 
 
 def test_a_host_end_that_is_down_is_brought_up_for_an_endpoint_that_joins() -> None:
-    kernel = healthy_kernel(record([network()], [endpoint("aa", phase=Phase.CREATED)]))
+    kernel = healthy_kernel(declare([network()], [endpoint("aa", phase=Phase.CREATED)]))
     kernel.set_flag("vxcanaa", up=False)
     plan = planned(
-        record([network()], [endpoint("aa", phase=Phase.DORMANT)]),
-        record([network()], [endpoint("aa", phase=Phase.OFFERED)]),
+        declare([network()], [endpoint("aa", phase=Phase.DORMANT)]),
+        declare([network()], [endpoint("aa", phase=Phase.OFFERED)]),
         kernel.observe(),
     )
     assert plan.steps[0] == BringUp("vcan0", "aa", "vxcanaa")
@@ -203,17 +203,17 @@ def test_a_host_end_that_is_down_is_brought_up_for_an_endpoint_that_joins() -> N
 
 
 def test_naming_a_container_end_is_never_drift() -> None:
-    declared = record(
+    declared = declare(
         [network()], [replace(endpoint("aa", phase=Phase.OFFERED), altname="powertrain")]
     )
-    kernel = healthy_kernel(record([network()], [endpoint("aa", phase=Phase.OFFERED)]))
+    kernel = healthy_kernel(declare([network()], [endpoint("aa", phase=Phase.OFFERED)]))
     plan = planned(declared, declared, kernel.observe())
     assert [type(step) for step in plan.steps] == [NameEnd]
     assert plan.drift == ()
 
 
 def test_deleting_what_is_no_longer_wanted_is_never_drift() -> None:
-    declared = record(retired=["vcan0"])
+    declared = declare(retired=["vcan0"])
     plan = planned(declared, declared, healthy(ONE_NETWORK))
     assert [type(step) for step in plan.steps] == [DeleteLink]
     assert plan.drift == ()
@@ -294,16 +294,16 @@ def test_a_step_that_mixes_surplus_rules_of_members_and_of_one_that_leaves_is_sp
 # --- all plans ------------------------------------------------------------------------
 
 
-@given(worlds())
-def test_nothing_is_drift_if_everything_is_new(world: World) -> None:
-    observed = world.kernel.observe()
-    plan = make_plan(world.declared, observed, Declared())
+@given(situations())
+def test_nothing_is_drift_if_everything_is_new(situation: Situation) -> None:
+    observed = situation.kernel.observe()
+    plan = make_plan(situation.declared, observed, Declared())
     assert [drift for drift in plan.drift if drift.kind is not DriftKind.RULES_SURPLUS] == []
 
 
-@given(worlds())
-def test_every_drift_is_a_step_of_its_plan_and_has_one_key(world: World) -> None:
-    plan = make_plan(world.declared, world.kernel.observe())
+@given(situations())
+def test_every_drift_is_a_step_of_its_plan_and_has_one_key(situation: Situation) -> None:
+    plan = make_plan(situation.declared, situation.kernel.observe())
     assert all(drift.step in plan.steps for drift in plan.drift)
     keys = [drift.key for drift in plan.drift]
     assert len(keys) == len(set(keys))
@@ -314,11 +314,11 @@ def test_every_drift_is_a_step_of_its_plan_and_has_one_key(world: World) -> None
         assert problem.remedy
 
 
-@given(worlds())
+@given(situations())
 def test_what_was_asked_before_changes_the_steps_of_a_plan_only_in_how_rules_are_split(
-    world: World,
+    situation: Situation,
 ) -> None:
-    observed = world.kernel.observe()
+    observed = situation.kernel.observe()
 
     def without_splits(plan: Plan) -> list[object]:
         links = [step for step in plan.steps if not isinstance(step, AddRules | RemoveRules)]
@@ -330,6 +330,9 @@ def test_what_was_asked_before_changes_the_steps_of_a_plan_only_in_how_rules_are
         )
         return [*links, *rules]
 
-    known, new = make_plan(world.declared, observed), make_plan(world.declared, observed, NOTHING)
+    known, new = (
+        make_plan(situation.declared, observed),
+        make_plan(situation.declared, observed, NOTHING),
+    )
     assert without_splits(known) == without_splits(new)
     assert known.problems == new.problems

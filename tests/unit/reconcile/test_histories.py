@@ -1,8 +1,8 @@
-"""Whatever happens, in whatever order, the promises hold afterwards.
+"""Whatever happens, in whatever order, the invariants hold afterwards.
 
-Hypothesis plays the engine, people who break things, crashes and power cuts;
-after every step a check is let run and the invariants are held against the
-kernel and the file on disk.
+Hypothesis acts as the engine, as people who break things, and causes crashes and power
+cuts; after every step a check runs, and the invariants are asserted on the kernel and on
+the state file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from evercan.planning.plan import make_plan
 from evercan.reconcile.state_file import decode
 from tests.support.changes import queue_of
 from tests.support.fake_kernel import FakeKernel
-from tests.support.invariants import assert_nothing_lies_around, assert_whole
+from tests.support.invariants import assert_healthy, assert_nothing_left_over
 
 _T = TypeVar("_T")
 
@@ -45,7 +45,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
 )
 BUSES = (("vcan", "0"), ("vcan", "1"), ("can", "0"))
 
-_LEFT_OUT = frozenset({ProblemKind.BUS_SETTINGS})
+_WITHOUT_RULES = frozenset({ProblemKind.BUS_SETTINGS})
 
 networks, endpoints, buses = map(st.sampled_from, (NETWORKS, ENDPOINTS, BUSES))
 numbers = st.integers(0, 1000)
@@ -74,26 +74,26 @@ class Histories(RuleBasedStateMachine):
         self.members: set[str] = set()
         self.foreign_links: dict[int, Link] = {}
         self.foreign_rules: Counter[Rule] = Counter()
-        self.theirs: Link | None = None
-        self.begin()
+        self.foreign_controller: Link | None = None
+        self.start_plugin()
 
     # --- the plugin's process ----------------------------------------------
 
-    def begin(self) -> None:
+    def start_plugin(self) -> None:
         self.queue = queue_of(self.kernel, Path(self._folder.name))
         self.driver = Driver(self.queue)
         self.run(self.queue.start())
 
-    def end(self) -> None:
+    def stop_plugin(self) -> None:
         steps = len(self.kernel.taken)
         self.run(self.queue.close())
-        assert len(self.kernel.taken) == steps, "leaving is not undoing"
+        assert len(self.kernel.taken) == steps, "a stop changes nothing in the kernel"
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self._runner.run(work)
 
     def teardown(self) -> None:
-        self.end()
+        self.stop_plugin()
         self._runner.close()
         self._folder.cleanup()
 
@@ -101,8 +101,8 @@ class Histories(RuleBasedStateMachine):
     def declared(self) -> Declared:
         return self.queue.state.declared
 
-    def refused(self, work: Awaitable[object]) -> bool:
-        """Let one call run; a refusal leaves the networks on record as they were."""
+    def is_rejected(self, work: Awaitable[object]) -> bool:
+        """Run one call; a rejection leaves the declared networks as they were."""
         before = self.declared
 
         async def call() -> EvercanError | None:
@@ -112,10 +112,10 @@ class Histories(RuleBasedStateMachine):
                 return error
             return None
 
-        refusal = self.run(call())
-        if refusal is None:
+        error = self.run(call())
+        if error is None:
             return False
-        assert str(refusal)
+        assert str(error)
         assert self.declared.networks == before.networks
         return True
 
@@ -125,20 +125,20 @@ class Histories(RuleBasedStateMachine):
     def create_network(self, network: str, bus: tuple[str, str]) -> None:
         dev, number = bus
         options = {"vxcan.dev": dev, "vxcan.id": number}
-        if not self.refused(self.driver.create_network(network, options)):
+        if not self.is_rejected(self.driver.create_network(network, options)):
             assert self.declared.networks[network].bus == dev + number
 
     @rule(network=networks)
     def delete_network(self, network: str) -> None:
-        gone = {each.id for each in self.declared.endpoints_of(network)}
-        self.forget(*gone)
-        assert not self.refused(self.driver.delete_network(network))
+        removed = {endpoint.id for endpoint in self.declared.endpoints_of(network)}
+        self.forget(*removed)
+        assert not self.is_rejected(self.driver.delete_network(network))
         assert network not in self.declared.networks
 
     @rule(network=networks, endpoint=endpoints)
     def create_endpoint(self, network: str, endpoint: str) -> None:
         known = endpoint in self.declared.endpoints
-        if self.refused(self.driver.create_endpoint(network, endpoint, {})):
+        if self.is_rejected(self.driver.create_endpoint(network, endpoint, {})):
             assert (endpoint in self.declared.endpoints) == known
         else:
             assert self.declared.endpoints[endpoint].network == network
@@ -148,55 +148,55 @@ class Histories(RuleBasedStateMachine):
         async def join() -> None:
             self.offered[endpoint] = (await self.driver.join(network, endpoint)).source
 
-        if not self.refused(join()):
+        if not self.is_rejected(join()):
             host_end = self.declared.endpoints[endpoint].host_end
             assert self.declared.endpoints[endpoint].is_member
             assert self.kernel.link(host_end).up
 
     @precondition(lambda self: self.offered)
     @rule(number=numbers)
-    def take_what_was_offered(self, number: int) -> None:
+    def move_an_offered_end_into_its_container(self, number: int) -> None:
         endpoint = sorted(self.offered)[number % len(self.offered)]
         source = self.offered.pop(endpoint)
         link = self.kernel.observe().links.get(source)
-        on_record = self.declared.endpoints.get(endpoint)
-        if link is None or not link.is_ours or on_record is None or not on_record.is_member:
+        known = self.declared.endpoints.get(endpoint)
+        if link is None or not link.is_ours or known is None or not known.is_member:
             return
-        sandbox = Location(next(self._nsids), "vcanp0", source)
-        self.kernel.take(source, sandbox.nsid, sandbox.inside)
-        self.locations[endpoint] = sandbox
+        location = Location(next(self._nsids), "vcanp0", source)
+        self.kernel.move_in(source, location.nsid, location.inside)
+        self.locations[endpoint] = location
         self.members.add(endpoint)
 
     @rule(endpoint=endpoints)
     def leave(self, endpoint: str) -> None:
         self.members.discard(endpoint)
         self.offered.pop(endpoint, None)
-        assert not self.refused(self.driver.leave(endpoint))
-        on_record = self.declared.endpoints.get(endpoint)
-        assert on_record is None or not on_record.is_member
+        assert not self.is_rejected(self.driver.leave(endpoint))
+        known = self.declared.endpoints.get(endpoint)
+        assert known is None or not known.is_member
 
     @precondition(lambda self: set(self.locations) - self.members)
     @rule()
-    def hand_back_what_left(self) -> None:
+    def move_back_what_left(self) -> None:
         for endpoint in sorted(set(self.locations) - self.members):
-            self.hand_back(endpoint)
+            self.move_back(endpoint)
 
     @precondition(lambda self: self.members)
     @rule(number=numbers)
-    def hand_back_without_a_word(self, number: int) -> None:
-        self.hand_back(self.any_member(number))
+    def move_back_without_a_call(self, number: int) -> None:
+        self.move_back(self.any_member(number))
 
     @precondition(lambda self: self.locations)
     @rule(number=numbers)
-    def a_sandbox_ends(self, number: int) -> None:
+    def a_namespace_ends(self, number: int) -> None:
         endpoint = sorted(self.locations)[number % len(self.locations)]
-        self.kernel.end_sandbox(self.locations.pop(endpoint).nsid)
+        self.kernel.end_namespace(self.locations.pop(endpoint).nsid)
         self.members.discard(endpoint)
 
     @rule(endpoint=endpoints)
     def delete_endpoint(self, endpoint: str) -> None:
         self.forget(endpoint)
-        assert not self.refused(self.driver.delete_endpoint(endpoint))
+        assert not self.is_rejected(self.driver.delete_endpoint(endpoint))
         assert endpoint not in self.declared.endpoints
 
     @rule(calls=st.lists(st.tuples(st.sampled_from("CJLD"), networks, endpoints), max_size=8))
@@ -212,10 +212,10 @@ class Histories(RuleBasedStateMachine):
                 else:
                     await self.driver.delete_endpoint(endpoint)
             except EvercanError as error:
-                assert str(error)  # noqa: PT017 - a refusal is fine, and has words
+                assert str(error)  # noqa: PT017 - a rejection is fine, and has a text
 
         async def all_of_them() -> None:
-            await asyncio.gather(*(call(*each) for each in calls))
+            await asyncio.gather(*(call(*arguments) for arguments in calls))
 
         for verb, _, endpoint in calls:
             if verb in "LD":
@@ -227,7 +227,7 @@ class Histories(RuleBasedStateMachine):
     @rule(network=networks, settings=st.sampled_from(SETTINGS))
     def create_network_on_a_controller(self, network: str, settings: dict[str, str]) -> None:
         options = {"vxcan.dev": "can", "vxcan.id": "3", "vxcan.kind": "physical", **settings}
-        self.refused(self.driver.create_network(network, options))
+        self.is_rejected(self.driver.create_network(network, options))
 
     @rule()
     def somebody_plugs_it_in(self) -> None:
@@ -237,41 +237,40 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def somebody_unplugs_it(self) -> None:
         self.kernel.delete(CONTROLLER)
-        self.theirs = None
+        self.foreign_controller = None
 
     @precondition(lambda self: CONTROLLER in self.kernel.observe().links)
     @rule()
     def somebody_sets_it_down(self) -> None:
         self.kernel.set_flag(CONTROLLER, up=False)
-        self.theirs = None
+        self.foreign_controller = None
 
     @precondition(lambda self: CONTROLLER in self.kernel.observe().links)
     @rule(bitrate=st.sampled_from([125_000, 500_000]), down=st.booleans())
-    def somebody_sets_it_up(self, bitrate: int, down: bool) -> None:
+    def somebody_configures_it(self, bitrate: int, down: bool) -> None:
         if down:
             self.kernel.set_flag(CONTROLLER, up=False)
-        if self.kernel.set_up_controller(CONTROLLER, ControllerSettings(bitrate=bitrate)) == 0:
+        if self.kernel.configure_controller(CONTROLLER, ControllerSettings(bitrate=bitrate)) == 0:
             link = self.kernel.link(CONTROLLER)
-            networks = self.declared.networks.values()
-            ours = any(network.configured == link.index for network in networks)
-            self.theirs = None if ours else link
+            ours = link.index in self.declared.configured
+            self.foreign_controller = None if ours else link
 
     # --- crashes -------------------------------------------------------------
 
     @rule()
     def restart_the_plugin(self) -> None:
-        self.end()
-        self.begin()
+        self.stop_plugin()
+        self.start_plugin()
 
     @rule()
     def cut_the_power(self) -> None:
-        self.end()
+        self.stop_plugin()
         self.kernel.reboot(f"boot-{next(self._boots)}")
         self.foreign_links.clear()
         self.foreign_rules.clear()
-        self.theirs = None
+        self.foreign_controller = None
         self.forget(*ENDPOINTS)
-        self.begin()
+        self.start_plugin()
 
     # --- people ------------------------------------------------------------------
 
@@ -283,10 +282,10 @@ class Histories(RuleBasedStateMachine):
     @rule(number=numbers)
     def double_a_rule(self, number: int) -> None:
         ours = {link.index for link in self.kernel.observe().links.values() if link.is_ours}
-        laid = sorted(self.kernel.observe().rules)
-        laid = [each for each in laid if {each.source, each.target} <= ours]
-        if laid:
-            doubled = laid[number % len(laid)]
+        rules = sorted(self.kernel.observe().rules)
+        between_ours = [found for found in rules if {found.source, found.target} <= ours]
+        if between_ours:
+            doubled = between_ours[number % len(between_ours)]
             self.kernel.add_rule(doubled)
             if not self.has_a_host_end(doubled):
                 self.foreign_rules[doubled] += 1
@@ -295,7 +294,7 @@ class Histories(RuleBasedStateMachine):
         name=st.sampled_from(["vcan0", "vcan1", "can0", "can5", "vcan5", "eth5"]),
         up=st.booleans(),
     )
-    def somebody_makes_an_interface(self, name: str, up: bool) -> None:
+    def somebody_creates_an_interface(self, name: str, up: bool) -> None:
         kind = "vcan" if name.startswith("v") else ""
         if self.kernel.make(name, kind, up=up, is_can=name != "eth5") == 0:
             link = self.kernel.link(name)
@@ -303,20 +302,20 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.foreign_links)
     @rule(one=numbers, other=numbers, flags=st.sampled_from([0x0, 0x5, 0x8]))
-    def somebody_lays_a_rule(self, one: int, other: int, flags: int) -> None:
-        can = sorted(each.index for each in self.foreign_links.values() if each.is_can)
+    def somebody_adds_a_rule(self, one: int, other: int, flags: int) -> None:
+        can = sorted(link.index for link in self.foreign_links.values() if link.is_can)
         if can:
             ends = can[one % len(can)], can[other % len(can)]
-            laid = Rule(*ends, flags, 0, b"\x0c\x00\x0b\x00" + bytes(8))
-            self.kernel.add_rule(laid)
-            self.foreign_rules[laid] += 1
+            added = Rule(*ends, flags, 0, b"\x0c\x00\x0b\x00" + bytes(8))
+            self.kernel.add_rule(added)
+            self.foreign_rules[added] += 1
 
     @precondition(lambda self: self.foreign_links)
     @rule(number=numbers)
-    def somebody_deletes_what_is_theirs(self, number: int) -> None:
+    def somebody_deletes_an_interface_of_their_own(self, number: int) -> None:
         index = sorted(self.foreign_links)[number % len(self.foreign_links)]
         self.kernel.delete(self.foreign_links.pop(index).name)
-        self.drop_foreign_rules_of_what_is_gone()
+        self.forget_foreign_rules_of_deleted_interfaces()
 
     @rule(bus=buses)
     def somebody_deletes_a_bus(self, bus: tuple[str, str]) -> None:
@@ -325,7 +324,7 @@ class Histories(RuleBasedStateMachine):
         if link is not None:
             self.foreign_links.pop(link.index, None)
             self.kernel.delete(name)
-            self.drop_foreign_rules_of_what_is_gone()
+            self.forget_foreign_rules_of_deleted_interfaces()
 
     @precondition(lambda self: self.members)
     @rule(number=numbers)
@@ -345,59 +344,61 @@ class Histories(RuleBasedStateMachine):
     def any_member(self, number: int) -> str:
         return sorted(self.members)[number % len(self.members)]
 
-    def forget(self, *gone: str) -> None:
-        for endpoint in gone:
+    def forget(self, *removed: str) -> None:
+        for endpoint in removed:
             self.members.discard(endpoint)
             self.offered.pop(endpoint, None)
             self.locations.pop(endpoint, None)
 
-    def hand_back(self, endpoint: str) -> None:
-        sandbox = self.locations.pop(endpoint)
+    def move_back(self, endpoint: str) -> None:
+        location = self.locations.pop(endpoint)
         self.members.discard(endpoint)
-        self.kernel.give_back(sandbox.nsid, sandbox.inside, sandbox.source)
+        self.kernel.move_out(location.nsid, location.inside, location.source)
 
-    def has_a_host_end(self, laid: Rule) -> bool:
+    def has_a_host_end(self, found: Rule) -> bool:
         host_ends = {
             link.index for link in self.kernel.observe().links.values() if link.kind == "vxcan"
         }
-        return bool(host_ends & {laid.source, laid.target})
+        return bool(host_ends & {found.source, found.target})
 
-    def drop_foreign_rules_of_what_is_gone(self) -> None:
-        there = {link.index for link in self.kernel.observe().links.values()}
-        for laid in list(self.foreign_rules):
-            if not {laid.source, laid.target} <= there:
-                del self.foreign_rules[laid]
+    def forget_foreign_rules_of_deleted_interfaces(self) -> None:
+        indexes = {link.index for link in self.kernel.observe().links.values()}
+        for foreign in list(self.foreign_rules):
+            if not {foreign.source, foreign.target} <= indexes:
+                del self.foreign_rules[foreign]
 
     # --- what must hold ------------------------------------------------------------
 
     @invariant()
-    def the_promises_hold(self) -> None:
+    def the_invariants_hold(self) -> None:
         self.run(self.queue.check())
         observed = self.kernel.observe()
-        self.drop_foreign_rules_of_what_is_gone()
-        self.each_bus_carries_each_frame_once(observed)
-        self.a_second_look_changes_nothing(observed)
-        self.what_is_foreign_is_as_it_was(observed)
+        self.forget_foreign_rules_of_deleted_interfaces()
+        self.every_bus_carries_every_frame_once(observed)
+        self.a_second_check_changes_nothing(observed)
+        self.what_is_not_evercans_is_unchanged(observed)
         self.hardware_is_not_impersonated(observed)
-        self.a_controller_is_as_asked_or_somebody_elses(observed)
-        self.the_record_is_on_disk()
-        self.nobody_was_lost(observed)
-        assert_nothing_lies_around(self.declared, observed)
+        self.a_controller_is_as_asked_or_configured_by_somebody_else(observed)
+        self.the_declared_state_is_on_disk()
+        self.no_member_was_lost(observed)
+        assert_nothing_left_over(self.declared, observed)
 
-    def each_bus_carries_each_frame_once(self, observed: Observed) -> None:
-        foreign = Counter({laid: times for laid, times in self.foreign_rules.items() if times > 0})
-        # A controller that somebody has set to another bitrate is left out on purpose.
-        left_out = {each.bus for each in self.queue.state.problems if each.kind in _LEFT_OUT}
-        links = {name: link for name, link in observed.links.items() if name not in left_out}
-        assert_whole(self.declared, Observed(links=links, rules=observed.rules - foreign))
+    def every_bus_carries_every_frame_once(self, observed: Observed) -> None:
+        foreign = +self.foreign_rules
+        # A controller that somebody configured with another bitrate gets no rules on purpose.
+        without_rules = {
+            problem.bus for problem in self.queue.state.problems if problem.kind in _WITHOUT_RULES
+        }
+        links = {name: link for name, link in observed.links.items() if name not in without_rules}
+        assert_healthy(self.declared, Observed(links=links, rules=observed.rules - foreign))
 
-    def a_second_look_changes_nothing(self, observed: Observed) -> None:
+    def a_second_check_changes_nothing(self, observed: Observed) -> None:
         assert make_plan(self.declared, observed).steps == ()
         steps = len(self.kernel.taken)
         self.run(self.queue.check())
         assert len(self.kernel.taken) == steps
 
-    def what_is_foreign_is_as_it_was(self, observed: Observed) -> None:
+    def what_is_not_evercans_is_unchanged(self, observed: Observed) -> None:
         by_index = {link.index: link for link in observed.links.values()}
         for index, link in self.foreign_links.items():
             found = by_index[index]
@@ -414,28 +415,30 @@ class Histories(RuleBasedStateMachine):
             if network.kind is BusKind.PHYSICAL and network.bus in observed.links:
                 assert not observed.links[network.bus].is_ours
 
-    def a_controller_is_as_asked_or_somebody_elses(self, observed: Observed) -> None:
+    def a_controller_is_as_asked_or_configured_by_somebody_else(self, observed: Observed) -> None:
         link = observed.links.get(CONTROLLER)
         assert link is None or link.kind == "can"
         setter = self.declared.network_that_sets(CONTROLLER)
-        if self.theirs is not None:
-            assert link == self.theirs
+        if self.foreign_controller is not None:
+            assert link == self.foreign_controller
         elif link is not None and link.controller is not None and setter is not None:
             assert link.up
-            assert not differences(setter.settings, link.controller, setter.granted)
+            known = self.declared.configured.get(link.index)
+            granted = None if known is None else known.made_of(setter.settings)
+            assert not differences(setter.settings, link.controller, granted)
 
-    def the_record_is_on_disk(self) -> None:
+    def the_declared_state_is_on_disk(self) -> None:
         path = Path(self._folder.name) / "state.json"
         on_disk = decode(path.read_bytes()) if path.exists() else Declared()
         assert on_disk.networks == self.declared.networks
         assert on_disk.endpoints == self.declared.endpoints
         assert self.declared.retired <= on_disk.retired
 
-    def nobody_was_lost(self, observed: Observed) -> None:
+    def no_member_was_lost(self, observed: Observed) -> None:
         for endpoint in self.members:
-            on_record = self.declared.endpoints[endpoint]
-            assert on_record.phase is Phase.JOINED
-            link = observed.links[on_record.host_end]
+            known = self.declared.endpoints[endpoint]
+            assert known.phase is Phase.JOINED
+            link = observed.links[known.host_end]
             assert link.is_ours
             assert link.up
             assert link.peer_nsid == self.locations[endpoint].nsid

@@ -1,4 +1,4 @@
-"""The record survives whatever happens to its file."""
+"""The declared state survives whatever happens to its file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +16,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import StateError
-from evercan.model.controller import ControllerSettings, Timing
-from evercan.model.declared import BusKind, Declared, Endpoint, Network, Phase
+from evercan.model.controller import ControllerSettings
+from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.reconcile.state_file import StateFile, decode, encode
-from tests.support.records import endpoint, network, record
-from tests.support.worlds import records
+from tests.support.declarations import declare, endpoint, network, physical
+from tests.support.strategies import declared_states
 
-OLD = record([network("old")])
-NEW = record([network("new")], [endpoint("aa", "new")], retired=["vxcanbb"])
+OLD = declare([network("old")])
+SETTINGS = ControllerSettings(bitrate=500_000)
+NEW = declare([network("new")], [endpoint("aa", "new")], retired=["vxcanbb"])
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> StateFile:
+def file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path)
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {each.name: each.read_bytes() for each in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_nothing_on_disk_is_an_empty_record(store: StateFile) -> None:
-    assert store.load() == Declared()
+def test_without_a_file_nothing_is_declared(file: StateFile) -> None:
+    assert file.load() == Declared()
 
 
-def test_what_was_saved_is_loaded_by_the_next_process(store: StateFile, tmp_path: Path) -> None:
-    store.save(NEW)
+def test_what_was_saved_is_loaded_by_the_next_process(file: StateFile, tmp_path: Path) -> None:
+    file.save(NEW)
     assert StateFile(tmp_path).load() == NEW
 
 
-def test_a_person_can_read_it(store: StateFile) -> None:
-    store.save(NEW)
-    document = orjson.loads(store.path.read_bytes())
+def test_a_person_can_read_the_file(file: StateFile) -> None:
+    file.save(NEW)
+    document = orjson.loads(file.path.read_bytes())
     assert (document["format"], document["version"]) == ("evercan-state", 3)
     assert document["endpoints"][0]["phase"] == "joined"
-    assert store.path.read_bytes().count(b"\n") > 10
+    assert file.path.read_bytes().count(b"\n") > 10
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
+controller_settings = st.builds(
+    ControllerSettings,
+    bitrate=st.none() | st.integers(1, 2**31),
+    sample_point=st.none() | st.integers(1, 999),
+    fd=st.none() | st.booleans(),
+    restart_ms=st.none() | st.integers(0, 2**31),
+    listen_only=st.none() | st.booleans(),
+)
 networks = st.builds(
     Network,
     id=texts,
@@ -59,23 +69,30 @@ networks = st.builds(
     kind=st.sampled_from(BusKind),
     owns_bus=st.booleans(),
     peer_prefix=texts,
-    settings=st.builds(
-        ControllerSettings,
-        bitrate=st.none() | st.integers(1, 2**31),
-        sample_point=st.none() | st.integers(1, 999),
-        fd=st.none() | st.booleans(),
-        restart_ms=st.none() | st.integers(0, 2**31),
-        listen_only=st.none() | st.booleans(),
-    ),
-    granted=st.none() | st.builds(Timing, *4 * [st.integers(0, 2**31)]),
+    settings=controller_settings,
+)
+configured_controllers = st.dictionaries(
+    st.integers(1, 2**31 - 1),
+    st.builds(Configured, controller_settings, st.none() | controller_settings),
+    max_size=3,
 )
 
 
-@given(st.lists(networks, max_size=3), texts, st.frozensets(texts, max_size=3), st.data())
-def test_any_record_comes_back_as_it_was(
-    listed: list[Network], boot: str, retired: frozenset[str], data: st.DataObject
+@given(
+    st.lists(networks, max_size=3),
+    texts,
+    st.frozensets(texts, max_size=3),
+    configured_controllers,
+    st.data(),
+)
+def test_any_declared_state_is_read_as_it_was_written(
+    listed: list[Network],
+    boot: str,
+    retired: frozenset[str],
+    configured: dict[int, Configured],
+    data: st.DataObject,
 ) -> None:
-    ids = [each.id for each in listed]
+    ids = [network.id for network in listed]
     endpoints = st.builds(
         Endpoint,
         id=texts,
@@ -86,22 +103,22 @@ def test_any_record_comes_back_as_it_was(
         phase=st.sampled_from(Phase),
     )
     drawn = data.draw(st.lists(endpoints, max_size=3)) if ids else []
-    whole = record(listed, drawn, boot=boot, retired=retired)
-    assert decode(encode(whole)) == whole
+    state = replace(declare(listed, drawn, boot=boot, retired=retired), configured=configured)
+    assert decode(encode(state)) == state
 
 
-@given(records())
-def test_the_order_of_creation_is_kept(whole: Declared) -> None:
-    again = decode(encode(whole))
-    assert list(again.endpoints) == list(whole.endpoints)
-    assert list(again.networks) == list(whole.networks)
+@given(declared_states())
+def test_the_order_of_creation_is_kept(state: Declared) -> None:
+    again = decode(encode(state))
+    assert list(again.endpoints) == list(state.endpoints)
+    assert list(again.networks) == list(state.networks)
 
 
 # --- power cuts -----------------------------------------------------------------
 
 
 class PowerCut(BaseException):
-    """The end of everything; no handler runs that would not run without power either."""
+    """Not an Exception, so that no handler runs that a power cut would not run either."""
 
 
 SYSTEM_CALLS = (
@@ -143,7 +160,7 @@ def calls_of_a_save(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("call", range(1, 12))
-def test_power_cut_before_any_system_call_leaves_the_old_record_or_the_new(
+def test_a_power_cut_before_any_system_call_leaves_the_old_state_or_the_new(
     tmp_path: Path, call: int
 ) -> None:
     StateFile(tmp_path).save(Declared())
@@ -164,13 +181,13 @@ def test_power_cut_before_any_system_call_leaves_the_old_record_or_the_new(
     assert StateFile(tmp_path).load() == NEW
 
 
-def test_a_save_makes_fewer_system_calls_than_the_power_cuts_above_try(store: StateFile) -> None:
-    store.save(OLD)
-    assert 5 <= calls_of_a_save(store.path.parent) <= 11
+def test_the_power_cuts_above_cover_every_system_call_of_a_save(file: StateFile) -> None:
+    file.save(OLD)
+    assert 5 <= calls_of_a_save(file.path.parent) <= 11
 
 
-def test_the_file_is_synced_before_it_takes_its_name_and_the_folder_after(
-    store: StateFile, monkeypatch: pytest.MonkeyPatch
+def test_the_file_is_synced_before_the_rename_and_the_folder_after_it(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
     fsync, rename = os.fsync, Path.rename
@@ -186,16 +203,16 @@ def test_the_file_is_synced_before_it_takes_its_name_and_the_folder_after(
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(Path, "rename", note_rename)
-    store.save(NEW)
+    file.save(NEW)
     assert done == ["file", "rename", "folder"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "rename"])
-def test_a_write_that_fails_says_so_and_keeps_the_old_record(
-    store: StateFile, monkeypatch: pytest.MonkeyPatch, code: int, call: str
+def test_a_write_that_fails_is_an_error_and_keeps_the_old_state(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch, code: int, call: str
 ) -> None:
-    store.save(OLD)
+    file.save(OLD)
 
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -203,25 +220,25 @@ def test_a_write_that_fails_says_so_and_keeps_the_old_record(
     with monkeypatch.context() as patch:
         patch.setattr(os if call == "fsync" else Path, call, fail)
         with pytest.raises(StateError, match=rf"cannot write .*{os.strerror(code)}"):
-            store.save(NEW)
-    assert store.load() == OLD
-    store.save(NEW)
-    assert store.load() == NEW
+            file.save(NEW)
+    assert file.load() == OLD
+    file.save(NEW)
+    assert file.load() == NEW
 
 
 # --- damage ---------------------------------------------------------------------
 
 
 def damages() -> Iterator[Any]:
-    whole = encode(NEW)
+    state = encode(NEW)
     yield pytest.param(b"", id="empty")
-    yield pytest.param(bytes(len(whole)), id="zeros")
+    yield pytest.param(bytes(len(state)), id="zeros")
     yield pytest.param(b"\xff\xfe\x00garbage", id="garbage")
-    yield pytest.param(whole + whole, id="twice")
+    yield pytest.param(state + state, id="twice")
     yield pytest.param(b"{}", id="no fields")
     yield pytest.param(b"[]", id="list")
     yield pytest.param(b"7", id="number")
-    document = orjson.loads(whole)
+    document = orjson.loads(state)
     changes: tuple[dict[str, object], ...] = (
         {"format": "another-state"},
         {"format": None},
@@ -245,7 +262,7 @@ def damages() -> Iterator[Any]:
         yield pytest.param(
             orjson.dumps({**document, "networks": [broken]}), id=f"network {field}={value}"
         )
-    for field, value in (("phase", "flying"), ("host_end", None), ("network", "unheard")):
+    for field, value in (("phase", "flying"), ("host_end", None), ("network", "unknown")):
         broken = {**document["endpoints"][0], field: value}
         yield pytest.param(
             orjson.dumps({**document, "endpoints": [broken]}), id=f"endpoint {field}={value}"
@@ -254,11 +271,11 @@ def damages() -> Iterator[Any]:
 
 @pytest.mark.parametrize("damage", list(damages()))
 def test_a_damaged_file_is_set_aside_and_the_last_good_copy_is_used(
-    store: StateFile, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+    file: StateFile, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.save(OLD)
-    store.save(NEW)
-    store.path.write_bytes(damage)
+    file.save(OLD)
+    file.save(NEW)
+    file.path.write_bytes(damage)
     assert StateFile(tmp_path).load() == OLD
     (aside,) = tmp_path.glob("state.json.damaged-*")
     assert aside.read_bytes() == damage
@@ -267,50 +284,50 @@ def test_a_damaged_file_is_set_aside_and_the_last_good_copy_is_used(
 
 
 @pytest.mark.parametrize("damage", list(damages()))
-def test_a_damaged_file_without_a_copy_is_set_aside_and_said_aloud(
+def test_a_damaged_file_without_a_copy_is_set_aside_and_logged_as_an_error(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = StateFile(tmp_path)
-    store.path.write_bytes(damage)
-    assert store.load() == Declared()
+    file = StateFile(tmp_path)
+    file.path.write_bytes(damage)
+    assert file.load() == Declared()
     assert damage in files(tmp_path).values()
-    assert [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert [line for line in caplog.records if line.levelno >= logging.ERROR]
     assert "networks must be created again" in caplog.text
 
 
 @given(cut=st.integers(0, len(encode(NEW)) - 2))
-def test_a_torn_file_is_never_taken_for_a_whole_one(cut: int) -> None:
+def test_a_torn_file_is_never_read_as_a_whole_one(cut: int) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         decode(encode(NEW)[:cut])
 
 
 def test_files_set_aside_never_overwrite_each_other(tmp_path: Path) -> None:
-    store = StateFile(tmp_path)
+    file = StateFile(tmp_path)
     for number in range(5):
-        store.path.write_text(f"damage {number}")
-        store.load()
-    aside = {each.read_text() for each in tmp_path.glob("*damaged*")}
+        file.path.write_text(f"damage {number}")
+        file.load()
+    aside = {path.read_text() for path in tmp_path.glob("*damaged*")}
     assert aside == {f"damage {number}" for number in range(5)}
 
 
 def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
-    store = StateFile(tmp_path)
-    store.save(OLD)
-    store.save(NEW)
-    for file in tmp_path.iterdir():
-        file.write_text("damage")
-    assert store.load() == Declared()
+    file = StateFile(tmp_path)
+    file.save(OLD)
+    file.save(NEW)
+    for path in tmp_path.iterdir():
+        path.write_text("damage")
+    assert file.load() == Declared()
     assert len(list(tmp_path.glob("*damaged*"))) == 2
 
 
-def test_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    store = StateFile(tmp_path)
-    store.save(OLD)
+def test_a_newer_version_is_rejected_and_its_file_left_as_it_is(tmp_path: Path) -> None:
+    file = StateFile(tmp_path)
+    file.save(OLD)
     written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 4})
-    store.path.write_bytes(written)
+    file.path.write_bytes(written)
     before = files(tmp_path)
     with pytest.raises(StateError, match=r"version 4.*knows 3.*install the release"):
-        store.load()
+        file.load()
     assert files(tmp_path) == before
 
 
@@ -323,8 +340,82 @@ VERSION_1 = b"""{
 """
 
 
-def test_a_file_of_version_1_is_read_and_what_is_new_is_not_set() -> None:
+def test_a_file_of_version_1_is_read_with_everything_newer_unset() -> None:
     assert decode(VERSION_1) == NEW
+
+
+VERSION_2 = b"""{
+  "format": "evercan-state", "version": 2, "boot": "boot-1", "retired": [],
+  "networks": [{"id": "new", "bus": "can0", "kind": "physical", "owns_bus": false,
+                "peer_prefix": "vcanp",
+                "settings": {"bitrate": 83333, "sample_point": null, "dbitrate": null,
+                             "dsample_point": null, "fd": null, "restart_ms": 100,
+                             "listen_only": null, "txqueuelen": null},
+                "granted": {"bitrate": 83300, "sample_point": 875, "dbitrate": 0,
+                            "dsample_point": 0}}],
+  "endpoints": [{"id": "aa", "network": "new", "host_end": "vxcanaa", "container_end": "vxcanaap",
+                 "peer_prefix": "vcanp", "phase": "offered", "altname": "engine"}]}
+"""
+
+
+def test_a_file_of_version_2_is_read_with_no_controller_configured() -> None:
+    declared = decode(VERSION_2)
+    assert declared.configured == {}
+    assert declared.networks["new"] == replace(
+        physical("new"),
+        settings=ControllerSettings(bitrate=83_333, restart_ms=100),
+    )
+    assert declared.endpoints["aa"] == replace(
+        endpoint("aa", "new", Phase.OFFERED), altname="engine"
+    )
+
+
+@pytest.mark.parametrize("older", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
+def test_an_older_file_is_written_back_as_version_3(file: StateFile, older: bytes) -> None:
+    file.path.write_bytes(older)
+    declared = file.load()
+    file.save(declared)
+    document = orjson.loads(file.path.read_bytes())
+    assert document["version"] == 3
+    assert document["configured"] == []
+    assert all("granted" not in fields for fields in document["networks"])
+    assert StateFile(file.path.parent).load() == declared
+
+
+def test_which_controllers_are_configured_is_kept(file: StateFile) -> None:
+    made = replace(SETTINGS, sample_point=875)
+    declared = replace(
+        declare([physical()]),
+        configured={7: Configured(SETTINGS), 9: Configured(SETTINGS, made=made)},
+    )
+    file.save(declared)
+    assert StateFile(file.path.parent).load() == declared
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"configured": None},
+        {"configured": {}},
+        {"configured": [7]},
+        {"configured": [{}]},
+        {"configured": [{"ifindex": 7}]},
+        {"configured": [{"ifindex": "7", "asked": {}, "made": None}]},
+        {"configured": [{"ifindex": True, "asked": {}, "made": None}]},
+        {"configured": [{"ifindex": 7, "made": None}]},
+        {"configured": [{"ifindex": 7, "asked": [], "made": None}]},
+        {"configured": [{"ifindex": 7, "asked": {}, "made": []}]},
+        {"configured": [{"ifindex": 7, "asked": {}, "made": {"bitrate": "500000"}}]},
+        {"configured": [{"ifindex": 7, "asked": {"speed": 1}, "made": None}]},
+    ],
+)
+def test_configured_controllers_of_the_wrong_type_are_a_damaged_file(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    file = StateFile(tmp_path)
+    file.path.write_bytes(orjson.dumps({**orjson.loads(encode(NEW)), **wrong}))
+    assert file.load() == Declared()
+    assert list(tmp_path.glob("*damaged*"))
 
 
 @pytest.mark.parametrize(
@@ -336,30 +427,29 @@ def test_a_file_of_version_1_is_read_and_what_is_new_is_not_set() -> None:
         {"settings": {"speed": 1}},
         {"settings": None},
         {"settings": []},
-        {"granted": [1, 2, 3, 4]},
-        {"granted": {"bitrate": "1"}},
-        {"granted": {"speed": 1}},
     ],
 )
-def test_settings_that_cannot_be_are_a_damaged_file(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    store = StateFile(tmp_path)
+def test_settings_of_the_wrong_type_are_a_damaged_file(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    file = StateFile(tmp_path)
     document = orjson.loads(encode(NEW))
     document["networks"][0] |= wrong
-    store.path.write_bytes(orjson.dumps(document))
-    assert store.load() == Declared()
+    file.path.write_bytes(orjson.dumps(document))
+    assert file.load() == Declared()
     assert list(tmp_path.glob("*damaged*"))
 
 
-def test_a_file_that_cannot_be_read_is_an_error_and_not_an_empty_record(tmp_path: Path) -> None:
-    store = StateFile(tmp_path)
-    store.path.mkdir()
+def test_a_file_that_cannot_be_read_is_an_error_and_not_an_empty_state(tmp_path: Path) -> None:
+    file = StateFile(tmp_path)
+    file.path.mkdir()
     with pytest.raises(StateError, match="cannot read"):
-        store.load()
+        file.load()
 
 
-def test_a_half_written_temporary_file_is_no_matter(store: StateFile, tmp_path: Path) -> None:
-    store.save(NEW)
+def test_a_half_written_temporary_file_is_ignored(file: StateFile, tmp_path: Path) -> None:
+    file.save(NEW)
     (tmp_path / "state.json.new").write_text("half")
     assert StateFile(tmp_path).load() == NEW
-    store.save(OLD)
+    file.save(OLD)
     assert StateFile(tmp_path).load() == OLD

@@ -1,4 +1,4 @@
-"""Frames are added up from counters that start anew whenever a rule does."""
+"""Frames are added up from counters that start at 0 whenever a rule is added."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RULES = list(mesh(BUS, [ONE, TWO]))
 
 
 def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, RuleCount]]:
-    """Every rule of the mesh; those named by their two ends have counted classic frames."""
+    """Return every rule of the mesh; those given by their ends have counted classic frames."""
     return [
         (
             rule,
@@ -45,7 +45,7 @@ def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, Rul
     ]
 
 
-def test_each_direction_of_a_bus_is_summed() -> None:
+def test_frames_are_summed_by_bus_and_direction() -> None:
     frames = FrameCounters().add(
         DECLARED,
         OBSERVED,
@@ -65,7 +65,7 @@ def test_each_direction_of_a_bus_is_summed() -> None:
     }
 
 
-def test_a_frame_that_two_members_heard_was_sent_once() -> None:
+def test_a_frame_that_two_members_received_was_sent_once() -> None:
     frames = FrameCounters().add(
         DECLARED,
         OBSERVED,
@@ -86,33 +86,33 @@ def test_classic_and_fd_frames_are_both_sent() -> None:
     assert FrameCounters().add(DECLARED, OBSERVED, both).of_endpoint("one").sent == 4
 
 
-def test_a_rule_laid_anew_takes_nothing_away() -> None:
-    ledger = FrameCounters()
-    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(100)}))
-    ledger.add(DECLARED, OBSERVED, [])
-    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(3)}))
+def test_a_rule_that_is_added_again_does_not_lower_the_sums() -> None:
+    counters = FrameCounters()
+    counters.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(100)}))
+    counters.add(DECLARED, OBSERVED, [])
+    frames = counters.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(3)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == 103
-    # Laid anew between two looks: all that it counts is new.
-    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(2)}))
+    # Added again between two observations: everything that it counts is new.
+    frames = counters.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(2)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == 105
     assert frames.of_endpoint("one").sent == 105
 
 
-def test_a_counter_that_wraps_goes_on() -> None:
-    ledger = FrameCounters()
+def test_a_counter_that_wraps_is_continued() -> None:
+    counters = FrameCounters()
     near = (1 << 32) - 10
-    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(near)}))
-    frames = ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(5)}))
+    counters.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(near)}))
+    frames = counters.add(DECLARED, OBSERVED, counts(classic={(ONE, BUS): RuleCount(5)}))
     assert frames.of_bus("vcan0")["to_bus"].handled == near + 15
 
 
-def test_the_end_of_a_doubled_rule_counts_nothing_twice() -> None:
-    ledger = FrameCounters()
+def test_removing_a_doubled_rule_counts_nothing_twice() -> None:
+    counters = FrameCounters()
     rule = Rule(ONE, BUS, 5)
-    ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(100)), (rule, RuleCount(10))])
-    frames = ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(101))])
+    counters.add(DECLARED, OBSERVED, [(rule, RuleCount(100)), (rule, RuleCount(10))])
+    frames = counters.add(DECLARED, OBSERVED, [(rule, RuleCount(101))])
     assert frames.of_bus("vcan0")["to_bus"].handled == 110
-    frames = ledger.add(DECLARED, OBSERVED, [(rule, RuleCount(103))])
+    frames = counters.add(DECLARED, OBSERVED, [(rule, RuleCount(103))])
     assert frames.of_bus("vcan0")["to_bus"].handled == 112
 
 
@@ -121,15 +121,15 @@ def test_rules_of_others_are_not_counted() -> None:
     assert set(FrameCounters().add(DECLARED, OBSERVED, foreign).by_bus.values()) == {RuleCount()}
 
 
-def test_a_bus_on_which_nobody_has_sent_anything_has_sent_0() -> None:
+def test_a_bus_without_traffic_counts_0() -> None:
     by_bus = FrameCounters().add(DECLARED, OBSERVED, []).by_bus
-    assert by_bus == {("vcan0", each): RuleCount() for each in DIRECTIONS}
+    assert by_bus == {("vcan0", direction): RuleCount() for direction in DIRECTIONS}
 
 
-def test_who_is_forgotten_is_counted_no_more() -> None:
-    ledger = FrameCounters()
-    ledger.add(DECLARED, OBSERVED, counts(classic={(ONE, TWO): RuleCount(1)}))
-    frames = ledger.add(Declared(), OBSERVED, [])
+def test_what_is_no_longer_declared_is_no_longer_counted() -> None:
+    counters = FrameCounters()
+    counters.add(DECLARED, OBSERVED, counts(classic={(ONE, TWO): RuleCount(1)}))
+    frames = counters.add(Declared(), OBSERVED, [])
     assert (dict(frames.by_bus), dict(frames.by_endpoint)) == ({}, {})
 
 
@@ -144,11 +144,11 @@ def test_who_is_forgotten_is_counted_no_more() -> None:
         max_size=6,
     )
 )
-def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
-    ledger = FrameCounters()
-    before = ledger.add(DECLARED, OBSERVED, [])
-    for look in looks:
-        now = ledger.add(DECLARED, OBSERVED, look)
+def test_sums_never_decrease(observations: list[list[tuple[Rule, RuleCount]]]) -> None:
+    counters = FrameCounters()
+    before = counters.add(DECLARED, OBSERVED, [])
+    for counted in observations:
+        now = counters.add(DECLARED, OBSERVED, counted)
         for direction, count in before.of_bus("vcan0").items():
             assert all(a <= b for a, b in zip(count, now.of_bus("vcan0")[direction], strict=True))
         for endpoint in ("one", "two"):
@@ -165,14 +165,14 @@ def test_sums_never_fall(looks: list[list[tuple[Rule, RuleCount]]]) -> None:
         max_size=6,
     )
 )
-def test_rules_that_have_counted_nothing_need_not_be_told(
-    looks: list[dict[Rule, RuleCount]],
+def test_rules_that_have_counted_nothing_may_be_left_out(
+    observations: list[dict[Rule, RuleCount]],
 ) -> None:
     one, other = FrameCounters(), FrameCounters()
-    for each in looks:
-        told = [(rule, count) for rule, count in each.items() if any(count)]
-        whole = one.add(DECLARED, OBSERVED, each.items())
-        part = other.add(DECLARED, OBSERVED, told)
+    for counted in observations:
+        nonzero = [(rule, count) for rule, count in counted.items() if any(count)]
+        whole = one.add(DECLARED, OBSERVED, counted.items())
+        part = other.add(DECLARED, OBSERVED, nonzero)
         assert whole.by_bus == part.by_bus
         for endpoint in ("one", "two"):
             assert whole.of_endpoint(endpoint) == part.of_endpoint(endpoint)

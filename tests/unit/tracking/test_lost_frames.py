@@ -1,4 +1,4 @@
-"""What a controller loses is told once, and nothing else is taken for a loss."""
+"""Frames that a controller loses are logged once, and nothing else counts as a loss."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared
 from evercan.model.observed import Rule, RuleCount
 from evercan.tracking.lost_frames import LostFrames
+from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.fake_kernel import FakeKernel
-from tests.support.records import network, physical, record
 
 CLASSIC, FD = 0x05, 0x0D
-DECLARED = record([physical()])
+DECLARED = declare([physical()])
 
 
 SETTINGS = ControllerSettings(bitrate=500_000)
@@ -25,7 +25,7 @@ SETTINGS = ControllerSettings(bitrate=500_000)
 def kernel() -> FakeKernel:
     kernel = FakeKernel()
     kernel.plug("can0")
-    kernel.set_up_controller("can0", SETTINGS)
+    kernel.configure_controller("can0", SETTINGS)
     return kernel
 
 
@@ -37,78 +37,84 @@ def drops(index: int, flags: int, frames: int) -> list[tuple[Rule, RuleCount]]:
     ]
 
 
-def look(
-    losses: LostFrames, kernel: FakeKernel, flags: int, frames: int, declared: Declared = DECLARED
+def report(
+    lost_frames: LostFrames,
+    kernel: FakeKernel,
+    flags: int,
+    frames: int,
+    declared: Declared = DECLARED,
 ) -> None:
     observed = kernel.observe()
-    losses.report(declared, observed, drops(observed.links["can0"].index, flags, frames))
+    lost_frames.report(declared, observed, drops(observed.links["can0"].index, flags, frames))
 
 
-def test_fd_frames_for_a_classic_controller_are_told_once(
+def test_fd_frames_for_a_classic_controller_are_logged_once(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = LostFrames()
+    lost_frames = LostFrames()
     for frames in (0, 3, 8, 500):
-        look(losses, kernel, FD, frames)
-    assert [each.getMessage().split(":")[0] for each in caplog.records] == [
+        report(lost_frames, kernel, FD, frames)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
         "3 FD frames that a container sent did not reach the wire"
     ]
     assert "vxcan.fd=on" in caplog.text
 
 
-def test_a_full_queue_is_told_with_its_length(
+def test_a_full_queue_is_logged_with_its_length(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = LostFrames()
+    lost_frames = LostFrames()
     for frames in (7, 9):
-        look(losses, kernel, CLASSIC, frames)
+        report(lost_frames, kernel, CLASSIC, frames)
     (record,) = caplog.records
     assert "7 frames" in record.getMessage()
     assert "(txqueuelen 10) was full" in record.getMessage()
 
 
-def test_both_kinds_are_told_apart(kernel: FakeKernel, caplog: pytest.LogCaptureFixture) -> None:
-    losses = LostFrames()
-    look(losses, kernel, CLASSIC, 1)
-    look(losses, kernel, FD, 1)
+def test_classic_and_fd_frames_are_logged_separately(
+    kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost_frames = LostFrames()
+    report(lost_frames, kernel, CLASSIC, 1)
+    report(lost_frames, kernel, FD, 1)
     assert len(caplog.records) == 2
 
 
-def test_what_is_dropped_while_it_is_down_is_no_loss_of_its_queue(
+def test_frames_dropped_while_the_controller_is_down_are_no_loss_of_its_queue(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = LostFrames()
+    lost_frames = LostFrames()
     kernel.set_flag("can0", up=False)
-    look(losses, kernel, CLASSIC, 50)
+    report(lost_frames, kernel, CLASSIC, 50)
     kernel.set_flag("can0", up=True)
-    look(losses, kernel, CLASSIC, 50)
+    report(lost_frames, kernel, CLASSIC, 50)
     assert caplog.records == []
-    look(losses, kernel, CLASSIC, 51)
+    report(lost_frames, kernel, CLASSIC, 51)
     assert "1 frame did" in caplog.text
 
 
-def test_what_was_dropped_in_an_earlier_life_is_not_told_again(
+def test_frames_dropped_before_the_process_started_are_not_logged(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = LostFrames()
+    lost_frames = LostFrames()
     observed = kernel.observe()
-    losses.start(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
-    look(losses, kernel, CLASSIC, 50)
+    lost_frames.start(DECLARED, observed, drops(observed.links["can0"].index, CLASSIC, 50))
+    report(lost_frames, kernel, CLASSIC, 50)
     assert caplog.records == []
-    look(losses, kernel, CLASSIC, 52)
+    report(lost_frames, kernel, CLASSIC, 52)
     assert "2 frames did" in caplog.text
 
 
-def test_one_that_is_plugged_in_anew_is_told_of_anew(
+def test_a_controller_that_is_plugged_in_again_is_logged_again(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    losses = LostFrames()
-    look(losses, kernel, FD, 5)
+    lost_frames = LostFrames()
+    report(lost_frames, kernel, FD, 5)
     kernel.delete("can0")
-    losses.report(DECLARED, kernel.observe(), [])
+    lost_frames.report(DECLARED, kernel.observe(), [])
     kernel.plug("can0")
-    kernel.set_up_controller("can0", SETTINGS)
-    look(losses, kernel, FD, 2)
+    kernel.configure_controller("can0", SETTINGS)
+    report(lost_frames, kernel, FD, 2)
     assert len(caplog.records) == 2
 
 
@@ -117,21 +123,21 @@ def test_an_fd_controller_that_drops_fd_frames_has_a_full_queue(
 ) -> None:
     kernel = FakeKernel()
     kernel.plug("can0", MCP251XFD)
-    kernel.set_up_controller(
+    kernel.configure_controller(
         "can0", ControllerSettings(bitrate=500_000, dbitrate=2_000_000, fd=True)
     )
-    look(LostFrames(), kernel, FD, 5)
+    report(LostFrames(), kernel, FD, 5)
     assert "was full" in caplog.text
 
 
-def test_buses_without_a_controller_and_controllers_that_are_no_bus_do_not_count(
+def test_only_controllers_that_are_buses_count(
     kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look(LostFrames(), kernel, FD, 5, record())
+    report(LostFrames(), kernel, FD, 5, declare())
     kernel.make("vcan0", up=True)
     observed = kernel.observe()
     LostFrames().report(
-        record([network()]), observed, drops(observed.links["vcan0"].index, CLASSIC, 5)
+        declare([network()]), observed, drops(observed.links["vcan0"].index, CLASSIC, 5)
     )
     assert caplog.records == []
 

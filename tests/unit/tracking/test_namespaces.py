@@ -1,4 +1,4 @@
-"""Where container ends are is believed only as long as it is certain."""
+"""The namespace of a container end is trusted only as long as it is certain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECLARED = Declared(
 NOTHING: frozenset[int] = frozenset()
 
 
-def seen(nsid: int | None, *, running: bool = True) -> Observed:
+def observed(nsid: int | None, *, running: bool = True) -> Observed:
     link = Link(
         index=7,
         name="vxcana",
@@ -40,70 +40,72 @@ def inside(_: Link) -> str:
     return "can0"
 
 
-def asked_twice(_: Link) -> str:
-    raise AssertionError("what is known need not be asked again")
+def must_not_ask(_: Link) -> str:
+    raise AssertionError("what is known must not be asked for again")
 
 
-def look(
+def learn(
     known: Namespaces,
     declared: Declared,
-    observed: Observed,
+    seen: Observed,
     ended: frozenset[int] | None,
     name_inside: NameInside,
 ) -> Namespaces:
-    return known.without(ended).learn(declared, observed, ended, name_inside)
+    return known.without(ended).learn(declared, seen, ended, name_inside)
 
 
-KNOWN = look(Namespaces(), DECLARED, seen(3), NOTHING, inside)
+KNOWN = learn(Namespaces(), DECLARED, observed(3), NOTHING, inside)
 
 
 def test_a_pair_that_is_up_in_a_namespace_is_learned() -> None:
     assert KNOWN.trusted == {"end": Location(3, "can0")}
 
 
-def test_the_engine_renames_before_it_sets_up_so_a_pair_that_is_down_is_not_learned() -> None:
-    assert look(Namespaces(), DECLARED, seen(3, running=False), NOTHING, inside).trusted == {}
+def test_a_pair_that_is_down_is_not_learned_since_the_engine_renames_it_before_it_is_up() -> None:
+    assert learn(Namespaces(), DECLARED, observed(3, running=False), NOTHING, inside).trusted == {}
 
 
-def test_a_pair_on_the_host_is_in_no_sandbox() -> None:
-    assert look(Namespaces(), DECLARED, seen(None), NOTHING, inside).trusted == {}
+def test_a_pair_on_the_host_is_not_learned() -> None:
+    assert learn(Namespaces(), DECLARED, observed(None), NOTHING, inside).trusted == {}
 
 
-def test_what_is_known_is_not_asked_again_and_outlives_the_pair() -> None:
-    after = look(KNOWN, DECLARED, seen(3), NOTHING, asked_twice)
-    after = look(after, DECLARED, Observed(), NOTHING, asked_twice)
+def test_what_is_known_is_not_asked_for_again_and_is_kept_after_the_pair() -> None:
+    after = learn(KNOWN, DECLARED, observed(3), NOTHING, must_not_ask)
+    after = learn(after, DECLARED, Observed(), NOTHING, must_not_ask)
     assert after.trusted == KNOWN.trusted
 
 
-def test_a_number_that_ended_is_not_believed_and_the_endpoint_ended_with_it() -> None:
-    after = look(KNOWN, DECLARED, Observed(), frozenset({3}), inside)
+def test_a_number_that_ended_is_not_trusted_and_the_endpoint_has_ended() -> None:
+    after = learn(KNOWN, DECLARED, Observed(), frozenset({3}), inside)
     assert after.trusted == {}
     assert after.ended == {"end"}
 
 
-def test_a_number_that_ended_while_looking_is_not_learned() -> None:
-    assert look(Namespaces(), DECLARED, seen(3), frozenset({3}), inside).trusted == {}
+def test_a_number_that_ended_during_the_observation_is_not_learned() -> None:
+    assert learn(Namespaces(), DECLARED, observed(3), frozenset({3}), inside).trusted == {}
 
 
-def test_lost_announcements_take_the_trust_away_but_prove_no_end() -> None:
-    after = look(KNOWN, DECLARED, Observed(), None, inside)
+def test_after_lost_announcements_no_number_is_trusted_and_no_endpoint_has_ended() -> None:
+    after = learn(KNOWN, DECLARED, Observed(), None, inside)
     assert after.trusted == {}
     assert after.ended == frozenset()
 
 
-def test_after_lost_announcements_a_pair_that_is_seen_is_learned_anew() -> None:
-    assert look(KNOWN, DECLARED, seen(4), None, inside).trusted == {"end": Location(4, "can0")}
+def test_after_lost_announcements_a_pair_that_is_observed_is_learned_again() -> None:
+    assert learn(KNOWN, DECLARED, observed(4), None, inside).trusted == {"end": Location(4, "can0")}
 
 
-def test_an_endpoint_that_is_forgotten_is_forgotten_here() -> None:
-    after = look(KNOWN, Declared(), seen(3), NOTHING, inside)
+def test_an_endpoint_that_is_not_declared_is_forgotten() -> None:
+    after = learn(KNOWN, Declared(), observed(3), NOTHING, inside)
     assert after == Namespaces()
 
 
-def test_an_endpoint_seen_in_another_namespace_is_there_now() -> None:
-    assert look(KNOWN, DECLARED, seen(9), NOTHING, inside).trusted == {"end": Location(9, "can0")}
+def test_an_endpoint_observed_in_another_namespace_is_known_to_be_there() -> None:
+    assert learn(KNOWN, DECLARED, observed(9), NOTHING, inside).trusted == {
+        "end": Location(9, "can0")
+    }
 
 
-def test_a_name_that_is_no_text_cannot_be_given_again() -> None:
+def test_a_name_that_is_not_text_is_not_learned() -> None:
     odd = b"can\xff".decode(errors="surrogateescape")
-    assert look(Namespaces(), DECLARED, seen(3), NOTHING, lambda _: odd).trusted == {}
+    assert learn(Namespaces(), DECLARED, observed(3), NOTHING, lambda _: odd).trusted == {}

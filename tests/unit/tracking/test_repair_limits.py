@@ -163,7 +163,7 @@ def reconciler_of(kernel: Kernel, folder: Path, limits: RepairLimits) -> Reconci
     return reconciler
 
 
-def taken(kernel: FakeKernel, kind: type[Step]) -> int:
+def count_steps(kernel: FakeKernel, kind: type[Step]) -> int:
     return sum(isinstance(step, kind) for step in kernel.taken)
 
 
@@ -173,7 +173,7 @@ def set_down(kernel: FakeKernel) -> None:
 
 def reconfigure(kernel: FakeKernel) -> None:
     kernel.set_flag("can0", up=False)
-    kernel.set_up_controller("can0", ControllerSettings(bitrate=125_000))
+    kernel.configure_controller("can0", ControllerSettings(bitrate=125_000))
 
 
 @pytest.mark.parametrize("disturb", [set_down, reconfigure])
@@ -192,17 +192,18 @@ def test_a_fight_of_three_seconds_meets_few_repairs_and_the_bus_is_healthy_after
         disturb(kernel)
         run_pass(reconciler)
         clock.advance(0.05)
-    assert 1 <= taken(kernel, ConfigureBus) < 10
+    assert 1 <= count_steps(kernel, ConfigureBus) < 10
     (problem,) = reconciler.state.problems
     assert (problem.kind, problem.bus) == (ProblemKind.REPAIRS_LIMITED, "can0")
     assert "somebody keeps changing can0" in problem.text
     assert [found.kind for found in Inspector(kernel, reconciler).inspect().problems] == [
         ProblemKind.REPAIRS_LIMITED
     ]
-    assert reconciler.retry_at is not None
-    assert clock.now < reconciler.retry_at <= clock.now + INTERVAL
+    retry_at = reconciler.retry_at
+    assert retry_at is not None
+    assert clock.now < retry_at <= clock.now + INTERVAL
 
-    clock.now = reconciler.retry_at
+    clock.now = retry_at
     run_pass(reconciler)
     assert reconciler.state.problems == ()
     assert reconciler.retry_at is None
@@ -253,9 +254,7 @@ class FailingKernel(FakeKernel):
         return super()._take(step)
 
 
-def test_a_repair_that_fails_costs_nothing(
-    tmp_path: Path, limits: RepairLimits, clock: Clock
-) -> None:
+def test_a_repair_that_fails_costs_nothing(tmp_path: Path, limits: RepairLimits) -> None:
     kernel = FailingKernel()
     reconciler = reconciler_of(kernel, tmp_path, limits)
     run_pass(reconciler, creating())

@@ -1,0 +1,1 @@
+"""Reach the Docker engine, its host, and the plugin's socket there."""

@@ -1,0 +1,30 @@
+"""``evercan watch``: show the buses live, full screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from evercan.cli.access.feed import Feed
+from evercan.cli.access.reach import Target
+from evercan.cli.errors import INTERRUPTED, CliError
+from evercan.cli.pages.watch_app import WatchApp
+
+
+def watch(target: Target, networks: Sequence[str], interval: float) -> int:
+    """Show all networks, or those that are named, until q is pressed.
+
+    Raises:
+        CliError: there is no terminal, or the first refresh fails.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CliError("watch needs a terminal", "'evercan status' prints the same once")
+    app = WatchApp(Feed(target, networks), interval)
+    try:
+        # An error of the first refresh ends the command; later ones are retried.
+        app.feed.read()
+        app.run()
+    finally:
+        app.feed.close()
+    # None: neither a key nor an error has ended it, but a SIGINT.
+    return INTERRUPTED if app.return_code is None else app.return_code

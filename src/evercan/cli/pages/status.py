@@ -1,0 +1,173 @@
+"""Draw the page of ``evercan status``: networks, buses and members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from evercan.cli.pages.terminal import (
+    SIGN,
+    STYLE,
+    FirstThatFits,
+    member_state,
+    verdict_text,
+)
+from evercan.cli.views import words
+from evercan.cli.views.overview import NetworkView, Overview, ProblemView, Verdict, shown_state
+
+_COLUMNS: dict[str, JustifyMethod] = {
+    "on the host": "left",
+    "state": "left",
+    "sent": "right",
+    "received": "right",
+    "dropped": "right",
+}
+_NAME, _BETWEEN = 14, 3
+"""Columns for a container's name, at least, and between two columns of a table."""
+
+_KINDS = {"virtual": "virtual", "physical": "CAN controller"}
+
+
+_INDENT = (0, 0, 0, 2)
+
+
+def page(overviews: Sequence[Overview]) -> RenderableType:
+    """Draw overviews for people."""
+    parts: list[RenderableType] = []
+    for overview in overviews:
+        parts += [Text(), *_plugin(overview)]
+    return Group(*parts[1:])
+
+
+def _plugin(overview: Overview) -> Iterator[RenderableType]:
+    yield title(overview)
+    if not overview.networks:
+        yield Text()
+        yield Text("  No networks yet. Create one:")
+        yield Text(f"  docker network create -d {overview.plugin} --ipam-driver null NAME")
+    for network in overview.networks:
+        yield Text()
+        yield heading(network)
+        if network.members:
+            yield Padding(_members(network), _INDENT, expand=False)
+        if frames := ", ".join(_frames(network)):
+            yield Padding(Text(f"frames: {frames}", style="dim"), _INDENT, expand=False)
+        for problem in network.all_problems:
+            yield Padding(problem_lines(problem), _INDENT, expand=False)
+        if network.recovered_at is not None:
+            line = Text(recovery(network, overview.now), style="dim")
+            yield Padding(line, _INDENT, expand=False)
+    if problems := overview.other_problems:
+        yield Text()
+        yield from map(problem_lines, problems)
+
+
+def title(overview: Overview) -> Text:
+    """Draw the plugin in one line."""
+    members = sum(len(network.members) for network in overview.networks)
+    state = "healthy" if overview.verdict is Verdict.OK else "unhealthy"
+    if overview.verdict is Verdict.WARN:
+        state = "warning"
+    line = Text(overview.plugin, style="bold")
+    if overview.version:
+        line.append(f" {overview.version}", style="dim")
+    line.append("  ")
+    line.append_text(verdict_text(overview.verdict, state))
+    facts = [
+        words.number_of(len(overview.networks), "network"),
+        words.number_of(members, "member"),
+    ]
+    if overview.recovery:
+        facts.append(f"recovery {overview.recovery}")
+    if overview.started is not None and overview.now is not None:
+        facts.append(f"up {words.span(overview.now - overview.started)}")
+    line.append(f"  {', '.join(facts)}", style="dim")
+    return line
+
+
+def heading(network: NetworkView) -> Text:
+    """Draw a network and its bus in one line."""
+    line = Text()
+    line.append(network.name, style="bold cyan")
+    if network.bus:
+        line.append(f"  {network.bus}", style="bold")
+        line.append(f" ({_KINDS.get(network.kind, network.kind)})", style="dim")
+    line.append("  ")
+    line.append_text(verdict_text(network.bus_verdict, shown_state(network.state)))
+    facts = [words.number_of(len(network.members), "member")]
+    if speed := words.speed(network.controller):
+        facts.append(speed)
+    line.append(f"  {', '.join(facts)}", style="dim")
+    return line
+
+
+def _frames(network: NetworkView) -> Iterator[str]:
+    if network.to_bus is not None:
+        yield f"{words.count(network.to_bus)} to {network.bus}"
+    if network.from_bus is not None:
+        # A frame counts once for each member that got it.
+        yield f"{words.count(network.from_bus)} deliveries from {network.bus}"
+    if network.dropped:
+        yield f"{words.count(network.dropped)} dropped"
+
+
+def recovery(network: NetworkView, now: float | None) -> str:
+    """Return when a network was last repaired, and what was repaired."""
+    if network.recovered_at is None:
+        return ""
+    ago = "" if now is None else f" {words.span(now - network.recovered_at)} ago"
+    return f"repaired{ago}: {network.recovery or 'the plugin does not report what'}"
+
+
+def problem_lines(problem: ProblemView, whose: str = "") -> RenderableType:
+    """Draw a problem and, below it, its remedy.
+
+    Args:
+        problem: the problem.
+        whose: what it concerns, as the beginning of the sentence.
+    """
+    rows = Table.grid(padding=(0, 1, 0, 0))
+    sign = Text(SIGN[Verdict.FAIL], style=STYLE[Verdict.FAIL])
+    rows.add_row(sign, Text(f"{whose}{problem.sentence}", style="red"))
+    if problem.remedy:
+        rows.add_row(Text("→", style="cyan"), Text(problem.remedy))
+    return rows
+
+
+def _members(network: NetworkView) -> RenderableType:
+    """Draw the members; in a narrow terminal fewer columns, but whole numbers."""
+    return FirstThatFits(
+        _table(network, ("on the host", "sent", "received", "dropped"), words.count),
+        _table(network, ("sent", "received", "dropped"), words.count),
+        _table(network, ("sent", "received", "dropped"), words.short_count),
+        _table(network, ("sent", "dropped"), words.short_count),
+        _table(network, ("dropped",), words.short_count),
+    )
+
+
+def _table(
+    network: NetworkView, shown: Sequence[str], number: Callable[[int | None], str]
+) -> tuple[int, Table]:
+    """Return a table, and the terminal columns that it needs if names are broken to the minimum."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("container", overflow="fold", min_width=_NAME)
+    names = [column for column in _COLUMNS if column in shown or column == "state"]
+    for name in names:
+        table.add_column(name, justify=_COLUMNS[name], no_wrap=True)
+    needed = {name: len(name) for name in names}
+    for member in network.members:
+        cells = {
+            "on the host": Text(member.host_end or words.NOTHING, style="dim"),
+            "state": member_state(member),
+            "sent": Text(number(member.sent)),
+            "received": Text(number(member.received)),
+            "dropped": Text(number(member.dropped), style="yellow" if member.dropped else ""),
+        }
+        table.add_row(Text(member.container), *(cells[name] for name in names))
+        needed = {name: max(needed[name], cells[name].cell_len) for name in names}
+    return _NAME + sum(_BETWEEN + columns for columns in needed.values()), table

@@ -1,0 +1,235 @@
+"""Combine the plugin's ``GET /status`` with what the engine lists; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evercan.cli.errors import CliError
+from evercan.cli.views.docker import DockerNetwork
+from evercan.cli.views.overview import (
+    NOT_RUNNING,
+    UNKNOWN_ENDPOINT,
+    UNKNOWN_NETWORK,
+    UNKNOWN_TO_PLUGIN,
+    MemberView,
+    NetworkView,
+    Overview,
+    ProblemView,
+    Verdict,
+    worst,
+)
+
+_RESTART_KINDS = ("pair-missing",)
+"""Problem kinds that a restart of the container solves."""
+
+SCHEMA = 1
+"""The version of the status document that this command reads."""
+
+
+def parse_status(
+    plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, Any]
+) -> Overview:
+    """Combine the engine's networks with the plugin's status document.
+
+    Raises:
+        CliError: this command cannot read the document.
+    """
+    schema = status.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise CliError(
+            f"plugin {plugin} reports its status in schema {schema}, and this command reads "
+            f"schema {SCHEMA}",
+            "upgrade the older of the two",
+        )
+    try:
+        return _parse(plugin, networks, status)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CliError(
+            f"the status of plugin {plugin} cannot be read ({error!r})",
+            "upgrade the plugin, or this command",
+        ) from error
+
+
+def _parse(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, Any]) -> Overview:
+    containers = {
+        endpoint.endpoint: endpoint.container
+        for network in networks
+        for endpoint in network.members
+    }
+    problems = tuple(_problem(reason, containers) for reason in status.get("reasons") or ())
+    known = {document["network"]: document for document in status.get("networks") or ()}
+    views = [
+        _network(network.name, known[network.id], network, problems)
+        if network.id in known
+        else _unknown(network)
+        for network in networks
+    ]
+    listed = {network.id for network in networks}
+    views += [
+        _network(f"(network {key[:12]})", document, None, problems)
+        for key, document in known.items()
+        if key not in listed
+    ]
+    return Overview(
+        plugin=plugin,
+        version=status.get("version") or "",
+        recovery=status.get("recovery") or "",
+        started=status.get("started"),
+        now=status.get("now"),
+        networks=tuple(views),
+        problems=problems,
+    )
+
+
+def _problem(reason: Mapping[str, Any], containers: Mapping[str, str]) -> ProblemView:
+    kind = reason.get("kind") or "unknown"
+    endpoint = reason.get("endpoint")
+    container = containers.get(endpoint or "", "")
+    remedy = reason.get("remedy") or ""
+    if container and kind in _RESTART_KINDS:
+        remedy = f"docker restart {container}"
+    return ProblemView(
+        kind,
+        reason.get("text") or "the plugin does not report what is wrong",
+        reason.get("bus") or "",
+        endpoint,
+        remedy,
+        container,
+    )
+
+
+def _unknown(network: DockerNetwork) -> NetworkView:
+    """Return a network that the engine has and the plugin does not."""
+    members = tuple(
+        MemberView(endpoint.container, endpoint.endpoint, "", UNKNOWN_TO_PLUGIN, Verdict.FAIL)
+        for endpoint in network.members
+    )
+    problem = ProblemView(
+        UNKNOWN_NETWORK,
+        f"the plugin does not know network {network.name}",
+        remedy="run 'evercan adopt', or remove the network and create it again",
+    )
+    return NetworkView(
+        name=network.name,
+        id=network.id,
+        bus="",
+        kind="",
+        state=UNKNOWN_TO_PLUGIN,
+        bus_verdict=Verdict.FAIL,
+        verdict=Verdict.FAIL,
+        members=members,
+        problems=(problem,),
+    )
+
+
+def _network(
+    name: str,
+    document: Mapping[str, Any],
+    engine: DockerNetwork | None,
+    problems: Sequence[ProblemView],
+) -> NetworkView:
+    bus = document.get("bus") or ""
+    endpoints = document.get("endpoints") or ()
+    containers = (
+        {endpoint.endpoint: endpoint.container for endpoint in engine.members} if engine else {}
+    )
+    on_bus = tuple(
+        problem for problem in problems if problem.bus == bus and problem.endpoint is None
+    )
+    members = sorted(
+        (_member(endpoint, containers, problems) for endpoint in endpoints),
+        key=lambda member: member.container,
+    )
+    known = {endpoint["endpoint"] for endpoint in endpoints}
+    unknown = sorted(container for key, container in containers.items() if key not in known)
+    if unknown:
+        text = f"the plugin does not know these running containers: {', '.join(unknown)}"
+        on_bus += (ProblemView(UNKNOWN_ENDPOINT, text, bus, remedy="run 'evercan adopt'"),)
+    controller = document.get("controller") or {}
+    state, verdict = _bus_state(document, controller)
+    verdict = worst([verdict, Verdict.FAIL if on_bus else Verdict.OK])
+    recovery = document.get("last_recovery") or {}
+    frames = document.get("frames") or {}
+    return NetworkView(
+        name=name,
+        id=document["network"],
+        bus=bus,
+        kind=document.get("kind") or "",
+        state=state,
+        bus_verdict=verdict,
+        verdict=worst([verdict, *(member.verdict for member in members)]),
+        owns_bus=bool(document.get("owns_bus")),
+        members=tuple(members),
+        from_bus=_count(frames, "from_bus", "handled"),
+        to_bus=_count(frames, "to_bus", "handled"),
+        dropped=_sum(_count(frames, direction, "dropped") for direction in frames),
+        recovered_at=recovery.get("at"),
+        recovery=recovery.get("what") or "",
+        controller=controller,
+        problems=on_bus,
+    )
+
+
+def _count(frames: Mapping[str, Any], direction: str, fate: str) -> int | None:
+    return (frames.get(direction) or {}).get(fate)
+
+
+def _sum(counts: Iterator[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+_CONTROLLER = {
+    "error-active": ("error-active", Verdict.OK),
+    "error-warning": ("error-warning", Verdict.WARN),
+    "error-passive": ("error-passive", Verdict.WARN),
+    "bus-off": ("bus-off", Verdict.FAIL),
+    "stopped": ("down", Verdict.FAIL),
+}
+
+
+def _bus_state(document: Mapping[str, Any], controller: Mapping[str, Any]) -> tuple[str, Verdict]:
+    if not document.get("present"):
+        return "absent", Verdict.FAIL
+    if not document.get("up"):
+        return "down", Verdict.FAIL
+    state = controller.get("state")
+    if state:
+        return _CONTROLLER.get(state, (str(state), Verdict.WARN))
+    return "up", Verdict.OK
+
+
+def _member(
+    document: Mapping[str, Any],
+    containers: Mapping[str, str],
+    problems: Sequence[ProblemView],
+) -> MemberView:
+    endpoint = document["endpoint"]
+    own = tuple(problem for problem in problems if problem.endpoint == endpoint)
+    frames = document.get("frames") or {}
+    state, verdict = _member_state(document)
+    if own and verdict is Verdict.OK:
+        state = own[0].kind
+    return MemberView(
+        container=containers.get(endpoint) or f"({endpoint[:12]})",
+        endpoint=endpoint,
+        host_end=document.get("host_end") or "",
+        state=state,
+        verdict=Verdict.FAIL if own else verdict,
+        sent=frames.get("sent"),
+        received=frames.get("received"),
+        dropped=frames.get("dropped"),
+        problems=own,
+    )
+
+
+def _member_state(document: Mapping[str, Any]) -> tuple[str, Verdict]:
+    phase = document.get("phase") or "unknown"
+    if phase in NOT_RUNNING:
+        return phase, Verdict.OK
+    if not document.get("present"):
+        return "gone", Verdict.FAIL
+    if document.get("up") is False:
+        return "down", Verdict.FAIL
+    return phase, Verdict.OK

@@ -1,0 +1,110 @@
+"""Group networks into buses with their members; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evercan.cli.views import words
+from evercan.cli.views.overview import MemberView, NetworkView, Verdict, shown_state, worst
+
+
+@dataclass(frozen=True)
+class BusView:
+    """A bus interface with its networks: networks that name the same interface are one bus.
+
+    Attributes:
+        interface: its name; ``?`` if the plugin does not know the network.
+        kind: what it is, in a few words.
+        speed: a controller's bitrates; empty if it has none.
+        state: its state, in one word.
+        verdict: the health that this state means.
+        networks: the names of its networks.
+        members: its containers, each with the network's name.
+    """
+
+    interface: str
+    kind: str
+    speed: str
+    state: str
+    verdict: Verdict
+    networks: tuple[str, ...]
+    members: tuple[tuple[str, MemberView], ...]
+
+    @property
+    def caption(self) -> str:
+        """Its kind and speed, in one line."""
+        return ", ".join(filter(None, (self.kind, self.speed)))
+
+
+def buses(networks: Sequence[NetworkView]) -> list[BusView]:
+    """Group networks by their bus interface."""
+    groups: dict[str, list[NetworkView]] = {}
+    for network in networks:
+        groups.setdefault(network.bus or network.id, []).append(network)
+    return [
+        BusView(
+            group[0].bus or "?",
+            _kind(group[0]),
+            words.speed(group[0].controller) if group[0].bus else "",
+            group[0].state,
+            worst([network.bus_verdict for network in group]),
+            tuple(network.name for network in group),
+            tuple((network.name, member) for network in group for member in network.members),
+        )
+        for group in groups.values()
+    ]
+
+
+def document(shown: Sequence[BusView]) -> dict[str, Any]:
+    """Return buses as a JSON document."""
+    return {
+        "schema": 1,
+        "buses": [
+            {
+                **asdict(bus),
+                "members": [
+                    {
+                        "network": network,
+                        "container": member.container,
+                        "endpoint": member.endpoint,
+                        "host_end": member.host_end,
+                        "state": member.state,
+                        "verdict": member.verdict,
+                        "sent": member.sent,
+                        "received": member.received,
+                    }
+                    for network, member in bus.members
+                ],
+            }
+            for bus in shown
+        ],
+    }
+
+
+def _kind(network: NetworkView) -> str:
+    if not network.bus:
+        return "no bus"
+    return "CAN controller" if network.kind == "physical" else f"{network.kind} bus"
+
+
+NOT_RUNNING_STYLE = "rest"
+"""The style of a member whose container does not run; the other styles are the verdicts."""
+
+
+def style_of(member: MemberView) -> str:
+    """Return the style that a member is drawn in."""
+    return member.verdict if member.running else NOT_RUNNING_STYLE
+
+
+def unusual_state(member: MemberView) -> str:
+    """Return a member's state as people read it; empty if it is joined, as it should be."""
+    return "" if member.state == "joined" else shown_state(member.state)
+
+
+def frames_of(member: MemberView) -> str:
+    """Return what a member sent and received, in a line; empty if the plugin does not report it."""
+    if member.sent is None or member.received is None:
+        return ""
+    return f"{words.count(member.sent)} sent, {words.count(member.received)} received"

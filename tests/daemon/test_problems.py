@@ -1,0 +1,265 @@
+"""Each problem is data: what is wrong and what to do are separate, in every answer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+
+from evercan.model.controller import ControllerSettings, ControllerState
+from evercan.model.declared import Phase
+from evercan.model.problems import ProblemKind
+from evercan.settings import Recovery
+from tests.support.engine import Container, Engine, engine_id
+from tests.support.http import exchange, request
+from tests.support.plugin import Plugin
+from tests.support.shared_kernel import SharedKernel
+from tests.support.waiting import wait_until
+
+NETWORK, OTHER = map(engine_id, ("powertrain", "diagnosis"))
+DASHBOARD, LOGGER, GATEWAY = map(engine_id, ("dashboard", "logger", "gateway"))
+PHYSICAL = {"dev": "can", "id": "0", "kind": "physical"}
+BITRATE = {**PHYSICAL, "bitrate": "500000", "restart-ms": "0"}
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a scenario needs to cause a problem."""
+
+    engine: Engine
+    kernel: SharedKernel
+    plugin: Plugin
+    monkeypatch: pytest.MonkeyPatch
+
+
+@pytest.fixture
+def host(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> Host:
+    return Host(engine, kernel, plugin, monkeypatch)
+
+
+async def start_container(host: Host, **options: str) -> Container:
+    await host.engine.create_network(NETWORK, **options)
+    return await host.engine.start(NETWORK, DASHBOARD)
+
+
+async def restart_after(host: Host, change: Callable[[], object]) -> None:
+    """Change something while the plugin is not running."""
+    await host.plugin.stop()
+    change()
+    await host.plugin.start()
+
+
+async def lack_a_module(host: Host) -> None:
+    await start_container(host)
+    host.kernel.modules.discard("can-gw")
+
+
+async def unplug_the_controller(host: Host) -> None:
+    host.kernel.plug("can0")
+    await start_container(host, **PHYSICAL)
+    host.kernel.delete("can0")
+
+
+async def set_down_a_foreign_interface(host: Host) -> None:
+    host.kernel.make("can0", "", up=True)
+    await start_container(host, **PHYSICAL)
+    host.kernel.set_flag("can0", up=False)
+
+
+async def send_the_controller_bus_off(host: Host) -> None:
+    host.kernel.plug("can0")
+    await start_container(host, **BITRATE)
+    host.kernel.alter(host.kernel.link("can0").index, state=ControllerState.BUS_OFF)
+
+
+async def configure_the_controller_before_evercan(host: Host) -> None:
+    host.kernel.plug("can0")
+    await start_container(host, **BITRATE)
+
+    def boot() -> None:
+        host.kernel.reboot("boot-2")
+        host.kernel.plug("can0")
+        host.kernel.configure_controller("can0", ControllerSettings(bitrate=250_000))
+
+    await restart_after(host, boot)
+
+
+async def replace_the_controller(host: Host) -> None:
+    await unplug_the_controller(host)
+    host.kernel.make("can0", "", is_can=False)
+
+
+async def delete_the_pair_while_the_plugin_is_down(host: Host) -> None:
+    member = await start_container(host)
+    host.plugin.link_events.announce()
+    await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
+    await restart_after(host, lambda: host.kernel.delete(member.host_end))
+
+
+async def replace_the_pair(host: Host) -> None:
+    member = await start_container(host)
+
+    def replace() -> None:
+        host.kernel.delete(member.host_end)
+        host.kernel.make(member.host_end)
+
+    await restart_after(host, replace)
+
+
+async def flush_the_rules(host: Host) -> None:
+    await start_container(host)
+    host.kernel.flush_rules()
+
+
+async def set_the_bus_down_again_and_again(host: Host) -> None:
+    await start_container(host)
+    for _ in range(5):
+        host.kernel.set_flag("vcan0", up=False)
+        host.plugin.link_events.announce()
+        await wait_until(lambda: host.kernel.link("vcan0").up)
+    host.kernel.set_flag("vcan0", up=False)
+
+
+async def fill_the_disk(host: Host) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    await host.engine.enable()
+    host.monkeypatch.setattr(os, "fsync", full)
+    assert not (await host.engine.post("CreateNetwork", NetworkID=NETWORK, Options={})).ok
+
+
+Cause = Callable[[Host], Awaitable[object]]
+
+CAUSES: dict[ProblemKind, Cause] = {
+    ProblemKind.MODULE_MISSING: lack_a_module,
+    ProblemKind.BUS_ABSENT: unplug_the_controller,
+    ProblemKind.BUS_DOWN: set_down_a_foreign_interface,
+    ProblemKind.BUS_OFF: send_the_controller_bus_off,
+    ProblemKind.BUS_SETTINGS: configure_the_controller_before_evercan,
+    ProblemKind.BUS_FOREIGN: replace_the_controller,
+    ProblemKind.PAIR_MISSING: delete_the_pair_while_the_plugin_is_down,
+    ProblemKind.PAIR_FOREIGN: replace_the_pair,
+    ProblemKind.DRIFT: flush_the_rules,
+    ProblemKind.REPAIRS_LIMITED: set_the_bus_down_again_and_again,
+    ProblemKind.REFUSED: fill_the_disk,
+}
+
+
+def assert_complete(reason: dict[str, Any]) -> None:
+    """Verify that a reason says what is wrong and what to do, each in its own field."""
+    for field in ("text", "remedy"):
+        assert isinstance(reason[field], str)
+        assert reason[field].strip()
+    assert reason["remedy"] not in reason["text"]
+
+
+def test_every_kind_of_problem_has_a_cause() -> None:
+    assert set(CAUSES) == set(ProblemKind)
+
+
+@pytest.mark.parametrize("kind", ProblemKind)
+async def test_each_reason_has_a_text_and_a_remedy(host: Host, kind: ProblemKind) -> None:
+    await CAUSES[kind](host)
+    health = await host.engine.get("health")
+    status = (await host.engine.get("status")).document
+    assert (health.status, status["health_status"]) == (503, 503)
+    for reasons in (health.document["reasons"], status["reasons"]):
+        assert kind in {reason["kind"] for reason in reasons}
+        for reason in reasons:
+            assert_complete(reason)
+
+
+FAIL_FAST_CAUSES = {
+    "bus absent": unplug_the_controller,
+    "bus down": set_down_a_foreign_interface,
+    "bus off": send_the_controller_bus_off,
+    "module missing": lack_a_module,
+    "bus foreign": replace_the_controller,
+}
+
+
+@pytest.mark.parametrize("cause", FAIL_FAST_CAUSES.values(), ids=FAIL_FAST_CAUSES)
+async def test_the_engines_error_has_the_text_and_the_remedy_of_the_reason(
+    host: Host, cause: Cause
+) -> None:
+    await cause(host)
+    host.plugin.recovery = Recovery.FAIL_FAST
+    await host.plugin.restart()
+    failed = await host.engine.post("CreateEndpoint", NetworkID=NETWORK, EndpointID=LOGGER)
+    assert failed.status == 500
+    reasons = (await host.engine.get("health")).document["reasons"]
+    assert reasons
+    for reason in reasons:
+        assert_complete(reason)
+        assert f"{reason['text']}; {reason['remedy']}" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields", "text", "remedy"),
+    [
+        (
+            "CreateNetwork",
+            {"Options": {"com.docker.network.generic": {"vxcan.id": "x"}}},
+            "vxcan.id='x'",
+            "give digits",
+        ),
+        ("Join", {"EndpointID": DASHBOARD}, "is not in evercan's state", "evercan adopt"),
+        ("Leave", {}, "EndpointID is missing", "give"),
+    ],
+    ids=["option", "unknown network", "missing field"],
+)
+async def test_a_rejected_call_has_a_text_and_a_remedy(
+    engine: Engine, verb: str, fields: dict[str, object], text: str, remedy: str
+) -> None:
+    answer = await engine.post(verb, NetworkID=OTHER, **fields)
+    assert answer.status == 400
+    problem, separator, advice = answer.err.partition("; ")
+    assert separator
+    assert text in problem
+    assert remedy in advice
+
+
+async def adopt(engine: Engine, *networks: dict[str, Any], prune: list[str]) -> dict[str, Any]:
+    body = orjson.dumps({"Networks": networks, "Prune": prune})
+    answer = await exchange(engine.path, request("adopt", body))
+    assert answer is not None
+    assert answer.ok, answer.err
+    return answer.document
+
+
+async def test_each_finding_of_an_adoption_has_a_text_and_a_remedy(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    await engine.create_network(NETWORK)
+    lost = await engine.start(NETWORK, DASHBOARD)
+    running = await engine.start(NETWORK, GATEWAY)
+    ended = await engine.start(NETWORK, LOGGER)
+    await plugin.stop()
+    shutil.rmtree(plugin.state_folder)
+    kernel.delete(lost.host_end)
+    kernel.move_out(ended.nsid, ended.inside, ended.source)
+    await plugin.start()
+    stray = engine_id("stray")
+    await engine.create_network(stray, id="7")
+    claims = [{"EndpointID": container.endpoint} for container in (lost, running)]
+    wrong = {"NetworkID": OTHER, "Options": {"vxcan.id": "x"}}
+    done = await adopt(engine, {"NetworkID": NETWORK, "Endpoints": claims}, wrong, prune=[])
+    findings = [*done["Networks"], *done["Strays"], *done["Pairs"]]
+    for network in done["Networks"]:
+        findings += network["Endpoints"]
+    outcomes = {finding["Outcome"] for finding in findings}
+    assert outcomes == {"adopted", "restart", "refused", "reported"}
+    for finding in findings:
+        if finding["Outcome"] == "adopted":
+            assert (finding["Text"], finding["Remedy"]) == ("", "")
+        else:
+            assert_complete({"text": finding["Text"], "remedy": finding["Remedy"]})

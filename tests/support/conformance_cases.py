@@ -1,0 +1,264 @@
+"""Cases for ``conformance_runner``: what evercan asks of a kernel, and what the kernel rejects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evercan.model.controller import ControllerSettings
+from tests.support.conformance_runner import Case, Runner
+from tests.support.fake_kernel import FakeKernel
+
+PLAIN, FD, ECHO = 0x04, 0x0C, 0x05
+_LONG = "vcan567890123456"
+
+_PAIR = (
+    ("create bus", "vcan0"),
+    ("create pair", "vxcan1", "vxcan1p"),
+    ("engine moves in", "vxcan1p", 1, "can0"),
+)
+_RULES = (
+    (
+        "add rules",
+        ("vxcan1", "vcan0", ECHO, 1),
+        ("vcan0", "vxcan1", PLAIN, 1),
+        ("vcan0", "vxcan1", FD, 1),
+    ),
+)
+
+CASES: dict[str, Case] = {
+    "a bus": (
+        ("create bus", "vcan0"),
+        ("create bus", "vcan0"),
+        ("somebody sets down", "vcan0"),
+        ("bring up", "vcan0"),
+        ("bring up", "vcan0"),
+        ("delete", "vcan0"),
+        ("delete", "vcan0"),
+    ),
+    "a tag is cleared": (
+        ("create bus", "vcan0"),
+        ("clear the tag of", "vcan0"),
+        ("clear the tag of", "vcan0"),
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("clear the tag of", "vxcan1"),
+        ("clear the tag of", "nobody"),
+    ),
+    "a bus that somebody created": (("somebody creates", "vcan0"), ("create bus", "vcan0")),
+    "invalid names": (
+        ("create bus", _LONG),
+        ("create bus", "vcan/0"),
+        ("create bus", "vcan 0"),
+        ("create bus", "vcan:0"),
+        ("create bus", "."),
+        ("create bus", ".."),
+        ("create pair", _LONG, "vxcan1p"),
+        ("create pair", "vxcan1", _LONG),
+        ("create pair", "vxcan1", "vx/1"),
+        ("bring up", _LONG),
+        ("bring up", "vcan7"),
+    ),
+    "a pair": (
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("bring up", "vxcan1p"),
+        ("somebody sets down", "vxcan1"),
+        ("bring up", "vxcan1"),
+        ("delete", "vxcan1p"),
+    ),
+    "a pair whose names are in use": (
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("create pair", "vxcan1", "vxcan2p"),
+        ("create pair", "vxcan2", "vxcan1p"),
+        ("create pair", "vxcan3", "vxcan3"),
+        ("somebody creates", "vxcan4"),
+        ("create pair", "vxcan4", "vxcan4p"),
+    ),
+    "the carrier of a pair": (
+        *_PAIR,
+        ("somebody sets down", "vxcan1"),
+        ("bring up", "vxcan1"),
+        ("engine moves out", 1, "can0", "vxcan1p"),
+        ("engine moves in", "vxcan1p", 1, "can0"),
+        ("delete", "vxcan1"),
+    ),
+    "rules": (
+        *_PAIR,
+        *_RULES,
+        *_RULES,
+        ("remove rules", ("vcan0", "vxcan1", PLAIN, 1), ("vcan0", "vxcan1", PLAIN, 1)),
+        ("remove rules", ("vcan0", "vxcan1", PLAIN, 1)),
+        ("remove rules", ("vcan0", "vxcan1", FD, 0)),
+        ("remove rules", ("vcan0", "nobody", FD, 1)),
+        ("somebody flushes",),
+    ),
+    "invalid rules": (
+        *_PAIR,
+        ("add rules", ("vcan0", "nobody", PLAIN, 1)),
+        ("add rules", ("nobody", "vcan0", PLAIN, 1)),
+        ("add rules", ("lo", "vcan0", PLAIN, 1)),
+        ("add rules", ("vcan0", "vxcan1", PLAIN, 2)),
+        ("add rules", ("vcan0", "nobody", PLAIN, 1), ("vcan0", "vxcan1", PLAIN, 1)),
+        ("add rules", ("vcan0", "vxcan1", FD, 0)),
+        ("add rules", ("vcan0", "vcan0", PLAIN, 1)),
+    ),
+    "rules are removed with their interfaces": (
+        *_PAIR,
+        *_RULES,
+        ("delete", "vxcan1"),
+        ("create pair", "vxcan2", "vxcan2p"),
+        ("add rules", ("vcan0", "vxcan2", PLAIN, 1), ("vxcan2p", "vxcan2", PLAIN, 1)),
+        ("delete", "vcan0"),
+        ("delete", "vxcan2p"),
+    ),
+    "a pair is repaired": (
+        *_PAIR,
+        ("delete", "vxcan1"),
+        ("repair", "vxcan1", 1, "can0"),
+        *_RULES,
+        ("engine moves out", 1, "can0", "vxcan1p"),
+    ),
+    "a pair is repaired whose name is in use on the host": (
+        *_PAIR,
+        ("delete", "vxcan1"),
+        ("somebody creates", "can0"),
+        ("repair", "vxcan1", 1, "can0"),
+    ),
+    "a pair cannot be repaired": (
+        *_PAIR,
+        ("repair", "vxcan1", 1, "can0"),
+        ("create pair", "vxcan2", "vxcan2p"),
+        ("engine moves in", "vxcan2p", 1, "can1"),
+        ("delete", "vxcan2"),
+        ("repair", "vxcan2", 1, "can0"),
+        ("repair", "vxcan2", 1, "can1"),
+        ("delete", "vxcan2"),
+        ("somebody creates", "vxcan2r"),
+        ("repair", "vxcan2", 1, "can1"),
+        ("somebody deletes", "vxcan2r"),
+        ("repair", "vxcan2", 1, "can1"),
+    ),
+}
+
+_SETTINGS = {"bitrate": 500_000, "restart_ms": 100, "txqueuelen": 50}
+
+CASES |= {
+    "an end is named": (
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("name", "vxcan1p", "engine"),
+        ("name", "vxcan1p", "engine"),
+        ("create pair", "vxcan2", "vxcan2p"),
+        ("name", "vxcan2p", "engine"),
+        ("name", "vxcan2p", "vxcan1"),
+        ("engine moves in", "vxcan1p", 1, "can0"),
+        ("name", "vxcan2p", "engine"),
+        ("name", "nobody", "engine"),
+        ("delete", "vxcan2"),
+        ("delete", "vxcan1"),
+        ("repair", "vxcan1", 1, "can0", "engine"),
+        ("delete", "vxcan1"),
+        ("create pair", "vxcan3", "vxcan3p"),
+        ("name", "vxcan3p", "engine"),
+        ("repair", "vxcan1", 1, "can0", "engine"),
+    ),
+    "a controller": (
+        ("somebody plugs", "can0"),
+        ("bring up", "can0"),
+        ("configure", "can0", _SETTINGS),
+        ("somebody sets down", "can0"),
+        ("bring up", "can0"),
+        ("configure", "can0", {"bitrate": 83_300}),
+        ("configure", "can0", {"bitrate": 125_000, "sample_point": 800, "listen_only": True}),
+        ("configure", "can0", {"listen_only": False, "fd": False}),
+        ("configure the queue of", "can0", 33),
+        ("somebody unplugs", "can0"),
+        ("configure", "can0", _SETTINGS),
+        ("somebody plugs", "can0"),
+        ("somebody configures", "can0", {"bitrate": 250_000}),
+        ("somebody configures", "can0", {"bitrate": 125_000}),
+    ),
+    "a controller that rejects settings": (
+        ("somebody plugs", "can0"),
+        ("configure", "can0", {"bitrate": 3_000_000, "listen_only": True, "restart_ms": 5}),
+        ("configure", "can0", {"bitrate": 500_000, "dbitrate": 2_000_000, "fd": True}),
+        ("configure", "can0", {"restart_ms": 7}),
+        ("configure", "can0", {"bitrate": 500_000}),
+        ("configure", "can0", {"bitrate": 3_000_000, "listen_only": True, "restart_ms": 5}),
+        ("configure", "can0", {"bitrate": 125_000, "dbitrate": 2_000_000, "fd": True}),
+    ),
+    "bitrates": (
+        ("somebody plugs", "can0"),
+        *(
+            ("configure", "can0", {"bitrate": bitrate})
+            for bitrate in (1_000_000, 800_000, 615_384, 100_000, 50_000, 33_333, 10_000, 5_000)
+        ),
+        *(
+            ("configure", "can0", {"bitrate": 500_000, "sample_point": sample_point})
+            for sample_point in (500, 666, 750, 900, 999)
+        ),
+        ("configure", "can0", {"bitrate": 4_000}),
+    ),
+    "a virtual bus is no controller": (
+        ("create bus", "vcan0"),
+        ("configure", "vcan0", {"bitrate": 500_000}),
+    ),
+    "rules to a controller": (
+        ("somebody plugs", "can0"),
+        ("configure", "can0", _SETTINGS),
+        *_PAIR,
+        (
+            "add rules",
+            ("vxcan1", "can0", ECHO, 1),
+            ("vxcan1", "can0", FD, 1),
+            ("can0", "vxcan1", FD, 1),
+        ),
+        ("somebody unplugs", "can0"),
+    ),
+}
+
+
+class FakeOthers:
+    """People and the engine on a fake kernel; implements ``conformance_runner.Others``."""
+
+    def __init__(self, kernel: FakeKernel) -> None:
+        self._kernel = kernel
+
+    def make(self, name: str) -> None:
+        assert self._kernel.make(name) == 0
+
+    def delete(self, name: str) -> None:
+        self._kernel.delete(name)
+
+    def set_down(self, name: str) -> None:
+        assert self._kernel.set_flag(name, up=False) == 0
+
+    def flush_rules(self) -> None:
+        self._kernel.flush_rules()
+
+    def take(self, name: str, sandbox: int, inside: str) -> None:
+        self._kernel.move_in(name, sandbox, inside)
+
+    def give_back(self, sandbox: int, inside: str, name: str) -> None:
+        self._kernel.move_out(sandbox, inside, name)
+
+    def inside(self, sandbox: int) -> dict[str, bool]:
+        return {name: link.up for name, link in self._kernel.inside(sandbox).items()}
+
+    def altnames(self, sandbox: int) -> dict[str, list[str]]:
+        inside = self._kernel.inside(sandbox)
+        return {name: sorted(link.altnames) for name, link in inside.items() if link.altnames}
+
+    def plug(self, name: str) -> None:
+        assert self._kernel.plug(name) == 0
+
+    def unplug(self, name: str) -> None:
+        self._kernel.delete(name)
+
+    def configure(self, name: str, settings: ControllerSettings) -> int:
+        # The exit status of ip after a failure is 2.
+        return 2 if self._kernel.configure_controller(name, settings) else 0
+
+
+def run_on_fake(case: Case) -> list[dict[str, Any]]:
+    kernel = FakeKernel()
+    kernel.make("lo", "", up=True, is_can=False)
+    return Runner(kernel, FakeOthers(kernel)).run(case)

@@ -1,0 +1,175 @@
+"""Hypothesis strategies: a host in any state that evercan, the engine and others can leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
+from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.steps import ConfigureBus, MakePair
+from tests.support.declarations import declare, endpoint
+from tests.support.fake_kernel import FakeKernel
+
+BUSES = ("vcan0", "vcan1", "can0")
+SETTINGS = (NO_SETTINGS, ControllerSettings(bitrate=500_000, restart_ms=100))
+ENDPOINTS = ("aa", "bb", "cc", "dd")
+
+OTHER = ControllerSettings(bitrate=125_000)
+
+
+@dataclass
+class Situation:
+    """A declared state, and the kernel as it is found."""
+
+    declared: Declared
+    kernel: FakeKernel
+
+    def ours(self, observed: Observed) -> set[int]:
+        """Return the ifindexes that evercan may change: tagged, and named in its state."""
+        known = {endpoint.host_end for endpoint in self.declared.endpoints.values()}
+        known |= {network.bus for network in self.declared.networks.values() if network.owns_bus}
+        known |= self.declared.retired
+        known |= {f"{name}p" for name in known}
+        return {
+            link.index for link in observed.links.values() if link.is_ours and link.name in known
+        }
+
+    def may_configure(self, observed: Observed) -> set[str]:
+        """Return the controllers that evercan may configure.
+
+        A network asks for it, and they are down or evercan configured them before.
+        """
+        return {
+            link.name
+            for link in observed.links.values()
+            if link.controller is not None
+            and self.declared.network_that_sets(link.name) is not None
+            and (not link.up or self._is_configured(link))
+        }
+
+    def _is_configured(self, link: Link) -> bool:
+        return link.index in self.declared.configured
+
+
+def _with_configured(declared: Declared, kernel: FakeKernel) -> Situation:
+    """Add to the declared state which controllers evercan has configured."""
+    setter = declared.network_that_sets("can0")
+    asked = NO_SETTINGS if setter is None else setter.settings
+    configured = dict.fromkeys(kernel.configured, Configured(asked))
+    return Situation(replace(declared, configured=configured), kernel)
+
+
+@st.composite
+def declared_states(draw: st.DrawFn) -> Declared:
+    """Draw a declared state as evercan's own changes could have left it."""
+    networks: list[Network] = []
+    for bus in draw(st.lists(st.sampled_from(BUSES), max_size=3)):
+        earlier = next((network for network in networks if network.bus == bus), None)
+        networks.append(
+            Network(
+                id=f"net{len(networks)}",
+                bus=bus,
+                kind=BusKind.PHYSICAL if bus == "can0" else BusKind.VIRTUAL,
+                owns_bus=bus != "can0" and (earlier.owns_bus if earlier else draw(st.booleans())),
+                settings=draw(st.sampled_from(SETTINGS)) if bus == "can0" else NO_SETTINGS,
+            )
+        )
+    endpoints = []
+    if networks:
+        for name in draw(st.lists(st.sampled_from(ENDPOINTS), unique=True)):
+            network = draw(st.sampled_from(networks)).id
+            endpoints.append(endpoint(name, network, draw(st.sampled_from(Phase))))
+    wanted = {known.host_end for known in endpoints} | {network.bus for network in networks}
+    retired = {f"vxcan{name}" for name in ENDPOINTS} | {"vcan0", "vcan1"}
+    dormant = {known.host_end for known in endpoints if known.phase is Phase.DORMANT}
+    return declare(
+        networks,
+        endpoints,
+        retired=draw(st.sets(st.sampled_from(sorted(retired)))) - wanted | dormant,
+    )
+
+
+@st.composite
+def kernels(draw: st.DrawFn) -> FakeKernel:
+    """Draw a host's interfaces, of evercan and of others, up or down, with any rules."""
+    kernel = FakeKernel()
+    for bus in BUSES:
+        _draw_bus(draw, kernel, bus)
+    for nsid, name in enumerate(ENDPOINTS):
+        _draw_pair(draw, kernel, name, nsid)
+    _draw_rules(draw, kernel)
+    missing = draw(st.sampled_from(["", "", "", "", "vcan", "vxcan", "can-gw"]))
+    kernel.modules.discard(missing)
+    if missing == "can-gw":
+        kernel.flush_rules()
+    return kernel
+
+
+def _draw_controller(draw: st.DrawFn, kernel: FakeKernel) -> None:
+    state = draw(st.sampled_from(["absent", "new", "theirs", "as asked", "ours", "vcan", "no CAN"]))
+    if state == "absent":
+        return
+    if state in ("vcan", "no CAN"):
+        kernel.make("can0", "vcan" if state == "vcan" else "", up=True, is_can=state == "vcan")
+        return
+    kernel.plug("can0")
+    if state == "ours":
+        kernel.apply(
+            [ConfigureBus("can0", kernel.link("can0").index, "can0", OTHER, NO_SETTINGS, False)]
+        )
+    elif state != "new":
+        kernel.configure_controller("can0", SETTINGS[1] if state == "as asked" else OTHER)
+    if state != "new" and draw(st.booleans()):
+        kernel.set_flag("can0", up=False)
+
+
+def _draw_bus(draw: st.DrawFn, kernel: FakeKernel, bus: str) -> None:
+    if bus == "can0":
+        _draw_controller(draw, kernel)
+        return
+    state = draw(st.sampled_from(["absent", "tagged", "foreign", "down", "no CAN"]))
+    if state != "absent":
+        kernel.make(
+            bus,
+            "vcan",
+            group=LINK_GROUP if state in ("tagged", "down") else 0,
+            up=state != "down",
+            is_can=state != "no CAN",
+        )
+
+
+def _draw_pair(draw: st.DrawFn, kernel: FakeKernel, name: str, nsid: int) -> None:
+    host_end = f"vxcan{name}"
+    state = draw(st.sampled_from(["absent", "on the host", "in a container", "down", "foreign"]))
+    if state == "foreign":
+        kernel.make(host_end, "vxcan")
+    elif state != "absent":
+        kernel.apply([MakePair("", name, host_end, f"{host_end}p")])
+        if state != "on the host":
+            kernel.move_in(f"{host_end}p", nsid)
+        if state == "down":
+            kernel.set_flag(host_end, up=False)
+
+
+def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:
+    can = [link.index for link in kernel.observe().links.values() if link.is_can]
+    if not can:
+        return
+    rule = st.builds(
+        Rule,
+        st.sampled_from(can),
+        st.sampled_from(can),
+        st.sampled_from([0x4, 0x5, 0xC, 0xD, 0x0, 0x8]),
+        st.sampled_from([1, 1, 0]),
+        st.sampled_from([b"", b"", b"\x0c\x00\x0b\x00filtered"]),
+    )
+    for drawn in draw(st.lists(rule, max_size=10)):
+        kernel.add_rule(drawn)
+
+
+def situations() -> st.SearchStrategy[Situation]:
+    """Draw a declared state and, independently, what exists."""
+    return st.builds(_with_configured, declared_states(), kernels())

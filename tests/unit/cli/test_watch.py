@@ -1,0 +1,379 @@
+"""Test ``evercan watch``: the screen is updated, and continues after outages."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Group
+from rich.text import Text
+from textual.widgets import Static
+
+from evercan.cli.access.feed import Feed
+from evercan.cli.access.reach import Target
+from evercan.cli.errors import INTERRUPTED, CliError, NoEngine, NoPlugin
+from evercan.cli.pages import watch
+from evercan.cli.pages.watch_app import WatchApp, lateness
+from evercan.cli.views.overview import Overview, Verdict
+from tests.support.engine import engine_id
+from tests.support.evercan_host import Host, Terminal
+from tests.support.json_server import network_entry, plugin_entry
+from tests.support.overviews import container_name, network_document, one_network, status_document
+
+_PATIENCE = 30.0
+"""Seconds that the screen may take, on a busy machine."""
+
+
+class ScriptedFeed(Feed):
+    """A feed with the answers that a test sets; its clock advances one second a read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.members = 3
+        self.error: Exception | None = None
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def read(self) -> list[Overview]:
+        self.reads += 1
+        self.answers.wait()
+        if self.error is not None:
+            raise self.error
+        now = one_network(self.members)
+        networks = tuple(
+            replace(
+                network,
+                members=tuple(
+                    replace(member, sent=100 * (place + 1) * self.reads)
+                    for place, member in enumerate(network.members)
+                ),
+            )
+            for network in now.networks
+        )
+        return [replace(now, now=1000.0 + self.reads, networks=networks)]
+
+    def close(self) -> None:
+        pass
+
+
+def text_of(app: WatchApp, widget: str) -> str:
+    shown = app.query_one(widget, Static)
+    return "\n".join(
+        "".join(segment.text for segment in shown.render_line(y)) for y in range(shown.size.height)
+    )
+
+
+def unwrapped(app: WatchApp) -> str:
+    return " ".join(text_of(app, "#state").split())
+
+
+async def until(app: WatchApp, pilot: object, true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        await pilot.pause(0.02)  # type: ignore[attr-defined] # a Pilot of whatever type
+        if true():
+            return
+    pytest.fail(f"the screen shows {text_of(app, '#state')}\n{text_of(app, '#page')}")
+
+
+async def test_watch_shows_members_and_rates_and_updates_them() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "300" in text_of(app, "#page"))
+        page = text_of(app, "#page")
+        assert "healthy" in text_of(app, "#state")
+        for number in range(3):
+            assert container_name(number) in page
+        feed.members = 5
+        await until(app, pilot, lambda: container_name(4) in text_of(app, "#page"))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NoEngine("no Docker engine answers"), "engine not reachable, retrying"),
+        (NoPlugin("plugin evercan:latest is disabled"), "plugin not reachable, retrying"),
+        (CliError("the container that leads there is gone"), "plugin not reachable, retrying"),
+    ],
+)
+async def test_an_outage_is_shown_and_the_last_page_stays(
+    error: CliError, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        feed.error = error
+        # The line of state may wrap, and its second line appears a moment later.
+        await until(app, pilot, lambda: words in (shown := unwrapped(app)) and str(error) in shown)
+        assert "dashboard" in text_of(app, "#page")
+        feed.error = None
+        await until(app, pilot, lambda: "healthy" in text_of(app, "#state"))
+
+
+async def test_keys() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "300" in text_of(app, "#page"))
+        page = text_of(app, "#page")
+        assert page.index("dashboard") < page.index("gateway") < page.index("logger")
+        await pilot.press("s")
+        await until(
+            app,
+            pilot,
+            lambda: (
+                text_of(app, "#page").index("logger") < text_of(app, "#page").index("dashboard")
+            ),
+        )
+        await pilot.press("p")
+        await until(app, pilot, lambda: "paused" in text_of(app, "#state"))
+        dark = app.theme
+        await pilot.press("t")
+        assert app.theme != dark
+        await pilot.press("p", "r")
+        await until(app, pilot, lambda: "paused" not in text_of(app, "#state"))
+        await pilot.press("q")
+    assert app.return_code == 0
+
+
+async def test_pause_stops_the_page_and_not_the_line_of_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "300" in text_of(app, "#page"))
+        await pilot.press("p")
+        await until(app, pilot, lambda: "healthy" in unwrapped(app) and "paused" in unwrapped(app))
+        page = text_of(app, "#page")
+        feed.error = NoPlugin("plugin evercan:latest is disabled")
+        await until(app, pilot, lambda: "plugin not reachable" in unwrapped(app))
+        assert "paused" in unwrapped(app)
+        feed.error = None
+        feed.members = 5
+        await until(app, pilot, lambda: "5 members" in unwrapped(app))
+        assert "not reachable" not in unwrapped(app)
+        await pilot.resize_terminal(90, 30)
+        await pilot.resize_terminal(80, 30)
+        await until(app, pilot, lambda: text_of(app, "#page") == page)
+        await pilot.press("p")
+        await until(app, pilot, lambda: container_name(4) in text_of(app, "#page"))
+
+
+async def test_a_slow_answer_is_shown_and_q_does_not_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evercan.cli.pages.watch_app.SLOW", 0.1)
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "healthy" in unwrapped(app))
+        feed.answers.clear()
+        await until(app, pilot, lambda: "✖ no answer for" in unwrapped(app))
+        assert "healthy" not in unwrapped(app)
+        assert "dashboard" in text_of(app, "#page")
+        feed.answers.set()
+        await until(app, pilot, lambda: "healthy" in unwrapped(app))
+        feed.answers.clear()
+        await until(app, pilot, lambda: "no answer for" in unwrapped(app))
+        begun = time.monotonic()
+        await pilot.press("q")
+    assert time.monotonic() - begun < 10.0
+    assert app.return_code == 0
+    feed.answers.set()
+
+
+async def test_an_unexpected_error_ends_the_application() -> None:
+    """Without that, the screen would stop without a message."""
+    app = WatchApp(ScriptedFeed(), 0.05)
+    with pytest.raises(ZeroDivisionError):
+        await _run_into(app, ZeroDivisionError())
+    assert app.return_code == 1
+
+
+async def _run_into(app: WatchApp, error: Exception) -> None:
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        assert isinstance(app.feed, ScriptedFeed)
+        app.feed.error = error
+        await until(app, pilot, lambda: app.return_code is not None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval", "verdict"),
+    [
+        (1.9, 0.2, Verdict.OK),
+        (2.1, 0.2, Verdict.WARN),
+        (2.9, 1.0, Verdict.OK),
+        (3.1, 1.0, Verdict.WARN),
+        (9.1, 1.0, Verdict.FAIL),
+        # With one refresh a minute, three minutes would be too long.
+        (6.1, 60.0, Verdict.WARN),
+        (18.1, 60.0, Verdict.FAIL),
+    ],
+)
+def test_severity_of_a_slow_answer(seconds: float, interval: float, verdict: Verdict) -> None:
+    assert lateness(seconds, interval) is verdict
+
+
+@pytest.mark.parametrize(("late", "colour"), [(Verdict.WARN, "yellow"), (Verdict.FAIL, "red")])
+def test_the_colour_shows_the_severity_of_a_slow_answer(late: Verdict, colour: str) -> None:
+    line = watch.state_line([one_network(1)], lost=None, seconds=5.2, late=late, paused=False)
+    assert isinstance(line, Group)
+    (text,) = line.renderables
+    assert isinstance(text, Text)
+    assert "no answer for 5 s" in text.plain
+    assert colour in str(text.style)
+
+
+@pytest.mark.parametrize(("key", "status"), [("q", 0), ("escape", 0), ("ctrl+c", INTERRUPTED)])
+async def test_keys_that_end_it(key: str, status: int) -> None:
+    app = WatchApp(ScriptedFeed(), 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        await pilot.press(key)
+    assert app.return_code == status
+
+
+@pytest.mark.parametrize("members", [0, 1, 30])
+async def test_a_long_page_can_be_scrolled(members: int) -> None:
+    feed = ScriptedFeed()
+    feed.members = members
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
+        await pilot.press("pagedown", "j", "down")
+        buses = app.query_one("#buses")
+        assert (buses.max_scroll_y > 0) is (members == 30)
+
+
+@pytest.mark.parametrize("members", [0, 1, 30])
+@pytest.mark.parametrize("columns", [40, 44, 50, 60, 80, 120])
+async def test_nothing_is_cut_off_at_the_right(columns: int, members: int) -> None:
+    feed = ScriptedFeed()
+    feed.members = members
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
+        lines = text_of(app, "#page").splitlines()
+        frame = [line.rstrip() for line in lines if line.startswith(("╭", "│", "╰"))]
+        assert len(frame) >= 3 + members
+        assert {line[-1] for line in frame} == {"╮", "│", "╯"}
+
+
+# --- the feed -------------------------------------------------------
+
+
+class HangingSource:
+    """A source whose reads wait until it is closed."""
+
+    def __init__(self) -> None:
+        self.asked, self.closed = threading.Event(), threading.Event()
+
+    def read(self) -> list[Overview]:
+        self.asked.set()
+        assert self.closed.wait(_PATIENCE)
+        raise CliError("it was closed meanwhile")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def reading(feed: Feed) -> tuple[threading.Thread, list[CliError]]:
+    failed: list[CliError] = []
+
+    def read() -> None:
+        try:
+            feed.read()
+        except CliError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    return thread, failed
+
+
+def test_closing_ends_a_read_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = HangingSource()
+    monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", lambda _: source)
+    feed = Feed(Target())
+    thread, failed = reading(feed)
+    assert source.asked.wait(_PATIENCE)
+    feed.close()
+    assert source.closed.is_set()
+    thread.join(_PATIENCE)
+    assert [str(error) for error in failed] == ["it was closed meanwhile"]
+
+
+def test_closing_waits_briefly_for_a_connection_that_is_being_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evercan.cli.access.feed.CLOSE_TIMEOUT", 0.05)
+    source, connecting, connects = HangingSource(), threading.Event(), threading.Event()
+
+    def connect(_: Target) -> HangingSource:
+        connecting.set()
+        assert connects.wait(_PATIENCE)
+        return source
+
+    monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", connect)
+    feed = Feed(Target())
+    thread, failed = reading(feed)
+    assert connecting.wait(_PATIENCE)
+    feed.close()
+    assert not source.closed.is_set()
+    connects.set()
+    thread.join(_PATIENCE)
+    assert failed
+    assert source.closed.is_set()
+    assert not source.asked.is_set()
+
+
+# --- on a terminal ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda terminal: terminal.press("q"), 0),
+        (lambda terminal: terminal.press("\x03"), INTERRUPTED),
+        (lambda terminal: terminal.send(signal.SIGINT), INTERRUPTED),
+    ],
+    ids=["q", "ctrl-c", "SIGINT"],
+)
+def test_watch_ends_at_once_while_the_plugin_hangs(
+    host: Host, monkeypatch: pytest.MonkeyPatch, end: Callable[[Terminal], None], status: int
+) -> None:
+    # The answer comes after the command has ended.
+    monkeypatch.setattr("socketserver.BaseServer.handle_error", lambda *_: None)
+    first_reads, answers = iter(range(3)), threading.Event()
+
+    def answer(_: str) -> object:
+        if next(first_reads, None) is None:
+            answers.wait(_PATIENCE)
+        return status_document(network_document("powertrain", 1))
+
+    there = {"dashboard": engine_id("dashboard")}
+    host.engine(
+        [network_entry(engine_id("powertrain"), "powertrain", there)],
+        [plugin_entry("evercan:latest")],
+    )
+    host.plugin(answer)
+    try:
+        with host.terminal("watch", "-n", "0.2") as terminal:
+            terminal.wait_for("dashboard")
+            terminal.wait_for("no answer for")
+            begun = time.monotonic()
+            end(terminal)
+            assert terminal.ends() == status
+            assert time.monotonic() - begun < 10.0
+    finally:
+        answers.set()
