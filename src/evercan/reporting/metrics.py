@@ -68,9 +68,9 @@ class _Moment(Collector):
         warnings = GaugeMetricFamily(
             "evercan_warnings", "Warnings, by bus and kind.", labels=("bus", "kind")
         )
-        kinds = Counter((warning.bus, warning.kind) for warning in state.warnings)
-        for labels, times in kinds.items():
-            warnings.add_metric(labels, times)
+        warned = Counter((warning.bus, warning.kind) for warning in state.warnings)
+        for (bus, kind), number in warned.items():
+            warnings.add_metric((bus, kind), number)
         yield warnings
         yield from self._members()
         steps = CounterMetricFamily(

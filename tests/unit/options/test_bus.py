@@ -11,7 +11,7 @@ from evercan.intent.changes import CreateNetwork
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.observed import LINK_GROUP, Link, Observed
-from evercan.options.bus import looks_like_hardware
+from evercan.model.names import looks_like_hardware
 from evercan.options.network import NetworkOptions
 from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import SJA1000
