@@ -57,6 +57,7 @@ def test_published_kinds_keep_their_names() -> None:
         "bus-foreign",
         "pair-missing",
         "pair-foreign",
+        "ifname-ignored",
         "drift",
         "repairs-limited",
         "refused",
