@@ -191,6 +191,7 @@ class ModuleMissing(KernelError):  # noqa: N818 - reads as the fact that it stat
             f"on the host run 'modprobe {module}' and add {module} to "
             "/etc/modules-load.d/evercan.conf; if there is no such module, install the kernel "
             "package that has it (Ubuntu: linux-modules-extra-$(uname -r); Debian: "
-            "linux-image-amd64 or linux-image-arm64, not the cloud kernel)",
+            "linux-image-amd64 or linux-image-arm64, not the cloud kernel; Raspberry Pi OS: "
+            "update the kernel)",
         )
         self.module = module

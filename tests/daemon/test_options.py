@@ -232,16 +232,30 @@ async def test_a_name_that_the_engine_ignored_is_a_warning(
 # --- published ports -----------------------------------------------------------------
 
 
-async def test_published_ports_are_logged(engine: Engine, log: Lines) -> None:
+PORT = {"Proto": 6, "IP": "", "Port": 80, "HostIP": "", "HostPort": 8080, "HostPortEnd": 8080}
+
+
+@pytest.mark.parametrize("calls", ["both, as up to 27", "Join, as from 28 on"])
+async def test_published_ports_are_logged_once(engine: Engine, log: Lines, calls: str) -> None:
+    ports = {PORTMAP: [PORT]}
     await engine.create_network(ONE)
-    port = {"Proto": 6, "IP": "", "Port": 80, "HostIP": "", "HostPort": 8080, "HostPortEnd": 8080}
-    await engine.create_endpoint(ONE, DASHBOARD, **{PORTMAP: [port]})
-    await engine.create_endpoint(ONE, LOGGER)
+    await engine.create_endpoint(ONE, DASHBOARD, **(ports if calls.startswith("both") else {}))
+    await engine.join(ONE, DASHBOARD, **ports)
+    await engine.start(ONE, LOGGER)
     (line,) = log.having("publishes ports")
     assert "8080->80/tcp" in line
     assert "add an IP network" in line
     assert line.startswith("WARNING")
     assert DASHBOARD[:12] in line
+
+
+async def test_published_ports_are_logged_again_for_a_new_endpoint_of_the_same_id(
+    engine: Engine, log: Lines
+) -> None:
+    await engine.create_network(ONE)
+    for _ in range(2):
+        await engine.stop(await engine.start(ONE, DASHBOARD, **{PORTMAP: [PORT]}))
+    assert len(log.having("publishes ports")) == 2
 
 
 # --- shared buses --------------------------------------------------------------------

@@ -151,13 +151,13 @@ class Engine:
             },
         )
 
-    async def join(self, network: str, endpoint: str) -> dict[str, Any]:
+    async def join(self, network: str, endpoint: str, **options: object) -> dict[str, Any]:
         return await self.call(
             "Join",
             NetworkID=network,
             EndpointID=endpoint,
             SandboxKey=f"/var/run/docker/netns/{endpoint[:12]}",
-            Options={"com.docker.network.endpoint.exposedports": []},
+            Options={"com.docker.network.endpoint.exposedports": [], **options},
         )
 
     def move_inside(self, network: str, endpoint: str, joined: Mapping[str, Any]) -> Container:

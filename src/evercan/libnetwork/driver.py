@@ -24,7 +24,7 @@ from evercan.intent.changes import (
 )
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
-from evercan.model.declared import Endpoint, Network, Phase
+from evercan.model.declared import NONE, Endpoint, Network, Phase
 from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
@@ -86,6 +86,7 @@ class Driver:
         self._queue = queue
         self._transactions = Transactions(queue)
         self._ifname_applied = ifname_applied
+        self._warned_of_ports: set[str] = set()
         self._waitable = _WAITABLE if may_wait else frozenset()
         self._startable = _STARTABLE if may_wait else frozenset()
 
@@ -152,9 +153,11 @@ class Driver:
         async with self._transactions.commit(change) as outcome:
             bus = _bus_of(outcome.state, network_id)
             _require_served(outcome.state, bus, self._startable, endpoint_id)
-        _warn_of_published_ports(network_id, endpoint_id, options)
+        self._warn_of_published_ports(network_id, endpoint_id, options)
 
-    async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
+    async def join(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object] = NONE
+    ) -> JoinAnswer:
         """Make an endpoint a member of its bus, and restore whatever is missing for it.
 
         Raises:
@@ -178,6 +181,7 @@ class Driver:
             bus,
             extra=about(network=network_id, endpoint=endpoint_id, interface=endpoint.host_end),
         )
+        self._warn_of_published_ports(network_id, endpoint_id, options)
         return JoinAnswer(endpoint.container_end, endpoint.peer_prefix, endpoint.ifname)
 
     async def leave(self, endpoint_id: str) -> None:
@@ -193,6 +197,7 @@ class Driver:
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         """Remove an endpoint and delete its pair; an unknown one is no error."""
+        self._warned_of_ports.discard(endpoint_id)
         raise_error(await self._queue.run(DeleteEndpoint(endpoint_id)))
 
     async def adopt(
@@ -215,6 +220,27 @@ class Driver:
             _, done = adopt(outcome.before, outcome.observed, claims, prune=prune)
         _log_adoption(done)
         return done, _problems_of(outcome.state, done)
+
+    def _warn_of_published_ports(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object]
+    ) -> None:
+        """Log, once for each endpoint, that ports are published by way of a bus.
+
+        Which call has the ports depends on the engine's release: up to 27 both, later Join.
+        None says which other networks a container has, on which ports are published as usual.
+        """
+        ports = published_ports(options)
+        if not ports or endpoint_id in self._warned_of_ports:
+            return
+        self._warned_of_ports.add(endpoint_id)
+        _log.warning(
+            "The container of endpoint %s publishes ports (%s), and a CAN bus has no IP: if it "
+            "is on no other network, nothing is published; add an IP network, in compose "
+            "'default' under the service's networks",
+            endpoint_id[:12],
+            ports,
+            extra=about(network=network_id, endpoint=endpoint_id),
+        )
 
     async def _wait_for_name(self, state: State, endpoint_id: str) -> State:
         """Wait while another interface on the host has the name that this one is to have.
@@ -314,25 +340,6 @@ def _log_shared(state: State, network: Network, options: Mapping[str, object]) -
         AUTO,
         extra=fields,
     )
-
-
-def _warn_of_published_ports(
-    network_id: str, endpoint_id: str, options: Mapping[str, object]
-) -> None:
-    """Log that ports are published by way of a bus.
-
-    The engine does not say which other networks a container has. On those, its ports are
-    published as usual.
-    """
-    if ports := published_ports(options):
-        _log.warning(
-            "The container of endpoint %s publishes ports (%s), and a CAN bus has no IP: if it "
-            "is on no other network, nothing is published; add an IP network, in compose "
-            "'default' under the service's networks",
-            endpoint_id[:12],
-            ports,
-            extra=about(network=network_id, endpoint=endpoint_id),
-        )
 
 
 def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:
