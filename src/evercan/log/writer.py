@@ -86,7 +86,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             document["traceback"] = _traceback(self.formatException(record.exc_info))
-        return orjson.dumps(document, default=str).decode()
+        return orjson.dumps(document, default=lambda value: printable(str(value))).decode()
 
 
 class QueueingHandler(logging.Handler):

@@ -453,3 +453,12 @@ def test_a_half_written_temporary_file_is_ignored(file: StateFile, tmp_path: Pat
     assert StateFile(tmp_path).load() == NEW
     file.save(OLD)
     assert StateFile(tmp_path).load() == OLD
+
+
+def test_a_chosen_number_and_a_whole_name_are_kept(file: StateFile) -> None:
+    declared = declare(
+        [replace(network("new"), auto_prefix="vcan")],
+        [replace(endpoint("aa", "new"), ifname="powertrain")],
+    )
+    file.save(declared)
+    assert file.load() == declared
