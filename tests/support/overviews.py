@@ -54,6 +54,7 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
     return {
         "network": engine_id(name),
         "bus": bus,
+        "shares": [],
         "kind": "virtual",
         "owns_bus": True,
         "present": True,
