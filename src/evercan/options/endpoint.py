@@ -29,7 +29,7 @@ _PORTS = 5
 _PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}
 
 IFNAME_SETTING = "EVERCAN_ENGINE_IFNAME"
-"""The setting that says that the engine applies it."""
+"""The setting of the plugin for engines that apply it."""
 
 
 class EndpointOptions(NamedTuple):
