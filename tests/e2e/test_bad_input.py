@@ -64,11 +64,11 @@ def test_docker_network_create_names_the_invalid_option(
         ("CreateNetwork", b"{}", ["NetworkID", "missing"]),
         ("Join", b'{"NetworkID": "a"}', ["EndpointID", "missing"]),
         ("Join", b'{"NetworkID": 7, "EndpointID": "e"}', ["NetworkID=7"]),
-        ("Join", b'{"NetworkID": "feed", "EndpointID": "e"}', ["'feed'", "not on record"]),
+        ("Join", b'{"NetworkID": "feed", "EndpointID": "e"}', ["'feed'", "not in evercan's state"]),
         (
             "CreateEndpoint",
             b'{"NetworkID": "feed", "EndpointID": "e"}',
-            ["'feed'", "not on record"],
+            ["'feed'", "not in evercan's state"],
         ),
         (
             "CreateEndpoint",

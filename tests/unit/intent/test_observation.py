@@ -222,10 +222,8 @@ def test_the_settings_that_the_kernel_made_are_remembered_once_the_controller_is
 
 
 def test_a_bitrate_that_the_kernel_cannot_have_made_is_not_remembered() -> None:
-    assert (
-        after_observation(controlled(not_yet_observed()), card(bitrate=125_000)).configured
-        == not_yet_observed()
-    )
+    declared = controlled(not_yet_observed())
+    assert after_observation(declared, card(bitrate=125_000)) == declared
 
 
 def test_a_controller_stays_configured_after_its_network_is_removed() -> None:
@@ -245,6 +243,23 @@ def test_a_new_network_may_configure_a_configured_controller_differently() -> No
     (step,) = make_plan(after, observed).steps
     assert isinstance(step, ConfigureBus)
     assert step.settings == SLOW
+
+
+def test_a_new_network_may_give_a_configured_controller_another_sample_point() -> None:
+    settings = replace(FAST, sample_point=600)
+    declared, observed = controlled(made(), settings), card()
+    for known in (declared, after_observation(declared, observed)):
+        (step,) = make_plan(known, observed).steps
+        assert isinstance(step, ConfigureBus)
+        assert step.settings == settings
+
+
+def test_a_new_network_that_asks_for_what_a_configured_controller_has_changes_nothing() -> None:
+    settings = replace(FAST, sample_point=875)
+    declared, observed = controlled(made(), settings), card()
+    assert make_plan(declared, observed).steps == ()
+    after = after_observation(declared, observed)
+    assert after.configured == {5: Configured(settings, made=made()[5].made)}
 
 
 def test_a_controller_stays_configured_when_one_of_two_networks_is_removed() -> None:
