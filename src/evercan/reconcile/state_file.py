@@ -26,7 +26,7 @@ VERSION = 3
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
-added ``alias`` and ``link_kind`` of a network.
+added ``alias``, ``link_kind`` and ``auto_prefix`` of a network and ``ifname`` of an endpoint.
 """
 
 _T = TypeVar("_T")
@@ -199,6 +199,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return None if value is None else _text(value)
+
+
 def _network(fields: Mapping[str, Any]) -> Network:
     owns = fields["owns_bus"]
     if not isinstance(owns, bool):
@@ -207,7 +212,8 @@ def _network(fields: Mapping[str, Any]) -> Network:
         id=_text(fields["id"]),
         bus=_text(fields["bus"]),
         kind=BusKind(fields["kind"]),
-        alias=_text(alias) if (alias := fields.get("alias")) is not None else None,
+        alias=_optional_text(fields, "alias"),
+        auto_prefix=_optional_text(fields, "auto_prefix"),
         link_kind=_text(fields.get("link_kind", "vcan")),
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
@@ -243,5 +249,6 @@ def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
         container_end=_text(fields["container_end"]),
         peer_prefix=_text(fields["peer_prefix"]),
         phase=Phase(fields["phase"]),
-        altname=_text(name) if (name := fields.get("altname")) is not None else None,
+        altname=_optional_text(fields, "altname"),
+        ifname=_optional_text(fields, "ifname"),
     )
