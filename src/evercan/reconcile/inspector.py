@@ -20,7 +20,7 @@ from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
 from evercan.tracking.failures import problems_of_failures
 from evercan.tracking.frame_counters import FrameCounters, Frames
-from evercan.tracking.lost_frames import LostFrames, controllers_of
+from evercan.tracking.lost_frames import LostFrames, controllers_of, has_controllers
 from evercan.tracking.recoveries import LastRecovery, Tally
 from evercan.tracking.repair_limits import limited
 
@@ -108,7 +108,7 @@ class Inspector:
 
     def _has_controllers(self) -> bool:
         state = self._reconciler.state
-        return bool(controllers_of(state.declared, state.observed))
+        return has_controllers(state.declared, state.observed)
 
     def _inspect(self, observe: Observe) -> tuple[State, Counts]:
         """Return what a pass would find, and what the rules have counted if that was observed."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, Removal
-from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
 from evercan.log import lines
 from evercan.model.declared import Declared
@@ -276,7 +276,7 @@ class Reconciler:
             steps = [step for step in plan.steps if step not in failed]
             if not steps:
                 break
-            noted = before_steps(declared, steps)
+            noted = before_steps(declared, observed, steps)
             if noted != declared:
                 self._save_derived(noted)
             newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
@@ -285,7 +285,8 @@ class Reconciler:
                 repaired = [item for item in whole.drift if item.step in steps]
                 self.limits.spend(item for item in repaired if item.step not in newly_failed)
             observed = self.observer.observe(noted)
-            after = after_observation(after_failures(noted, declared, newly_failed), observed)
+            taken = after_steps(noted, declared, steps, newly_failed)
+            after = after_observation(taken, observed)
             if after != noted:
                 self._save_derived(after)
             declared = after

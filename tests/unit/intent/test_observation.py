@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 
-from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings, Timing
 from evercan.model.declared import NONE, Configured, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
@@ -302,7 +302,7 @@ def configure(index: int = 5) -> ConfigureBus:
 
 
 def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
-    noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
+    noted = before_steps(controlled(), Observed(), [MakeBus("vcan0"), configure()])
     assert noted.configured == not_yet_observed()
 
 
@@ -312,14 +312,15 @@ def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
         controlled(not_yet_observed(3)),
         controlled(made(index=3) | made()),
     ):
-        noted = before_steps(former, [configure()])
+        noted = before_steps(former, Observed(), [configure()])
         assert noted.configured[5] == Configured(FAST)
-        assert after_failures(noted, former, [configure()]) == former
-        assert after_failures(noted, former, [MakeBus("vcan0")]) == noted
+        assert after_steps(noted, former, [configure()], [configure()]) == former
+        assert after_steps(noted, former, [configure()], []) == noted
 
 
 def test_a_failed_step_of_a_network_that_was_removed_restores_nothing() -> None:
-    assert after_failures(declare(), declare(), [configure()]) == declare()
+    steps = [configure()]
+    assert after_steps(declare(), declare(), steps, steps) == declare()
 
 
 # --- controllers and crashes -----------------------------------------------------------

@@ -10,8 +10,8 @@ from evercan.errors import OptionError, RequestError
 from evercan.intent.changes import CreateNetwork
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Network
-from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.names import looks_like_hardware
+from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.options.network import NetworkOptions
 from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import SJA1000
