@@ -94,11 +94,15 @@ class Engine:
     # --- sequences ------------------------------------------------------------
 
     async def enable(self) -> None:
-        """Activate the plugin, as ``docker plugin enable`` does: both calls have an empty body."""
+        """Activate the plugin, as ``docker plugin enable`` does, and wait for its first pass.
+
+        Both calls have an empty body and are answered before the state is loaded.
+        """
         activated = await self.send("Plugin.Activate", b"")
         assert activated.document == {"Implements": ["NetworkDriver"]}
         capabilities = await self.send("GetCapabilities", b"")
         assert capabilities.document["Scope"] == "local"
+        await self.get("health")
 
     async def create_network(self, network: str, **options: str) -> None:
         """Create a network with options, whose names are given without their ``vxcan.``."""
