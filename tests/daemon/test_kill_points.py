@@ -144,6 +144,25 @@ def discard(_: object) -> None:
     """Discard an answer that is not needed."""
 
 
+def bridged_containers(host: CrashingHost) -> None:
+    network = host.create_network("vcan0", "vcan9", "can9")
+    host.start(network)
+    host.start(network)
+    check(host)
+
+
+def creation_of_bridged_network(*, beside: bool) -> Scenario:
+    def start_container(host: CrashingHost) -> None:
+        host.start(host.create_network("vcan0", "vcan9"))
+
+    return Scenario(
+        before=two_containers if beside else _do_nothing,
+        act=lambda host: discard(host.create_network("vcan0", "vcan9")),
+        again=start_container,
+        forgets_networks=True,
+    )
+
+
 def two_networks(*buses: str) -> Act:
     def make(host: CrashingHost) -> None:
         for bus in buses:
@@ -232,6 +251,20 @@ CALLS = {
     ),
     "DeleteNetwork on a shared bus": Scenario(
         before=two_networks("vcan0", "vcan0"), act=delete_last_network, forgets_networks=True
+    ),
+    "CreateNetwork with a bridge": creation_of_bridged_network(beside=False),
+    "CreateNetwork with a bridge on a shared bus": creation_of_bridged_network(beside=True),
+    "DeleteNetwork with a bridge on a foreign bus": Scenario(
+        before=lambda host: discard(host.create_network("vcan9", "can9")),
+        act=delete_last_network,
+        forgets_networks=True,
+    ),
+    "DeleteNetwork with a bridge on a shared bus": Scenario(
+        before=lambda host: discard(
+            (host.create_network("vcan0"), host.create_network("vcan0", "vcan9", "can9"))
+        ),
+        act=delete_last_network,
+        forgets_networks=True,
     ),
     "DeleteNetwork on a controller": Scenario(
         before=two_networks("vcan0", "can9"), act=delete_last_network, forgets_networks=True
@@ -358,9 +391,24 @@ def controller_after(damage: Act, *, down: bool) -> Act:
     return before
 
 
+def bridged_after(damage: Act) -> Act:
+    def before(host: CrashingHost) -> None:
+        bridged_containers(host)
+        damage(host)
+
+    return before
+
+
 CONTROLLER_DAMAGES: dict[str, Act] = {
     "a controller re-plugged": replug_controller,
     "a controller reconfigured": reconfigure_controller,
+}
+REPAIRS |= {
+    f"repair on a bridged bus: {name}": Scenario(
+        before=bridged_after(damage), act=check, again=restart_degraded_containers
+    )
+    for name, damage in DAMAGES.items()
+    if "rule" in name or "bus" in name
 }
 REPAIRS |= {
     f"repair: {name}": Scenario(before=controller_after(damage, down=False), act=check)

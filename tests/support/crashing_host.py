@@ -59,6 +59,7 @@ class CrashingHost:
 
     Attributes:
         networks: the engine's networks: their bus, by network id.
+        bridged: their bridged interfaces, by network id.
         attachments: the engine's endpoints, by endpoint id.
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
@@ -69,6 +70,7 @@ class CrashingHost:
         self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
+        self.bridged: dict[str, tuple[str, ...]] = {}
         self.attachments: dict[str, Attachment] = {}
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
@@ -119,14 +121,17 @@ class CrashingHost:
 
     # --- the engine's calls ------------------------------------------------------------
 
-    def create_network(self, bus: str) -> str:
+    def create_network(self, bus: str, *bridged: str) -> str:
         """Create a network; the engine has it only if the plugin answered."""
         network, digits = next(self._ids), len(bus.rstrip("0123456789"))
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
         if bus == CONTROLLER:
             options |= {"vxcan.kind": "physical", "vxcan.bitrate": "83000"}
+        if bridged:
+            options |= {"vxcan.bridge": ",".join(bridged)}
         if self.call(self.driver.create_network(network, options)):
             self.networks[network] = bus
+            self.bridged[network] = bridged
         return network
 
     def delete_network(self, network: str) -> None:
@@ -193,7 +198,13 @@ class CrashingHost:
         kinds = {problem.kind for problem in state.problems}
         assert kinds <= {ProblemKind.PAIR_MISSING}, state.problems
         for bus in set(self.networks.values()):
-            assert_exactly_once(observed, bus, *self._members_of(bus))
+            bridged = {
+                name
+                for network in (*self.networks, *self.unconfirmed)
+                if state.declared.networks[network].bus == bus
+                for name in state.declared.networks[network].bridge
+            }
+            assert_exactly_once(observed, bus, *self._members_of(bus), bridged=bridged)
         for attachment in self.attachments.values():
             inside = self.kernel.inside(attachment.nsid) if attachment.is_inside else {}
             intact = attachment.is_inside and attachment.endpoint not in self.degraded
