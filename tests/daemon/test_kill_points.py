@@ -391,6 +391,15 @@ def controller_after(damage: Act, *, down: bool) -> Act:
     return before
 
 
+def double_host_rule(host: CrashingHost) -> None:
+    """Add a rule that evercan has added too, as somebody else might, and remove it later."""
+    links = host.kernel.observe().links
+    ends = {links[name].index for name in ("vcan0", "vcan9", "can9")}
+    rule = next(rule for rule in host.kernel.observe().rules if {*rule[:2]} <= ends)
+    host.kernel.add_rule(rule)
+    host.foreign_rules[rule] += 1
+
+
 def bridged_after(damage: Act) -> Act:
     def before(host: CrashingHost) -> None:
         bridged_containers(host)
@@ -407,8 +416,11 @@ REPAIRS |= {
     f"repair on a bridged bus: {name}": Scenario(
         before=bridged_after(damage), act=check, again=restart_degraded_containers
     )
-    for name, damage in DAMAGES.items()
-    if "rule" in name or "bus" in name
+    for name, damage in (
+        ("the rules flushed", flush_rules),
+        ("the bus deleted", delete_bus),
+        ("a bridged interface's rule doubled", double_host_rule),
+    )
 }
 REPAIRS |= {
     f"repair: {name}": Scenario(before=controller_after(damage, down=False), act=check)

@@ -9,6 +9,7 @@ the driver, so the repetition is left out here.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evercan.libnetwork.driver import Driver
+from evercan.model.observed import Rule
 from evercan.model.problems import ProblemKind
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
@@ -59,7 +61,7 @@ class CrashingHost:
 
     Attributes:
         networks: the engine's networks: their bus, by network id.
-        bridged: their bridged interfaces, by network id.
+        foreign_rules: rules that somebody else has added, and which stay.
         attachments: the engine's endpoints, by endpoint id.
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
@@ -70,7 +72,7 @@ class CrashingHost:
         self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
-        self.bridged: dict[str, tuple[str, ...]] = {}
+        self.foreign_rules: Counter[Rule] = Counter()
         self.attachments: dict[str, Attachment] = {}
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
@@ -131,7 +133,6 @@ class CrashingHost:
             options |= {"vxcan.bridge": ",".join(bridged)}
         if self.call(self.driver.create_network(network, options)):
             self.networks[network] = bus
-            self.bridged[network] = bridged
         return network
 
     def delete_network(self, network: str) -> None:
@@ -265,6 +266,13 @@ class CrashingHost:
         for network in self.unconfirmed:
             self.call(self.driver.delete_network(network))
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
-        assert not self.kernel.observe().rules
+        links = {link.index for link in self.kernel.observe().links.values()}
+        assert self.kernel.observe().rules == Counter(
+            {
+                rule: times
+                for rule, times in self.foreign_rules.items()
+                if {rule.source, rule.target} <= links
+            }
+        )
         self.verify_foreign_interfaces()
         assert not self.queue.state.declared.networks
