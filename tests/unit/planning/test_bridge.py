@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings
-from evercan.model.declared import Declared, Endpoint, Network
+from evercan.model.declared import BusKind, Declared, Endpoint, Network
 from evercan.model.observed import Observed, Rule
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import AddRules, MakePair, RemoveRules
@@ -101,7 +101,7 @@ def test_an_interface_that_is_bridged_by_two_of_its_names_is_one_member() -> Non
 
 def test_members_of_an_absent_bus_reach_the_bridged_interface() -> None:
     kernel = host("vcan9", members=1)
-    declared = declare([replace(bridged("vcan9", bus="can0"), kind="physical")], ends(1))
+    declared = declare([replace(bridged("vcan9", bus="can0"), kind=BusKind.PHYSICAL)], ends(1))
     converge(kernel, declared)
     assert paths(kernel.observe()) == full_mesh(["vcan9", "vxcanaa"])
 
