@@ -12,7 +12,7 @@ from hypothesis import given
 
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings, Timing
-from evercan.model.declared import NONE, Configured, Declared, Phase
+from evercan.model.declared import NONE, Configured, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, MakeBus, MakePair, Step
@@ -137,12 +137,14 @@ def test_a_retired_name_that_no_longer_exists_is_forgotten() -> None:
 # --- virtual buses --------------------------------------------------------------------
 
 
-def test_a_missing_virtual_bus_will_be_created_by_evercan() -> None:
-    foreign = declare([network(owns_bus=False)])
-    assert after_observation(foreign, EMPTY).networks["net"].owns_bus
-    present = seeing(Link(index=5, name="vcan0", kind="vcan"))
-    assert not after_observation(foreign, present).networks["net"].owns_bus
-    assert not after_observation(declare([physical()]), EMPTY).networks["net"].owns_bus
+@pytest.mark.parametrize(
+    "bus", [network(owns_bus=False), physical()], ids=["the host's own vcan", "controller"]
+)
+def test_a_bus_of_the_hosts_own_stays_so_while_it_is_missing(bus: Network) -> None:
+    missing = after_observation(declare([bus]), EMPTY)
+    assert missing.networks["net"] == bus
+    created_again = seeing(Link(index=5, name="vcan0", kind="vcan", group=LINK_GROUP))
+    assert after_observation(missing, created_again).networks["net"] == bus
 
 
 # --- controllers ----------------------------------------------------------------------

@@ -50,14 +50,20 @@ def test_the_problems_of_a_bus_are_its_own_and_those_of_one_endpoint() -> None:
 def test_published_kinds_keep_their_names() -> None:
     assert {kind.value for kind in ProblemKind} == {
         "module-missing",
+        "can-gw-missing",
         "bus-absent",
         "bus-down",
         "bus-off",
         "bus-settings",
         "bus-foreign",
+        "bus-impersonates",
+        "bus-no-fd",
         "pair-missing",
         "pair-foreign",
+        "pair-replaced",
+        "end-down",
         "drift",
         "repairs-limited",
         "refused",
+        "internal-error",
     }
