@@ -71,7 +71,9 @@ class Inspector:
         Raises:
             KernelError: the kernel cannot be observed.
         """
-        return self._inspect(self._reconciler.observer.observe)[0]
+        observer = self._reconciler.observer
+        counted = bool(self._reconciler.replaced_pairs)
+        return self._inspect(observer.observe_with_counts if counted else observer.observe)[0]
 
     def snapshot(self) -> Snapshot:
         """Inspect, and read all counters.
@@ -99,10 +101,12 @@ class Inspector:
     def report_lost_frames(self) -> None:
         """Log the frames that controllers could not take, if any bus is a controller.
 
+        The counters that this needs also show which replaced pairs are used.
+
         Raises:
             KernelError: the kernel cannot be observed.
         """
-        if self._has_controllers():
+        if self._has_controllers() or self._reconciler.replaced_pairs:
             state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
             self._lost_frames.report(state.declared, state.observed, counts)
 
@@ -117,11 +121,13 @@ class Inspector:
         declared = after_observation(former, observed)
         observed, whole = compare(declared, declared, observed, observe)
         problems = self._problems(whole, declared, observed)
+        replaced_pairs = self._reconciler.replaced_pairs
+        replaced_pairs.forget_used(declared, observed, observed.counts)
         state = State(
             declared=declared,
             observed=observed.without_rules(),
             problems=problems,
-            warnings=find_warnings(declared, observed),
+            warnings=(*find_warnings(declared, observed), *replaced_pairs.warnings(declared)),
         )
         return state, observed.counts
 

@@ -34,7 +34,7 @@ def _mermaid(shown: Sequence[BusView]) -> Iterator[str]:
         title = _mermaid_text(" + ".join(bus.networks))
         yield f'  subgraph net{number}["{title}"]'
         label = "<br/>".join(
-            map(_mermaid_text, (bus.interface, bus.caption, shown_state(bus.state)))
+            map(_mermaid_text, (bus.interface, bus.caption, shown_state(bus.state), *bus.notes))
         )
         yield f'    bus{number}(["{label}"]):::{bus.verdict}'
         used.add(bus.verdict)
@@ -68,7 +68,7 @@ def _dot(shown: Sequence[BusView]) -> Iterator[str]:
         title = " + ".join(bus.networks)
         yield f"  subgraph cluster_{number} {{"
         yield f'    label={_quoted(title)}; fontname="sans-serif"; color="#adb5bd"; style=rounded;'
-        label = _quoted(bus.interface, bus.caption, shown_state(bus.state))
+        label = _quoted(bus.interface, bus.caption, shown_state(bus.state), *bus.notes)
         style = f'style="rounded,bold", color="{_COLOURS[bus.verdict]}"'
         yield f"    bus{number} [label={label}, {style}];"
         for place, (_, member) in enumerate(bus.members):

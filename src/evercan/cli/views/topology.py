@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ class BusView:
         verdict: the health that this state means.
         networks: the names of its networks.
         members: its containers, each with the network's name.
+        notes: what its networks should know: warnings about the bus, and who shares it unasked.
     """
 
     interface: str
@@ -31,6 +32,7 @@ class BusView:
     verdict: Verdict
     networks: tuple[str, ...]
     members: tuple[tuple[str, MemberView], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -52,9 +54,20 @@ def buses(networks: Sequence[NetworkView]) -> list[BusView]:
             worst([network.bus_verdict for network in group]),
             tuple(network.name for network in group),
             tuple((network.name, member) for network in group for member in network.members),
+            tuple(_notes(group)),
         )
         for group in groups.values()
     ]
+
+
+def _notes(group: Sequence[NetworkView]) -> Iterator[str]:
+    yield from dict.fromkeys(warning.text for network in group for warning in network.warnings)
+    named: set[str] = set()
+    for network in group:
+        # Of two networks that share a bus one says so.
+        if network.sharing and network.name not in named:
+            yield f"{network.name} {network.sharing}"
+            named |= {network.name, *network.shares}
 
 
 def document(shown: Sequence[BusView]) -> dict[str, Any]:
