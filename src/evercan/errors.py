@@ -36,6 +36,30 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+def named(name: str) -> str:
+    """Write a name that somebody has chosen, on one line and in at most 81 characters."""
+    name = printable(name)
+    return name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or a log would act on: control, format and undecodable characters.
+
+    A byte of an interface name that is no UTF-8 arrives as a lone surrogate, which JSON
+    cannot have; it becomes ``\xfc``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape", "backslashreplace").decode()
+
+
 def number_of(number: int, thing: str) -> str:
     """Write ``1 rule``, ``3 rules``."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
@@ -91,8 +115,7 @@ class OptionError(RequestError):
 
     def __init__(self, option: str, value: object, reason: str, remedy: str) -> None:
         """Name the option as the user wrote it, for example ``vxcan.id``."""
-        name = option if len(option) <= _SHOWN else option[:_SHOWN] + "…"
-        super().__init__(f"option {name}={shown(value)}: {reason}", remedy)
+        super().__init__(f"option {named(option)}={shown(value)}: {reason}", remedy)
         self.option = option
 
 

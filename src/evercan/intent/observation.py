@@ -90,6 +90,8 @@ def _follow_altname(declared: Declared, network: Network, observed: Observed) ->
     alias = asked if bus != asked else None
     if network.kind is BusKind.VIRTUAL and link is None:
         return declared  # created again under the name that it had
+    if not bus.isprintable():
+        bus, alias = asked, None  # a name that neither a file nor a report can have
     if (bus, alias) == (network.bus, network.alias):
         return declared
     return declared.with_network(replace(network, bus=bus, alias=alias))

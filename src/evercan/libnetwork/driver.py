@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
+from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork, named
 from evercan.intent.adoption import Adopt, Adoption, NetworkClaim, adopt
 from evercan.intent.changes import (
     CreateEndpoint,
@@ -24,12 +24,12 @@ from evercan.intent.changes import (
 )
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
-from evercan.model.declared import Endpoint, Phase
+from evercan.model.declared import Endpoint, Network, Phase
 from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
-from evercan.options.endpoint import NAME, endpoint_options
-from evercan.options.network import KIND, network_options
+from evercan.options.endpoint import NAME, endpoint_options, published_ports
+from evercan.options.network import AUTO, DEV, ID, KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
 
@@ -65,24 +65,30 @@ class JoinAnswer(NamedTuple):
     Attributes:
         source: the container end's name on the host (``SrcName``).
         prefix: the name inside, to which the engine appends an index (``DstPrefix``).
+        name: the whole name inside, if the user chose it (``DstName``).
     """
 
     source: str
     prefix: str
+    name: str | None = None
 
 
 class Driver:
     """The verbs of ``NetworkDriver``, by the names that the engine gives them."""
 
-    def __init__(self, queue: PassQueue, *, may_wait: bool = True) -> None:
+    def __init__(
+        self, queue: PassQueue, *, may_wait: bool = True, ifname_applied: bool = False
+    ) -> None:
         """Take the queue that runs the passes.
 
         Args:
             queue: runs reconcile passes.
             may_wait: containers may start on a bus that waits for its hardware.
+            ifname_applied: the engine applies the name inside that Join answers.
         """
         self._queue = queue
         self._transactions = Transactions(queue)
+        self._ifname_applied = ifname_applied
         self._waitable = _WAITABLE if may_wait else frozenset()
         self._startable = _STARTABLE if may_wait else frozenset()
 
@@ -96,7 +102,9 @@ class Driver:
         wanted = network_options(options)
         _warn_of_foreign_options(network_id, options)
         async with self._transactions.commit(CreateNetwork(network_id, wanted)) as outcome:
-            _require_served(outcome.state, wanted.bus, self._waitable)
+            made = outcome.state.declared.networks.get(network_id)
+            bus = wanted.bus if made is None else made.bus
+            _require_served(outcome.state, bus, self._waitable)
         network = outcome.state.declared.networks.get(network_id)
         if network is None:
             raise RequestError(
@@ -110,6 +118,7 @@ class Driver:
             "created by evercan" if network.owns_bus else "found on the host",
             extra=about(network=network_id, interface=network.bus),
         )
+        _log_shared(outcome.state, network, options)
         if wanted.kind is None and network.owns_bus and looks_like_hardware(network.bus):
             _log.warning(
                 "%s was absent and is a virtual bus now. If it is a controller's name: remove the "
@@ -141,10 +150,12 @@ class Driver:
             UnknownNetwork: the network is not known.
             CannotServe: the kernel cannot serve it; nothing was left behind.
         """
-        change = CreateEndpoint(network_id, endpoint_id, endpoint_options(options))
+        wanted = endpoint_options(options, ifname_applied=self._ifname_applied)
+        change = CreateEndpoint(network_id, endpoint_id, wanted)
         async with self._transactions.commit(change) as outcome:
             bus = _bus_of(outcome.state, network_id)
             _require_served(outcome.state, bus, self._startable, endpoint_id)
+        _warn_of_published_ports(network_id, endpoint_id, options)
 
     async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
         """Make an endpoint a member of its bus, and restore whatever is missing for it.
@@ -170,7 +181,7 @@ class Driver:
             bus,
             extra=about(network=network_id, endpoint=endpoint_id, interface=endpoint.host_end),
         )
-        return JoinAnswer(source=endpoint.container_end, prefix=endpoint.peer_prefix)
+        return JoinAnswer(endpoint.container_end, endpoint.peer_prefix, endpoint.ifname)
 
     async def leave(self, endpoint_id: str) -> None:
         """End a membership; an unknown endpoint is no error."""
@@ -277,8 +288,53 @@ def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> 
     if foreign:
         _log.warning(
             "Options that are not evercan's are ignored: %s",
-            ", ".join(sorted(foreign)),
+            ", ".join(map(named, sorted(foreign))),
             extra=about(network=network_id),
+        )
+
+
+def _log_shared(state: State, network: Network, options: Mapping[str, object]) -> None:
+    """Log which networks have the bus of a new one: their containers hear each other."""
+    on_bus = state.declared.networks_by_bus()[network.bus]
+    others = [other.id for other in on_bus if other.id != network.id]
+    if not others:
+        return
+    fields = about(network=network.id, interface=network.bus)
+    shared = ", ".join(other[:12] for other in others)
+    if DEV in options or ID in options:
+        _log.info(
+            "Network %s shares %s with %s", network.id[:12], network.bus, shared, extra=fields
+        )
+        return
+    _log.warning(
+        "Network %s shares %s with %s, because it has no %s: their containers receive each "
+        "other's frames; for a bus of its own create it with %s=%s",
+        network.id[:12],
+        network.bus,
+        shared,
+        ID,
+        ID,
+        AUTO,
+        extra=fields,
+    )
+
+
+def _warn_of_published_ports(
+    network_id: str, endpoint_id: str, options: Mapping[str, object]
+) -> None:
+    """Log that ports are published by way of a bus.
+
+    The engine does not say which other networks a container has. On those, its ports are
+    published as usual.
+    """
+    if ports := published_ports(options):
+        _log.warning(
+            "The container of endpoint %s publishes ports (%s), and a CAN bus has no IP: if it "
+            "is on no other network, nothing is published; add an IP network, in compose "
+            "'default' under the service's networks",
+            endpoint_id[:12],
+            ports,
+            extra=about(network=network_id, endpoint=endpoint_id),
         )
 
 

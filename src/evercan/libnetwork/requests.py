@@ -153,7 +153,10 @@ class CreateEndpointRequest(NamedTuple):
         if mac:
             raise RequestError(
                 f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address",
-                "remove --mac-address or mac_address",
+                "remove --mac-address or mac_address from the container, whose first network gets "
+                "it, and give it to the endpoint of the IP network: in compose under the service "
+                "'networks: default: mac_address: …'; with docker 25 or newer "
+                "'--network name=NETWORK,mac-address=…'",
             )
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError
+from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError, printable
 from evercan.libnetwork import web
 from evercan.libnetwork.driver import Driver
 from evercan.libnetwork.requests import subject
@@ -42,8 +42,31 @@ Count = Callable[[str, str, float], None]
 
 def _answer(status: int, document: Mapping[str, Any]) -> web.Response:
     return web.Response(
-        status=status, body=orjson.dumps(document), headers={"Content-Type": _CONTENT_TYPE}
+        status=status, body=_encode(document), headers={"Content-Type": _CONTENT_TYPE}
     )
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    """Encode an answer, in which texts are printable: docker and curl write them to terminals."""
+    try:
+        body = orjson.dumps(document)
+    except TypeError:  # a name of an interface that is no UTF-8
+        return orjson.dumps(_printable(document))
+    if body.isascii() and b"\\" not in body:
+        return body  # nothing in it had to be escaped
+    return orjson.dumps(_printable(document))
+
+
+def _printable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case Mapping():
+            return {_printable(key): _printable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_printable(item) for item in value]
+        case _:
+            return value
 
 
 def _error(status: int, error: object) -> web.Response:

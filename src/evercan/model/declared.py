@@ -57,6 +57,8 @@ class Network:
         kind: what the bus interface was when the network was created.
         alias: the altname by which the user has named the bus interface, if it was one.
             ``bus`` is then the name of the interface that has it now.
+        auto_prefix: ``vxcan.dev``, if evercan has chosen the bus's number
+            (``vxcan.id=auto``).
         link_kind: ``IFLA_INFO_KIND`` of a virtual bus interface when the network was
             created. evercan creates only a ``vcan`` again that is missing.
         owns_bus: evercan created the bus interface for its networks, so it may delete it.
@@ -71,6 +73,7 @@ class Network:
     bus: str
     kind: BusKind = BusKind.VIRTUAL
     alias: str | None = None
+    auto_prefix: str | None = None
     link_kind: str = "vcan"
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
@@ -111,6 +114,8 @@ class Endpoint:
         peer_prefix: prefix of the container end's name inside the container.
         phase: where it is in its life.
         altname: the container end's second name, if it has one (``vxcan.name``).
+        ifname: its whole name inside the container, if the user chose it
+            (``com.docker.network.endpoint.ifname``).
     """
 
     id: str
@@ -120,6 +125,7 @@ class Endpoint:
     peer_prefix: str
     phase: Phase = Phase.CREATED
     altname: str | None = None
+    ifname: str | None = None
 
     @property
     def is_member(self) -> bool:

@@ -28,6 +28,7 @@ class ProblemKind(StrEnum):
     PAIR_FOREIGN = "pair-foreign"
     PAIR_REPLACED = "pair-replaced"
     END_DOWN = "end-down"
+    IFNAME_IGNORED = "ifname-ignored"
     DRIFT = "drift"
     REPAIRS_LIMITED = "repairs-limited"
     REFUSED = "refused"

@@ -6,11 +6,47 @@ a virtual interface is never taken for a controller.
 
 from __future__ import annotations
 
-from evercan.errors import OptionError
+from itertools import count
+
+from evercan.errors import OptionError, printable
 from evercan.model.controller import written
 from evercan.model.declared import BusKind, Declared, Network
+from evercan.model.names import why_invalid
 from evercan.model.observed import Link, Observed
-from evercan.options.network import AUTO, BRIDGE, DEV, KIND, NetworkOptions, reject_on_virtual
+from evercan.options.network import AUTO, BRIDGE, DEV, ID, KIND, NetworkOptions, reject_on_virtual
+
+
+def with_free_number(
+    declared: Declared, observed: Observed, options: NetworkOptions
+) -> NetworkOptions:
+    """Choose the lowest number for a bus that has ``vxcan.id=auto``.
+
+    Free is what no interface of the host is called, and what no network has, waits for or
+    is about to leave: a bus that is to be deleted may still be there for others.
+
+    Raises:
+        OptionError: no name that is short enough is free.
+    """
+    prefix = options.auto_prefix
+    if prefix is None:
+        return options
+    networks = declared.networks.values()
+    taken = observed.names() | declared.retired | declared.pair_names()
+    taken |= {name for network in networks for name in (network.bus, network.asked_bus)}
+    taken |= declared.host_interfaces() | {*options.bridge}
+    for number in count():
+        bus = f"{prefix}{number}"
+        if why_invalid(bus) is not None:
+            raise OptionError(
+                ID,
+                AUTO,
+                f"no name with the prefix {prefix} is free: {prefix}0 to {prefix}{number - 1} are "
+                "in use",
+                "choose a shorter vxcan.dev, or remove networks that are not needed",
+            )
+        if bus not in taken:
+            return options._replace(bus=bus)
+    raise AssertionError("numbers do not end")
 
 
 def choose_bus(
@@ -104,6 +140,13 @@ def _real_name(observed: Observed, name: str) -> str:
 
 def _require_bus(declared: Declared, options: NetworkOptions, link: Link) -> None:
     pairs = declared.pair_names()
+    if not link.name.isprintable():
+        raise OptionError(
+            DEV,
+            options.bus,
+            f"the host's interface {printable(link.name)} has a name that is not printable text",
+            f"rename it ('ip link set {options.bus} name NAME', while it is down)",
+        )
     if link.is_can and link.name not in pairs:
         return
     what = "a container's CAN interface" if link.name in pairs else "no CAN interface"

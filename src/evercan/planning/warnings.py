@@ -19,6 +19,7 @@ def find_warnings(declared: Declared, observed: Observed) -> tuple[Problem, ...]
         *_buses_without_fd(declared, observed),
         *_ends_down(declared, observed),
         *_foreign_rules(declared, observed),
+        *_names_ignored(declared, observed),
     )
 
 
@@ -122,4 +123,22 @@ def _ends_down(declared: Declared, observed: Observed) -> Iterator[Problem]:
                 "so that it neither sends nor receives",
                 remedy="something in the container set it down: bring it up there with "
                 "'ip link set NAME up', or restart the container",
+            )
+
+
+def _names_ignored(declared: Declared, observed: Observed) -> Iterator[Problem]:
+    """Warn of interfaces that do not have the name that the engine was asked to give them."""
+    for endpoint in declared.endpoints.values():
+        location = observed.locations.get(endpoint.id)
+        if endpoint.phase is not Phase.JOINED or endpoint.ifname is None or location is None:
+            continue
+        if location.name != endpoint.ifname:
+            yield Problem(
+                kind=ProblemKind.IFNAME_IGNORED,
+                bus=declared.networks[endpoint.network].bus,
+                endpoint=endpoint.id,
+                text=f"the interface of endpoint {endpoint.id[:12]} is called "
+                f"{location.name} in its container, not {endpoint.ifname} as asked",
+                remedy="engines before 29.8 ignore the name: set EVERCAN_ENGINE_IFNAME=off, and "
+                "use vxcan.peer or vxcan.name; or something in the container renamed it",
             )

@@ -27,7 +27,8 @@ VERSION = 3
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
-added ``alias``, ``link_kind`` and ``bridge`` of a network, and ``host_rules``.
+added ``alias``, ``link_kind``, ``auto_prefix`` and ``bridge`` of a network, ``ifname`` of an
+endpoint, and ``host_rules``.
 """
 
 _T = TypeVar("_T")
@@ -211,6 +212,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return None if value is None else _text(value)
+
+
 def _network(fields: Mapping[str, Any]) -> Network:
     owns = fields["owns_bus"]
     if not isinstance(owns, bool):
@@ -219,7 +225,8 @@ def _network(fields: Mapping[str, Any]) -> Network:
         id=_text(fields["id"]),
         bus=_text(fields["bus"]),
         kind=BusKind(fields["kind"]),
-        alias=_text(alias) if (alias := fields.get("alias")) is not None else None,
+        alias=_optional_text(fields, "alias"),
+        auto_prefix=_optional_text(fields, "auto_prefix"),
         link_kind=_text(fields.get("link_kind", "vcan")),
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
@@ -265,5 +272,6 @@ def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
         container_end=_text(fields["container_end"]),
         peer_prefix=_text(fields["peer_prefix"]),
         phase=Phase(fields["phase"]),
-        altname=_text(name) if (name := fields.get("altname")) is not None else None,
+        altname=_optional_text(fields, "altname"),
+        ifname=_optional_text(fields, "ifname"),
     )

@@ -72,6 +72,7 @@ def status(daemon: Daemon, snapshot: Snapshot, of_process: Sequence[Problem] = (
     """Answer ``GET /status``: everything."""
     code, verdict = health(snapshot.state, of_process)
     declared = snapshot.state.declared
+    buses = declared.networks_by_bus()
     return 200, {
         "schema": SCHEMA,
         "version": daemon.version,
@@ -82,11 +83,14 @@ def status(daemon: Daemon, snapshot: Snapshot, of_process: Sequence[Problem] = (
         "now": snapshot.at,
         "recovery": daemon.settings.recovery,
         "health_interval": daemon.settings.health_interval,
-        "networks": [_network(network, snapshot) for network in declared.networks.values()],
+        "networks": [
+            _network(network, buses[network.bus], snapshot)
+            for network in declared.networks.values()
+        ],
     }
 
 
-def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
+def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) -> Mapping[str, Any]:
     state, frames = snapshot.state, snapshot.frames
     link = state.observed.find(network.bus)
     last = snapshot.recoveries.get(network.bus)
@@ -94,6 +98,7 @@ def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
     return {
         "network": network.id,
         "bus": network.bus,
+        "shares": [other.id for other in on_bus if other.id != network.id],
         "kind": network.kind,
         "owns_bus": network.owns_bus,
         "present": link is not None,
