@@ -9,6 +9,7 @@ the driver, so the repetition is left out here.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evercan.libnetwork.driver import Driver
+from evercan.model.observed import Rule
 from evercan.model.problems import ProblemKind
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
@@ -59,6 +61,7 @@ class CrashingHost:
 
     Attributes:
         networks: the engine's networks: their bus, by network id.
+        foreign_rules: rules that somebody else has added, and which stay.
         attachments: the engine's endpoints, by endpoint id.
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
@@ -69,6 +72,7 @@ class CrashingHost:
         self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
+        self.foreign_rules: Counter[Rule] = Counter()
         self.attachments: dict[str, Attachment] = {}
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
@@ -119,12 +123,14 @@ class CrashingHost:
 
     # --- the engine's calls ------------------------------------------------------------
 
-    def create_network(self, bus: str) -> str:
+    def create_network(self, bus: str, *bridged: str) -> str:
         """Create a network; the engine has it only if the plugin answered."""
         network, digits = next(self._ids), len(bus.rstrip("0123456789"))
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
         if bus == CONTROLLER:
             options |= {"vxcan.kind": "physical", "vxcan.bitrate": "83000"}
+        if bridged:
+            options |= {"vxcan.bridge": ",".join(bridged)}
         if self.call(self.driver.create_network(network, options)):
             self.networks[network] = bus
         return network
@@ -193,7 +199,13 @@ class CrashingHost:
         kinds = {problem.kind for problem in state.problems}
         assert kinds <= {ProblemKind.PAIR_MISSING}, state.problems
         for bus in set(self.networks.values()):
-            assert_exactly_once(observed, bus, *self._members_of(bus))
+            bridged = {
+                name
+                for network in (*self.networks, *self.unconfirmed)
+                if state.declared.networks[network].bus == bus
+                for name in state.declared.networks[network].bridge
+            }
+            assert_exactly_once(observed, bus, *self._members_of(bus), bridged=bridged)
         for attachment in self.attachments.values():
             inside = self.kernel.inside(attachment.nsid) if attachment.is_inside else {}
             intact = attachment.is_inside and attachment.endpoint not in self.degraded
@@ -254,6 +266,13 @@ class CrashingHost:
         for network in self.unconfirmed:
             self.call(self.driver.delete_network(network))
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
-        assert not self.kernel.observe().rules
+        links = {link.index for link in self.kernel.observe().links.values()}
+        assert self.kernel.observe().rules == Counter(
+            {
+                rule: times
+                for rule, times in self.foreign_rules.items()
+                if {rule.source, rule.target} <= links
+            }
+        )
         self.verify_foreign_interfaces()
         assert not self.queue.state.declared.networks

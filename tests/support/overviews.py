@@ -58,6 +58,7 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
         "owns_bus": True,
         "present": True,
         "up": True,
+        "bridge": [],
         "peer_prefix": "can",
         "frames": {
             "from_bus": {**nothing, "handled": 1200},

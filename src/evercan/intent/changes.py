@@ -280,13 +280,13 @@ def _leave(declared: Declared, endpoint_id: str) -> Declared:
     return with_phase(declared, endpoint_id, Phase.LEFT)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(sorted(names)) or "none"
+
+
 def _asked(bus: str, asked: Network | NetworkOptions) -> str:
     """Write which bus was asked for."""
     return bus if asked.auto_prefix is None else f"{asked.auto_prefix}(auto)"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ",".join(sorted(names)) or "none"
 
 
 def _require_same(known: Network, options: NetworkOptions) -> None:

@@ -13,15 +13,7 @@ from evercan.model.controller import written
 from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.names import why_invalid
 from evercan.model.observed import Link, Observed
-from evercan.options.network import (
-    AUTO,
-    BRIDGE,
-    DEV,
-    ID,
-    KIND,
-    NetworkOptions,
-    reject_on_virtual,
-)
+from evercan.options.network import AUTO, BRIDGE, DEV, ID, KIND, NetworkOptions, reject_on_virtual
 
 
 def with_free_number(
@@ -41,6 +33,7 @@ def with_free_number(
     networks = declared.networks.values()
     taken = observed.names() | declared.retired | declared.pair_names()
     taken |= {name for network in networks for name in (network.bus, network.asked_bus)}
+    taken |= declared.host_interfaces() | {*options.bridge}
     for number in count():
         bus = f"{prefix}{number}"
         if why_invalid(bus) is not None:

@@ -79,8 +79,26 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
         peer_prefix=peer_prefix(own.get(PEER, default.peer_prefix)),
         kind=kind,
         settings=settings,
-        bridge=_bridge(own[BRIDGE], bus) if BRIDGE in own else (),
+        bridge=_bridge(own[BRIDGE]) if BRIDGE in own else (),
     )
+
+
+def _bridge(value: str) -> tuple[str, ...]:
+    names = tuple(value.split(","))
+    remedy = f"give names of interfaces, separated by commas, as in {BRIDGE}=vcan9,can1"
+    for name in names:
+        if (why := why_invalid(name)) is not None:
+            raise OptionError(BRIDGE, value, f"the name {shown(name)} {why}", remedy)
+        if names.count(name) > 1:
+            raise OptionError(BRIDGE, value, f"{name} is given twice", "give it once")
+    if len(names) > MAX_BRIDGED:
+        raise OptionError(
+            BRIDGE,
+            value,
+            f"has {len(names)} interfaces, and a network can have {MAX_BRIDGED}",
+            f"give at most {MAX_BRIDGED}",
+        )
+    return names
 
 
 def _require_virtual(
@@ -99,28 +117,6 @@ def _require_virtual(
         f"{why}, so that evercan cannot choose its number ({DEV}={named(dev)})",
         f"give the controller's number, or for a virtual bus another {DEV}, such as vcan",
     )
-
-
-def _bridge(value: str, bus: str) -> tuple[str, ...]:
-    names = tuple(value.split(","))
-    remedy = f"give names of interfaces, separated by commas, as in {BRIDGE}=vcan9,can1"
-    for name in names:
-        if (why := why_invalid(name)) is not None:
-            raise OptionError(BRIDGE, value, f"the name {shown(name)} {why}", remedy)
-        if names.count(name) > 1:
-            raise OptionError(BRIDGE, value, f"{name} is given twice", "give it once")
-        if name == bus:
-            raise OptionError(
-                BRIDGE, value, f"{name} is the network's bus interface itself", "leave it out"
-            )
-    if len(names) > MAX_BRIDGED:
-        raise OptionError(
-            BRIDGE,
-            value,
-            f"has {len(names)} interfaces, and a network can have {MAX_BRIDGED}",
-            f"give at most {MAX_BRIDGED}",
-        )
-    return names
 
 
 def _kind(value: str) -> BusKind | None:

@@ -18,8 +18,8 @@ def find_warnings(declared: Declared, observed: Observed) -> tuple[Problem, ...]
     return (
         *_buses_without_fd(declared, observed),
         *_ends_down(declared, observed),
-        *_names_ignored(declared, observed),
         *_foreign_rules(declared, observed),
+        *_names_ignored(declared, observed),
     )
 
 

@@ -53,6 +53,8 @@ def _plugin(overview: Overview) -> Iterator[RenderableType]:
     for network in overview.networks:
         yield Text()
         yield heading(network)
+        if network.bridge:
+            yield Padding(_bridge(network), _INDENT, expand=False)
         if network.members:
             yield Padding(_members(network), _INDENT, expand=False)
         if frames := ", ".join(_frames(network)):
@@ -103,6 +105,16 @@ def heading(network: NetworkView) -> Text:
     if speed := words.speed(network.controller):
         facts.append(speed)
     line.append(f"  {', '.join(facts)}", style="dim")
+    return line
+
+
+def _bridge(network: NetworkView) -> Text:
+    """Draw the further interfaces of the host on a bus, in one line."""
+    line = Text("bridged: ", style="dim")
+    for number, bridged in enumerate(network.bridge):
+        line.append(", " if number else "", style="dim")
+        style = "" if bridged.verdict is Verdict.OK else STYLE[bridged.verdict]
+        line.append(bridged.caption, style=style)
     return line
 
 

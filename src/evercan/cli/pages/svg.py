@@ -82,7 +82,7 @@ def svg(shown: Sequence[BusView]) -> str:
     y = _MARGIN
     for bus in shown:
         title = _title(bus, across - 2 * _MARGIN)
-        notes = len(bus.notes) * _NOTE_LINE
+        notes = len(_notes(bus)) * _NOTE_LINE
         rows = _rows(bus, y + _TITLE + (len(title) - 1) * _TITLE_LINE + notes)
         places.append(_Place(bus, y, title, rows, across - 2 * _MARGIN))
         y = rows[-1].y + _below(bus, rows[-1]) + _MARGIN + 8
@@ -181,11 +181,18 @@ def _draw_title(picture: ET.Element, place: _Place) -> None:
     counted.set("style", "font-size: 12px; font-weight: 400")
     counted.text = _count(place.bus)
     first = place.top + 14 + (len(place.title) - 1) * _TITLE_LINE + _NOTE_LINE
-    for number, note in enumerate(place.bus.notes):
+    for number, (note, style) in enumerate(_notes(place.bus)):
         noted = ET.SubElement(picture, "g")
         ET.SubElement(noted, "title").text = note
         y = first + number * _NOTE_LINE
-        _text(noted, _MARGIN, y, shortened(note, 12, place.room, end=0), "warn-fill")
+        _text(noted, _MARGIN, y, shortened(note, 12, place.room, end=0), style)
+
+
+def _notes(bus: BusView) -> list[tuple[str, str]]:
+    """Return the lines below a bus's title, each with its style."""
+    up = all(bridged.verdict is Verdict.OK for bridged in bus.bridge)
+    lines = [(bus.bridged, "soft" if up else "fail-fill")] if bus.bridged else []
+    return [*lines, *((note, "warn-fill") for note in bus.notes)]
 
 
 def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
@@ -211,7 +218,8 @@ def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
 
 def _draw_head(picture: ET.Element, bus: BusView, y: int) -> None:
     group = ET.SubElement(picture, "g")
-    ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {shown_state(bus.state)}"
+    about = [f"{bus.interface}: {bus.caption}, {shown_state(bus.state)}", bus.bridged]
+    ET.SubElement(group, "title").text = "\n".join(filter(None, about))
     height = _head_height(bus)
     top = y - height // 2
     box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": height, "rx": 12}

@@ -104,6 +104,29 @@ class MemberView:
 
 
 @dataclass(frozen=True)
+class BridgedView:
+    """A further interface of the host that is a member of a bus (``vxcan.bridge``).
+
+    Attributes:
+        name: its name.
+        state: one word: up, down or absent.
+    """
+
+    name: str
+    state: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The health that its state means."""
+        return Verdict.OK if self.state == "up" else Verdict.FAIL
+
+    @property
+    def caption(self) -> str:
+        """Its name, and its state unless it is up."""
+        return self.name if self.state == "up" else f"{self.name} ({self.state})"
+
+
+@dataclass(frozen=True)
 class NetworkView:
     """A Docker network and its bus.
 
@@ -117,6 +140,7 @@ class NetworkView:
         verdict: the worst of that and of its members.
         owns_bus: evercan created the bus interface.
         members: the containers on it.
+        bridge: the further interfaces of the host on it.
         from_bus: frames from the bus interface, counted once for each container that got them.
         to_bus: frames to the bus interface.
         dropped: frames of this bus that were lost.
@@ -138,6 +162,7 @@ class NetworkView:
     verdict: Verdict
     owns_bus: bool = False
     members: tuple[MemberView, ...] = ()
+    bridge: tuple[BridgedView, ...] = ()
     from_bus: int | None = None
     to_bus: int | None = None
     dropped: int | None = None

@@ -13,6 +13,7 @@ from evercan.cli.views.overview import (
     UNKNOWN_ENDPOINT,
     UNKNOWN_NETWORK,
     UNKNOWN_TO_PLUGIN,
+    BridgedView,
     MemberView,
     NetworkView,
     Overview,
@@ -193,6 +194,7 @@ def _network(
         verdict=worst([verdict, *(member.verdict for member in members)]),
         owns_bus=bool(document.get("owns_bus")),
         members=tuple(members),
+        bridge=tuple(_bridged(bridged) for bridged in document.get("bridge") or ()),
         from_bus=_count(frames, "from_bus", "handled"),
         to_bus=_count(frames, "to_bus", "handled"),
         dropped=_sum(_count(frames, direction, "dropped") for direction in frames),
@@ -237,6 +239,11 @@ def _bus_state(document: Mapping[str, Any], controller: Mapping[str, Any]) -> tu
     if state:
         return _CONTROLLER.get(state, (str(state), Verdict.WARN))
     return "up", Verdict.OK
+
+
+def _bridged(document: Mapping[str, Any]) -> BridgedView:
+    state = "absent" if not document.get("present") else "up" if document.get("up") else "down"
+    return BridgedView(document["name"], state)
 
 
 def _member(
