@@ -19,7 +19,7 @@ ABOUT_THE_PROCESS = {
     "State file %s is damaged (%s), set aside as %s",
     "State restored from the last good copy",
     "No good copy of the state is left",
-    "Could not roll back a failed call: %s",  # the line names the call
+    "Could not roll back a failed call yet: %s",  # the line names the call
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }
