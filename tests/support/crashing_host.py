@@ -16,8 +16,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
-from evercan.model.observed import Rule
+from evercan.model.observed import Link, Rule
 from evercan.model.problems import ProblemKind
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
@@ -66,8 +67,10 @@ class CrashingHost:
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
 
-    def __init__(self, folder: Path, kill_point: KillPoint) -> None:
-        self.kernel = FakeKernel()
+    def __init__(
+        self, folder: Path, kill_point: KillPoint, kernel: FakeKernel | None = None
+    ) -> None:
+        self.kernel = FakeKernel() if kernel is None else kernel
         self.kernel.on_message = kill_point.moment
         self.kill_point = kill_point
         self.folder = folder
@@ -77,11 +80,21 @@ class CrashingHost:
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
         self._nsids = count(1)
+        self._foreign: dict[str, Link] = {}
+        self.make_foreign_interfaces()
+        self.start_plugin()
+
+    def make_foreign_interfaces(self) -> None:
+        """Make the interfaces that a boot makes, and plug the controller in."""
         for name in FOREIGN:
             self.kernel.make(name, "vcan" if name.startswith("v") else "", up=name != "vcan8")
         self._foreign = {name: self.kernel.link(name) for name in FOREIGN}
         self.kernel.plug(CONTROLLER)
-        self.start_plugin()
+
+    @property
+    def port(self) -> Kernel:
+        """The kernel as the plugin sees it."""
+        return self.kernel
 
     # --- the plugin's process ------------------------------------------------------
 
@@ -90,7 +103,7 @@ class CrashingHost:
         self._runner = asyncio.Runner()
         # Nobody reads the results of tasks of a killed process.
         self._runner.get_loop().set_exception_handler(lambda *_: None)
-        self.queue: PassQueue = queue_of(self.kernel, self.folder)
+        self.queue: PassQueue = queue_of(self.port, self.folder)
         self.driver = Driver(self.queue)
         return self.call(self.queue.start()) is not None
 

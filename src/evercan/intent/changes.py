@@ -252,7 +252,7 @@ class DeleteEndpoint(NamedTuple):
         return declared
 
 
-Removal = DeleteNetwork | Leave | DeleteEndpoint
+Removal = DeleteNetwork | Leave | DeleteEndpoint | Undo
 """Changes that only remove. The engine never repeats them, whatever the answer was."""
 
 
