@@ -18,6 +18,7 @@ from evercan.model.declared import Phase
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
+from evercan.tracking.repair_limits import BURST
 from tests.support.engine import Container, Engine, engine_id
 from tests.support.http import exchange, request
 from tests.support.plugin import Plugin
@@ -142,7 +143,7 @@ async def flush_the_rules(host: Host) -> None:
 
 async def set_the_bus_down_again_and_again(host: Host) -> None:
     await start_container(host)
-    for _ in range(5):
+    for _ in range(BURST):
         host.kernel.set_flag("vcan0", up=False)
         host.plugin.link_events.announce()
         await wait_until(lambda: host.kernel.link("vcan0").up)
