@@ -11,7 +11,7 @@ from evercan.errors import SettingsError
 
 
 class Recovery(StrEnum):
-    """What to do about drift: mend it, or leave it and say so."""
+    """What to do about drift: repair it, or leave it and report it."""
 
     AUTO = "auto"
     FAIL_FAST = "fail-fast"
@@ -29,8 +29,8 @@ class Settings(NamedTuple):
     Attributes:
         log_level: lowest level that is written.
         log_format: ``text`` for people, ``json`` for machines.
-        recovery: whether drift is mended.
-        health_interval: seconds between two looks at the rule table; 0 is never.
+        recovery: whether drift is repaired.
+        health_interval: seconds between two checks of the rule table; 0 checks at events only.
         metrics: host and TCP port to serve metrics on; None is the socket only.
         engine_ifname: the engine gives an interface the name that a plugin answers, as it
             does from release 29.8 on.

@@ -156,9 +156,10 @@ async def test_a_repeated_join_that_fails_does_not_end_the_membership(
 ) -> None:
     await engine.create_network(NETWORK)
     container = await engine.start(NETWORK, DASHBOARD)
-    kernel.modules.discard("can-gw")
+    kernel.modules.discard("vcan")
+    kernel.delete("vcan0")
     assert not (await engine.post("Join", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
-    kernel.modules.add("can-gw")
+    kernel.modules.add("vcan")
     assert plugin.declared.endpoints[DASHBOARD].is_member
     await plugin.restart()
     await engine.enable()

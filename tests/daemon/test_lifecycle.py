@@ -190,9 +190,11 @@ async def test_what_follows_a_failed_join_leaves_nothing_behind(
 ) -> None:
     await engine.create_network(NETWORK)
     await engine.create_endpoint(NETWORK, DASHBOARD)
-    kernel.modules.discard("can-gw")
-    with pytest.raises(EngineError, match="can-gw"):
+    kernel.modules.discard("vcan")
+    kernel.delete("vcan0")
+    with pytest.raises(EngineError, match="modprobe vcan"):
         await engine.join(NETWORK, DASHBOARD)
+    kernel.modules.add("vcan")
     for _ in range(leaves):
         await engine.call("Leave", NetworkID=NETWORK, EndpointID=DASHBOARD)
     await engine.call("DeleteEndpoint", NetworkID=NETWORK, EndpointID=DASHBOARD)
@@ -429,14 +431,22 @@ async def test_a_bus_that_another_program_creates_at_the_same_moment_is_used(
     assert set(kernel.snapshot().links) == {"vcan0"}
 
 
-async def test_a_vcan_that_evercan_recreated_after_a_reboot_is_removed_with_its_network(
+async def test_the_hosts_own_vcan_is_created_again_after_a_reboot_and_never_deleted(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:
     kernel.make("vcan0", up=True)
     await engine.create_network(NETWORK)
     await plugin.reboot("boot-2")
+    container = await engine.start(NETWORK, DASHBOARD)
+    assert_exactly_once(kernel.snapshot(), "vcan0", container.host_end)
+    assert not plugin.declared.networks[NETWORK].owns_bus
+    await engine.stop(container)
     await engine.delete_network(NETWORK)
-    assert not kernel.snapshot().links
+    assert set(kernel.snapshot().links) == {"vcan0"}
+    # A later network finds it on the host, whatever its tag says.
+    await engine.create_network(NETWORK)
+    await engine.delete_network(NETWORK)
+    assert set(kernel.snapshot().links) == {"vcan0"}
 
 
 async def test_a_deleted_pair_of_a_running_container_does_not_keep_others_from_joining(

@@ -68,6 +68,7 @@ async def test_the_recovery_after_a_reboot_is_logged_in_order(
     await engine.start(NETWORK, DASHBOARD)
     log.drain()
     await plugin.reboot("boot-2")
+    await wait_until(lambda: log.contains("evercan serves"))
     await engine.join(NETWORK, DASHBOARD)  # a legacy plugin gets no Leave and DeleteEndpoint first
     bus = f"network={N} interface=vcan0"
     pair = f"network={N} endpoint={D} interface={END}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
@@ -15,7 +16,9 @@ import pytest
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import Phase
 from evercan.model.problems import ProblemKind
+from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
+from evercan.tracking.repair_limits import BURST
 from tests.support.engine import Container, Engine, engine_id
 from tests.support.http import exchange, request
 from tests.support.plugin import Plugin
@@ -57,9 +60,28 @@ async def restart_after(host: Host, change: Callable[[], object]) -> None:
     await host.plugin.start()
 
 
-async def lack_a_module(host: Host) -> None:
+async def lack_vcan(host: Host) -> None:
+    await start_container(host)
+    host.kernel.modules.discard("vcan")
+    host.kernel.delete("vcan0")
+    host.plugin.link_events.announce()
+    await wait_until(lambda: host.kernel.taken[-1] == MakeBus("vcan0"))
+
+
+async def lack_can_gw(host: Host) -> None:
     await start_container(host)
     host.kernel.modules.discard("can-gw")
+
+
+async def take_a_vcan_for_a_controller(host: Host) -> None:
+    await start_container(host, dev="can", id="1")
+    host.kernel.plug("can0")
+
+
+async def end_a_background_task(host: Host) -> None:
+    await start_container(host)
+    host.plugin.link_events.fail(ValueError("cannot be decoded"))
+    await asyncio.sleep(0.2)
 
 
 async def unplug_the_controller(host: Host) -> None:
@@ -121,11 +143,33 @@ async def flush_the_rules(host: Host) -> None:
 
 async def set_the_bus_down_again_and_again(host: Host) -> None:
     await start_container(host)
-    for _ in range(5):
+    for _ in range(BURST):
         host.kernel.set_flag("vcan0", up=False)
         host.plugin.link_events.announce()
         await wait_until(lambda: host.kernel.link("vcan0").up)
     host.kernel.set_flag("vcan0", up=False)
+
+
+async def use_a_vcan_of_the_host_without_fd(host: Host) -> None:
+    host.kernel.make("vcan0", up=True, mtu=16)
+    await start_container(host)
+
+
+async def set_down_the_end_in_the_container(host: Host) -> None:
+    member = await start_container(host)
+    host.plugin.link_events.announce()
+    await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
+    host.kernel.set_flag_inside(member.nsid, member.inside, up=False)
+
+
+async def ask_an_engine_for_a_name_that_it_ignores(host: Host) -> None:
+    host.plugin.engine_ifname = True
+    await host.plugin.restart()
+    await host.engine.create_network(NETWORK)
+    name = {"com.docker.network.endpoint.ifname": "powertrain"}
+    await host.engine.start(NETWORK, DASHBOARD, **name)
+    host.plugin.link_events.announce()
+    await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
 
 
 async def fill_the_disk(host: Host) -> None:
@@ -140,17 +184,26 @@ async def fill_the_disk(host: Host) -> None:
 Cause = Callable[[Host], Awaitable[object]]
 
 CAUSES: dict[ProblemKind, Cause] = {
-    ProblemKind.MODULE_MISSING: lack_a_module,
+    ProblemKind.MODULE_MISSING: lack_vcan,
+    ProblemKind.CAN_GW_MISSING: lack_can_gw,
     ProblemKind.BUS_ABSENT: unplug_the_controller,
     ProblemKind.BUS_DOWN: set_down_a_foreign_interface,
     ProblemKind.BUS_OFF: send_the_controller_bus_off,
     ProblemKind.BUS_SETTINGS: configure_the_controller_before_evercan,
     ProblemKind.BUS_FOREIGN: replace_the_controller,
+    ProblemKind.BUS_IMPERSONATES: take_a_vcan_for_a_controller,
     ProblemKind.PAIR_MISSING: delete_the_pair_while_the_plugin_is_down,
     ProblemKind.PAIR_FOREIGN: replace_the_pair,
     ProblemKind.DRIFT: flush_the_rules,
     ProblemKind.REPAIRS_LIMITED: set_the_bus_down_again_and_again,
     ProblemKind.REFUSED: fill_the_disk,
+    ProblemKind.INTERNAL_ERROR: end_a_background_task,
+}
+
+WARNING_CAUSES: dict[ProblemKind, Cause] = {
+    ProblemKind.BUS_NO_FD: use_a_vcan_of_the_host_without_fd,
+    ProblemKind.END_DOWN: set_down_the_end_in_the_container,
+    ProblemKind.IFNAME_IGNORED: ask_an_engine_for_a_name_that_it_ignores,
 }
 
 
@@ -163,10 +216,10 @@ def assert_complete(reason: dict[str, Any]) -> None:
 
 
 def test_every_kind_of_problem_has_a_cause() -> None:
-    assert set(CAUSES) == set(ProblemKind)
+    assert CAUSES.keys() | WARNING_CAUSES.keys() == set(ProblemKind) - {ProblemKind.PAIR_REPLACED}
 
 
-@pytest.mark.parametrize("kind", ProblemKind)
+@pytest.mark.parametrize("kind", CAUSES)
 async def test_each_reason_has_a_text_and_a_remedy(host: Host, kind: ProblemKind) -> None:
     await CAUSES[kind](host)
     health = await host.engine.get("health")
@@ -178,11 +231,26 @@ async def test_each_reason_has_a_text_and_a_remedy(host: Host, kind: ProblemKind
             assert_complete(reason)
 
 
+@pytest.mark.parametrize("kind", WARNING_CAUSES)
+async def test_each_warning_has_a_text_and_a_remedy_and_the_bus_is_healthy(
+    host: Host, kind: ProblemKind
+) -> None:
+    await WARNING_CAUSES[kind](host)
+    health = await host.engine.get("health")
+    status = (await host.engine.get("status")).document
+    assert (health.status, status["health_status"]) == (200, 200)
+    for document in (health.document, status):
+        assert (document["healthy"], document["reasons"]) == (True, [])
+        (warning,) = document["warnings"]
+        assert (warning["kind"], warning["bus"]) == (kind, "vcan0")
+        assert_complete(warning)
+
+
 FAIL_FAST_CAUSES = {
     "bus absent": unplug_the_controller,
     "bus down": set_down_a_foreign_interface,
     "bus off": send_the_controller_bus_off,
-    "module missing": lack_a_module,
+    "module missing": lack_can_gw,
     "bus foreign": replace_the_controller,
 }
 
@@ -208,8 +276,8 @@ async def test_the_engines_error_has_the_text_and_the_remedy_of_the_reason(
     [
         (
             "CreateNetwork",
-            {"Options": {"com.docker.network.generic": {"vxcan.id": "x"}}},
-            "vxcan.id='x'",
+            {"Options": {"com.docker.network.generic": {"vxcan.id": "x/y"}}},
+            "vxcan.id='x/y'",
             "give digits",
         ),
         ("Join", {"EndpointID": DASHBOARD}, "is not in evercan's state", "evercan adopt"),
@@ -251,7 +319,7 @@ async def test_each_finding_of_an_adoption_has_a_text_and_a_remedy(
     stray = engine_id("stray")
     await engine.create_network(stray, id="7")
     claims = [{"EndpointID": container.endpoint} for container in (lost, running)]
-    wrong = {"NetworkID": OTHER, "Options": {"vxcan.id": "x"}}
+    wrong = {"NetworkID": OTHER, "Options": {"vxcan.id": "x/y"}}
     done = await adopt(engine, {"NetworkID": NETWORK, "Endpoints": claims}, wrong, prune=[])
     findings = [*done["Networks"], *done["Strays"], *done["Pairs"]]
     for network in done["Networks"]:

@@ -50,7 +50,7 @@ async def test_events_of_other_interfaces_cause_no_observation(
     plugin.link_events.announce_other()
     before = kernel.calls["observe"]
     for _ in range(20):
-        await engine.enable()
+        await engine.activate()
     assert kernel.calls["observe"] == before
 
 
@@ -61,7 +61,7 @@ async def test_a_burst_of_events_costs_few_observations(
     before = kernel.calls["observe"]
     for _ in range(100):
         plugin.link_events.announce()
-        await engine.enable()
+        await engine.activate()
     await wait_until(lambda: kernel.calls["observe"] > before)
     assert kernel.calls["observe"] - before < 50
 

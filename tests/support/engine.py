@@ -101,12 +101,20 @@ class Engine:
 
     # --- sequences ------------------------------------------------------------
 
-    async def enable(self) -> None:
-        """Activate the plugin, as ``docker plugin enable`` does: both calls have an empty body."""
+    async def activate(self) -> None:
+        """Make the two calls of ``docker plugin enable``, which have an empty body.
+
+        They are answered before the state is loaded.
+        """
         activated = await self.send("Plugin.Activate", b"")
         assert activated.document == {"Implements": ["NetworkDriver"]}
         capabilities = await self.send("GetCapabilities", b"")
         assert capabilities.document["Scope"] == "local"
+
+    async def enable(self) -> None:
+        """Activate the plugin, and wait for the pass with which it starts."""
+        await self.activate()
+        await self.get("health")
 
     async def create_network(self, network: str, **options: str) -> None:
         """Create a network with options, whose names are given without their ``vxcan.``."""

@@ -18,7 +18,7 @@ from typing import Any
 from evercan.model.controller import Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
-from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -31,6 +31,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 from tests.support import fake_controllers
@@ -48,6 +49,7 @@ class FakeKernel:
 
     Attributes:
         modules: loaded kernel modules; remove one to see what happens without it.
+        default_mtu: the MTU of a vcan or vxcan for which none is given; 2060 from kernel 7 on.
         calls: how many times ``observe`` and ``apply`` were called.
         taken: every step that was taken, in order.
         configured: ifindexes of controllers that evercan has configured.
@@ -57,6 +59,7 @@ class FakeKernel:
 
     def __init__(self, *, boot: str = "boot-1") -> None:
         self.modules = {"vcan", "vxcan", "can-gw"}
+        self.default_mtu = FD_MTU
         self.calls = Counter[str]()
         self.taken: list[Step] = []
         self.on_message: Callable[[], None] = lambda: None
@@ -68,6 +71,7 @@ class FakeKernel:
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
         self._ended: set[int] = set()
+        self._ending: set[int] = set()
 
     # --- the port ---------------------------------------------------------
 
@@ -94,6 +98,7 @@ class FakeKernel:
         return ended
 
     def name_inside(self, link: Link) -> str | None:
+        assert link.known_nsid is not None, "a request must not refer to an ending namespace"
         inside = self._links.get(link.peer_index or 0)
         return None if inside is None else inside.name
 
@@ -122,24 +127,32 @@ class FakeKernel:
     def _messages(self, step: Step) -> Iterator[Message]:
         """Yield the requests that ``kernel.rtnetlink`` makes of a step."""
         match step:
-            case MakeBus(name):
-                yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True)
-            case MakePair(_, _, host_end, container_end):
-                yield partial(self._make_pair, host_end, container_end, up=True)
-            case RepairPair() | ConfigureBus():
-                raise AssertionError(f"several batches are needed to {step}")
-            case NameEnd(_, _, index, altname):
-                yield partial(self.add_altname, index, altname)
-            case BringUp(_, _, name):
-                yield partial(self.set_flag, name, up=True)
-            case ClearTag(index, _):
-                yield partial(self._clear_group, index)
-            case DeleteLink(index, _):
-                yield partial(self._delete_on_host, index)
             case AddRules(_, rules):
                 yield from (partial(self._add_rule, rule) for rule in rules)
             case RemoveRules(_, rules):
                 yield from (partial(self._remove_rule, rule) for rule in rules)
+            case _:
+                yield from self._link_messages(step)
+
+    def _link_messages(self, step: Step) -> Iterator[Message]:
+        match step:
+            case MakeBus(name):
+                yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True, mtu=FD_MTU)
+            case MakePair(_, _, host_end, container_end):
+                yield partial(self._make_pair, host_end, container_end, up=True)
+            case NameEnd(_, _, index, altname):
+                yield partial(self.add_altname, index, altname)
+            case BringUp(_, _, name):
+                yield partial(self.set_flag, name, up=True)
+            case SetMtu(_, _, index, _, mtu):
+                yield partial(self._set_flag_on_host, index, up=False)
+                yield partial(self._set_mtu, index, mtu)
+            case ClearTag(index, _):
+                yield partial(self._clear_group, index)
+            case DeleteLink(index, _):
+                yield partial(self._delete_on_host, index)
+            case _:
+                raise AssertionError(f"several batches are needed to {step}")
 
     def _batch(self, messages: Iterable[Message]) -> list[int]:
         """Carry out all of them, whatever fails, as netlink does."""
@@ -159,8 +172,10 @@ class FakeKernel:
             if self._where[index] is HOST:
                 peer = link.peer_index
                 nsid = None if peer is None else self._where[peer]
+                nsid = -1 if nsid in self._ending else nsid
                 running = link.up and (peer is None or self._links[peer].up)
-                yield replace(link, peer_nsid=nsid, running=running)
+                mtu = link.mtu if link.controller is None else link.controller.mtu
+                yield replace(link, peer_nsid=nsid, running=running, mtu=mtu)
 
     def _find(self, name: str, where: int | None = HOST) -> int | None:
         for index, link in self._links.items():
@@ -249,6 +264,20 @@ class FakeKernel:
         else:
             self.configured.add(step.index)
         return code
+
+    def _set_flag_on_host(self, index: int, *, up: bool) -> int:
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        return self._set_flag(index, up=up)
+
+    def _set_mtu(self, index: int, mtu: int) -> int:
+        """Set the MTU and bring the interface up, in one request, as ``do_setlink`` does."""
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        if self._links[index].up:
+            return errno.EBUSY
+        self._links[index] = replace(self._links[index], mtu=mtu)
+        return self._set_flag(index, up=True)
 
     def _clear_group(self, index: int) -> int:
         if self._where.get(index, -1) is not HOST:
@@ -341,6 +370,7 @@ class FakeKernel:
         group: int = 0,
         up: bool = False,
         is_can: bool = True,
+        mtu: int | None = None,
     ) -> int:
         """Create an interface on the host; return an errno or 0."""
         if kind in ("vcan", "vxcan") and kind not in self.modules:
@@ -349,7 +379,13 @@ class FakeKernel:
             return code
         index = next(self._index)
         self._links[index] = Link(
-            index=index, name=name, kind=kind, group=group, up=up, is_can=is_can
+            index=index,
+            name=name,
+            kind=kind,
+            group=group,
+            up=up,
+            is_can=is_can,
+            mtu=self.default_mtu if mtu is None else mtu,
         )
         self._where[index] = HOST
         return 0
@@ -398,6 +434,12 @@ class FakeKernel:
         assert index is not None, f"there is no {name}"
         self._links[index] = replace(self._links[index], group=group)
 
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Set an interface's MTU, as ``ip link set NAME mtu`` does after setting it down."""
+        index = self._find(name)
+        assert index is not None, f"there is no {name}"
+        self._links[index] = replace(self._links[index], mtu=mtu)
+
     def alter(self, index: int, **fields: Any) -> None:
         """Change what a controller shows."""
         link = self._links[index]
@@ -444,9 +486,20 @@ class FakeKernel:
         self._where[index] = HOST
         self._links[index] = replace(self._links[index], name=name, up=False)
 
+    def set_flag_inside(self, nsid: int, inside: str, *, up: bool) -> None:
+        """Set an interface in a container up or down, as a program in it does."""
+        index = self._find(inside, nsid)
+        assert index is not None, f"there is no {inside} in namespace {nsid}"
+        self._set_flag(index, up=up)
+
+    def begin_to_end_namespace(self, nsid: int) -> None:
+        """Take a namespace's number from it, as ``cleanup_net`` does before it deletes links."""
+        self._ending.add(nsid)
+
     def end_namespace(self, nsid: int) -> None:
         """End a namespace: the pairs whose ends are in it are deleted with it."""
         self._namespaces.discard(nsid)
+        self._ending.discard(nsid)
         self._ended.add(nsid)
         for index in [index for index, where in self._where.items() if where == nsid]:
             if index in self._links:

@@ -10,12 +10,14 @@ class FakeLinkEvents:
 
     Attributes:
         drained: how many times the plugin has read events of CAN interfaces.
+        error: raised by the next ``drain``.
     """
 
     def __init__(self) -> None:
         self._sender, self._receiver = socket.socketpair()
         self._receiver.setblocking(False)
         self.drained = 0
+        self.error: Exception | None = None
 
     def announce(self) -> None:
         """Announce that a CAN interface has changed."""
@@ -25,10 +27,18 @@ class FakeLinkEvents:
         """Announce a change of an interface that is not a CAN interface."""
         self._sender.send(b".")
 
+    def fail(self, error: Exception) -> None:
+        """Let the next reading of events fail."""
+        self.error = error
+        self.announce()
+
     def fileno(self) -> int:
         return self._receiver.fileno()
 
     def drain(self) -> bool:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
         events = b""
         while True:
             try:

@@ -59,6 +59,7 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
         "owns_bus": True,
         "present": True,
         "up": True,
+        "bridge": [],
         "peer_prefix": "can",
         "frames": {
             "from_bus": {**nothing, "handled": 1200},
@@ -83,6 +84,7 @@ def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
         "healthy": not reasons,
         "health_status": 503 if reasons else 200,
         "reasons": reasons,
+        "warnings": [],
         "boot": "b",
         "started": NOW - 7200,
         "now": NOW,

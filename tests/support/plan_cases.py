@@ -24,7 +24,7 @@ from typing import Any
 
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -36,6 +36,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 from evercan.planning.plan import Plan
@@ -78,6 +79,8 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 id=name,
                 bus=fields["bus"],
                 kind=BusKind(fields.get("kind", "virtual")),
+                alias=fields.get("alias"),
+                link_kind=fields.get("link_kind", "vcan"),
                 owns_bus=fields.get("owns_bus", False),
                 settings=ControllerSettings(**fields.get("settings", {})),
             )
@@ -126,6 +129,7 @@ def _observed(document: Mapping[str, Any]) -> Observed:
             peer_index=1000 + index if fields.get("kind") == "vxcan" else None,
             peer_nsid=fields.get("nsid"),
             altnames=frozenset(fields.get("altnames", [])),
+            mtu=fields.get("mtu", FD_MTU),
             controller=_controller(fields["can"], fields.get("up", True))
             if "can" in fields
             else None,
@@ -208,13 +212,16 @@ def _write_step_of_pair(step: MakePair | RepairPair | NameEnd, observed: Observe
 
 
 def _write_step_of_link(
-    step: MakeBus | BringUp | ConfigureBus | DeleteLink | ClearTag, observed: Observed
+    step: MakeBus | BringUp | SetMtu | ConfigureBus | DeleteLink | ClearTag, observed: Observed
 ) -> str:
     match step:
         case MakeBus(bus):
             return f"create bus {bus}"
         case BringUp(_, _, name):
             return f"bring {name} up"
+        case SetMtu(_, _, index, name, mtu):
+            assert name == _name_of(index, observed)
+            return f"set the MTU of {name} to {mtu}"
         case ConfigureBus(_, index, name, settings, _, was_up):
             assert name == _name_of(index, observed)
             verb = f"set {name} down and configure it" if was_up else f"configure {name}"

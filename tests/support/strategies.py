@@ -28,9 +28,12 @@ class Situation:
     kernel: FakeKernel
 
     def ours(self, observed: Observed) -> set[int]:
-        """Return the ifindexes that evercan may change: tagged, and named in its state."""
+        """Return the ifindexes that evercan may change: tagged, and named in its state.
+
+        A bus that was there before is tagged only if evercan has created it again.
+        """
         known = {endpoint.host_end for endpoint in self.declared.endpoints.values()}
-        known |= {network.bus for network in self.declared.networks.values() if network.owns_bus}
+        known |= {network.bus for network in self.declared.networks.values()}
         known |= self.declared.retired
         known |= {f"{name}p" for name in known}
         return {

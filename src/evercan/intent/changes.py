@@ -6,7 +6,7 @@ idempotent, since the engine repeats its calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -109,6 +109,7 @@ class CreateNetwork(NamedTuple):
                 owns_bus=owns,
                 peer_prefix=options.peer_prefix,
                 settings=options.settings,
+                bridge=options.bridge,
             )
         )
 
@@ -163,8 +164,8 @@ class CreateEndpoint(NamedTuple):
         prefix = self.options.peer_prefix or network.peer_prefix
         if self.options.altname is not None:
             require_free(declared, observed, self.options.altname, prefix)
-        buses = set(declared.networks_by_bus())
-        taken = observed.names() | declared.retired | declared.pair_names() | buses
+        taken = observed.names() | declared.retired | declared.pair_names()
+        taken |= declared.host_interfaces()
         host_end, container_end = pair_names(self.endpoint, taken)
         return declared.with_endpoint(
             Endpoint(
@@ -251,7 +252,7 @@ class DeleteEndpoint(NamedTuple):
         return declared
 
 
-Removal = DeleteNetwork | Leave | DeleteEndpoint
+Removal = DeleteNetwork | Leave | DeleteEndpoint | Undo
 """Changes that only remove. The engine never repeats them, whatever the answer was."""
 
 
@@ -279,6 +280,10 @@ def _leave(declared: Declared, endpoint_id: str) -> Declared:
     return with_phase(declared, endpoint_id, Phase.LEFT)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(sorted(names)) or "none"
+
+
 def _asked(bus: str, asked: Network | NetworkOptions) -> str:
     """Write which bus was asked for."""
     return bus if asked.auto_prefix is None else f"{asked.auto_prefix}(auto)"
@@ -290,6 +295,7 @@ def _require_same(known: Network, options: NetworkOptions) -> None:
         ("bus", _asked(known.asked_bus, known), _asked(options.bus, options)),
         ("peer prefix", repr(known.peer_prefix), repr(options.peer_prefix)),
         ("kind", known.kind, options.kind or known.kind),
+        ("bridge", _listed(known.bridge), _listed(options.bridge)),
         ("settings", known.settings.words() or "none", options.settings.words() or "none"),
     )
     differing = [f"{what} {had}, not {has}" for what, had, has in facts if had != has]

@@ -41,6 +41,9 @@ _WAITABLE = frozenset(
         ProblemKind.REPAIRS_LIMITED,
         ProblemKind.CAN_GW_MISSING,
         ProblemKind.BUS_IMPERSONATES,
+        ProblemKind.BRIDGE_ABSENT,
+        ProblemKind.BRIDGE_DOWN,
+        ProblemKind.BRIDGE_FOREIGN,
     }
 )
 """Problems with which a network may be created: the bus gets its rules when they end."""

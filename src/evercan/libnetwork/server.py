@@ -15,12 +15,16 @@ import orjson
 from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError, printable
 from evercan.libnetwork import web
 from evercan.libnetwork.driver import Driver
+from evercan.libnetwork.recent import Recent
 from evercan.libnetwork.requests import subject
 from evercan.libnetwork.routes import Routes, Verb
 from evercan.log.writer import about, call_id
 
 BOUND = 9.0
 """Seconds within which every call is answered: after a restart the engine itself waits for ever."""
+
+PUBLIC_AGE = 1.0
+"""Seconds for which the metrics that were read for TCP answer every scrape on TCP."""
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds that connections have to end: the engine kills a plugin 10 s after SIGTERM."""
@@ -82,14 +86,16 @@ class Server:
         """Set up the routes: every verb by POST, every view and the metrics by GET."""
         self._calls = count(1)
         self._called = called
-        self._scrape = scrape
-        pages: dict[tuple[str, str], web.Handler] = {("GET", "/metrics"): self._metrics}
+        metrics = self._metrics_handler(scrape)
+        pages: dict[tuple[str, str], web.Handler] = {("GET", "/metrics"): metrics}
         for name, verb in Routes(driver).by_path().items():
             pages["POST", f"/{name}"] = self._call_handler(name, verb)
         for path, view in views.items():
             pages["GET", f"/{path}"] = self._view_handler(path, view)
         self._pages = web.Pages(pages, _unknown)
-        self._public = web.Pages({("GET", "/metrics"): self._metrics}, _unknown)
+        recent = Recent(scrape, PUBLIC_AGE)
+        public = self._metrics_handler(recent.read)
+        self._public = web.Pages({("GET", "/metrics"): public}, _unknown)
 
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
@@ -115,13 +121,15 @@ class Server:
         await self._public.close(_CLOSE_TIMEOUT)
         await self._pages.close(_CLOSE_TIMEOUT)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    @staticmethod
+    def _metrics_handler(scrape: Scrape) -> web.Handler:
         async def page() -> web.Response:
-            return web.Response(
-                body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
-            )
+            return web.Response(body=await scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS})
 
-        return await _answer_page("metrics", page)
+        async def handle(_: web.Request) -> web.Response:
+            return await _answer_page("metrics", page)
+
+        return handle
 
     def _call_handler(self, name: str, verb: Verb) -> web.Handler:
         short = name.rpartition(".")[2]

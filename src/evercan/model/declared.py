@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.observed import Rule
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
 """An empty mapping that can serve as a default, since nobody can write to it."""
@@ -64,6 +65,8 @@ class Network:
             One that existed before, the host's own, is created again but never deleted.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
         settings: what the controller is to be set to, if the bus is a controller.
+        bridge: further interfaces of the host that are members of the bus, by the names
+            that the user gave (``vxcan.bridge``).
     """
 
     id: str
@@ -75,6 +78,7 @@ class Network:
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
     settings: ControllerSettings = NO_SETTINGS
+    bridge: tuple[str, ...] = ()
 
     @property
     def asked_bus(self) -> str:
@@ -146,6 +150,10 @@ class Declared:
             interface that is named here and has evercan's tag is ever deleted.
         configured: the controllers that evercan has configured, by ifindex. A controller
             that is re-plugged has another ifindex.
+        host_rules: the rules between two interfaces of the host that evercan has added, or
+            was about to add. No end of such a rule is evercan's, so that only this list
+            says that the rule is. The value is 0; once evercan is about to remove the rule,
+            it is the number of identical rules of others, which stay.
     """
 
     boot: str = ""
@@ -153,6 +161,7 @@ class Declared:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     configured: Mapping[int, Configured] = field(default_factory=dict)
+    host_rules: Mapping[Rule, int] = field(default_factory=dict)
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""
@@ -214,6 +223,27 @@ class Declared:
         for network in self.networks.values():
             buses.setdefault(network.bus, []).append(network)
         return buses
+
+    def bridged(self) -> dict[str, tuple[str, ...]]:
+        """Return by bus the further interfaces of the host that its networks ask for."""
+        return {
+            bus: tuple(dict.fromkeys(name for network in networks for name in network.bridge))
+            for bus, networks in self.networks_by_bus().items()
+        }
+
+    def has_removed(self, rule: Rule, times: int) -> bool:
+        """Whether a rule of ``host_rules`` was removed, so that only those of others are left.
+
+        Args:
+            rule: the rule.
+            times: how often it exists.
+        """
+        return 0 < times <= self.host_rules[rule]
+
+    def host_interfaces(self) -> set[str]:
+        """Return the names of all bus interfaces and bridged interfaces."""
+        bridged = self.bridged()
+        return set(bridged).union(*bridged.values())
 
     def network_that_sets(self, bus: str) -> Network | None:
         """Find the network whose settings apply to a bus; others have the same, fewer or none."""

@@ -12,8 +12,11 @@ from evercan.model.names import looks_like_hardware, why_invalid
 from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
 from evercan.options.reading import PEER, own_options, peer_prefix
 
-DEV, ID, KIND = "vxcan.dev", "vxcan.id", "vxcan.kind"
-NETWORK_OPTIONS = (DEV, ID, PEER, KIND, *CONTROLLER_OPTIONS)
+DEV, ID, KIND, BRIDGE = "vxcan.dev", "vxcan.id", "vxcan.kind", "vxcan.bridge"
+NETWORK_OPTIONS = (DEV, ID, PEER, KIND, BRIDGE, *CONTROLLER_OPTIONS)
+
+MAX_BRIDGED = 16
+"""Interfaces that one network may add to its bus: each adds rules for every member."""
 
 AUTO = "auto"
 """The ``vxcan.kind`` that decides by what exists on the host; the ``vxcan.id`` that is free."""
@@ -29,6 +32,7 @@ class NetworkOptions(NamedTuple):
         peer_prefix: ``vxcan.peer``.
         kind: ``vxcan.kind``; None is ``auto``.
         settings: what the controller is to be set to.
+        bridge: ``vxcan.bridge``, further interfaces of the host that are members.
     """
 
     bus: str = "vcan0"
@@ -36,6 +40,7 @@ class NetworkOptions(NamedTuple):
     peer_prefix: str = "vcanp"
     kind: BusKind | None = None
     settings: ControllerSettings = NO_SETTINGS
+    bridge: tuple[str, ...] = ()
 
 
 def network_options(options: Mapping[str, object]) -> NetworkOptions:
@@ -74,7 +79,26 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
         peer_prefix=peer_prefix(own.get(PEER, default.peer_prefix)),
         kind=kind,
         settings=settings,
+        bridge=_bridge(own[BRIDGE]) if BRIDGE in own else (),
     )
+
+
+def _bridge(value: str) -> tuple[str, ...]:
+    names = tuple(value.split(","))
+    remedy = f"give names of interfaces, separated by commas, as in {BRIDGE}=vcan9,can1"
+    for name in names:
+        if (why := why_invalid(name)) is not None:
+            raise OptionError(BRIDGE, value, f"the name {shown(name)} {why}", remedy)
+        if names.count(name) > 1:
+            raise OptionError(BRIDGE, value, f"{name} is given twice", "give it once")
+    if len(names) > MAX_BRIDGED:
+        raise OptionError(
+            BRIDGE,
+            value,
+            f"has {len(names)} interfaces, and a network can have {MAX_BRIDGED}",
+            f"give at most {MAX_BRIDGED}",
+        )
+    return names
 
 
 def _require_virtual(

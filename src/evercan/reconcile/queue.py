@@ -158,6 +158,7 @@ class PassQueue:
 
     async def inspect(self) -> State:
         """Observe between two passes what is wrong; errors as of ``Inspector``."""
+        await self._started.wait()
         return await self._inspect(self._inspector.inspect)
 
     async def snapshot(self) -> Snapshot:
@@ -166,6 +167,7 @@ class PassQueue:
         Whoever asks before an observation has begun shares it, so that many readers delay
         a pass by one observation at the most.
         """
+        await self._started.wait()
         if self._snapshot is None:
             loop = asyncio.get_running_loop()
             self._snapshot = asyncio.create_task(self._inspect(partial(self._begin_snapshot, loop)))

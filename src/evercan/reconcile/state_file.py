@@ -20,13 +20,15 @@ import orjson
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.observed import Rule
 
 VERSION = 3
 """The version that is written; older ones are still read.
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
-added ``alias``, ``link_kind`` and ``auto_prefix`` of a network and ``ifname`` of an endpoint.
+added ``alias``, ``link_kind``, ``auto_prefix`` and ``bridge`` of a network, ``ifname`` of an
+endpoint, and ``host_rules``.
 """
 
 _T = TypeVar("_T")
@@ -153,6 +155,16 @@ def encode(declared: Declared) -> bytes:
                 {"ifindex": index, **known._asdict()}
                 for index, known in sorted(declared.configured.items())
             ],
+            "host_rules": [
+                {
+                    "source": rule.source,
+                    "target": rule.target,
+                    "flags": rule.flags,
+                    "hops": rule.hops,
+                    "others": others,
+                }
+                for rule, others in sorted(declared.host_rules.items())
+            ],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
@@ -184,6 +196,7 @@ def decode(data: bytes) -> Declared:
         endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(_read_list(document["retired"], _text)),
         configured=dict(_read_list(document.get("configured", []), _configured)),
+        host_rules=dict(_read_list(document.get("host_rules", []), _host_rule)),
     )
 
 
@@ -218,6 +231,7 @@ def _network(fields: Mapping[str, Any]) -> Network:
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),
+        bridge=tuple(_read_list(fields.get("bridge", []), _text)),
     )
 
 
@@ -230,6 +244,15 @@ def _settings(given: Any) -> ControllerSettings:
         if value is not None and type(value) not in get_args(types[name]):
             raise TypeError(f"setting {name} is {value!r}")
     return ControllerSettings(**given)
+
+
+def _host_rule(fields: Mapping[str, Any]) -> tuple[Rule, int]:
+    numbers = [fields[name] for name in ("source", "target", "flags", "hops", "others")]
+    for number in numbers:
+        if type(number) is not int or number < 0:
+            raise TypeError(f"a rule between interfaces of the host has {number!r}")
+    source, target, flags, hops, others = numbers
+    return Rule(source, target, flags, hops), others
 
 
 def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from evercan.errors import EvercanError
 from evercan.model.declared import Endpoint, Network
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.reconcile.inspector import Snapshot
@@ -102,6 +103,7 @@ def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) ->
         "owns_bus": network.owns_bus,
         "present": link is not None,
         "up": link is not None and link.up,
+        "bridge": [_bridged(name, state.observed) for name in network.bridge],
         "peer_prefix": network.peer_prefix,
         "frames": {
             direction: count._asdict() for direction, count in frames.of_bus(network.bus).items()
@@ -113,6 +115,11 @@ def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) ->
             for endpoint in state.declared.endpoints_of(network.id)
         ],
     }
+
+
+def _bridged(name: str, observed: Observed) -> Mapping[str, Any]:
+    link = observed.find(name)
+    return {"name": name, "present": link is not None, "up": link is not None and link.up}
 
 
 def _endpoint(endpoint: Endpoint, snapshot: Snapshot, frames: Frames) -> Mapping[str, Any]:

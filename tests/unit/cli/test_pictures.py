@@ -167,9 +167,11 @@ def titles(now: Overview) -> list[Written]:
 def test_a_long_title_continues_in_the_next_line() -> None:
     now = CASES["eight networks on one bus"]()
     found = titles(now)
-    title = " ".join(line.text for line in found)
+    title = " ".join(line.text for line in found[:-1])
+    assert found[-1].text.startswith("vehicle-simulator_network-0 shares vcan0")
     assert title == " + ".join(network.name for network in now.networks) + " 8 members"
-    assert all(below.y - above.y >= 20 for above, below in pairwise(found))
+    assert all(below.y - above.y >= 20 for above, below in pairwise(found[:-1]))
+    assert found[-1].y - found[-2].y >= 16
     boxes = [rect for rect in picture(now).iter(f"{SVG}rect") if "card" in rect.attrib["class"]]
     assert found[-1].y + 10 < min(float(box.attrib["y"]) for box in boxes)
 

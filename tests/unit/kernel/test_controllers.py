@@ -105,13 +105,13 @@ controllers = st.builds(
 
 @given(controllers)
 def test_a_controller_is_read_as_it_is(controller: Controller) -> None:
-    link = Link(index=3, name="can0", kind="can", controller=controller)
+    link = Link(index=3, name="can0", kind="can", mtu=controller.mtu, controller=controller)
     assert list(decode_links([shown(link)])) == [link]
 
 
 def test_what_a_driver_does_not_give_is_unknown() -> None:
     partial = Controller(state=None, supported=None, tx_errors=None, rx_errors=None)
-    link = Link(index=3, name="can0", kind="can", controller=partial)
+    link = Link(index=3, name="can0", kind="can", mtu=partial.mtu, controller=partial)
     assert list(decode_links([shown(link)])) == [link]
 
 

@@ -16,7 +16,16 @@ from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model.observed import LINK_GROUP, Link
 from tests.support.netlink_peer import attribute, message
 
-IFNAME, LINK, LINKINFO, GROUP, LINK_NETNSID, PROP_LIST, ALT_IFNAME = 3, 5, 18, 27, 37, 52, 53
+IFNAME, MTU, LINK, LINKINFO, GROUP, LINK_NETNSID, PROP_LIST, ALT_IFNAME = (
+    3,
+    4,
+    5,
+    18,
+    27,
+    37,
+    52,
+    53,
+)
 NESTED = 0x8000
 ARPHRD_CAN, ARPHRD_ETHER = 280, 1
 UP, LOWER_UP = 0x1, 0x1_0000
@@ -44,6 +53,7 @@ def shown(link: Link) -> bytes:
     payload = struct.pack("=BxHiII", 0, hardware, link.index, flags, 0)
     payload += attribute(IFNAME, text(link.name)) + attribute(13, struct.pack("=I", 10))
     payload += attribute(GROUP, struct.pack("=I", link.group))
+    payload += attribute(MTU, struct.pack("=I", link.mtu))
     if link.altnames:
         names = b"".join(attribute(ALT_IFNAME, text(name)) for name in sorted(link.altnames))
         payload += attribute(PROP_LIST | NESTED, names)
@@ -69,6 +79,7 @@ all_links = st.builds(
     peer_index=st.none() | st.integers(0, 2**31 - 1),
     peer_nsid=st.none() | st.integers(-1, 2**31 - 1),
     altnames=st.frozensets(names, max_size=3),
+    mtu=st.sampled_from([16, 72, 2060]),
 )
 
 

@@ -19,7 +19,11 @@ ABOUT_THE_PROCESS = {
     "State file %s is damaged (%s), set aside as %s",
     "State restored from the last good copy",
     "No good copy of the state is left",
-    "Could not roll back a failed call: %s",  # the line names the call
+    "The task '%s' ended and is restarted",
+    "An observation failed; report it",
+    "A reconcile pass could not run; report it",
+    "%s met a bug in evercan; report it with the lines that follow",  # a page
+    "Could not roll back a failed call yet: %s",  # the line names the call
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }

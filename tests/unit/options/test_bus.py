@@ -17,6 +17,7 @@ from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000
 
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=250_000)
+FAST_RESTARTS = replace(FAST, restart_ms=1)
 CARD = Link(index=5, name="can0", kind="can", controller=SJA1000)
 SLCAN = Link(index=5, name="can0", kind="")
 VCAN = Link(index=5, name="can0", kind="vcan")
@@ -102,25 +103,39 @@ def test_settings_are_rejected_where_they_cannot_be_applied(
         create(link, kind, FAST)
 
 
-@pytest.mark.parametrize("settings", [FAST, ControllerSettings()])
-def test_a_second_network_may_give_the_same_settings_or_none(settings: ControllerSettings) -> None:
-    old = replace(physical("old"), settings=FAST)
-    assert create(CARD, settings=settings, declared=declare([old])).settings == settings
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(FAST, FAST), (FAST, ControllerSettings()), (FAST, FAST_RESTARTS)],
+    ids=["the same", "none", "fewer"],
+)
+def test_two_networks_on_a_controller_are_accepted_in_any_order(
+    first: ControllerSettings, second: ControllerSettings
+) -> None:
+    for old, new in ((first, second), (second, first)):
+        declared = declare([replace(physical("old"), settings=old)])
+        assert create(CARD, settings=new, declared=declared).settings == new
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("first", "second", "words"),
     [
-        (SLOW, "vxcan.bitrate='250000'.*network old on the same bus can0 has 500000"),
-        (replace(FAST, restart_ms=1), "vxcan.restart-ms='1'.*network old.*leaves it alone"),
+        (FAST, SLOW, "vxcan.bitrate='250000'.*network old on the same bus can0 has 500000"),
+        (
+            ControllerSettings(bitrate=500_000, sample_point=800),
+            FAST_RESTARTS,
+            "vxcan.restart-ms='1'.*network old.*leaves it alone",
+        ),
     ],
+    ids=["another value", "each has one that the other has not"],
 )
-def test_a_second_network_with_other_settings_is_rejected(
-    settings: ControllerSettings, words: str
+def test_two_networks_on_a_controller_are_rejected_in_any_order(
+    first: ControllerSettings, second: ControllerSettings, words: str
 ) -> None:
-    old = replace(physical("old"), settings=FAST)
     with pytest.raises(OptionError, match=words):
-        create(CARD, settings=settings, declared=declare([old]))
+        create(CARD, settings=second, declared=declare([replace(physical("old"), settings=first)]))
+    declared = declare([replace(physical("old"), settings=second)])
+    with pytest.raises(OptionError, match="network old on the same bus can0"):
+        create(CARD, settings=first, declared=declared)
 
 
 def test_the_second_network_may_give_the_settings() -> None:

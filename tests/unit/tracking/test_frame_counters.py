@@ -31,7 +31,7 @@ OBSERVED = Observed(
         for name, index in (("vcan0", BUS), ("vxcanone", ONE), ("vxcantwo", TWO))
     }
 )
-RULES = list(mesh(BUS, [ONE, TWO]))
+RULES = list(mesh([BUS], [ONE, TWO]))
 
 
 def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, RuleCount]]:

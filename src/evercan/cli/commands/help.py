@@ -37,6 +37,8 @@ A network's options are given when it is created; they select and set its bus:
                         lowest free number.
   vxcan.peer            prefix of the interface's name in containers; the engine
                         appends a number: can0.
+  vxcan.bridge          further interfaces of the host that are members of
+                        the bus, as in vcan9,can1.
   vxcan.kind            auto (an existing interface, else a new vcan), virtual,
                         or physical (a CAN controller, which may be absent).
   vxcan.bitrate, vxcan.sample-point, vxcan.dbitrate, vxcan.dsample-point,
