@@ -278,7 +278,7 @@ async def test_the_engines_error_has_the_text_and_the_remedy_of_the_reason(
             "CreateNetwork",
             {"Options": {"com.docker.network.generic": {"vxcan.id": "x/y"}}},
             "vxcan.id='x/y'",
-            "give digits",
+            "give a number or a name",
         ),
         ("Join", {"EndpointID": DASHBOARD}, "is not in evercan's state", "evercan adopt"),
         ("Leave", {}, "EndpointID is missing", "give"),
