@@ -6,10 +6,10 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.daemon.test_metrics import DASHBOARD, NETWORK, scraped
 from tests.support.engine import Engine
 from tests.support.pages import PAGES, code, read, table
 from tests.support.plugin import Plugin
+from tests.support.scraping import DASHBOARD, NETWORK, scraped
 from tests.support.shared_kernel import SharedKernel
 
 PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000"}

@@ -9,10 +9,10 @@ import pytest
 from evercan.model.controller import ControllerSettings
 from evercan.model.steps import ConfigureBus
 from evercan.settings import Recovery
-from tests.daemon.test_metrics import scrape
 from tests.support.engine import Engine, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
+from tests.support.scraping import scrape
 from tests.support.shared_kernel import SharedKernel
 
 FIRST, SECOND = map(engine_id, ("powertrain", "diagnosis"))

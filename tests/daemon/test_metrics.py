@@ -4,40 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from evercan import __version__
 from tests.support.engine import Engine, engine_id
-from tests.support.http import request
 from tests.support.plugin import Plugin
 from tests.support.prometheus import promtool
+from tests.support.scraping import scrape, scraped
 from tests.support.shared_kernel import SharedKernel
 
 NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
-
-
-async def scraped(path: Path) -> str:
-    """Return the text that Prometheus reads."""
-    reader, writer = await asyncio.open_unix_connection(path)
-    writer.write(request("metrics", b"", method="GET"))
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    text = (await reader.readexactly(length)).decode()
-    writer.close()
-    await writer.wait_closed()
-    return text
-
-
-async def scrape(path: Path) -> dict[tuple[str, ...], float]:
-    # A sample's key is its name and the values of its labels, ordered by label.
-    return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(await scraped(path))
-        for sample in family.samples
-    }
 
 
 async def test_calls_steps_members_and_writes_are_counted(engine: Engine, plugin: Plugin) -> None:

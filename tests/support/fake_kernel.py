@@ -390,6 +390,15 @@ class FakeKernel:
         self._where[index] = HOST
         return 0
 
+    def make_foreign_pair(self, first: str, second: str) -> int:
+        """Create a pair as ``ip link add FIRST type vxcan peer name SECOND`` does, both up."""
+        code = self._make_pair(first, second, up=True)
+        if not code:
+            for name in (first, second):
+                self.set_group(name, 0)
+                self.set_flag(name, up=True)
+        return code
+
     def set_flag(self, name: str, *, up: bool) -> int:
         """Set an interface of the host up or down; return an errno or 0."""
         if len(name.encode()) > MAX_NAME:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -232,3 +232,82 @@ def test_a_message_is_padded_to_four_bytes_and_its_length_is_not() -> None:
         lambda sent: [error(sent[-1])], [Message(ROW, 0, b"abc"), Message(ROW, 0, b"d")]
     )
     assert [request.payload for request in peer.sent[0]] == [b"abc", b"d"]
+
+
+# --- errors in an exchange ---------------------------------------------------------------
+
+
+class BusyPeer(NetlinkPeer):
+    """Has a dump running from the first request on, as a kernel whose dump was not read."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda sent: [error(sent[-1], errno.EBUSY)])
+        self.closed = False
+
+    def recv(self, size: int) -> bytes:
+        if len(self.sent) == 1:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return super().recv(size)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+EXCHANGES: dict[str, Callable[[NetlinkSocket], object]] = {
+    "dump": lambda netlink: netlink.dump(Message(26, 0, b"")),
+    "batch": lambda netlink: netlink.batch(requests(2)),
+    "request": lambda netlink: netlink.request(Message(ROW, 0, b"")),
+}
+
+
+@pytest.mark.parametrize("fails", EXCHANGES.values(), ids=EXCHANGES)
+def test_after_an_error_the_next_exchange_has_a_new_socket(
+    monkeypatch: pytest.MonkeyPatch, fails: Callable[[NetlinkSocket], object]
+) -> None:
+    """A dump that was begun and not read to its end makes the kernel answer EBUSY."""
+    busy = BusyPeer()
+    netlink = connected_to(busy)
+    with pytest.raises(KernelError, match="ENOBUFS"):
+        fails(netlink)
+    fresh = NetlinkPeer(lambda sent: [done(sent[-1])])
+    monkeypatch.setattr("evercan.kernel.netlink._open", lambda: fresh)
+    assert netlink.dump(Message(26, 0, b"")) == []
+    assert busy.closed
+    assert len(busy.sent) == 1
+    # A socket that works is kept.
+    assert netlink.dump(Message(26, 0, b"")) == []
+    assert len(fresh.sent) == 2
+
+
+@pytest.mark.parametrize("fails", EXCHANGES.values(), ids=EXCHANGES)
+@pytest.mark.parametrize("data", [b"", b"\x10", bytes(15)], ids=["empty", "one byte", "15 bytes"])
+def test_a_datagram_that_cannot_be_decoded_is_an_error_of_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, fails: Callable[[NetlinkSocket], object], data: bytes
+) -> None:
+    netlink = connected_to(NetlinkPeer(lambda _: [data]))
+    monkeypatch.setattr(
+        "evercan.kernel.netlink._open", lambda: NetlinkPeer(lambda sent: [done(sent[-1])])
+    )
+    with pytest.raises(KernelError):
+        fails(netlink)
+    assert netlink.dump(Message(26, 0, b"")) == []
+
+
+def test_a_socket_that_cannot_be_opened_again_is_tried_at_the_next_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netlink = connected_to(BusyPeer())
+    with pytest.raises(KernelError, match="ENOBUFS"):
+        netlink.dump(Message(26, 0, b""))
+
+    def no_descriptor() -> NetlinkPeer:
+        raise KernelError("open a netlink socket", errno.EMFILE, "close some")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("evercan.kernel.netlink._open", no_descriptor)
+        with pytest.raises(KernelError, match="EMFILE"):
+            netlink.dump(Message(26, 0, b""))
+    monkeypatch.setattr(
+        "evercan.kernel.netlink._open", lambda: NetlinkPeer(lambda sent: [done(sent[-1])])
+    )
+    assert netlink.dump(Message(26, 0, b"")) == []
