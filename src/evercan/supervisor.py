@@ -64,7 +64,14 @@ class Supervisor:
                     await asyncio.wait([task])
             finally:
                 task.cancel()
-            error = task.exception() or RuntimeError("it returned")
+            error = _why_ended(task)
             self._failures[name] = InternalFault(error)
             _log.error("The task '%s' ended and is restarted: %r", name, error, exc_info=error)
             await asyncio.sleep(backoff.next())
+
+
+def _why_ended(task: asyncio.Future[None]) -> BaseException:
+    """Return what ended a task; one that was not cancelled by ``close`` must not end at all."""
+    if task.cancelled():
+        return RuntimeError("it was cancelled")
+    return task.exception() or RuntimeError("it returned")

@@ -71,6 +71,7 @@ class FakeKernel:
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
         self._ended: set[int] = set()
+        self._ending: set[int] = set()
 
     # --- the port ---------------------------------------------------------
 
@@ -97,6 +98,7 @@ class FakeKernel:
         return ended
 
     def name_inside(self, link: Link) -> str | None:
+        assert link.known_nsid is not None, "a request must not refer to an ending namespace"
         inside = self._links.get(link.peer_index or 0)
         return None if inside is None else inside.name
 
@@ -170,6 +172,7 @@ class FakeKernel:
             if self._where[index] is HOST:
                 peer = link.peer_index
                 nsid = None if peer is None else self._where[peer]
+                nsid = -1 if nsid in self._ending else nsid
                 running = link.up and (peer is None or self._links[peer].up)
                 mtu = link.mtu if link.controller is None else link.controller.mtu
                 yield replace(link, peer_nsid=nsid, running=running, mtu=mtu)
@@ -489,9 +492,14 @@ class FakeKernel:
         assert index is not None, f"there is no {inside} in namespace {nsid}"
         self._set_flag(index, up=up)
 
+    def begin_to_end_namespace(self, nsid: int) -> None:
+        """Take a namespace's number from it, as ``cleanup_net`` does before it deletes links."""
+        self._ending.add(nsid)
+
     def end_namespace(self, nsid: int) -> None:
         """End a namespace: the pairs whose ends are in it are deleted with it."""
         self._namespaces.discard(nsid)
+        self._ending.discard(nsid)
         self._ended.add(nsid)
         for index in [index for index, where in self._where.items() if where == nsid]:
             if index in self._links:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -80,6 +81,7 @@ class PassQueue:
         self._running: asyncio.Task[None] | None = None
         self._snapshot: asyncio.Task[Snapshot] | None = None
         self._started = asyncio.Event()
+        self._pass_ended = asyncio.Event()
 
     @property
     def state(self) -> State:
@@ -90,6 +92,18 @@ class PassQueue:
     def retry_at(self) -> float | None:
         """When a pass should follow without an event, in seconds of the monotonic clock."""
         return self._reconciler.retry_at
+
+    async def wait_for_retry(self) -> None:
+        """Return when a pass is due without an event, whoever asked for the pass before it."""
+        while True:
+            self._pass_ended.clear()
+            retry_at = self.retry_at
+            left = None if retry_at is None else max(retry_at - time.monotonic(), 0.0)
+            try:
+                async with asyncio.timeout(left):
+                    await self._pass_ended.wait()
+            except TimeoutError:
+                return
 
     async def start(self) -> None:
         """Load what is declared and restore it; calls that arrive meanwhile wait.
@@ -223,6 +237,8 @@ class PassQueue:
         except Exception as error:  # noqa: BLE001 - whoever waits gets an answer in any case
             _log.exception("A reconcile pass could not run; report it with the lines that follow")
             return [Outcome(self.state, error=InternalFault(error))] * len(changes)
+        finally:
+            self._pass_ended.set()
 
     async def _in_thread(
         self, function: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs

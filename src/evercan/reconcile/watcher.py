@@ -66,12 +66,11 @@ class Watcher:
         loop.add_reader(self._events.fileno(), readable)
         try:
             while True:
-                try:
-                    async with asyncio.timeout(self._timeout()):
-                        await happened.wait()
-                        limited = self._queue.retry_at is not None
-                        await asyncio.sleep(DEBOUNCE_LIMITED if limited else DEBOUNCE)
-                except TimeoutError:
+                await self._wait(happened)
+                if happened.is_set():
+                    limited = self._queue.retry_at is not None
+                    await asyncio.sleep(DEBOUNCE_LIMITED if limited else DEBOUNCE)
+                else:
                     last = time.monotonic()  # no event until now: compare the rules
                 happened.clear()
                 await self._check(last)
@@ -80,12 +79,19 @@ class Watcher:
         finally:
             loop.remove_reader(self._events.fileno())
 
-    def _timeout(self) -> float | None:
-        """Return the seconds until a pass is due without an event; None if none is."""
-        due = [self._interval] if self._interval else []
-        if (retry_at := self._queue.retry_at) is not None:
-            due.append(max(retry_at - time.monotonic(), 0.0))
-        return min(due, default=None)
+    async def _wait(self, happened: asyncio.Event) -> None:
+        """Wait for an event, or until a pass is due without one."""
+        waiting = [
+            asyncio.create_task(happened.wait()),
+            asyncio.create_task(self._queue.wait_for_retry()),
+        ]
+        try:
+            await asyncio.wait(
+                waiting, timeout=self._interval or None, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in waiting:
+                task.cancel()
 
     async def _check(self, since: float) -> None:
         try:

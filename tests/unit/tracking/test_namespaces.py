@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Location, Observed
 from evercan.tracking.namespaces import NameInside, Namespaces
@@ -63,6 +65,13 @@ def test_a_pair_that_is_up_in_a_namespace_is_learned() -> None:
 
 def test_a_pair_that_is_down_is_not_learned_since_the_engine_renames_it_before_it_is_up() -> None:
     assert learn(Namespaces(), DECLARED, observed(3, running=False), NOTHING, inside).trusted == {}
+
+
+@pytest.mark.parametrize("known", [Namespaces(), KNOWN], ids=["unknown", "known"])
+def test_a_namespace_that_is_ending_is_never_asked_for_by_its_number(known: Namespaces) -> None:
+    after = learn(known, DECLARED, observed(-1), NOTHING, must_not_ask)
+    assert after.trusted == known.trusted
+    assert after.ended == frozenset()
 
 
 def test_a_pair_on_the_host_is_not_learned() -> None:
