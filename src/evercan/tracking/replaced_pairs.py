@@ -3,8 +3,8 @@
 A socket is bound to an interface by its number, and a pair that is created again has other
 numbers: a program that was bound to the old one ends with an error, or neither sends nor
 receives ("What CAN programs notice" in the documentation). A container that sends through
-the new pair has re-opened its socket. One that only receives cannot be told from one that
-is deaf, so its warning lasts until it leaves.
+the new pair has re-opened its socket. One that only receives looks the same whether its socket
+is new or old, so its warning lasts until it leaves.
 """
 
 from __future__ import annotations

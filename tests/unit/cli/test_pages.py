@@ -341,8 +341,8 @@ def test_the_graph_marks_warnings_and_shared_buses() -> None:
     assert [bus.verdict for bus in shown] == [Verdict.OK, Verdict.WARN]
     for format_ in ("mermaid", "dot", "json", "svg"):
         text = draw(shown, format_)
-        for words_ in ("pair-replaced", "end-down", "one_can shares vcan0 with network two_can"):
-            assert words_ in text, (format_, words_)
+        for phrase in ("pair-replaced", "end-down", "one_can shares vcan0 with network two_can"):
+            assert phrase in text, (format_, phrase)
         assert text.count("shares vcan0 with") == (2 if format_ == "svg" else 1)  # and a tooltip
         assert "the bus interface vcan7 has MTU 16" in text
     assert ":::warn" in draw(shown, "mermaid")
@@ -369,7 +369,7 @@ ZERO = {"vxcan.id": "0"}
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ([{}], [""]),
         ([{}, {}], ["shares vcan0 with network n1", "shares vcan0 with network n0"]),
@@ -385,17 +385,17 @@ ZERO = {"vxcan.id": "0"}
         ),
     ],
 )
-def test_networks_say_whom_they_share_a_bus_with_unless_all_chose_it(
-    options: list[dict[str, str]], said: list[str]
+def test_networks_name_those_they_share_a_bus_with_unless_all_chose_it(
+    options: list[dict[str, str]], expected: list[str]
 ) -> None:
-    assert sharing(*options) == said
+    assert sharing(*options) == expected
 
 
 def test_a_crowded_bus_names_three_networks() -> None:
     assert sharing(*[{}] * 6)[0] == "shares vcan0 with networks n1, n2, n3 and 2 more"
 
 
-def test_sharing_is_said_by_status_and_watch_and_is_no_warning() -> None:
+def test_status_and_watch_report_sharing_which_is_no_warning() -> None:
     now = parse_status(
         "p",
         [listed("one", 0), listed("two", 0)],

@@ -137,7 +137,7 @@ def recovery(network: NetworkView, now: float | None) -> str:
 
 
 def remarks(network: NetworkView) -> Iterator[RenderableType]:
-    """Draw what is wrong with a network, what is probably not as expected, and whom it meets."""
+    """Draw a network's problems, its warnings, and the networks that it shares its bus with."""
     for problem in network.all_problems:
         yield problem_lines(problem)
     for warning in network.all_warnings:
