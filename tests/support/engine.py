@@ -54,8 +54,16 @@ class Container:
 class Engine:
     """An engine that calls one network plugin and moves interfaces on its kernel."""
 
-    def __init__(self, path: Path, kernel: SharedKernel) -> None:
+    def __init__(self, path: Path, kernel: SharedKernel, *, applies_names: bool = False) -> None:
+        """Take the plugin's socket and the kernel.
+
+        Args:
+            path: the socket.
+            kernel: the kernel on which interfaces are moved.
+            applies_names: apply the ``DstName`` of Join, as engines do from 29.8 on.
+        """
         self.path = path
+        self._applies_names = applies_names
         self.kernel = kernel
         self._nsids = count(1)
 
@@ -164,6 +172,8 @@ class Engine:
         """Move the interface that Join has named into a new container."""
         names = joined["InterfaceName"]
         nsid, inside = next(self._nsids), f"{names['DstPrefix']}0"
+        if self._applies_names:
+            inside = names.get("DstName") or inside
         self.kernel.move_in(names["SrcName"], nsid, inside)
         return Container(network, endpoint, nsid, names["SrcName"], inside)
 

@@ -66,6 +66,7 @@ def test_published_kinds_keep_their_names() -> None:
         "pair-foreign",
         "pair-replaced",
         "end-down",
+        "ifname-ignored",
         "drift",
         "repairs-limited",
         "refused",
