@@ -795,3 +795,13 @@ def test_a_member_that_is_down_gets_no_frames() -> None:
         for step in (1, 2)
     )
     assert rates(before, now, 1.0).bus[engine_id("powertrain")] == 30.0
+
+
+def test_status_names_the_bridged_interfaces_and_those_that_are_not_up() -> None:
+    bridge = [
+        {"name": "vcan9", "present": True, "up": True},
+        {"name": "can1", "present": True, "up": False},
+    ]
+    document = status_document(network_document("powertrain", 1, bridge=bridge))
+    page = drawn(status.page([parse_status("p", [listed("powertrain", 1)], document)]))
+    assert "  bridged: vcan9, can1 (down)" in page.splitlines()

@@ -21,7 +21,9 @@ from evercan.cli.views.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
 from tests.support.overviews import (
     endpoint_document,
+    listed,
     named,
+    network_document,
     one_network,
     overview_of,
     status_document,
@@ -253,3 +255,16 @@ def test_frame_counts_fit_their_box(sent: int, received: int, figures: str) -> N
     (line,) = (line for line in found if "↑" in line.text)
     assert line.text == figures
     assert line.right <= line.bounds[1] - 4
+
+
+BRIDGE = [
+    {"name": "vcan9", "present": True, "up": True},
+    {"name": "can1", "present": False, "up": False},
+]
+
+
+@pytest.mark.parametrize("form", ["svg", "mermaid", "dot"])
+def test_a_picture_names_the_bridged_interfaces_of_a_bus(form: str) -> None:
+    now = overview_of((listed("powertrain", 2), network_document("powertrain", 2, bridge=BRIDGE)))
+    assert "bridged: vcan9, can1 (absent)" in draw(buses(now.networks), form)
+    assert "bridged" not in draw(buses(one_network(2).networks), form)

@@ -18,6 +18,7 @@ from evercan.model.observed import Observed, Rule
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import AddRules, MakePair, RemoveRules
 from evercan.planning.drift import DriftKind
+from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import make_plan
 from evercan.planning.warnings import find_warnings
 from tests.support.declarations import declare, endpoint, network
@@ -311,6 +312,31 @@ def test_removing_rules_that_no_bus_needs_is_no_drift() -> None:
     plan = make_plan(declared, kernel.observe())
     assert plan.steps
     assert plan.drift == ()
+
+
+def test_fail_fast_reports_rules_between_interfaces_of_the_host_and_leaves_them() -> None:
+    kernel = host("vcan0", "vcan9", members=1)
+    declared = converge(kernel, declare([bridged("vcan9")], ends(1)))
+    assert (
+        leave_drift(make_plan(declared, kernel.observe()), declared, kernel.observe()).steps == ()
+    )
+    kernel.flush_rules()
+    observed = kernel.observe()
+    plan = leave_drift(make_plan(declared, observed), declared, observed)
+    assert plan.steps == ()
+    assert [problem.text.partition(",")[0] for problem in plan.problems] == [
+        "endpoint aa (vxcanaa) lacks 8 rules",
+        "the bus vcan0 lacks 4 rules between vcan0 and vcan9",
+    ]
+
+
+def test_fail_fast_creates_the_rules_of_a_network_that_is_created_again() -> None:
+    kernel = host("vcan0", "vcan9", members=0)
+    before = declare()
+    declared = before.with_network(foreign_bus())
+    plan = leave_drift(make_plan(declared, kernel.observe(), before), declared, kernel.observe())
+    assert [type(step) for step in plan.steps] == [AddRules]
+    assert plan.problems == ()
 
 
 # --- problems and warnings --------------------------------------------------------------------
