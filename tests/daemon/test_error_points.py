@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -17,21 +16,19 @@ from pathlib import Path
 import pytest
 
 from evercan.libnetwork import transaction
-from evercan.tracking import failures
+from evercan.tracking import backoff, failures
 from tests.daemon.conftest import ERROR_POINTS
 from tests.daemon.test_kill_points import (
     SCENARIOS,
-    Act,
     Scenario,
     after,
     check,
     everything,
     start_another_container,
-    start_plugin,
     three_containers,
 )
 from tests.support.crashing_host import CrashingHost
-from tests.support.error_points import ERRORS, ErrorPoint, Part, files_with_error_points
+from tests.support.error_points import ERRORS, ErrorPoint, files_with_error_points
 from tests.support.failing_host import FailingHost
 
 LONG = os.environ.get("EVERCAN_HYPOTHESIS") == "long"
@@ -126,6 +123,7 @@ def test_an_error_at_any_place_loses_nothing(
     caplog.set_level(logging.CRITICAL)  # thousands of lines
     monkeypatch.setattr(transaction, "_ROLLBACK_WAIT", 0.0)
     monkeypatch.setattr(failures, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(backoff, "FIRST", 0.001)
     tally = pytestconfig.stash[ERROR_POINTS]
     lost: list[str] = []
     for number in count(1):
@@ -137,7 +135,7 @@ def test_an_error_at_any_place_loses_nothing(
                 host = FailingHost(folder, point)
                 try:
                     run_with_errors(ALL[name], host, number, times, number + (times > 1) + turn)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - reported below, with its place
                     lost.append(f"place {number}, {times} times, {point.injected[:3]}: {error!r}")
                     with suppress(Exception):
                         host.kill_plugin()
