@@ -20,6 +20,7 @@ ABOUT_THE_PROCESS = {
     "State restored from the last good copy",
     "No good copy of the state is left",
     "Could not roll back a failed call yet: %s",  # the line names the call
+    "Cannot load what is declared: %s",
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }
