@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evercan.errors import KernelError
@@ -136,6 +136,8 @@ CALLS: dict[str, Callable[[RtnetlinkKernel], Any]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @given(answers=ANSWERS)
+@example(answers=[part(2, struct.pack("=i", -(2**31)), NOBODY)])
+@example(answers=[part(3, struct.pack("=i", -(2**31)), NOBODY)])
 def test_a_malformed_answer_is_an_error_of_the_kernel(
     name: str, kernel: RtnetlinkKernel, answers: list[bytes]
 ) -> None:
