@@ -8,6 +8,7 @@
     │   └── UnknownNetwork    a network id that evercan has no state of
     ├── SettingsError         the daemon's own environment
     ├── StateError            the state file cannot be used or written
+    │   └── StateUnreadable   the disk does not give it
     ├── CannotServe           the kernel could not be made as a call asked
     ├── InternalFault         a bug in evercan
     └── KernelError           the kernel returned an error
@@ -148,6 +149,10 @@ class SettingsError(EvercanError):
 
 class StateError(EvercanError):
     """The state file could not be read, understood or written."""
+
+
+class StateUnreadable(StateError):  # noqa: N818 - reads as the fact that it states
+    """The disk does not give the state file: the plugin waits until it does."""
 
 
 class CannotServe(EvercanError):  # noqa: N818 - reads as the fact that it states

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from evercan.libnetwork import transaction
-from evercan.tracking import failures
+from evercan.tracking import backoff, failures
 from tests.daemon.conftest import ERROR_POINTS
 from tests.daemon.test_kill_points import (
     SCENARIOS,
@@ -123,6 +123,7 @@ def test_an_error_at_any_place_loses_nothing(
     caplog.set_level(logging.CRITICAL)  # thousands of lines
     monkeypatch.setattr(transaction, "_ROLLBACK_WAIT", 0.0)
     monkeypatch.setattr(failures, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(backoff, "FIRST", 0.001)
     tally = pytestconfig.stash[ERROR_POINTS]
     lost: list[str] = []
     for number in count(1):
@@ -134,7 +135,7 @@ def test_an_error_at_any_place_loses_nothing(
                 host = FailingHost(folder, point)
                 try:
                     run_with_errors(ALL[name], host, number, times, number + (times > 1) + turn)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - reported below, with its place
                     lost.append(f"place {number}, {times} times, {point.injected[:3]}: {error!r}")
                     with suppress(Exception):
                         host.kill_plugin()

@@ -76,6 +76,11 @@ class ErrorPoint:
         """Let nothing fail from now on."""
         self._first = self._left = 0
 
+    @property
+    def armed(self) -> bool:
+        """Whether something may fail."""
+        return self._left > 0
+
     def error(self, part: Part, name: str) -> int:
         """Count a place; return its errno if it is to fail, or 0."""
         self.places += 1

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.adoption import EndpointClaim, NetworkClaim
 from evercan.kernel.port import Kernel
+from evercan.libnetwork.driver import Driver
 from evercan.planning.plan import make_plan
 from evercan.reconcile.reconciler import Outcome
+from tests.support.changes import queue_of
 from tests.support.crashing_host import CrashingHost
 from tests.support.error_points import ErrorPoint, FailingKernel, PluginsKernel
 from tests.support.kill_points import KillPoint
@@ -44,17 +46,37 @@ class FailingHost(CrashingHost):
         """Run a call of the plugin; return None if it was answered with an error."""
         try:
             result = super().call(work)
+        except InternalFault as error:
+            raise AssertionError(f"an error was not handled: {error}") from error
         except EvercanError as error:
-            assert not isinstance(error, InternalFault), f"an error was not handled: {error}"
             self.rejected.append(error)
             return None
         if result is not None and isinstance(outcome := result[0], Outcome):
             assert not isinstance(outcome.error, InternalFault), f"not handled: {outcome.error}"
         return result
 
+    def start_plugin(self) -> bool:
+        """Start a process, which may still be loading when this returns."""
+        self._runner = asyncio.Runner()
+        self.queue = queue_of(self.port, self.folder)
+        self.driver = Driver(self.queue)
+        self._starting = self._runner.get_loop().create_task(self.queue.start())
+        self._runner.run(self._wait_for_start(0.02 if self.point.armed else 5.0))
+        return self._starting.done()
+
+    async def _wait_for_start(self, seconds: float) -> None:
+        await asyncio.wait([self._starting], timeout=seconds)
+        if self._starting.done():
+            self._starting.result()
+
     async def _answer(self, work: Coroutine[Any, Any, _T]) -> tuple[_T] | None:
-        async with asyncio.timeout(5):
-            return (await work,)
+        try:
+            async with asyncio.timeout(5 if self._starting.done() else 0.02):
+                return (await work,)
+        except TimeoutError:
+            assert not self._starting.done(), "a call was not answered"
+            self.rejected.append(EvercanError("took too long"))
+            return None
 
     def read_pages(self) -> None:
         """Read what operators read; an error is an answer too."""
@@ -80,6 +102,8 @@ class FailingHost(CrashingHost):
 
     def heal(self) -> int:
         """Run the passes that the plugin asks for without a call; return how many there were."""
+        self._runner.run(self._wait_for_start(5.0))
+        assert self._starting.done(), "the plugin did not start"
         passes = 0
         while self.queue.retry_at is not None:
             passes += 1

@@ -24,7 +24,7 @@ from evercan.intent.changes import (
 )
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
-from evercan.model.declared import NONE, Endpoint, Network, Phase
+from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
 from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
@@ -32,6 +32,7 @@ from evercan.options.endpoint import NAME, endpoint_options, published_ports
 from evercan.options.network import AUTO, DEV, ID, KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
+from evercan.reconcile.reconciler import Outcome
 
 _WAITABLE = frozenset(
     {
@@ -131,8 +132,9 @@ class Driver:
 
     async def delete_network(self, network_id: str) -> None:
         """Remove a network and what was created for it; an unknown one is no error."""
-        known = (await self._queue.current()).declared.networks.get(network_id)
-        raise_error(await self._queue.run(DeleteNetwork(network_id)))
+        outcome = await self._queue.run(DeleteNetwork(network_id))
+        raise_error(outcome)
+        known = _before(outcome).networks.get(network_id)
         if known is not None:
             _log.info(
                 "Network %s of bus %s was removed",
@@ -189,8 +191,9 @@ class Driver:
 
     async def leave(self, endpoint_id: str) -> None:
         """End a membership; an unknown endpoint is no error."""
-        known = (await self._queue.current()).declared.endpoints.get(endpoint_id)
-        raise_error(await self._queue.run(Leave(endpoint_id)))
+        outcome = await self._queue.run(Leave(endpoint_id))
+        raise_error(outcome)
+        known = _before(outcome).endpoints.get(endpoint_id)
         if known is not None and known.is_member:
             _log.info(
                 "Left: %s is no longer a member",
@@ -269,6 +272,11 @@ class Driver:
                 )
             await asyncio.sleep(_NAME_INTERVAL)
             state = (await self._queue.check()).state
+
+
+def _before(outcome: Outcome) -> Declared:
+    """Return what was declared before a change; nothing if it was not applied."""
+    return Declared() if outcome.before is None else outcome.before
 
 
 def _bus_of(state: State, network_id: str) -> str:

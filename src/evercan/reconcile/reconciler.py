@@ -149,6 +149,7 @@ class Reconciler:
 
         Raises:
             StateError: the state file cannot be used.
+            KernelError: the boot's id cannot be read.
         """
         saved = self.saved.load()
         boot = self._kernel.boot_id()

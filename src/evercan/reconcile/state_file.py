@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import orjson
 
-from evercan.errors import StateError
+from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.observed import Rule
@@ -71,13 +71,18 @@ class StateFile:
                 ) from error
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 damaged = True
-                self._set_aside(path, error)
+                try:
+                    self._set_aside(path, error)
+                except OSError as failed:
+                    raise StateUnreadable(
+                        f"{path} is damaged ({error}), and cannot be set aside: {failed.strerror}",
+                        "make the folder writable; evercan tries again",
+                    ) from failed
                 continue
             except OSError as error:
-                raise StateError(
+                raise StateUnreadable(
                     f"cannot read {path}: {error.strerror}; the file was left as it is",
-                    "see the host's kernel log for the disk, repair it, and enable the plugin "
-                    "again",
+                    "see the host's kernel log for the disk, and repair it; evercan tries again",
                 ) from error
             if damaged:
                 _log.warning(

@@ -24,6 +24,7 @@ ABOUT_THE_PROCESS = {
     "A reconcile pass could not run; report it",
     "%s met a bug in evercan; report it with the lines that follow",  # a page
     "Could not roll back a failed call yet: %s",  # the line names the call
+    "Cannot load what is declared: %s",
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }
