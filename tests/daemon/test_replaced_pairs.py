@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from tests.daemon.test_metrics import scrape
 from tests.support.engine import Engine, engine_id
+from tests.support.scraping import scrape
 from tests.support.shared_kernel import SharedKernel
 
 NETWORK, OTHER = engine_id("powertrain"), engine_id("diagnosis")
