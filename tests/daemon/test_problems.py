@@ -15,6 +15,7 @@ import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import Phase
+from evercan.model.observed import Rule
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
@@ -172,6 +173,26 @@ async def ask_an_engine_for_a_name_that_it_ignores(host: Host) -> None:
     await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
 
 
+async def bridge_an_absent_interface(host: Host) -> None:
+    await start_container(host, bridge="vcan9")
+
+
+async def bridge_an_interface_that_is_down(host: Host) -> None:
+    host.kernel.make("vcan9")
+    await start_container(host, bridge="vcan9")
+
+
+async def replace_a_bridged_interface(host: Host) -> None:
+    await start_container(host, bridge="vcan9")
+    host.kernel.make("vcan9", "", is_can=False)
+
+
+async def forward_to_another_interface(host: Host) -> None:
+    host.kernel.make("vcan9", up=True)
+    await start_container(host)
+    host.kernel.add_rule(Rule(host.kernel.link("vcan0").index, host.kernel.link("vcan9").index, 1))
+
+
 async def fill_the_disk(host: Host) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -192,6 +213,9 @@ CAUSES: dict[ProblemKind, Cause] = {
     ProblemKind.BUS_SETTINGS: configure_the_controller_before_evercan,
     ProblemKind.BUS_FOREIGN: replace_the_controller,
     ProblemKind.BUS_IMPERSONATES: take_a_vcan_for_a_controller,
+    ProblemKind.BRIDGE_ABSENT: bridge_an_absent_interface,
+    ProblemKind.BRIDGE_DOWN: bridge_an_interface_that_is_down,
+    ProblemKind.BRIDGE_FOREIGN: replace_a_bridged_interface,
     ProblemKind.PAIR_MISSING: delete_the_pair_while_the_plugin_is_down,
     ProblemKind.PAIR_FOREIGN: replace_the_pair,
     ProblemKind.DRIFT: flush_the_rules,
@@ -204,6 +228,7 @@ WARNING_CAUSES: dict[ProblemKind, Cause] = {
     ProblemKind.BUS_NO_FD: use_a_vcan_of_the_host_without_fd,
     ProblemKind.END_DOWN: set_down_the_end_in_the_container,
     ProblemKind.IFNAME_IGNORED: ask_an_engine_for_a_name_that_it_ignores,
+    ProblemKind.FOREIGN_RULES: forward_to_another_interface,
 }
 
 
