@@ -37,6 +37,9 @@ HEALTH_BOUND = 5.0
 PUBLISH_INTERVAL = 10.0
 """Seconds until an address for the metrics that could not be bound is tried again."""
 
+STOP_WAIT = 1.0
+"""Seconds that a start may still take when the process is told to stop during it."""
+
 SWITCH_INTERVAL = 0.0005
 """Seconds that a pass's thread may keep the interpreter while the event loop waits for it."""
 
@@ -143,6 +146,9 @@ async def _started(queue: PassQueue, stopped: asyncio.Event) -> bool:
     await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not starting.done():
+        await asyncio.wait([starting], timeout=STOP_WAIT)
+    if not starting.done():
+        starting.cancel()  # a pass that is running ends when the queue is closed
         return False
     await starting
     return True

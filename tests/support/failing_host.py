@@ -70,13 +70,22 @@ class FailingHost(CrashingHost):
             self._starting.result()
 
     async def _answer(self, work: Coroutine[Any, Any, _T]) -> tuple[_T] | None:
+        loaded = self._starting.done()
         try:
-            async with asyncio.timeout(5 if self._starting.done() else 0.02):
+            async with asyncio.timeout(5 if loaded else 0.02):
                 return (await work,)
         except TimeoutError:
-            assert not self._starting.done(), "a call was not answered"
+            assert not loaded, "a call was not answered"
             self.rejected.append(EvercanError("took too long"))
             return None
+
+    def move_inside(self, endpoint: str) -> None:
+        """Move the interface that Join has named, or clean up after a Join that failed."""
+        if self.attachments[endpoint].source:
+            super().move_inside(endpoint)
+        else:
+            self.leave(endpoint)
+            self.delete_endpoint(endpoint)
 
     def read_pages(self) -> None:
         """Read what operators read; an error is an answer too."""

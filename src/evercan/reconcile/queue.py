@@ -84,6 +84,7 @@ class PassQueue:
         self._snapshot: asyncio.Task[Snapshot] | None = None
         self._started = asyncio.Event()
         self._pass_ended = asyncio.Event()
+        self._attempted = asyncio.Event()
         self._start_error: EvercanError | None = None
 
     @property
@@ -126,8 +127,10 @@ class PassQueue:
                 if str(error) != str(self._start_error):
                     _log.error("Cannot load what is declared: %s", error)
                 self._start_error = error
+                self._attempted.set()
             await asyncio.sleep(backoff.next())
         self._start_error = None
+        self._attempted.set()
         self._started.set()
         with suppress(EvercanError):  # logged; lost frames are then counted from 0
             await self._inspect(self._inspector.start)
@@ -243,6 +246,8 @@ class PassQueue:
         Raises:
             EvercanError: the observation failed, for whatever reason.
         """
+        # Before the state is loaded an observation would find everything in order.
+        await self._attempted.wait()
         if self._start_error is not None:
             raise copy(self._start_error)
         try:
