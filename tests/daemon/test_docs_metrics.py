@@ -6,12 +6,13 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.engine import Engine
+from tests.support.engine import Engine, engine_id
 from tests.support.pages import PAGES, code, read, table
 from tests.support.plugin import Plugin
-from tests.support.scraping import DASHBOARD, NETWORK, scraped
+from tests.support.scraping import scraped
 from tests.support.shared_kernel import SharedKernel
 
+NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
 PHYSICAL = {"dev": "can", "id": "0", "kind": "physical", "bitrate": "500000"}
 
 
