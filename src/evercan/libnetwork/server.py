@@ -19,8 +19,11 @@ from evercan.libnetwork.requests import subject
 from evercan.libnetwork.routes import Routes, Verb
 from evercan.log.writer import about, call_id
 
-BOUND = 9.0
-"""Seconds within which every call is answered: after a restart the engine itself waits for ever."""
+BOUND = 8.0
+"""Seconds until a call is ended: after a restart the engine itself waits for ever.
+
+The rollback that follows may take another second, and a call is answered within 10 s.
+"""
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds that connections have to end: the engine kills a plugin 10 s after SIGTERM."""
