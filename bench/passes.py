@@ -46,7 +46,7 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
 def _dump(members: int) -> list[bytes]:
     """Return a dump like the kernel's, of a bus on which every second member has sent frames."""
     framed = []
-    for rule in mesh(1, range(10, 10 + members)):
+    for rule in mesh([1], range(10, 10 + members)):
         payload = can_gw.add(rule).payload
         if rule.source % 2 and not rule.flags & FD:
             handled = struct.pack("=HHI", 8, can_gw.HANDLED, 12345)

@@ -89,7 +89,7 @@ async def serve(
         restrain=leave_drift if fail_fast else repair_drift,
     )
     queue = PassQueue(reconciler, Inspector(kernel, reconciler))
-    driver = Driver(queue, may_wait=not fail_fast)
+    driver = Driver(queue, may_wait=not fail_fast, ifname_applied=settings.engine_ifname)
     durations = Durations()
 
     daemon = status.Daemon(version=__version__, started=time.time(), settings=settings)

@@ -8,6 +8,7 @@
     │   └── UnknownNetwork    a network id that evercan has no state of
     ├── SettingsError         the daemon's own environment
     ├── StateError            the state file cannot be used or written
+    │   └── StateUnreadable   the disk does not give it
     ├── CannotServe           the kernel could not be made as a call asked
     ├── InternalFault         a bug in evercan
     └── KernelError           the kernel returned an error
@@ -34,6 +35,30 @@ def shown(value: object) -> str:
     except RecursionError:
         text = f"a very deep {type(value).__name__}"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def named(name: str) -> str:
+    """Write a name that somebody has chosen, on one line and in at most 81 characters."""
+    name = printable(name)
+    return name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal or a log would act on: control, format and undecodable characters.
+
+    A byte of an interface name that is no UTF-8 arrives as a lone surrogate, which JSON
+    cannot have; it becomes ``\xfc``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape", "backslashreplace").decode()
 
 
 def number_of(number: int, thing: str) -> str:
@@ -91,8 +116,7 @@ class OptionError(RequestError):
 
     def __init__(self, option: str, value: object, reason: str, remedy: str) -> None:
         """Name the option as the user wrote it, for example ``vxcan.id``."""
-        name = option if len(option) <= _SHOWN else option[:_SHOWN] + "…"
-        super().__init__(f"option {name}={shown(value)}: {reason}", remedy)
+        super().__init__(f"option {named(option)}={shown(value)}: {reason}", remedy)
         self.option = option
 
 
@@ -125,6 +149,10 @@ class SettingsError(EvercanError):
 
 class StateError(EvercanError):
     """The state file could not be read, understood or written."""
+
+
+class StateUnreadable(StateError):  # noqa: N818 - reads as the fact that it states
+    """The disk does not give the state file: the plugin waits until it does."""
 
 
 class CannotServe(EvercanError):  # noqa: N818 - reads as the fact that it states
@@ -168,6 +196,7 @@ class ModuleMissing(KernelError):  # noqa: N818 - reads as the fact that it stat
             f"on the host run 'modprobe {module}' and add {module} to "
             "/etc/modules-load.d/evercan.conf; if there is no such module, install the kernel "
             "package that has it (Ubuntu: linux-modules-extra-$(uname -r); Debian: "
-            "linux-image-amd64 or linux-image-arm64, not the cloud kernel)",
+            "linux-image-amd64 or linux-image-arm64, not the cloud kernel; Raspberry Pi OS: "
+            "update the kernel)",
         )
         self.module = module

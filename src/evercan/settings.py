@@ -11,7 +11,7 @@ from evercan.errors import SettingsError
 
 
 class Recovery(StrEnum):
-    """What to do about drift: mend it, or leave it and say so."""
+    """What to do about drift: repair it, or leave it and report it."""
 
     AUTO = "auto"
     FAIL_FAST = "fail-fast"
@@ -19,6 +19,7 @@ class Recovery(StrEnum):
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+SWITCH = ("off", "on")
 _DAY = 86400
 
 
@@ -28,9 +29,11 @@ class Settings(NamedTuple):
     Attributes:
         log_level: lowest level that is written.
         log_format: ``text`` for people, ``json`` for machines.
-        recovery: whether drift is mended.
-        health_interval: seconds between two looks at the rule table; 0 is never.
+        recovery: whether drift is repaired.
+        health_interval: seconds between two checks of the rule table; 0 checks at events only.
         metrics: host and TCP port to serve metrics on; None is the socket only.
+        engine_ifname: the engine gives an interface the name that a plugin answers, as it
+            does from release 29.8 on.
         state_folder: where the state file is.
     """
 
@@ -39,6 +42,7 @@ class Settings(NamedTuple):
     recovery: Recovery = Recovery.AUTO
     health_interval: float = 30.0
     metrics: tuple[str, int] | None = None
+    engine_ifname: bool = False
     state_folder: Path = Path("/var/lib/evercan")
 
 
@@ -96,6 +100,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         recovery=Recovery(read.choice("EVERCAN_RECOVERY", tuple(Recovery), default.recovery)),
         health_interval=read.seconds("EVERCAN_HEALTH_INTERVAL", default.health_interval),
         metrics=read.address("EVERCAN_METRICS"),
+        engine_ifname=read.choice("EVERCAN_ENGINE_IFNAME", SWITCH, SWITCH[0]) == "on",
         state_folder=Path(read.text("EVERCAN_STATE_FOLDER", str(default.state_folder))),
     )
     if read.mistakes:

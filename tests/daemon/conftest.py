@@ -18,9 +18,13 @@ profiles.load()
 KILL_POINTS = pytest.StashKey[Counter[str]]()
 """At how many moments the process was killed, by result."""
 
+ERROR_POINTS = pytest.StashKey[Counter[str]]()
+"""At how many places errors were injected, by result."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[KILL_POINTS] = Counter()
+    config.stash[ERROR_POINTS] = Counter()
 
 
 def pytest_terminal_summary(
@@ -31,6 +35,12 @@ def pytest_terminal_summary(
         terminalreporter.write_line(
             f"kill points: {tally['tried']} tried, {tally['lost']} lost; after "
             f"{tally['unconfirmed']} the state has a network that the engine does not have"
+        )
+    tally = config.stash[ERROR_POINTS]
+    if tally["tried"]:
+        terminalreporter.write_line(
+            f"error points: {tally['tried']} cases with {tally['injected']} errors, "
+            f"{tally['lost']} lost"
         )
 
 

@@ -144,6 +144,25 @@ def discard(_: object) -> None:
     """Discard an answer that is not needed."""
 
 
+def bridged_containers(host: CrashingHost) -> None:
+    network = host.create_network("vcan0", "vcan9", "can9")
+    host.start(network)
+    host.start(network)
+    check(host)
+
+
+def creation_of_bridged_network(*, beside: bool) -> Scenario:
+    def start_container(host: CrashingHost) -> None:
+        host.start(host.create_network("vcan0", "vcan9"))
+
+    return Scenario(
+        before=two_containers if beside else _do_nothing,
+        act=lambda host: discard(host.create_network("vcan0", "vcan9")),
+        again=start_container,
+        forgets_networks=True,
+    )
+
+
 def two_networks(*buses: str) -> Act:
     def make(host: CrashingHost) -> None:
         for bus in buses:
@@ -232,6 +251,20 @@ CALLS = {
     ),
     "DeleteNetwork on a shared bus": Scenario(
         before=two_networks("vcan0", "vcan0"), act=delete_last_network, forgets_networks=True
+    ),
+    "CreateNetwork with a bridge": creation_of_bridged_network(beside=False),
+    "CreateNetwork with a bridge on a shared bus": creation_of_bridged_network(beside=True),
+    "DeleteNetwork with a bridge on a foreign bus": Scenario(
+        before=lambda host: discard(host.create_network("vcan9", "can9")),
+        act=delete_last_network,
+        forgets_networks=True,
+    ),
+    "DeleteNetwork with a bridge on a shared bus": Scenario(
+        before=lambda host: discard(
+            (host.create_network("vcan0"), host.create_network("vcan0", "vcan9", "can9"))
+        ),
+        act=delete_last_network,
+        forgets_networks=True,
     ),
     "DeleteNetwork on a controller": Scenario(
         before=two_networks("vcan0", "can9"), act=delete_last_network, forgets_networks=True
@@ -358,9 +391,36 @@ def controller_after(damage: Act, *, down: bool) -> Act:
     return before
 
 
+def double_host_rule(host: CrashingHost) -> None:
+    """Add a rule that evercan has added too, as somebody else might, and remove it later."""
+    links = host.kernel.observe().links
+    ends = {links[name].index for name in ("vcan0", "vcan9", "can9")}
+    rule = next(rule for rule in host.kernel.observe().rules if {*rule[:2]} <= ends)
+    host.kernel.add_rule(rule)
+    host.foreign_rules[rule] += 1
+
+
+def bridged_after(damage: Act) -> Act:
+    def before(host: CrashingHost) -> None:
+        bridged_containers(host)
+        damage(host)
+
+    return before
+
+
 CONTROLLER_DAMAGES: dict[str, Act] = {
     "a controller re-plugged": replug_controller,
     "a controller reconfigured": reconfigure_controller,
+}
+REPAIRS |= {
+    f"repair on a bridged bus: {name}": Scenario(
+        before=bridged_after(damage), act=check, again=restart_degraded_containers
+    )
+    for name, damage in (
+        ("the rules flushed", flush_rules),
+        ("the bus deleted", delete_bus),
+        ("a bridged interface's rule doubled", double_host_rule),
+    )
 }
 REPAIRS |= {
     f"repair: {name}": Scenario(before=controller_after(damage, down=False), act=check)

@@ -18,6 +18,7 @@ from evercan.model.declared import Phase
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
+from evercan.tracking.repair_limits import BURST
 from tests.support.engine import Container, Engine, engine_id
 from tests.support.http import exchange, request
 from tests.support.plugin import Plugin
@@ -142,7 +143,7 @@ async def flush_the_rules(host: Host) -> None:
 
 async def set_the_bus_down_again_and_again(host: Host) -> None:
     await start_container(host)
-    for _ in range(5):
+    for _ in range(BURST):
         host.kernel.set_flag("vcan0", up=False)
         host.plugin.link_events.announce()
         await wait_until(lambda: host.kernel.link("vcan0").up)
@@ -159,6 +160,16 @@ async def set_down_the_end_in_the_container(host: Host) -> None:
     host.plugin.link_events.announce()
     await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
     host.kernel.set_flag_inside(member.nsid, member.inside, up=False)
+
+
+async def ask_an_engine_for_a_name_that_it_ignores(host: Host) -> None:
+    host.plugin.engine_ifname = True
+    await host.plugin.restart()
+    await host.engine.create_network(NETWORK)
+    name = {"com.docker.network.endpoint.ifname": "powertrain"}
+    await host.engine.start(NETWORK, DASHBOARD, **name)
+    host.plugin.link_events.announce()
+    await wait_until(lambda: host.plugin.declared.endpoints[DASHBOARD].phase is Phase.JOINED)
 
 
 async def fill_the_disk(host: Host) -> None:
@@ -192,6 +203,7 @@ CAUSES: dict[ProblemKind, Cause] = {
 WARNING_CAUSES: dict[ProblemKind, Cause] = {
     ProblemKind.BUS_NO_FD: use_a_vcan_of_the_host_without_fd,
     ProblemKind.END_DOWN: set_down_the_end_in_the_container,
+    ProblemKind.IFNAME_IGNORED: ask_an_engine_for_a_name_that_it_ignores,
 }
 
 
@@ -264,9 +276,9 @@ async def test_the_engines_error_has_the_text_and_the_remedy_of_the_reason(
     [
         (
             "CreateNetwork",
-            {"Options": {"com.docker.network.generic": {"vxcan.id": "x"}}},
-            "vxcan.id='x'",
-            "give digits",
+            {"Options": {"com.docker.network.generic": {"vxcan.id": "x/y"}}},
+            "vxcan.id='x/y'",
+            "give a number or a name",
         ),
         ("Join", {"EndpointID": DASHBOARD}, "is not in evercan's state", "evercan adopt"),
         ("Leave", {}, "EndpointID is missing", "give"),
@@ -307,7 +319,7 @@ async def test_each_finding_of_an_adoption_has_a_text_and_a_remedy(
     stray = engine_id("stray")
     await engine.create_network(stray, id="7")
     claims = [{"EndpointID": container.endpoint} for container in (lost, running)]
-    wrong = {"NetworkID": OTHER, "Options": {"vxcan.id": "x"}}
+    wrong = {"NetworkID": OTHER, "Options": {"vxcan.id": "x/y"}}
     done = await adopt(engine, {"NetworkID": NETWORK, "Endpoints": claims}, wrong, prune=[])
     findings = [*done["Networks"], *done["Strays"], *done["Pairs"]]
     for network in done["Networks"]:

@@ -116,10 +116,15 @@ async def test_a_missing_field_is_rejected_by_name(
 
 # Wrong options, and the words that their errors must have.
 BAD_NETWORK_OPTIONS: list[Any] = [
-    pytest.param({"vxcan.id": "abc"}, ["vxcan.id='abc'", "not a number", "give digits"], id="id"),
-    pytest.param({"vxcan.id": ""}, ["vxcan.id=''", "not a number"], id="empty id"),
-    pytest.param({"vxcan.id": "-1"}, ["vxcan.id='-1'", "not a number"], id="negative id"),
-    pytest.param({"vxcan.id": "1.0"}, ["vxcan.id='1.0'"], id="fraction"),
+    pytest.param({"vxcan.id": "a/b"}, ["vxcan.id='a/b'", "character", "vxcan.id=main"], id="id"),
+    pytest.param({"vxcan.id": ""}, ["vxcan.id=''", "is empty", "vxcan.id=auto"], id="empty id"),
+    pytest.param({"vxcan.id": ".."}, ["vxcan.id='..'", "not a name"], id="path"),
+    pytest.param({"vxcan.id": "m" * 12}, ["16 bytes", "at most 15", "vxcan.id"], id="long name"),
+    pytest.param(
+        {"vxcan.id": "auto", "vxcan.dev": "can"},
+        ["vxcan.id='auto'", "controller", "another vxcan.dev"],
+        id="number of a controller",
+    ),
     pytest.param({"vxcan.id": " 1"}, ["vxcan.id=' 1'"], id="blank in id"),
     pytest.param({"vxcan.id": "٣"}, ["vxcan.id='٣'"], id="digits of another script"),
     pytest.param({"vxcan.id": None}, ["vxcan.id=None", "not text"], id="null id"),
@@ -181,13 +186,21 @@ BAD_ENDPOINTS: list[Any] = [
     pytest.param({"Options": {"vxcan.id": "1"}}, ["vxcan.id", "unknown"], id="a network's option"),
     pytest.param(
         {"Options": {"com.docker.network.endpoint.ifname": "can0"}},
-        ["com.docker.network.endpoint.ifname", "ignores it", "vxcan.peer"],
+        [
+            "com.docker.network.endpoint.ifname",
+            "29.8 ignore it",
+            "vxcan.peer",
+            "EVERCAN_ENGINE_IFNAME",
+        ],
         id="ifname",
     ),
     pytest.param({"Options": "text"}, ["Options='text'", "not a JSON object"], id="not an object"),
     pytest.param(
         {"Interface": {"MacAddress": "02:42:ac:11:00:02"}},
-        ["MacAddress", "02:42:ac:11:00:02", "remove --mac-address"],
+        [
+            *("MacAddress", "02:42:ac:11:00:02", "remove --mac-address", "default: mac_address:"),
+            "--network name=NETWORK,mac-address=",
+        ],
         id="MAC address",
     ),
     pytest.param({"Interface": 7}, ["Interface=7"], id="no interface"),

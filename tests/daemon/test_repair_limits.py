@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evercan.model.steps import BringUp, ConfigureBus
-from evercan.tracking.repair_limits import INTERVAL
+from evercan.tracking.repair_limits import BURST, INTERVAL
 from tests.support.engine import Engine, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
@@ -69,7 +69,7 @@ async def test_an_interface_that_is_set_down_every_50_ms_is_repaired_at_a_slow_p
     member = await engine.start(NETWORK, DASHBOARD)
     before = repairs(kernel)
     fight = asyncio.create_task(keep_setting_down(kernel, plugin, bus))
-    await wait_until(lambda: repairs(kernel) - before >= 5)
+    await wait_until(lambda: repairs(kernel) - before >= BURST)
     await asyncio.sleep(4 * PAUSE)
     while not fight.done():
         (reason,) = await reasons(engine)

@@ -34,7 +34,7 @@ def host_is_unchanged(testbed: Testbed, plugin: PluginProcess) -> Iterator[None]
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"vxcan.id": "abc"}, ["vxcan.id", "'abc'", "digits"]),
+        ({"vxcan.id": "a/b"}, ["vxcan.id", "'a/b'", "character", "vxcan.id=main"]),
         ({"vxcan.dev": "averyverylongname"}, ["vxcan.dev", "averyverylongname", "15"]),
         ({"vxcan.dev": "can/"}, ["vxcan.dev", "'can/'", "character"]),
         ({"vxcan.dve": "can"}, ["vxcan.dve", "unknown", "vxcan.dev, vxcan.id, vxcan.peer"]),
@@ -59,16 +59,16 @@ def test_docker_network_create_names_the_invalid_option(
     ("verb", "body", "words"),
     [
         ("CreateNetwork", b"", ["empty", "again"]),
-        ("CreateNetwork", b"{not json", ["no JSON"]),
+        ("CreateNetwork", b"{not json", ["not JSON"]),
         ("CreateNetwork", b"[]", ["list", "object"]),
         ("CreateNetwork", b"{}", ["NetworkID", "missing"]),
         ("Join", b'{"NetworkID": "a"}', ["EndpointID", "missing"]),
         ("Join", b'{"NetworkID": 7, "EndpointID": "e"}', ["NetworkID=7"]),
-        ("Join", b'{"NetworkID": "feed", "EndpointID": "e"}', ["'feed'", "not on record"]),
+        ("Join", b'{"NetworkID": "feed", "EndpointID": "e"}', ["'feed'", "not in evercan's state"]),
         (
             "CreateEndpoint",
             b'{"NetworkID": "feed", "EndpointID": "e"}',
-            ["'feed'", "not on record"],
+            ["'feed'", "not in evercan's state"],
         ),
         (
             "CreateEndpoint",

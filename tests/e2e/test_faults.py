@@ -23,7 +23,7 @@ import pytest
 from docker.errors import APIError
 from prometheus_client.parser import text_string_to_metric_families
 
-from evercan.planning.drift import DriftKind as Drift
+from evercan.planning.drift import DriftKind
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
@@ -32,7 +32,7 @@ from tests.e2e.conftest import HEALED, HEALTH_INTERVAL, configure_plugin
 
 
 @dataclass(frozen=True)
-class DriftKind:
+class Incident:
     """Something that happens on the host.
 
     Attributes:
@@ -44,7 +44,7 @@ class DriftKind:
     """
 
     script: str
-    drift: tuple[Drift, ...]
+    drift: tuple[DriftKind, ...]
     named: tuple[str, ...] = ()
     patience: float = 15.0
 
@@ -53,57 +53,57 @@ NEXT_CHECK = HEALTH_INTERVAL + 15
 """The rule table sends no events, so the next periodic check finds the fault."""
 
 FAULTS = {
-    "all rules flushed": DriftKind(
+    "all rules flushed": Incident(
         "cangw -F",
-        (Drift.RULES_MISSING,),
+        (DriftKind.RULES_MISSING,),
         ("$END.* lacks 12 rules", "$OTHER.* lacks 12 rules"),
         NEXT_CHECK,
     ),
-    "a rule removed": DriftKind(
+    "a rule removed": Incident(
         "cangw -D -s $END -d $OTHER -i -l 1",
-        (Drift.RULES_MISSING,),
-        ("$END.* lacks 1 rule ", "$OTHER.* lacks 1 rule "),
+        (DriftKind.RULES_MISSING,),
+        ("$END.* lacks 1 rule,", "$OTHER.* lacks 1 rule,"),
         NEXT_CHECK,
     ),
-    "a rule added twice": DriftKind(
+    "a rule added twice": Incident(
         "cangw -A -s $END -d $OTHER -i -l 1",
-        (Drift.RULES_SURPLUS,),
-        ("$END.* has 1 rule too many", "$OTHER.* has 1 rule too many"),
+        (DriftKind.RULES_SURPLUS,),
+        ("$END.* has 1 surplus rule", "$OTHER.* has 1 surplus rule"),
         NEXT_CHECK,
     ),
-    "a rule with other flags": DriftKind(
+    "a rule with other flags": Incident(
         "cangw -A -s $END -d $OTHER -e",
-        (Drift.RULES_SURPLUS,),
-        ("$END.* has 1 rule too many", "$OTHER.* has 1 rule too many"),
+        (DriftKind.RULES_SURPLUS,),
+        ("$END.* has 1 surplus rule", "$OTHER.* has 1 surplus rule"),
         NEXT_CHECK,
     ),
-    "bus interface deleted": DriftKind(
-        "ip link del $BUS", (Drift.BUS_MISSING,), ("bus interface $BUS is gone",)
+    "bus interface deleted": Incident(
+        "ip link del $BUS", (DriftKind.BUS_MISSING,), ("bus interface $BUS is missing",)
     ),
-    "bus interface set down": DriftKind(
-        "ip link set $BUS down", (Drift.BUS_DOWN,), ("bus interface $BUS is down",)
+    "bus interface set down": Incident(
+        "ip link set $BUS down", (DriftKind.BUS_DOWN,), ("bus interface $BUS is down",)
     ),
-    "host end set down": DriftKind(
-        "ip link set $END down", (Drift.PAIR_DOWN,), ("host end $END is down",)
+    "host end set down": Incident(
+        "ip link set $END down", (DriftKind.PAIR_DOWN,), ("host end $END is down",)
     ),
-    "pair deleted under a running container": DriftKind(
-        "ip link del $END", (Drift.PAIR_MISSING,), ("pair $END .*is gone",)
+    "pair deleted under a running container": Incident(
+        "ip link del $END", (DriftKind.PAIR_MISSING,), ("pair $END .*is missing",)
     ),
-    "two pairs deleted": DriftKind(
+    "two pairs deleted": Incident(
         "ip link del $END; ip link del $OTHER",
-        (Drift.PAIR_MISSING,),
-        ("pair $END .*is gone", "pair $OTHER .*is gone"),
+        (DriftKind.PAIR_MISSING,),
+        ("pair $END .*is missing", "pair $OTHER .*is missing"),
     ),
-    "all at once": DriftKind(
+    "all at once": Incident(
         "cangw -F; ip link del $BUS; ip link del $END; ip link set $OTHER down",
         # What breaks during the first repair may be repaired with it, and not be counted.
-        (Drift.BUS_MISSING,),
-        ("bus interface $BUS is gone", "pair $END .*is gone", "host end $OTHER is down"),
+        (DriftKind.BUS_MISSING,),
+        ("bus interface $BUS is missing", "pair $END .*is missing", "host end $OTHER is down"),
     ),
-    "pair deleted again and again": DriftKind(
+    "pair deleted again and again": Incident(
         "for n in 1 2 3; do ip link del $END; until ip link show $END up; do sleep 0.1; done; done"
         " >/dev/null 2>&1",
-        (Drift.PAIR_MISSING,),
+        (DriftKind.PAIR_MISSING,),
         patience=40,
     ),
 }
@@ -144,7 +144,7 @@ class Reports:
                     counts[name, *(labels[key] for key in _COUNTERS[name])] = int(value)
         return counts
 
-    def counted(self, drift: tuple[Drift, ...], outcome: str) -> bool:
+    def counted(self, drift: tuple[DriftKind, ...], outcome: str) -> bool:
         """Return whether the counters of some drift and of its outcome have grown."""
         grown = self._counts() - self._before
         return all(
@@ -153,7 +153,7 @@ class Reports:
             for kind in drift
         )
 
-    def assert_recovered(self, drift: tuple[Drift, ...]) -> None:
+    def assert_recovered(self, drift: tuple[DriftKind, ...]) -> None:
         """Assert that counters, log and status report some drift and its end."""
         assert self.counted(drift, "mended"), self._counts() - self._before
         health = [
@@ -170,7 +170,7 @@ class Reports:
             network for network in shown["networks"] if network["bus"] == self._bus.interface
         )
         assert network["last_recovery"]["at"] >= self._since - 1
-        assert "all was put back" in network["last_recovery"]["what"]
+        assert "all was restored" in network["last_recovery"]["what"]
 
 
 def cause(testbed: Testbed, bus: Bus, script: str) -> dict[str, str]:
@@ -197,7 +197,7 @@ def test_a_fault_is_repaired_and_reported(
     testbed: Testbed,
     plugin: PluginProcess,
     trio: Bus,
-    fault: DriftKind,
+    fault: Incident,
     record_property: Callable[..., None],
 ) -> None:
     trio.wait_healthy()  # whatever the test before this one left

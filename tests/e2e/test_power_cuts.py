@@ -109,6 +109,9 @@ def test_everything_recovers_from_a_power_cut(
     wired.reconnect()
     virtual.wait_healthy(120)
     virtual.assert_healthy()
+    journal = wire.journal(since)
+    assert f"Interface {virtual.interface} missing after reboot, recreating" in journal
+    assert "cause=reboot" in journal
     if cut % 2:
         wait_until(lambda: are_running(wired.containers), 120, "the containers")
         assert_network_waits_for_its_controller(wired, plugin, command, since)

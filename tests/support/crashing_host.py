@@ -9,13 +9,16 @@ the driver, so the repetition is left out here.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
+from evercan.model.observed import Link, Rule
 from evercan.model.problems import ProblemKind
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
@@ -59,25 +62,39 @@ class CrashingHost:
 
     Attributes:
         networks: the engine's networks: their bus, by network id.
+        foreign_rules: rules that somebody else has added, and which stay.
         attachments: the engine's endpoints, by endpoint id.
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
 
-    def __init__(self, folder: Path, kill_point: KillPoint) -> None:
-        self.kernel = FakeKernel()
+    def __init__(
+        self, folder: Path, kill_point: KillPoint, kernel: FakeKernel | None = None
+    ) -> None:
+        self.kernel = FakeKernel() if kernel is None else kernel
         self.kernel.on_message = kill_point.moment
         self.kill_point = kill_point
         self.folder = folder
         self.networks: dict[str, str] = {}
+        self.foreign_rules: Counter[Rule] = Counter()
         self.attachments: dict[str, Attachment] = {}
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
         self._nsids = count(1)
+        self._foreign: dict[str, Link] = {}
+        self.make_foreign_interfaces()
+        self.start_plugin()
+
+    def make_foreign_interfaces(self) -> None:
+        """Make the interfaces that a boot makes, and plug the controller in."""
         for name in FOREIGN:
             self.kernel.make(name, "vcan" if name.startswith("v") else "", up=name != "vcan8")
         self._foreign = {name: self.kernel.link(name) for name in FOREIGN}
         self.kernel.plug(CONTROLLER)
-        self.start_plugin()
+
+    @property
+    def port(self) -> Kernel:
+        """The kernel as the plugin sees it."""
+        return self.kernel
 
     # --- the plugin's process ------------------------------------------------------
 
@@ -86,7 +103,7 @@ class CrashingHost:
         self._runner = asyncio.Runner()
         # Nobody reads the results of tasks of a killed process.
         self._runner.get_loop().set_exception_handler(lambda *_: None)
-        self.queue: PassQueue = queue_of(self.kernel, self.folder)
+        self.queue: PassQueue = queue_of(self.port, self.folder)
         self.driver = Driver(self.queue)
         return self.call(self.queue.start()) is not None
 
@@ -119,12 +136,14 @@ class CrashingHost:
 
     # --- the engine's calls ------------------------------------------------------------
 
-    def create_network(self, bus: str) -> str:
+    def create_network(self, bus: str, *bridged: str) -> str:
         """Create a network; the engine has it only if the plugin answered."""
         network, digits = next(self._ids), len(bus.rstrip("0123456789"))
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
         if bus == CONTROLLER:
             options |= {"vxcan.kind": "physical", "vxcan.bitrate": "83000"}
+        if bridged:
+            options |= {"vxcan.bridge": ",".join(bridged)}
         if self.call(self.driver.create_network(network, options)):
             self.networks[network] = bus
         return network
@@ -193,7 +212,13 @@ class CrashingHost:
         kinds = {problem.kind for problem in state.problems}
         assert kinds <= {ProblemKind.PAIR_MISSING}, state.problems
         for bus in set(self.networks.values()):
-            assert_exactly_once(observed, bus, *self._members_of(bus))
+            bridged = {
+                name
+                for network in (*self.networks, *self.unconfirmed)
+                if state.declared.networks[network].bus == bus
+                for name in state.declared.networks[network].bridge
+            }
+            assert_exactly_once(observed, bus, *self._members_of(bus), bridged=bridged)
         for attachment in self.attachments.values():
             inside = self.kernel.inside(attachment.nsid) if attachment.is_inside else {}
             intact = attachment.is_inside and attachment.endpoint not in self.degraded
@@ -254,6 +279,13 @@ class CrashingHost:
         for network in self.unconfirmed:
             self.call(self.driver.delete_network(network))
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
-        assert not self.kernel.observe().rules
+        links = {link.index for link in self.kernel.observe().links.values()}
+        assert self.kernel.observe().rules == Counter(
+            {
+                rule: times
+                for rule, times in self.foreign_rules.items()
+                if {rule.source, rule.target} <= links
+            }
+        )
         self.verify_foreign_interfaces()
         assert not self.queue.state.declared.networks

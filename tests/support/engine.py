@@ -54,8 +54,16 @@ class Container:
 class Engine:
     """An engine that calls one network plugin and moves interfaces on its kernel."""
 
-    def __init__(self, path: Path, kernel: SharedKernel) -> None:
+    def __init__(self, path: Path, kernel: SharedKernel, *, applies_names: bool = False) -> None:
+        """Take the plugin's socket and the kernel.
+
+        Args:
+            path: the socket.
+            kernel: the kernel on which interfaces are moved.
+            applies_names: apply the ``DstName`` of Join, as engines do from 29.8 on.
+        """
         self.path = path
+        self._applies_names = applies_names
         self.kernel = kernel
         self._nsids = count(1)
 
@@ -151,19 +159,21 @@ class Engine:
             },
         )
 
-    async def join(self, network: str, endpoint: str) -> dict[str, Any]:
+    async def join(self, network: str, endpoint: str, **options: object) -> dict[str, Any]:
         return await self.call(
             "Join",
             NetworkID=network,
             EndpointID=endpoint,
             SandboxKey=f"/var/run/docker/netns/{endpoint[:12]}",
-            Options={"com.docker.network.endpoint.exposedports": []},
+            Options={"com.docker.network.endpoint.exposedports": [], **options},
         )
 
     def move_inside(self, network: str, endpoint: str, joined: Mapping[str, Any]) -> Container:
         """Move the interface that Join has named into a new container."""
         names = joined["InterfaceName"]
         nsid, inside = next(self._nsids), f"{names['DstPrefix']}0"
+        if self._applies_names:
+            inside = names.get("DstName") or inside
         self.kernel.move_in(names["SrcName"], nsid, inside)
         return Container(network, endpoint, nsid, names["SrcName"], inside)
 

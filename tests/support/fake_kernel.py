@@ -184,7 +184,7 @@ class FakeKernel:
         return None
 
     def _error_of_name(self, name: str, where: int | None = HOST) -> int:
-        if not name or len(name.encode()) > MAX_NAME:
+        if not name or len(name.encode(errors="surrogateescape")) > MAX_NAME:
             return errno.ERANGE if name else errno.EINVAL
         if name in (".", "..") or any(
             character in "/:" or character.isspace() for character in name

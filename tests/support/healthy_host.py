@@ -29,8 +29,9 @@ def healthy_host(declared: Declared) -> tuple[FakeKernel, Declared]:
             )
             kernel.move_in(endpoint.container_end, nsid)
     for _ in range(_ROUNDS):
-        steps = make_plan(declared, kernel.observe()).steps
-        declared = before_steps(declared, steps)
+        observed = kernel.observe()
+        steps = make_plan(declared, observed).steps
+        declared = before_steps(declared, observed, steps)
         kernel.apply(steps)
         declared = after_observation(declared, kernel.observe())
     assert make_plan(declared, kernel.observe()).steps == Plan().steps

@@ -36,25 +36,29 @@ def full_mesh(members: Collection[str]) -> Counter[tuple[str, str, str]]:
     )
 
 
-def assert_exactly_once(observed: Observed, bus: str, *host_ends: str) -> None:
+def assert_exactly_once(
+    observed: Observed, bus: str, *host_ends: str, bridged: Collection[str] = ()
+) -> None:
     """Assert that these are all members of a bus, and that no rule leads out of it."""
-    members = {bus, *host_ends}
+    members = {bus, *bridged, *host_ends}
     touching = {
         path: times for path, times in paths(observed).items() if members & {path[0], path[1]}
     }
     assert touching == dict(full_mesh(sorted(members)))
-    assert_flags(observed, bus, members)
+    assert_flags(observed, bus, members, bridged=bridged)
 
 
-def assert_flags(observed: Observed, bus: str, members: Collection[str]) -> None:
+def assert_flags(
+    observed: Observed, bus: str, members: Collection[str], *, bridged: Collection[str] = ()
+) -> None:
     """Assert that programs on the host receive the bus, and that there are no other echoes."""
     indexes = {observed.links[name].index for name in members}
-    bus_index = observed.links[bus].index
+    hosts = {observed.links[name].index for name in (bus, *bridged)}
     for rule in observed.rules:
         if {rule.source, rule.target} <= indexes and rule.source != rule.target:
             assert rule.hops == 1
             assert rule.flags & _IIF_TX_OK
-            assert bool(rule.flags & _ECHO) == (rule.target == bus_index)
+            assert bool(rule.flags & _ECHO) == (rule.target in hosts)
 
 
 def assert_healthy(declared: Declared, observed: Observed) -> None:
@@ -67,8 +71,9 @@ def assert_healthy(declared: Declared, observed: Observed) -> None:
             if endpoint.network in ids and endpoint.phase in (Phase.OFFERED, Phase.JOINED)
         ]
         present = [name for name in host_ends if name in observed.links]
+        bridged = {name for network in networks for name in network.bridge} & {*observed.links}
         if bus in observed.links:
-            assert_exactly_once(observed, bus, *present)
+            assert_exactly_once(observed, bus, *present, bridged=bridged)
 
 
 def assert_nothing_left_over(declared: Declared, observed: Observed) -> None:

@@ -54,10 +54,12 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
     return {
         "network": engine_id(name),
         "bus": bus,
+        "shares": [],
         "kind": "virtual",
         "owns_bus": True,
         "present": True,
         "up": True,
+        "bridge": [],
         "peer_prefix": "can",
         "frames": {
             "from_bus": {**nothing, "handled": 1200},

@@ -28,6 +28,7 @@ class Plugin:
         self.health_interval = 0.0
         self.recovery = Recovery.AUTO
         self.metrics: tuple[str, int] | None = None
+        self.engine_ifname = False
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -36,6 +37,7 @@ class Plugin:
             health_interval=self.health_interval,
             recovery=self.recovery,
             metrics=self.metrics,
+            engine_ifname=self.engine_ifname,
         )
         self._running = asyncio.create_task(
             serve(

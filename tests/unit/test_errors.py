@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from copy import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import evercan.errors
 from evercan.errors import (
@@ -19,7 +21,10 @@ from evercan.errors import (
     RequestError,
     SettingsError,
     StateError,
+    StateUnreadable,
     UnknownNetwork,
+    named,
+    printable,
     shown,
     symbol,
 )
@@ -33,6 +38,7 @@ ERRORS: list[EvercanError] = [
     UnknownNetwork("f" * 64),
     SettingsError(["EVERCAN_METRICS='x': it is wrong", "EVERCAN_RECOVERY='y': it is wrong"]),
     StateError("cannot write state.json", "free some space"),
+    StateUnreadable("cannot read state.json", "repair the disk"),
     CannotServe("the bus interface is missing", "create it"),
     InternalFault(CAUSE),
     KernelError("delete interface vcan0", errno.EPERM, "grant CAP_NET_ADMIN"),
@@ -135,3 +141,32 @@ def test_a_value_is_shown_in_few_characters() -> None:
     for _ in range(100_000):
         deep = [deep]
     assert len(shown(deep)) <= 81
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain text, büs → 可", "plain text, büs → 可"),
+        ("a\nERROR forged", "a\\nERROR forged"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\r\x00\x7f\x9b", "\\r\\x00\\x7f\\x9b"),
+        ("\u202e\u2028", "\\u202e\\u2028"),
+        (b"b\xfcs".decode(errors="surrogateescape"), "b\\xfcs"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_escaped(text: str, escaped: str) -> None:
+    assert printable(text) == escaped
+
+
+@given(st.text())
+def test_a_printable_text_is_one_line_of_utf8(text: str) -> None:
+    written = printable(text)
+    assert written.isprintable()
+    assert written.encode().decode() == written
+
+
+def test_the_name_of_an_option_is_escaped_and_short() -> None:
+    error = OptionError("vxcan.a\n\x1b[2J", "x", "unknown option", "")
+    assert str(error) == "option vxcan.a\\n\\x1b[2J='x': unknown option"
+    assert len(named("\n" * 1000)) == 81

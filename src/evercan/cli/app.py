@@ -179,7 +179,7 @@ def doctor(*, json: bool, strict: bool, **options: Any) -> int:
     A check that is not possible is skipped, with the reason: the command also works without root,
     without Docker and without the kernel modules.
 
-    Exit status: 0 no check fails; 1 a check fails.
+    Exit status: 0 no check fails, also if there are warnings; 1 a check fails.
     """
     from evercan.cli.commands import doctor as command
 
@@ -280,8 +280,8 @@ def dump(*, network: str, **options: Any) -> int:
 @click.option(
     "--prune",
     is_flag=True,
-    help="Let the plugin forget networks that the engine does not have, and delete its interface "
-    "pairs that belong to no container.",
+    help="Let the plugin forget networks and endpoints that the engine does not have, and delete "
+    "its interface pairs that belong to no container.",
 )
 @_JSON
 @connection

@@ -8,7 +8,9 @@ by evercan's tag, and by its other end being in a namespace.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -19,7 +21,7 @@ from evercan.model.declared import NONE, BusKind, Declared, Endpoint, Network, P
 from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
 from evercan.options.endpoint import endpoint_options
-from evercan.options.network import network_options
+from evercan.options.network import NetworkOptions, network_options
 
 
 class Outcome(StrEnum):
@@ -140,7 +142,7 @@ def adopt(
     pairs = _find_pairs(endpoint_ids, declared, observed)
     networks: list[tuple[Finding, tuple[Finding, ...]]] = []
     for claim in claims:
-        declared, found = _adopt_network(declared, observed, claim)
+        declared, found = _adopt_network(declared, observed, claim, claims, pairs)
         members: list[Finding] = []
         if found.outcome is not Outcome.REFUSED:
             for endpoint in claim.endpoints:
@@ -164,13 +166,22 @@ def adopt(
 
 
 def _adopt_network(
-    declared: Declared, observed: Observed, claim: NetworkClaim
+    declared: Declared,
+    observed: Observed,
+    claim: NetworkClaim,
+    claims: Sequence[NetworkClaim],
+    pairs: Mapping[str, str],
 ) -> tuple[Declared, Finding]:
     outcome = Outcome.KNOWN if claim.id in declared.networks else Outcome.ADOPTED
+    new = outcome is Outcome.ADOPTED
     try:
         wanted = network_options(claim.options)
+        prefix = wanted.auto_prefix
+        if new and prefix is not None:
+            ends = [pairs[endpoint.id] for endpoint in claim.endpoints if endpoint.id in pairs]
+            bus = _numbered_bus(declared, observed, prefix, claims, ends)
+            wanted = wanted._replace(bus=bus, auto_prefix=None)
         link = observed.find(wanted.bus)
-        new = outcome is Outcome.ADOPTED
         if new and link is None and wanted.kind is None and looks_like_hardware(wanted.bus):
             # The state that said what it was is lost: a controller must not be replaced.
             wanted = wanted._replace(kind=BusKind.PHYSICAL)
@@ -178,11 +189,74 @@ def _adopt_network(
     except EvercanError as error:
         return declared, _rejected(claim.id, error)
     network = after.networks[claim.id]
-    if outcome is Outcome.ADOPTED and link is not None and link.is_ours:
+    if new and prefix is not None:
+        network = replace(network, auto_prefix=prefix)
+        after = after.with_network(network)
+    if new and link is not None and link.is_ours:
         # The state that said so is lost; the tag and the engine's list remain.
         network = replace(network, owns_bus=True)
         after = after.with_network(network)
     return after, Finding(id=claim.id, outcome=outcome, interface=network.bus)
+
+
+def _numbered_bus(
+    declared: Declared,
+    observed: Observed,
+    prefix: str,
+    claims: Sequence[NetworkClaim],
+    host_ends: Collection[str],
+) -> str:
+    """Find the bus of a network with ``vxcan.id=auto`` whose number was lost with the state.
+
+    It is the interface of such a name with which the network's running containers exchange
+    frames; or, without any of their rules, the only one that evercan has created and that no
+    other network has.
+
+    Raises:
+        RequestError: it cannot be known.
+    """
+    form = re.compile(rf"{re.escape(prefix)}[0-9]+")
+    buses = {
+        link.index: link
+        for link in observed.links.values()
+        if link.is_can and not is_host_end(link.name) and form.fullmatch(link.name)
+    }
+    ends = {observed.links[host_end].index for host_end in host_ends}
+    found = {
+        buses[rule.target].name
+        for rule in observed.rules
+        if rule.source in ends and rule.target in buses
+    }
+    if not found and _alone(declared, prefix, claims):
+        taken = set(declared.networks_by_bus()) | set(_asked_buses(claims))
+        found = {link.name for link in buses.values() if link.is_ours and link.name not in taken}
+    if len(found) == 1:
+        return found.pop()
+    known = (
+        f"it may be one of {', '.join(sorted(found))}" if found else "nothing on the host shows it"
+    )
+    raise RequestError(
+        f"the network has vxcan.id=auto, and the number that was chosen for it is lost with the "
+        f"state: {known}",
+        "remove the network and create it again (docker compose down && docker compose up)",
+    )
+
+
+def _alone(declared: Declared, prefix: str, claims: Sequence[NetworkClaim]) -> bool:
+    """Whether only one of the claims that are not in the state is numbered with a prefix."""
+    unknown = [claim for claim in claims if claim.id not in declared.networks]
+    return [asked.auto_prefix for asked in _readable(unknown)].count(prefix) == 1
+
+
+def _asked_buses(claims: Sequence[NetworkClaim]) -> Iterator[str]:
+    """Yield the buses that claims name."""
+    return (asked.bus for asked in _readable(claims) if asked.auto_prefix is None)
+
+
+def _readable(claims: Iterable[NetworkClaim]) -> Iterator[NetworkOptions]:
+    for claim in claims:
+        with suppress(EvercanError):
+            yield network_options(claim.options)
 
 
 def _adopt_endpoint(
@@ -214,6 +288,7 @@ def _adopt_endpoint(
         container_end=f"{host_end}{PAIR_SUFFIX}",
         peer_prefix=wanted.peer_prefix or declared.networks[network_id].peer_prefix,
         altname=wanted.altname,
+        ifname=wanted.ifname,
         phase=Phase.JOINED,
     )
     return (

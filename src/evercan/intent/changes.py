@@ -6,7 +6,7 @@ idempotent, since the engine repeats its calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -16,7 +16,7 @@ from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.names import host_ends, pair_names
 from evercan.model.observed import Link, Observed
 from evercan.options.altname import require_free
-from evercan.options.bus import choose_bus
+from evercan.options.bus import choose_bus, with_free_number
 from evercan.options.endpoint import EndpointOptions
 from evercan.options.network import NetworkOptions
 
@@ -95,6 +95,7 @@ class CreateNetwork(NamedTuple):
         if known is not None:
             _require_same(known, options)
             return declared
+        options = with_free_number(declared, observed, options)
         link = observed.find(options.bus)
         kind, owns = choose_bus(declared, observed, options)
         return declared.with_network(
@@ -103,10 +104,12 @@ class CreateNetwork(NamedTuple):
                 bus=options.bus if link is None else link.name,
                 kind=kind,
                 alias=None if link is None or link.name == options.bus else options.bus,
+                auto_prefix=options.auto_prefix,
                 link_kind="vcan" if link is None or not link.is_virtual else link.kind,
                 owns_bus=owns,
                 peer_prefix=options.peer_prefix,
                 settings=options.settings,
+                bridge=options.bridge,
             )
         )
 
@@ -161,8 +164,8 @@ class CreateEndpoint(NamedTuple):
         prefix = self.options.peer_prefix or network.peer_prefix
         if self.options.altname is not None:
             require_free(declared, observed, self.options.altname, prefix)
-        buses = set(declared.networks_by_bus())
-        taken = observed.names() | declared.retired | declared.pair_names() | buses
+        taken = observed.names() | declared.retired | declared.pair_names()
+        taken |= declared.host_interfaces()
         host_end, container_end = pair_names(self.endpoint, taken)
         return declared.with_endpoint(
             Endpoint(
@@ -172,6 +175,7 @@ class CreateEndpoint(NamedTuple):
                 container_end=container_end,
                 peer_prefix=prefix,
                 altname=self.options.altname,
+                ifname=self.options.ifname,
             )
         )
 
@@ -248,7 +252,7 @@ class DeleteEndpoint(NamedTuple):
         return declared
 
 
-Removal = DeleteNetwork | Leave | DeleteEndpoint
+Removal = DeleteNetwork | Leave | DeleteEndpoint | Undo
 """Changes that only remove. The engine never repeats them, whatever the answer was."""
 
 
@@ -276,12 +280,22 @@ def _leave(declared: Declared, endpoint_id: str) -> Declared:
     return with_phase(declared, endpoint_id, Phase.LEFT)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(sorted(names)) or "none"
+
+
+def _asked(bus: str, asked: Network | NetworkOptions) -> str:
+    """Write which bus was asked for."""
+    return bus if asked.auto_prefix is None else f"{asked.auto_prefix}(auto)"
+
+
 def _require_same(known: Network, options: NetworkOptions) -> None:
     """Reject a network id that comes again with other options."""
     facts = (
-        ("bus", known.asked_bus, options.bus),
+        ("bus", _asked(known.asked_bus, known), _asked(options.bus, options)),
         ("peer prefix", repr(known.peer_prefix), repr(options.peer_prefix)),
         ("kind", known.kind, options.kind or known.kind),
+        ("bridge", _listed(known.bridge), _listed(options.bridge)),
         ("settings", known.settings.words() or "none", options.settings.words() or "none"),
     )
     differing = [f"{what} {had}, not {has}" for what, had, has in facts if had != has]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from evercan.intent.changes import with_phase
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
-from evercan.model.observed import Observed, placeholder_name
-from evercan.model.steps import ConfigureBus, Step
+from evercan.model.observed import Observed, Rule, placeholder_name
+from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, Step
 
 
 def after_start(declared: Declared, boot: str) -> Declared:
     """Return the declared state for a new process.
 
     Another boot id means that no namespace of the old boot exists: its endpoints become
-    dormant, and no controller is configured. Endpoints that were dormant already are
-    removed: the engine had the whole life of a process to use them, and it never does if
-    their container ended while the plugin was not running. In the same boot an endpoint
-    that was created and never joined becomes dormant too; its options are kept, and Join
-    creates its pair again. One that was offered stays offered: the engine may have the
-    answer and be about to move the end; if it has not, it deletes the endpoint.
+    dormant, no controller is configured, and there are no rules. Endpoints that were
+    dormant already are removed: the engine had the whole life of a process to use them, and
+    it never does if their container ended while the plugin was not running. In the same
+    boot an endpoint that was created and never joined becomes dormant too; its options are
+    kept, and Join creates its pair again. One that was offered stays offered: the engine
+    may have the answer and be about to move the end; if it has not, it deletes the endpoint.
 
     Args:
         declared: the declared state as the last process left it.
@@ -34,7 +34,7 @@ def after_start(declared: Declared, boot: str) -> Declared:
             result = result.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             result = with_phase(result, endpoint.id, Phase.DORMANT)
-    return result if same_boot else replace(result, configured={})
+    return result if same_boot else replace(result, configured={}, host_rules={})
 
 
 def after_observation(declared: Declared, observed: Observed) -> Declared:
@@ -50,11 +50,13 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
     - A retired name that no longer exists is forgotten.
     - A controller that was unplugged, or that somebody changed while no network asks for
       settings, is no longer configured by evercan.
+    - A rule between interfaces of the host goes with either of them.
     """
     result = declared
     for network in declared.networks.values():
         result = _follow_altname(result, network, observed)
     result = _observe_controllers(result, observed)
+    result = _observe_host_rules(result, observed)
     for endpoint in declared.endpoints.values():
         link = observed.links.get(endpoint.host_end)
         if link is None and endpoint.id in observed.ended and endpoint.phase is Phase.JOINED:
@@ -88,36 +90,67 @@ def _follow_altname(declared: Declared, network: Network, observed: Observed) ->
     alias = asked if bus != asked else None
     if network.kind is BusKind.VIRTUAL and link is None:
         return declared  # created again under the name that it had
+    if not bus.isprintable():
+        bus, alias = asked, None  # a name that neither a file nor a report can have
     if (bus, alias) == (network.bus, network.alias):
         return declared
     return declared.with_network(replace(network, bus=bus, alias=alias))
 
 
-def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
-    """Record which controllers are about to be configured, so that this is known after a crash."""
+def before_steps(declared: Declared, observed: Observed, steps: Iterable[Step]) -> Declared:
+    """Record what evercan is about to do and nothing in the kernel shows, for after a crash.
+
+    That is which controllers it configures, and which rules between interfaces of the host
+    it adds or removes.
+    """
     configured = dict(declared.configured)
+    host_rules = dict(declared.host_rules)
+    hosts = {
+        link.index
+        for name in declared.host_interfaces()
+        if (link := observed.find(name)) is not None
+    }
     for step in steps:
+        match step:
+            case AddRules(_, rules):
+                added = (rule for rule in rules if rule.source in hosts and rule.target in hosts)
+                host_rules |= dict.fromkeys(added, 0)
+            case RemoveRules(_, rules):
+                host_rules |= {
+                    rule: max(observed.rules[rule] - 1, 0) for rule in rules if rule in host_rules
+                }
         setter = declared.network_that_sets(step.bus) if isinstance(step, ConfigureBus) else None
         if isinstance(step, ConfigureBus) and setter is not None:
             configured[step.index] = Configured(setter.settings)
-    return _with_configured(declared, configured)
+    return _with_host_rules(_with_configured(declared, configured), host_rules)
 
 
-def after_failures(declared: Declared, former: Declared, failed: Iterable[Step]) -> Declared:
-    """Take back what ``before_steps`` recorded for steps that the kernel did not take.
+def after_steps(
+    declared: Declared, former: Declared, steps: Iterable[Step], failed: Collection[Step]
+) -> Declared:
+    """Correct what ``before_steps`` recorded by what became of the steps.
+
+    Of rules that could not be added or removed, some of the batch may have been: what was
+    recorded of them stays.
 
     Args:
         declared: the declared state with what was recorded.
         former: the declared state without it.
-        failed: the steps.
+        steps: the steps that were taken.
+        failed: those of them that the kernel did not take.
     """
     configured = dict(declared.configured)
+    host_rules = dict(declared.host_rules)
+    for step in steps:
+        if isinstance(step, RemoveRules) and step not in failed:
+            for rule in step.rules:
+                host_rules.pop(rule, None)
     for step in failed:
         if isinstance(step, ConfigureBus):
             configured.pop(step.index, None)
             if step.index in former.configured:
                 configured[step.index] = former.configured[step.index]
-    return _with_configured(declared, configured)
+    return _with_host_rules(_with_configured(declared, configured), host_rules)
 
 
 def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
@@ -153,6 +186,31 @@ def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
                 known = Configured(asked, made=seen)
         configured[link.index] = known
     return _with_configured(declared, configured)
+
+
+def _observe_host_rules(declared: Declared, observed: Observed) -> Declared:
+    """Forget rules whose interfaces are gone, and rules that a killed process has removed.
+
+    A rule that only seems to be missing stays recorded: a dump may lack it.
+    """
+    if not declared.host_rules:
+        return declared
+    indexes = {link.index for link in observed.links.values()}
+    return _with_host_rules(
+        declared,
+        {
+            rule: others
+            for rule, others in declared.host_rules.items()
+            if {rule.source, rule.target} <= indexes
+            and not declared.has_removed(rule, observed.rules[rule])
+        },
+    )
+
+
+def _with_host_rules(declared: Declared, host_rules: Mapping[Rule, int]) -> Declared:
+    if host_rules == declared.host_rules:
+        return declared
+    return replace(declared, host_rules=host_rules)
 
 
 def _with_configured(declared: Declared, configured: Mapping[int, Configured]) -> Declared:

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from evercan.errors import KernelError
 from evercan.kernel.links import ARPHRD_CAN, RTM_DELLINK, RTM_NEWLINK
 from evercan.kernel.netlink import HEADER, Part, align, messages_of
 
@@ -47,7 +48,11 @@ class _Listening:
         self._socket.close()
 
     def _datagrams(self) -> tuple[list[bytes], bool]:
-        """Read what is there; the second value says that the kernel had to drop some."""
+        """Read what is there; the second value says that the kernel had to drop some.
+
+        Raises:
+            KernelError: the socket cannot be read.
+        """
         datagrams: list[bytes] = []
         lost = False
         while True:
@@ -56,8 +61,14 @@ class _Listening:
             except BlockingIOError:
                 return datagrams, lost
             except OSError as error:
+                if error.errno == errno.EINTR:
+                    continue
                 if error.errno != errno.ENOBUFS:
-                    raise
+                    raise KernelError(
+                        "receive announcements of the kernel",
+                        error.errno or errno.EIO,
+                        "evercan tries again",
+                    ) from error
                 lost = True
 
 

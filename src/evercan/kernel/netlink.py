@@ -37,6 +37,7 @@ _RECEIVE_BUFFER = 4 << 20
 _CHUNK = 1 << 16
 _TIMEOUT = 5.0
 _DUMP_ATTEMPTS = 10
+_MAX_ERRNO = 4095
 
 
 class Message(NamedTuple):
@@ -138,7 +139,7 @@ class NetlinkSocket:
             if length >= HEADER.size + 4:
                 (code,) = ERROR.unpack_from(data, offset + HEADER.size)
                 if code < 0:
-                    raise self._error("read the kernel's table", Reply(-code))
+                    raise self._error("read the kernel's table", Reply(_errno(code)))
             return chunks, interrupted
 
     @staticmethod
@@ -314,4 +315,9 @@ def _reply(data: bytes, offset: int, length: int, flags: int) -> Reply:
             if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
                 words = data[at + 4 : at + size].rstrip(b"\0").decode(errors="replace")
             at += max(align(size), 4)
-    return Reply(-code, words)
+    return Reply(_errno(code), words)
+
+
+def _errno(code: int) -> int:
+    """Return the errno of a reply, which has it negative; a number that is none is EBADMSG."""
+    return -code if -_MAX_ERRNO <= code <= 0 else errno.EBADMSG

@@ -14,7 +14,11 @@ class Kernel(Protocol):
     """A host's CAN interfaces and rules. Calls block for the length of a few system calls."""
 
     def boot_id(self) -> str:
-        """Return the boot's id, which is another one after each boot."""
+        """Return the boot's id, which is another one after each boot.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
         ...
 
     def observe(self) -> Observed:
@@ -45,6 +49,9 @@ class Kernel(Protocol):
         """Return the numbers (nsid) of namespaces that ended since the last call.
 
         None means that announcements were lost: any number may be another namespace's now.
+
+        Raises:
+            KernelError: the announcements cannot be read.
         """
         ...
 

@@ -50,8 +50,17 @@ class RtnetlinkKernel:
         self._announcements_lost = False
 
     def boot_id(self) -> str:
-        """Return ``/proc/sys/kernel/random/boot_id``."""
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        """Return ``/proc/sys/kernel/random/boot_id``.
+
+        Raises:
+            KernelError: it cannot be read.
+        """
+        try:
+            return _BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise KernelError(
+                f"read {_BOOT_ID}", error.errno or errno.EIO, "evercan tries again"
+            ) from error
 
     def close(self) -> None:
         """Close the sockets."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
+from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork, named
 from evercan.intent.adoption import Adopt, Adoption, NetworkClaim, adopt
 from evercan.intent.changes import (
     CreateEndpoint,
@@ -24,14 +24,15 @@ from evercan.intent.changes import (
 )
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
-from evercan.model.declared import Endpoint, Phase
+from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
 from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
-from evercan.options.endpoint import NAME, endpoint_options
-from evercan.options.network import KIND, network_options
+from evercan.options.endpoint import NAME, endpoint_options, published_ports
+from evercan.options.network import AUTO, DEV, ID, KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
+from evercan.reconcile.reconciler import Outcome
 
 _WAITABLE = frozenset(
     {
@@ -41,6 +42,9 @@ _WAITABLE = frozenset(
         ProblemKind.REPAIRS_LIMITED,
         ProblemKind.CAN_GW_MISSING,
         ProblemKind.BUS_IMPERSONATES,
+        ProblemKind.BRIDGE_ABSENT,
+        ProblemKind.BRIDGE_DOWN,
+        ProblemKind.BRIDGE_FOREIGN,
     }
 )
 """Problems with which a network may be created: the bus gets its rules when they end."""
@@ -62,24 +66,31 @@ class JoinAnswer(NamedTuple):
     Attributes:
         source: the container end's name on the host (``SrcName``).
         prefix: the name inside, to which the engine appends an index (``DstPrefix``).
+        name: the whole name inside, if the user chose it (``DstName``).
     """
 
     source: str
     prefix: str
+    name: str | None = None
 
 
 class Driver:
     """The verbs of ``NetworkDriver``, by the names that the engine gives them."""
 
-    def __init__(self, queue: PassQueue, *, may_wait: bool = True) -> None:
+    def __init__(
+        self, queue: PassQueue, *, may_wait: bool = True, ifname_applied: bool = False
+    ) -> None:
         """Take the queue that runs the passes.
 
         Args:
             queue: runs reconcile passes.
             may_wait: containers may start on a bus that waits for its hardware.
+            ifname_applied: the engine applies the name inside that Join answers.
         """
         self._queue = queue
         self._transactions = Transactions(queue)
+        self._ifname_applied = ifname_applied
+        self._warned_of_ports: set[str] = set()
         self._waitable = _WAITABLE if may_wait else frozenset()
         self._startable = _STARTABLE if may_wait else frozenset()
 
@@ -93,7 +104,9 @@ class Driver:
         wanted = network_options(options)
         _warn_of_foreign_options(network_id, options)
         async with self._transactions.commit(CreateNetwork(network_id, wanted)) as outcome:
-            _require_served(outcome.state, wanted.bus, self._waitable)
+            made = outcome.state.declared.networks.get(network_id)
+            bus = wanted.bus if made is None else made.bus
+            _require_served(outcome.state, bus, self._waitable)
         network = outcome.state.declared.networks.get(network_id)
         if network is None:
             raise RequestError(
@@ -107,6 +120,7 @@ class Driver:
             "created by evercan" if network.owns_bus else "found on the host",
             extra=about(network=network_id, interface=network.bus),
         )
+        _log_shared(outcome.state, network, options)
         if wanted.kind is None and network.owns_bus and looks_like_hardware(network.bus):
             _log.warning(
                 "%s was absent and is a virtual bus now. If it is a controller's name: remove the "
@@ -118,8 +132,9 @@ class Driver:
 
     async def delete_network(self, network_id: str) -> None:
         """Remove a network and what was created for it; an unknown one is no error."""
-        known = (await self._queue.current()).declared.networks.get(network_id)
-        raise_error(await self._queue.run(DeleteNetwork(network_id)))
+        outcome = await self._queue.run(DeleteNetwork(network_id))
+        raise_error(outcome)
+        known = _before(outcome).networks.get(network_id)
         if known is not None:
             _log.info(
                 "Network %s of bus %s was removed",
@@ -138,12 +153,16 @@ class Driver:
             UnknownNetwork: the network is not known.
             CannotServe: the kernel cannot serve it; nothing was left behind.
         """
-        change = CreateEndpoint(network_id, endpoint_id, endpoint_options(options))
+        wanted = endpoint_options(options, ifname_applied=self._ifname_applied)
+        change = CreateEndpoint(network_id, endpoint_id, wanted)
         async with self._transactions.commit(change) as outcome:
             bus = _bus_of(outcome.state, network_id)
             _require_served(outcome.state, bus, self._startable, endpoint_id)
+        self._warn_of_published_ports(network_id, endpoint_id, options)
 
-    async def join(self, network_id: str, endpoint_id: str) -> JoinAnswer:
+    async def join(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object] = NONE
+    ) -> JoinAnswer:
         """Make an endpoint a member of its bus, and restore whatever is missing for it.
 
         Raises:
@@ -167,12 +186,14 @@ class Driver:
             bus,
             extra=about(network=network_id, endpoint=endpoint_id, interface=endpoint.host_end),
         )
-        return JoinAnswer(source=endpoint.container_end, prefix=endpoint.peer_prefix)
+        self._warn_of_published_ports(network_id, endpoint_id, options)
+        return JoinAnswer(endpoint.container_end, endpoint.peer_prefix, endpoint.ifname)
 
     async def leave(self, endpoint_id: str) -> None:
         """End a membership; an unknown endpoint is no error."""
-        known = (await self._queue.current()).declared.endpoints.get(endpoint_id)
-        raise_error(await self._queue.run(Leave(endpoint_id)))
+        outcome = await self._queue.run(Leave(endpoint_id))
+        raise_error(outcome)
+        known = _before(outcome).endpoints.get(endpoint_id)
         if known is not None and known.is_member:
             _log.info(
                 "Left: %s is no longer a member",
@@ -182,6 +203,7 @@ class Driver:
 
     async def delete_endpoint(self, endpoint_id: str) -> None:
         """Remove an endpoint and delete its pair; an unknown one is no error."""
+        self._warned_of_ports.discard(endpoint_id)
         raise_error(await self._queue.run(DeleteEndpoint(endpoint_id)))
 
     async def adopt(
@@ -204,6 +226,27 @@ class Driver:
             _, done = adopt(outcome.before, outcome.observed, claims, prune=prune)
         _log_adoption(done)
         return done, _problems_of(outcome.state, done)
+
+    def _warn_of_published_ports(
+        self, network_id: str, endpoint_id: str, options: Mapping[str, object]
+    ) -> None:
+        """Log, once for each endpoint, that ports are published by way of a bus.
+
+        Which call has the ports depends on the engine's release: up to 27 both, later Join.
+        None says which other networks a container has, on which ports are published as usual.
+        """
+        ports = published_ports(options)
+        if not ports or endpoint_id in self._warned_of_ports:
+            return
+        self._warned_of_ports.add(endpoint_id)
+        _log.warning(
+            "The container of endpoint %s publishes ports (%s), and a CAN bus has no IP: if it "
+            "is on no other network, nothing is published; add an IP network, in compose "
+            "'default' under the service's networks",
+            endpoint_id[:12],
+            ports,
+            extra=about(network=network_id, endpoint=endpoint_id),
+        )
 
     async def _wait_for_name(self, state: State, endpoint_id: str) -> State:
         """Wait while another interface on the host has the name that this one is to have.
@@ -229,6 +272,11 @@ class Driver:
                 )
             await asyncio.sleep(_NAME_INTERVAL)
             state = (await self._queue.check()).state
+
+
+def _before(outcome: Outcome) -> Declared:
+    """Return what was declared before a change; nothing if it was not applied."""
+    return Declared() if outcome.before is None else outcome.before
 
 
 def _bus_of(state: State, network_id: str) -> str:
@@ -274,9 +322,35 @@ def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> 
     if foreign:
         _log.warning(
             "Options that are not evercan's are ignored: %s",
-            ", ".join(sorted(foreign)),
+            ", ".join(map(named, sorted(foreign))),
             extra=about(network=network_id),
         )
+
+
+def _log_shared(state: State, network: Network, options: Mapping[str, object]) -> None:
+    """Log which networks have the bus of a new one: their containers hear each other."""
+    on_bus = state.declared.networks_by_bus()[network.bus]
+    others = [other.id for other in on_bus if other.id != network.id]
+    if not others:
+        return
+    fields = about(network=network.id, interface=network.bus)
+    shared = ", ".join(other[:12] for other in others)
+    if DEV in options or ID in options:
+        _log.info(
+            "Network %s shares %s with %s", network.id[:12], network.bus, shared, extra=fields
+        )
+        return
+    _log.warning(
+        "Network %s shares %s with %s, because it has no %s: their containers receive each "
+        "other's frames; for a bus of its own create it with %s=%s",
+        network.id[:12],
+        network.bus,
+        shared,
+        ID,
+        ID,
+        AUTO,
+        extra=fields,
+    )
 
 
 def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:

@@ -122,7 +122,7 @@ class CreateNetworkRequest(NamedTuple):
 
 
 class EndpointRequest(NamedTuple):
-    """Join, Leave, DeleteEndpoint, EndpointOperInfo: an endpoint of a network."""
+    """Leave, DeleteEndpoint, EndpointOperInfo: an endpoint of a network."""
 
     network: str
     endpoint: str
@@ -131,6 +131,25 @@ class EndpointRequest(NamedTuple):
     def parse(cls, fields: Mapping[str, Any]) -> EndpointRequest:
         """Raise RequestError naming the field that is wrong."""
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"))
+
+
+class JoinRequest(NamedTuple):
+    """Join.
+
+    Attributes:
+        network: the endpoint's network's id.
+        endpoint: its id.
+        options: those of the container, such as its ports; none of the endpoint's own.
+    """
+
+    network: str
+    endpoint: str
+    options: Mapping[str, object]
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> JoinRequest:
+        """Raise RequestError naming the field that is wrong."""
+        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
 
 
 class CreateEndpointRequest(NamedTuple):
@@ -153,7 +172,10 @@ class CreateEndpointRequest(NamedTuple):
         if mac:
             raise RequestError(
                 f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address",
-                "remove --mac-address or mac_address",
+                "remove --mac-address or mac_address from the container, whose first network gets "
+                "it, and give it to the endpoint of the IP network: in compose under the service "
+                "'networks: default: mac_address: …'; with docker 25 or newer "
+                "'--network name=NETWORK,mac-address=…'",
             )
         return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
 

@@ -12,6 +12,7 @@ from evercan.libnetwork.requests import (
     CreateEndpointRequest,
     CreateNetworkRequest,
     EndpointRequest,
+    JoinRequest,
     NetworkRequest,
     parse_body,
 )
@@ -94,10 +95,13 @@ class Routes:
         return {"Value": {}}
 
     async def _join(self, body: bytes) -> Answer:
-        request = EndpointRequest.parse(parse_body(body))
-        answer = await self._driver.join(request.network, request.endpoint)
+        request = JoinRequest.parse(parse_body(body))
+        answer = await self._driver.join(request.network, request.endpoint, request.options)
+        names = {"SrcName": answer.source, "DstPrefix": answer.prefix}
+        if answer.name is not None:
+            names["DstName"] = answer.name
         return {
-            "InterfaceName": {"SrcName": answer.source, "DstPrefix": answer.prefix},
+            "InterfaceName": names,
             # Without it a container with no other network gets an interface on
             # docker_gwbridge and a default route.
             "DisableGatewayService": True,

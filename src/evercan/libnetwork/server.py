@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
-from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError
+from evercan.errors import EvercanError, InternalFault, RequestError, SettingsError, printable
 from evercan.libnetwork import web
 from evercan.libnetwork.driver import Driver
+from evercan.libnetwork.recent import Recent
 from evercan.libnetwork.requests import subject
 from evercan.libnetwork.routes import Routes, Verb
 from evercan.log.writer import about, call_id
@@ -24,6 +25,9 @@ BOUND = 8.0
 
 The rollback that follows may take another second, and a call is answered within 10 s.
 """
+
+PUBLIC_AGE = 1.0
+"""Seconds for which the metrics that were read for TCP answer every scrape on TCP."""
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds that connections have to end: the engine kills a plugin 10 s after SIGTERM."""
@@ -45,8 +49,31 @@ Count = Callable[[str, str, float], None]
 
 def _answer(status: int, document: Mapping[str, Any]) -> web.Response:
     return web.Response(
-        status=status, body=orjson.dumps(document), headers={"Content-Type": _CONTENT_TYPE}
+        status=status, body=_encode(document), headers={"Content-Type": _CONTENT_TYPE}
     )
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    """Encode an answer, in which texts are printable: docker and curl write them to terminals."""
+    try:
+        body = orjson.dumps(document)
+    except TypeError:  # a name of an interface that is no UTF-8
+        return orjson.dumps(_printable(document))
+    if body.isascii() and b"\\" not in body:
+        return body  # nothing in it had to be escaped
+    return orjson.dumps(_printable(document))
+
+
+def _printable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case Mapping():
+            return {_printable(key): _printable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_printable(item) for item in value]
+        case _:
+            return value
 
 
 def _error(status: int, error: object) -> web.Response:
@@ -62,14 +89,16 @@ class Server:
         """Set up the routes: every verb by POST, every view and the metrics by GET."""
         self._calls = count(1)
         self._called = called
-        self._scrape = scrape
-        pages: dict[tuple[str, str], web.Handler] = {("GET", "/metrics"): self._metrics}
+        metrics = self._metrics_handler(scrape)
+        pages: dict[tuple[str, str], web.Handler] = {("GET", "/metrics"): metrics}
         for name, verb in Routes(driver).by_path().items():
             pages["POST", f"/{name}"] = self._call_handler(name, verb)
         for path, view in views.items():
             pages["GET", f"/{path}"] = self._view_handler(path, view)
         self._pages = web.Pages(pages, _unknown)
-        self._public = web.Pages({("GET", "/metrics"): self._metrics}, _unknown)
+        recent = Recent(scrape, PUBLIC_AGE)
+        public = self._metrics_handler(recent.read)
+        self._public = web.Pages({("GET", "/metrics"): public}, _unknown)
 
     async def start(self, bound: socket.socket) -> None:
         """Serve on a listening socket; calls that wait in its backlog are answered first."""
@@ -95,13 +124,15 @@ class Server:
         await self._public.close(_CLOSE_TIMEOUT)
         await self._pages.close(_CLOSE_TIMEOUT)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    @staticmethod
+    def _metrics_handler(scrape: Scrape) -> web.Handler:
         async def page() -> web.Response:
-            return web.Response(
-                body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS}
-            )
+            return web.Response(body=await scrape(), headers={"Content-Type": CONTENT_TYPE_METRICS})
 
-        return await _answer_page("metrics", page)
+        async def handle(_: web.Request) -> web.Response:
+            return await _answer_page("metrics", page)
+
+        return handle
 
     def _call_handler(self, name: str, verb: Verb) -> web.Handler:
         short = name.rpartition(".")[2]

@@ -58,8 +58,7 @@ class Transactions:
 def _log_failed_rollback(rollback: asyncio.Future[Outcome]) -> None:
     if not rollback.cancelled() and (error := rollback.result().error) is not None:
         _log.error(
-            "Could not roll back a failed call: %s; remove what it was for "
-            "(docker rm, docker network rm)",
+            "Could not roll back a failed call yet: %s; the rollback is tried again",
             error,
         )
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import orjson
 
+from evercan.errors import printable
+
 _CAPACITY = 10_000
 _ABOUT = "about"
 
@@ -43,17 +45,30 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
+def _encodable(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
+
+
+def _traceback(text: str) -> str:
+    """Write a traceback: its lines stay, and are indented so that none looks like a log line."""
+    return "\n".join(f"  {printable(line)}" for line in text.split("\n"))
+
+
 class TextFormatter(logging.Formatter):
-    """One line for people; the engine's journal adds the time."""
+    """One line for people; the engine's journal adds the time.
+
+    Names and values that users choose are in many lines: what is not printable is escaped
+    here, so that none of them begins a line of its own or acts on a terminal.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Write level, message and fields; ids have 12 digits, as in ``docker ps``."""
-        parts = [f"{record.levelname:<7} {record.getMessage()}"]
+        parts = [f"{record.levelname:<7} {printable(record.getMessage())}"]
         for key, value in _fields(record).items():
-            text = str(value)
+            text = printable(str(value))
             parts.append(f"{key}={text[:12] if len(text) == 64 else text}")
         if record.exc_info:
-            parts.append("\n" + self.formatException(record.exc_info))
+            parts.append("\n" + _traceback(self.formatException(record.exc_info)))
         return " ".join(parts)
 
 
@@ -66,12 +81,12 @@ class JsonFormatter(logging.Formatter):
             "time": round(record.created, 6),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
+            "message": printable(record.getMessage()),
+            **{key: _encodable(value) for key, value in _fields(record).items()},
         }
         if record.exc_info:
-            document["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(document, default=str).decode()
+            document["traceback"] = _traceback(self.formatException(record.exc_info))
+        return orjson.dumps(document, default=lambda value: printable(str(value))).decode()
 
 
 class QueueingHandler(logging.Handler):

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.observed import Rule
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
 """An empty mapping that can serve as a default, since nobody can write to it."""
@@ -56,22 +57,28 @@ class Network:
         kind: what the bus interface was when the network was created.
         alias: the altname by which the user has named the bus interface, if it was one.
             ``bus`` is then the name of the interface that has it now.
+        auto_prefix: ``vxcan.dev``, if evercan has chosen the bus's number
+            (``vxcan.id=auto``).
         link_kind: ``IFLA_INFO_KIND`` of a virtual bus interface when the network was
             created. evercan creates only a ``vcan`` again that is missing.
         owns_bus: evercan created the bus interface for its networks, so it may delete it.
             One that existed before, the host's own, is created again but never deleted.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
         settings: what the controller is to be set to, if the bus is a controller.
+        bridge: further interfaces of the host that are members of the bus, by the names
+            that the user gave (``vxcan.bridge``).
     """
 
     id: str
     bus: str
     kind: BusKind = BusKind.VIRTUAL
     alias: str | None = None
+    auto_prefix: str | None = None
     link_kind: str = "vcan"
     owns_bus: bool = False
     peer_prefix: str = "vcanp"
     settings: ControllerSettings = NO_SETTINGS
+    bridge: tuple[str, ...] = ()
 
     @property
     def asked_bus(self) -> str:
@@ -107,6 +114,8 @@ class Endpoint:
         peer_prefix: prefix of the container end's name inside the container.
         phase: where it is in its life.
         altname: the container end's second name, if it has one (``vxcan.name``).
+        ifname: its whole name inside the container, if the user chose it
+            (``com.docker.network.endpoint.ifname``).
     """
 
     id: str
@@ -116,6 +125,7 @@ class Endpoint:
     peer_prefix: str
     phase: Phase = Phase.CREATED
     altname: str | None = None
+    ifname: str | None = None
 
     @property
     def is_member(self) -> bool:
@@ -140,6 +150,10 @@ class Declared:
             interface that is named here and has evercan's tag is ever deleted.
         configured: the controllers that evercan has configured, by ifindex. A controller
             that is re-plugged has another ifindex.
+        host_rules: the rules between two interfaces of the host that evercan has added, or
+            was about to add. No end of such a rule is evercan's, so that only this list
+            says that the rule is. The value is 0; once evercan is about to remove the rule,
+            it is the number of identical rules of others, which stay.
     """
 
     boot: str = ""
@@ -147,6 +161,7 @@ class Declared:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     configured: Mapping[int, Configured] = field(default_factory=dict)
+    host_rules: Mapping[Rule, int] = field(default_factory=dict)
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""
@@ -208,6 +223,27 @@ class Declared:
         for network in self.networks.values():
             buses.setdefault(network.bus, []).append(network)
         return buses
+
+    def bridged(self) -> dict[str, tuple[str, ...]]:
+        """Return by bus the further interfaces of the host that its networks ask for."""
+        return {
+            bus: tuple(dict.fromkeys(name for network in networks for name in network.bridge))
+            for bus, networks in self.networks_by_bus().items()
+        }
+
+    def has_removed(self, rule: Rule, times: int) -> bool:
+        """Whether a rule of ``host_rules`` was removed, so that only those of others are left.
+
+        Args:
+            rule: the rule.
+            times: how often it exists.
+        """
+        return 0 < times <= self.host_rules[rule]
+
+    def host_interfaces(self) -> set[str]:
+        """Return the names of all bus interfaces and bridged interfaces."""
+        bridged = self.bridged()
+        return set(bridged).union(*bridged.values())
 
     def network_that_sets(self, bus: str) -> Network | None:
         """Find the network whose settings apply to a bus; others have the same, fewer or none."""

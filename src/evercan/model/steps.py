@@ -162,7 +162,10 @@ class AddRules:
 
 @dataclass(frozen=True, slots=True)
 class RemoveRules:
-    """Remove these can-gw rules, each of them one time, in one batch."""
+    """Remove these can-gw rules, each of them one time, in one batch.
+
+    Without a bus: rules between interfaces of the host that no bus needs any more.
+    """
 
     bus: str
     rules: tuple[Rule, ...]
@@ -170,7 +173,8 @@ class RemoveRules:
     endpoint: ClassVar[str | None] = None
 
     def __str__(self) -> str:
-        return f"remove {number_of(len(self.rules), 'rule')} from {self.bus}"
+        whence = f"from {self.bus}" if self.bus else "between interfaces of the host"
+        return f"remove {number_of(len(self.rules), 'rule')} {whence}"
 
 
 Step = (

@@ -39,7 +39,8 @@ def require_free(declared: Declared, observed: Observed, altname: str, prefix: s
     ends = {endpoint.container_end for endpoint in declared.endpoints.values()}
     link = observed.find(altname)
     on_host = link is not None and link.name not in ends
-    if altname == "lo" or on_host or altname in declared.networks_by_bus():
+    wanted = declared.host_interfaces()
+    if altname == "lo" or on_host or altname in wanted:
         raise OptionError(
             NAME,
             altname,

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from evercan.errors import OptionError, shown
+from evercan.errors import OptionError, named, shown
 from evercan.model.controller import NO_SETTINGS, ControllerSettings, written
 from evercan.model.declared import BusKind
-from evercan.model.names import why_invalid
+from evercan.model.names import looks_like_hardware, why_invalid
 from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
 from evercan.options.reading import PEER, own_options, peer_prefix
 
-DEV, ID, KIND = "vxcan.dev", "vxcan.id", "vxcan.kind"
-NETWORK_OPTIONS = (DEV, ID, PEER, KIND, *CONTROLLER_OPTIONS)
+DEV, ID, KIND, BRIDGE = "vxcan.dev", "vxcan.id", "vxcan.kind", "vxcan.bridge"
+NETWORK_OPTIONS = (DEV, ID, PEER, KIND, BRIDGE, *CONTROLLER_OPTIONS)
+
+MAX_BRIDGED = 16
+"""Interfaces that one network may add to its bus: each adds rules for every member."""
 
 AUTO = "auto"
-"""The ``vxcan.kind`` that decides by what exists on the host."""
+"""The ``vxcan.kind`` that decides by what exists on the host; the ``vxcan.id`` that is free."""
 
 
 class NetworkOptions(NamedTuple):
     """What a user asks for a network.
 
     Attributes:
-        bus: ``vxcan.dev`` and ``vxcan.id``, the bus interface on the host.
+        bus: ``vxcan.dev`` and ``vxcan.id``, the bus interface on the host. With
+            ``vxcan.id=auto`` it is the first that may be chosen.
+        auto_prefix: ``vxcan.dev``, if evercan is to choose a number (``vxcan.id=auto``).
         peer_prefix: ``vxcan.peer``.
         kind: ``vxcan.kind``; None is ``auto``.
         settings: what the controller is to be set to.
+        bridge: ``vxcan.bridge``, further interfaces of the host that are members.
     """
 
     bus: str = "vcan0"
+    auto_prefix: str | None = None
     peer_prefix: str = "vcanp"
     kind: BusKind | None = None
     settings: ControllerSettings = NO_SETTINGS
+    bridge: tuple[str, ...] = ()
 
 
 def network_options(options: Mapping[str, object]) -> NetworkOptions:
@@ -44,28 +51,71 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
     """
     own = own_options(options, NETWORK_OPTIONS)
     default = NetworkOptions()
-    dev, number = own.get(DEV, "vcan"), own.get(ID, "0")
-    if not re.fullmatch(r"[0-9]+", number):
-        raise OptionError(ID, number, "is not a number", f"give digits, as in {ID}=0")
+    dev, suffix = own.get(DEV, "vcan"), own.get(ID, "0")
+    if (why := why_invalid(suffix)) is not None:
+        remedy = f"give a number or a name, as in {ID}=0 or {ID}=main, or {ID}={AUTO}"
+        raise OptionError(ID, suffix, f"the end of the bus interface's name {why}", remedy)
     if not dev:
         raise OptionError(DEV, dev, "the prefix is empty", f"give one, as in {DEV}=vcan")
-    bus = f"{dev}{number}"
+    auto = suffix == AUTO
+    bus = f"{dev}0" if auto else f"{dev}{suffix}"
     if (why := why_invalid(bus)) is not None:
         raise OptionError(
             DEV,
             dev,
             f"the bus interface {shown(bus)} {why}",
-            f"change {DEV} or {ID} (now {shown(number)})",
+            f"change {DEV} or {ID} (now {shown(suffix)})",
         )
     settings = controller_settings(own)
     kind = _kind(own.get(KIND, AUTO))
     if kind is BusKind.VIRTUAL:
         reject_on_virtual(settings, f"{KIND}=virtual asks for a bus without a controller")
+    if auto:
+        _require_virtual(dev, bus, kind, settings)
+        kind = BusKind.VIRTUAL
     return NetworkOptions(
         bus=bus,
+        auto_prefix=dev if auto else None,
         peer_prefix=peer_prefix(own.get(PEER, default.peer_prefix)),
         kind=kind,
         settings=settings,
+        bridge=_bridge(own[BRIDGE]) if BRIDGE in own else (),
+    )
+
+
+def _bridge(value: str) -> tuple[str, ...]:
+    names = tuple(value.split(","))
+    remedy = f"give names of interfaces, separated by commas, as in {BRIDGE}=vcan9,can1"
+    for name in names:
+        if (why := why_invalid(name)) is not None:
+            raise OptionError(BRIDGE, value, f"the name {shown(name)} {why}", remedy)
+        if names.count(name) > 1:
+            raise OptionError(BRIDGE, value, f"{name} is given twice", "give it once")
+    if len(names) > MAX_BRIDGED:
+        raise OptionError(
+            BRIDGE,
+            value,
+            f"has {len(names)} interfaces, and a network can have {MAX_BRIDGED}",
+            f"give at most {MAX_BRIDGED}",
+        )
+    return names
+
+
+def _require_virtual(
+    dev: str, bus: str, kind: BusKind | None, settings: ControllerSettings
+) -> None:
+    """Reject ``vxcan.id=auto`` for a controller: evercan creates the bus that it numbers."""
+    if kind is BusKind.PHYSICAL or settings:
+        why = "a controller has a name of its own"
+    elif looks_like_hardware(bus):
+        why = f"a controller that is plugged in later may get a name like {bus}"
+    else:
+        return
+    raise OptionError(
+        ID,
+        AUTO,
+        f"{why}, so that evercan cannot choose its number ({DEV}={named(dev)})",
+        f"give the controller's number, or for a virtual bus another {DEV}, such as vcan",
     )
 
 

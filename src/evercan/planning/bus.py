@@ -45,7 +45,7 @@ def plan_bus(
     if link.is_ours and link.mtu != FD_MTU:
         steps.append(SetMtu(bus, None, link.index, link.name, FD_MTU))
     elif link.up:
-        problems.extend(_bus_off(bus, link))
+        problems.extend(bus_off(bus, link))
     elif link.is_ours:
         steps.append(BringUp(bus, None, link.name))
     else:
@@ -71,11 +71,11 @@ def _impersonates(
     """Report a vcan with the name of a controller while an unused controller exists."""
     if not (link.is_ours and looks_like_hardware(bus)):
         return
-    used = declared.networks_by_bus()
+    used = [observed.find(name) for name in declared.host_interfaces()]
     unused = sorted(
         other.name
         for other in observed.links.values()
-        if other.controller is not None and other.name not in used
+        if other.controller is not None and other not in used
     )
     if unused:
         yield Problem(
@@ -156,11 +156,11 @@ def _plan_controller(
             )
         )
         return None if any(difference.disturbs for difference in wrong) else link
-    problems.extend(_bus_off(bus, link))
+    problems.extend(bus_off(bus, link))
     return link
 
 
-def _bus_off(bus: str, link: Link) -> Iterator[Problem]:
+def bus_off(bus: str, link: Link) -> Iterator[Problem]:
     """Report a controller that is bus-off and does not restart automatically."""
     controller = link.controller
     if controller is None or controller.restart_ms:
@@ -169,7 +169,7 @@ def _bus_off(bus: str, link: Link) -> Iterator[Problem]:
         yield Problem(
             kind=ProblemKind.BUS_OFF,
             bus=bus,
-            text=f"the controller {bus} is bus-off after too many errors and sends nothing",
+            text=f"the controller {link.name} is bus-off after too many errors and sends nothing",
             remedy="check its wires, its termination and the bitrate of the other nodes, then run "
             f"'ip link set {link.name} type can restart' on the host; vxcan.restart-ms=100 "
             "restarts it automatically",

@@ -119,7 +119,7 @@ class _Asked:
         old_ends: ifindexes that were members of a bus before: the host ends of members,
             and the interfaces of buses whose networks are the same as before.
         changed_ends: ifindexes of host ends that were not members before or are not now,
-            and of bus interfaces whose networks have changed.
+            and of interfaces of the host on buses whose networks have changed.
     """
 
     def __init__(self, before: Declared, declared: Declared, observed: Observed) -> None:
@@ -141,10 +141,12 @@ class _Asked:
                     self.old_ends.add(link.index)
                 if not (was and _is_member(declared, endpoint)):
                     self.changed_ends.add(link.index)
+        former, current = before.bridged(), declared.bridged()
         for bus in old | now:
-            link = observed.find(bus)
-            if link is not None:
-                (self.changed_ends if bus in changed else self.old_ends).add(link.index)
+            for name in {bus, *former.get(bus, ()), *current.get(bus, ())}:
+                link = observed.find(name)
+                if link is not None:
+                    (self.changed_ends if bus in changed else self.old_ends).add(link.index)
 
     def had_pair(self, endpoint_id: str) -> bool:
         """Whether an endpoint's pair was wanted before."""
@@ -201,6 +203,9 @@ def _split_rules(
     """Split a step of rules into the drift and what was asked for."""
     drifted: list[Rule] = []
     rest: list[Rule] = []
+    if not step.bus:
+        yield step, None  # what no bus needs any more
+        return
     if isinstance(step, AddRules):
         kind, what = DriftKind.RULES_MISSING, "missing"
         for rule in step.rules:

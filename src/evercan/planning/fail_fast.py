@@ -44,6 +44,7 @@ def leave_drift(plan: Plan, declared: Declared, observed: Observed) -> Plan:
     problems += _of_rules(
         declared, observed, _rules(drifted, AddRules), _rules(drifted, RemoveRules)
     )
+    problems += [problem for step in drifted for problem in _between_hosts(observed, step)]
     return plan._replace(
         steps=tuple(step for step in plan.steps if step not in withheld),
         problems=(*plan.problems, *problems),
@@ -122,3 +123,25 @@ def _of_rules(
                 f"{' and '.join(parts)}{_LEFT}",
                 remedy=f"restart its container, {_AUTO}",
             )
+
+
+def _between_hosts(observed: Observed, step: Step) -> Iterator[Problem]:
+    """Report what is wrong with the rules between the bus interface and bridged interfaces."""
+    if not isinstance(step, AddRules | RemoveRules):
+        return
+    names = {link.index: link.name for link in observed.links.values() if not link.is_pair}
+    ends = [
+        {names[rule.source], names[rule.target]}
+        for rule in step.rules
+        if rule.source in names and rule.target in names
+    ]
+    if ends:
+        verb, what = ("lacks", "rule") if isinstance(step, AddRules) else ("has", "surplus rule")
+        members = " and ".join(sorted(set[str]().union(*ends)))
+        yield Problem(
+            kind=ProblemKind.DRIFT,
+            bus=step.bus,
+            text=f"the bus {step.bus} {verb} {number_of(len(ends), what)} between {members}{_LEFT}",
+            remedy="remove the networks on it and create them again "
+            f"(docker compose down && docker compose up), {_AUTO}",
+        )

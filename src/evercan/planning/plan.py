@@ -14,6 +14,7 @@ from evercan.model.declared import Declared
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import ClearTag, DeleteLink, Step
+from evercan.planning.bridge import plan_bridge
 from evercan.planning.bus import plan_bus
 from evercan.planning.drift import Drift, classify
 from evercan.planning.pairs import plan_pairs
@@ -50,6 +51,8 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
     steps: list[Step] = []
     problems: list[Problem] = []
     buses: dict[str, Ends] = {}
+    bridged = declared.bridged()
+    owner = {link.index: bus for bus in bridged if (link := observed.find(bus)) is not None}
 
     for bus, networks in declared.networks_by_bus().items():
         members = plan_pairs(declared, observed, bus, steps, problems)
@@ -58,8 +61,9 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
             problems.append(
                 Problem.of_error(ModuleMissing("can-gw"), kind=ProblemKind.CAN_GW_MISSING, bus=bus)
             )
-        bus_index = None if bus_link is None else bus_link.index
-        buses[bus] = bus_index, [link.index for link in members]
+        host = [] if bus_link is None else [bus_link]
+        host += plan_bridge(declared, observed, bus, bridged[bus], owner, problems)
+        buses[bus] = Ends([link.index for link in host], [link.index for link in members])
 
     if observed.can_gw:
         steps += plan_rules(declared, observed, buses)

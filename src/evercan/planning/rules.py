@@ -1,12 +1,12 @@
 """The can-gw rules of a bus: which it needs, which are missing, and which are surplus; pure.
 
-For every two members a ≠ b (the bus interface and each joined endpoint) a bus has one
-classic and one FD rule from a to b. can-gw forwards a frame only once (``max_hops``), so
-a full mesh is needed. The flags:
+For every two members a ≠ b (the bus interface, each bridged interface of the host and each
+joined endpoint) a bus has one classic and one FD rule from a to b. can-gw forwards a frame
+only once (``max_hops``), so a full mesh is needed. The flags:
 
-- ``CGW_FLAGS_CAN_ECHO`` towards the bus interface only, so that programs on the host
-  receive the frame there. Nobody receives it on a host end, and each echo would run all
-  rules of that end again.
+- ``CGW_FLAGS_CAN_ECHO`` towards interfaces of the host only (the bus interface and the bridged
+  ones), so that programs on the host receive the frame there. Nobody receives it on a host
+  end, and each echo would run all rules of that end again.
 - ``CGW_FLAGS_CAN_IIF_TX_OK`` always: without it the kernel drops a frame whose sender's
   ifindex *in its container* equals the target's on the host.
 - a hop limit of 1, which keeps the former safe at any ``max_hops``.
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import filterfalse, repeat
+from typing import NamedTuple
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed, Rule
@@ -25,27 +26,45 @@ from evercan.model.steps import AddRules, RemoveRules
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 """``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""
 
-Ends = tuple[int | None, Sequence[int]]
-"""The ifindexes of a bus: its bus interface, None without one, and its members' host ends."""
+
+class Ends(NamedTuple):
+    """The ifindexes of a bus's members.
+
+    Attributes:
+        host: the interfaces of the host, as far as they exist: the bus interface and the
+            bridged ones.
+        members: the host ends of its endpoints.
+    """
+
+    host: Sequence[int]
+    members: Sequence[int]
 
 
-def mesh(bus_index: int | None, member_indexes: Iterable[int]) -> Iterator[Rule]:
-    """Yield every rule that a bus needs, given the ifindexes of its members.
+def mesh(host_indexes: Sequence[int], member_indexes: Iterable[int]) -> Iterator[Rule]:
+    """Yield every rule that a bus needs, given its ifindexes as in ``Ends``.
 
-    Without a bus interface (None) the members still receive each other's frames. Rules
+    Without a bus interface the members still receive each other's frames. Rules
     that will have equal counters are neighbours, so that a dump of them is read fastest.
     """
-    ends = [*([] if bus_index is None else [bus_index]), *member_indexes]
+    ends = [*host_indexes, *member_indexes]
     for kind in (0, FD):
-        flags = [IIF_TX_OK | kind | (ECHO if end == bus_index else 0) for end in ends]
+        flags = [IIF_TX_OK | kind | (ECHO if end in host_indexes else 0) for end in ends]
         for n, source in enumerate(ends):
             targets, target_flags = ends[:n] + ends[n + 1 :], flags[:n] + flags[n + 1 :]
             yield from Rule.of(zip(repeat(source), targets, target_flags, repeat(1), repeat(b"")))
 
 
-def _size(bus_index: int | None, member_indexes: Sequence[int]) -> int:
+def is_host_rule(rule: Rule) -> bool:
+    """Whether a rule between two interfaces of the host is as evercan would add it."""
+    expected = (IIF_TX_OK | ECHO, IIF_TX_OK | ECHO | FD)
+    return (
+        rule.source != rule.target and rule.flags in expected and rule.hops == 1 and not rule.extras
+    )
+
+
+def _size(host_indexes: Sequence[int], member_indexes: Sequence[int]) -> int:
     """Return how many rules a mesh has."""
-    ends = len(member_indexes) + (bus_index is not None)
+    ends = len(member_indexes) + len(host_indexes)
     return 2 * ends * (ends - 1)
 
 
@@ -55,7 +74,12 @@ def plan_rules(
     """Plan the rules: what is missing first, then what is surplus and evercan's own.
 
     A rule is evercan's if one of its ends is (a plain rule has no owner in
-    ``net/can/gw.c``). Adding first means that no frame is lost meanwhile.
+    ``net/can/gw.c``), or if the state says that evercan has added it between two
+    interfaces of the host. Of several identical ones of those one is evercan's: it goes,
+    whether the rule is wanted or not. Adding first means that no frame is lost meanwhile.
+
+    A step without a bus removes what no bus needs any more. It is tried even if the rule
+    does not seem to exist: a dump may lack a rule, and nothing else would remove it.
 
     Args:
         declared: what is wanted.
@@ -69,23 +93,41 @@ def plan_rules(
         found += _size(*ends) - len(missing)
         if missing:
             yield AddRules(bus, missing)
-    if found == len(rules) == rules.total():
+    if found == len(rules) == rules.total() and declared.host_rules.keys() <= rules.keys():
         return  # every rule that exists is wanted, and exists one time
     wanted = {rule for ends in buses.values() for rule in mesh(*ends)}
-    bus_of: dict[int, str] = {}
-    for endpoint in declared.endpoints.values():
-        link = observed.links.get(endpoint.host_end)
-        # The rules of a pair that is about to be deleted are deleted with it.
-        retired = endpoint.host_end in declared.retired
-        if link is not None and link.is_ours and not retired:
-            bus_of[link.index] = declared.networks[endpoint.network].bus
+    bus_of = _pairs(declared, observed)
+    host_bus = {index: bus for bus, ends in buses.items() for index in ends.host}
     surplus: dict[str, list[Rule]] = {}
     for rule, extra in _unwanted(rules, wanted):
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
         if owner is not None:
             surplus.setdefault(owner, []).extend([rule] * extra)
+        elif rule in wanted and rule in declared.host_rules:
+            surplus.setdefault(host_bus[rule.source], []).append(rule)
     for bus, unwanted in surplus.items():
         yield RemoveRules(bus, tuple(unwanted))
+    left_over = tuple(
+        rule
+        for rule in declared.host_rules
+        if rule not in wanted and not declared.has_removed(rule, rules[rule])
+    )
+    if left_over:
+        yield RemoveRules("", left_over)
+
+
+def _pairs(declared: Declared, observed: Observed) -> dict[int, str]:
+    """Return the bus of each host end, by ifindex.
+
+    The rules of a pair that is about to be deleted are deleted with it.
+    """
+    return {
+        link.index: declared.networks[endpoint.network].bus
+        for endpoint in declared.endpoints.values()
+        if endpoint.host_end not in declared.retired
+        and (link := observed.links.get(endpoint.host_end)) is not None
+        and link.is_ours
+    }
 
 
 def _unwanted(rules: Counter[Rule], wanted: Collection[Rule]) -> Iterator[tuple[Rule, int]]:

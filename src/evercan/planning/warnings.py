@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import FD_MTU, Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.planning.rules import is_host_rule
 
 
 def find_warnings(declared: Declared, observed: Observed) -> tuple[Problem, ...]:
     """List the warnings about what is declared and exists."""
-    return (*_buses_without_fd(declared, observed), *_ends_down(declared, observed))
+    return (
+        *_buses_without_fd(declared, observed),
+        *_ends_down(declared, observed),
+        *_foreign_rules(declared, observed),
+        *_names_ignored(declared, observed),
+    )
 
 
 def _buses_without_fd(declared: Declared, observed: Observed) -> Iterator[Problem]:
@@ -38,6 +44,67 @@ def _buses_without_fd(declared: Declared, observed: Observed) -> Iterator[Proble
             )
 
 
+def _foreign_rules(declared: Declared, observed: Observed) -> Iterator[Problem]:
+    """Warn of rules of somebody else on a bus.
+
+    can-gw forwards a frame only one time: a frame that somebody's rule has forwarded to a
+    bus reaches no container, and a frame of a container is not forwarded from it.
+    """
+    outside, inside = _find_foreign_rules(declared, observed)
+    for bus, others in outside.items():
+        names = sorted(others)
+        yield Problem(
+            kind=ProblemKind.FOREIGN_RULES,
+            bus=bus,
+            text=f"can-gw rules that evercan did not add connect the bus {bus} with "
+            f"{', '.join(names)}; can-gw forwards a frame only once, so that frames of containers "
+            "do not pass them and what they forward does not reach containers",
+            remedy="remove these rules ('cangw -L' lists them, 'cangw -D' removes one) and create "
+            f"the network with vxcan.bridge={','.join(names)}",
+        )
+    for bus, members in inside.items():
+        yield Problem(
+            kind=ProblemKind.FOREIGN_RULES,
+            bus=bus,
+            text="can-gw rules that evercan did not add lead between the interfaces "
+            f"{' and '.join(sorted(members))} of the bus {bus}, so that frames arrive there more "
+            "than once",
+            remedy="remove these rules: 'cangw -L' lists them, 'cangw -D' removes one",
+        )
+
+
+def _find_foreign_rules(
+    declared: Declared, observed: Observed
+) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Find rules that evercan did not add on interfaces of the host that are members of buses.
+
+    Rules of evercan's pairs are left out: it removes those that it did not add.
+
+    Returns:
+        By bus, the other interfaces that rules connect it with; and by bus, the interfaces
+        of that bus between which rules lead that are not evercan's.
+    """
+    bus_of: dict[int, str] = {}
+    for bus, bridged in declared.bridged().items():
+        for name in (bus, *bridged):
+            if (link := observed.find(name)) is not None:
+                bus_of.setdefault(link.index, bus)
+    names = {link.index: link.name for link in observed.links.values() if not link.is_pair}
+    outside: dict[str, set[str]] = {}
+    inside: dict[str, set[str]] = {}
+    for rule, times in observed.rules.items():
+        if (source := names.get(rule.source)) is None or (target := names.get(rule.target)) is None:
+            continue
+        ends = bus_of.get(rule.source), bus_of.get(rule.target)
+        if ends[0] != ends[1]:
+            for end, other in zip(ends, (target, source), strict=True):
+                if end is not None:
+                    outside.setdefault(end, set()).add(other)
+        elif ends[0] is not None and (times > 1 or not is_host_rule(rule)):
+            inside.setdefault(ends[0], set()).update((source, target))
+    return outside, inside
+
+
 def _ends_down(declared: Declared, observed: Observed) -> Iterator[Problem]:
     """Warn of containers whose own end of a pair is down."""
     for endpoint in declared.endpoints.values():
@@ -56,4 +123,22 @@ def _ends_down(declared: Declared, observed: Observed) -> Iterator[Problem]:
                 "so that it neither sends nor receives",
                 remedy="something in the container set it down: bring it up there with "
                 "'ip link set NAME up', or restart the container",
+            )
+
+
+def _names_ignored(declared: Declared, observed: Observed) -> Iterator[Problem]:
+    """Warn of interfaces that do not have the name that the engine was asked to give them."""
+    for endpoint in declared.endpoints.values():
+        location = observed.locations.get(endpoint.id)
+        if endpoint.phase is not Phase.JOINED or endpoint.ifname is None or location is None:
+            continue
+        if location.name != endpoint.ifname:
+            yield Problem(
+                kind=ProblemKind.IFNAME_IGNORED,
+                bus=declared.networks[endpoint.network].bus,
+                endpoint=endpoint.id,
+                text=f"the interface of endpoint {endpoint.id[:12]} is called "
+                f"{location.name} in its container, not {endpoint.ifname} as asked",
+                remedy="engines before 29.8 ignore the name: set EVERCAN_ENGINE_IFNAME=off, and "
+                "use vxcan.peer or vxcan.name; or something in the container renamed it",
             )

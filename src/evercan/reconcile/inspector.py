@@ -20,7 +20,7 @@ from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
 from evercan.tracking.failures import problems_of_failures
 from evercan.tracking.frame_counters import FrameCounters, Frames
-from evercan.tracking.lost_frames import LostFrames, controllers_of
+from evercan.tracking.lost_frames import LostFrames, controllers_of, has_controllers
 from evercan.tracking.recoveries import LastRecovery, Tally
 from evercan.tracking.repair_limits import limited
 
@@ -71,7 +71,9 @@ class Inspector:
         Raises:
             KernelError: the kernel cannot be observed.
         """
-        return self._inspect(self._reconciler.observer.observe)[0]
+        observer = self._reconciler.observer
+        counted = bool(self._reconciler.replaced_pairs)
+        return self._inspect(observer.observe_with_counts if counted else observer.observe)[0]
 
     def snapshot(self) -> Snapshot:
         """Inspect, and read all counters.
@@ -99,16 +101,18 @@ class Inspector:
     def report_lost_frames(self) -> None:
         """Log the frames that controllers could not take, if any bus is a controller.
 
+        The counters that this needs also show which replaced pairs are used.
+
         Raises:
             KernelError: the kernel cannot be observed.
         """
-        if self._has_controllers():
+        if self._has_controllers() or self._reconciler.replaced_pairs:
             state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
             self._lost_frames.report(state.declared, state.observed, counts)
 
     def _has_controllers(self) -> bool:
         state = self._reconciler.state
-        return bool(controllers_of(state.declared, state.observed))
+        return has_controllers(state.declared, state.observed)
 
     def _inspect(self, observe: Observe) -> tuple[State, Counts]:
         """Return what a pass would find, and what the rules have counted if that was observed."""
@@ -117,11 +121,13 @@ class Inspector:
         declared = after_observation(former, observed)
         observed, whole = compare(declared, declared, observed, observe)
         problems = self._problems(whole, declared, observed)
+        replaced_pairs = self._reconciler.replaced_pairs
+        replaced_pairs.forget_used(declared, observed, observed.counts)
         state = State(
             declared=declared,
             observed=observed.without_rules(),
             problems=problems,
-            warnings=find_warnings(declared, observed),
+            warnings=(*find_warnings(declared, observed), *replaced_pairs.warnings(declared)),
         )
         return state, observed.counts
 

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from evercan.errors import EvercanError, InternalFault
-from evercan.intent.changes import Change, NoChange, Undo
+from evercan.errors import EvercanError, InternalFault, KernelError, StateUnreadable
+from evercan.intent.changes import Change, NoChange, Removal, Undo
 from evercan.log.writer import call_id
 from evercan.model.state import State
 from evercan.reconcile.inspector import Inspector, Snapshot
 from evercan.reconcile.reconciler import Outcome, Reconciler
+from evercan.tracking.backoff import Backoff
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -82,6 +84,7 @@ class PassQueue:
         self._snapshot: asyncio.Task[Snapshot] | None = None
         self._started = asyncio.Event()
         self._pass_ended = asyncio.Event()
+        self._start_error: EvercanError | None = None
 
     @property
     def state(self) -> State:
@@ -108,10 +111,23 @@ class PassQueue:
     async def start(self) -> None:
         """Load what is declared and restore it; calls that arrive meanwhile wait.
 
+        While the disk does not give the state file, this tries again; calls and pages are
+        answered with the reason.
+
         Raises:
             StateError: the state file cannot be used.
         """
-        await self._in_thread(self._reconciler.start)
+        backoff = Backoff()
+        while True:
+            try:
+                await self._in_thread(self._reconciler.start)
+                break
+            except (StateUnreadable, KernelError) as error:
+                if str(error) != str(self._start_error):
+                    _log.error("Cannot load what is declared: %s", error)
+                self._start_error = error
+            await asyncio.sleep(backoff.next())
+        self._start_error = None
         self._started.set()
         with suppress(EvercanError):  # logged; lost frames are then counted from 0
             await self._inspect(self._inspector.start)
@@ -139,6 +155,10 @@ class PassQueue:
 
     def _put(self, change: Change | Ticket) -> Ticket:
         ticket = Ticket(change, call_id.get(), asyncio.get_running_loop().create_future())
+        if self._start_error is not None and not isinstance(change, Removal | Ticket):
+            # What removes waits, since the engine does not repeat it.
+            ticket.done.set_result(Outcome(self.state, error=self._start_error))
+            return ticket
         self._waiting.append(ticket)
         if self._running is None:
             self._running = asyncio.create_task(self._run_passes())
@@ -223,6 +243,8 @@ class PassQueue:
         Raises:
             EvercanError: the observation failed, for whatever reason.
         """
+        if self._start_error is not None:
+            raise copy(self._start_error)
         try:
             return await self._in_thread(function)
         except EvercanError:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, Removal
-from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
 from evercan.log import lines
 from evercan.model.declared import Declared
@@ -47,6 +47,7 @@ from evercan.tracking.backoff import Backoff
 from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
+from evercan.tracking.replaced_pairs import ReplacedPairs
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
 """Takes out of a plan what is not to be done, and adds the problems that this leaves."""
@@ -99,6 +100,7 @@ class Reconciler:
         saved: the declared state on disk.
         recoveries: what was found and repaired.
         limits: how often the same thing is repaired.
+        replaced_pairs: the containers whose pair was replaced while they ran.
         restrain: what is done about drift.
         failed: the steps that the kernel did not take in the last pass.
         retry_at: when a pass should follow without an event, in seconds of the monotonic
@@ -136,6 +138,7 @@ class Reconciler:
         self.saved = SavedIntent(state_file)
         self.recoveries = Recoveries()
         self.limits = RepairLimits() if limits is None else limits
+        self.replaced_pairs = ReplacedPairs()
         self.failed: dict[Step, Failure] = {}
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
@@ -146,6 +149,7 @@ class Reconciler:
 
         Raises:
             StateError: the state file cannot be used.
+            KernelError: the boot's id cannot be read.
         """
         saved = self.saved.load()
         boot = self._kernel.boot_id()
@@ -276,16 +280,18 @@ class Reconciler:
             steps = [step for step in plan.steps if step not in failed]
             if not steps:
                 break
-            noted = before_steps(declared, steps)
+            noted = before_steps(declared, observed, steps)
             if noted != declared:
                 self._save_derived(noted)
             newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
             failed |= newly_failed
+            self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
             if not rebooted:
                 repaired = [item for item in whole.drift if item.step in steps]
                 self.limits.spend(item for item in repaired if item.step not in newly_failed)
             observed = self.observer.observe(noted)
-            after = after_observation(after_failures(noted, declared, newly_failed), observed)
+            taken = after_steps(noted, declared, steps, newly_failed)
+            after = after_observation(taken, observed)
             if after != noted:
                 self._save_derived(after)
             declared = after
@@ -303,13 +309,17 @@ class Reconciler:
             *limited(withheld),
             *self.saved.problems,
         )
+        self.replaced_pairs.forget_absent(declared)
         former, self.state = (
             self.state,
             State(
                 declared=declared,
                 observed=observed.without_rules(),
                 problems=problems,
-                warnings=find_warnings(declared, observed),
+                warnings=(
+                    *find_warnings(declared, observed),
+                    *self.replaced_pairs.warnings(declared),
+                ),
             ),
         )
         self.recoveries.completed(self.state, former)

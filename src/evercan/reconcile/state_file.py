@@ -17,16 +17,18 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import orjson
 
-from evercan.errors import StateError
+from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.observed import Rule
 
 VERSION = 3
 """The version that is written; older ones are still read.
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
-added ``alias`` and ``link_kind`` of a network.
+added ``alias``, ``link_kind``, ``auto_prefix`` and ``bridge`` of a network, ``ifname`` of an
+endpoint, and ``host_rules``.
 """
 
 _T = TypeVar("_T")
@@ -69,13 +71,18 @@ class StateFile:
                 ) from error
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 damaged = True
-                self._set_aside(path, error)
+                try:
+                    self._set_aside(path, error)
+                except OSError as failed:
+                    raise StateUnreadable(
+                        f"{path} is damaged ({error}), and cannot be set aside: {failed.strerror}",
+                        "make the folder writable; evercan tries again",
+                    ) from failed
                 continue
             except OSError as error:
-                raise StateError(
+                raise StateUnreadable(
                     f"cannot read {path}: {error.strerror}; the file was left as it is",
-                    "see the host's kernel log for the disk, repair it, and enable the plugin "
-                    "again",
+                    "see the host's kernel log for the disk, and repair it; evercan tries again",
                 ) from error
             if damaged:
                 _log.warning(
@@ -153,6 +160,16 @@ def encode(declared: Declared) -> bytes:
                 {"ifindex": index, **known._asdict()}
                 for index, known in sorted(declared.configured.items())
             ],
+            "host_rules": [
+                {
+                    "source": rule.source,
+                    "target": rule.target,
+                    "flags": rule.flags,
+                    "hops": rule.hops,
+                    "others": others,
+                }
+                for rule, others in sorted(declared.host_rules.items())
+            ],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
@@ -184,6 +201,7 @@ def decode(data: bytes) -> Declared:
         endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(_read_list(document["retired"], _text)),
         configured=dict(_read_list(document.get("configured", []), _configured)),
+        host_rules=dict(_read_list(document.get("host_rules", []), _host_rule)),
     )
 
 
@@ -199,6 +217,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return None if value is None else _text(value)
+
+
 def _network(fields: Mapping[str, Any]) -> Network:
     owns = fields["owns_bus"]
     if not isinstance(owns, bool):
@@ -207,11 +230,13 @@ def _network(fields: Mapping[str, Any]) -> Network:
         id=_text(fields["id"]),
         bus=_text(fields["bus"]),
         kind=BusKind(fields["kind"]),
-        alias=_text(alias) if (alias := fields.get("alias")) is not None else None,
+        alias=_optional_text(fields, "alias"),
+        auto_prefix=_optional_text(fields, "auto_prefix"),
         link_kind=_text(fields.get("link_kind", "vcan")),
         owns_bus=owns,
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),
+        bridge=tuple(_read_list(fields.get("bridge", []), _text)),
     )
 
 
@@ -224,6 +249,15 @@ def _settings(given: Any) -> ControllerSettings:
         if value is not None and type(value) not in get_args(types[name]):
             raise TypeError(f"setting {name} is {value!r}")
     return ControllerSettings(**given)
+
+
+def _host_rule(fields: Mapping[str, Any]) -> tuple[Rule, int]:
+    numbers = [fields[name] for name in ("source", "target", "flags", "hops", "others")]
+    for number in numbers:
+        if type(number) is not int or number < 0:
+            raise TypeError(f"a rule between interfaces of the host has {number!r}")
+    source, target, flags, hops, others = numbers
+    return Rule(source, target, flags, hops), others
 
 
 def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:
@@ -243,5 +277,6 @@ def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
         container_end=_text(fields["container_end"]),
         peer_prefix=_text(fields["peer_prefix"]),
         phase=Phase(fields["phase"]),
-        altname=_text(name) if (name := fields.get("altname")) is not None else None,
+        altname=_optional_text(fields, "altname"),
+        ifname=_optional_text(fields, "ifname"),
     )

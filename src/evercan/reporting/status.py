@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from evercan.errors import EvercanError
 from evercan.model.declared import Endpoint, Network
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.reconcile.inspector import Snapshot
@@ -71,6 +72,7 @@ def status(daemon: Daemon, snapshot: Snapshot, of_process: Sequence[Problem] = (
     """Answer ``GET /status``: everything."""
     code, verdict = health(snapshot.state, of_process)
     declared = snapshot.state.declared
+    buses = declared.networks_by_bus()
     return 200, {
         "schema": SCHEMA,
         "version": daemon.version,
@@ -81,11 +83,14 @@ def status(daemon: Daemon, snapshot: Snapshot, of_process: Sequence[Problem] = (
         "now": snapshot.at,
         "recovery": daemon.settings.recovery,
         "health_interval": daemon.settings.health_interval,
-        "networks": [_network(network, snapshot) for network in declared.networks.values()],
+        "networks": [
+            _network(network, buses[network.bus], snapshot)
+            for network in declared.networks.values()
+        ],
     }
 
 
-def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
+def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) -> Mapping[str, Any]:
     state, frames = snapshot.state, snapshot.frames
     link = state.observed.find(network.bus)
     last = snapshot.recoveries.get(network.bus)
@@ -93,10 +98,12 @@ def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
     return {
         "network": network.id,
         "bus": network.bus,
+        "shares": [other.id for other in on_bus if other.id != network.id],
         "kind": network.kind,
         "owns_bus": network.owns_bus,
         "present": link is not None,
         "up": link is not None and link.up,
+        "bridge": [_bridged(name, state.observed) for name in network.bridge],
         "peer_prefix": network.peer_prefix,
         "frames": {
             direction: count._asdict() for direction, count in frames.of_bus(network.bus).items()
@@ -108,6 +115,11 @@ def _network(network: Network, snapshot: Snapshot) -> Mapping[str, Any]:
             for endpoint in state.declared.endpoints_of(network.id)
         ],
     }
+
+
+def _bridged(name: str, observed: Observed) -> Mapping[str, Any]:
+    link = observed.find(name)
+    return {"name": name, "present": link is not None, "up": link is not None and link.up}
 
 
 def _endpoint(endpoint: Endpoint, snapshot: Snapshot, frames: Frames) -> Mapping[str, Any]:

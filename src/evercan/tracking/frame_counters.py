@@ -19,7 +19,7 @@ from evercan.model.observed import Observed, Rule, RuleCount
 from evercan.planning.rules import FD
 
 DIRECTIONS = ("from_bus", "to_bus", "between_members")
-"""Which way a rule carries frames, seen from the bus interface on the host."""
+"""Which way a rule carries frames, seen from the host: its bus interface and bridged ones."""
 
 _WRAP = 1 << 32
 _PLAUSIBLE = 1 << 24
@@ -33,8 +33,9 @@ class EndpointFrames(NamedTuple):
         sent: frames that its container sent, each once however many members received it.
         received: frames that were handed to its host end.
         dropped: frames for it that were lost because its host end was down.
-        deleted: frames for it that were at their hop limit: echoes of a frame that
-            it has by another rule.
+        deleted: frames for it that were at their hop limit. Those that evercan's rules
+            have forwarded are echoes, and it has them by another rule; those that a rule
+            of somebody else has forwarded to the bus are lost for it.
     """
 
     sent: int = 0
@@ -158,7 +159,10 @@ def _since(before: int, now: int) -> int:
 def _owners(
     declared: Declared, observed: Observed
 ) -> tuple[dict[int, str], dict[int, str], set[int]]:
-    """Return by ifindex the bus, by ifindex the endpoint, and the ifindexes of bus interfaces."""
+    """Return by ifindex the bus, by ifindex the endpoint, and the ifindexes of host interfaces.
+
+    Interfaces of the host are the bus interfaces and the bridged ones.
+    """
     bus_of: dict[int, str] = {}
     end_of: dict[int, str] = {}
     for endpoint in declared.endpoints.values():
@@ -167,9 +171,10 @@ def _owners(
             bus_of[link.index] = declared.networks[endpoint.network].bus
             end_of[link.index] = endpoint.id
     buses: set[int] = set()
-    for name in declared.networks_by_bus():
-        link = observed.find(name)
-        if link is not None:
-            bus_of[link.index] = name
-            buses.add(link.index)
+    for bus, bridged in declared.bridged().items():
+        for name in (bus, *bridged):
+            link = observed.find(name)
+            if link is not None and link.index not in end_of:
+                bus_of.setdefault(link.index, bus)
+                buses.add(link.index)
     return bus_of, end_of, buses

@@ -41,13 +41,13 @@ class LostFrames:
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> None:
         """Take what rules have dropped before this process as reported."""
-        self._dropped = _dropped(controllers_of(declared, observed), counts)
+        self._dropped = _dropped(_controllers(declared, observed), counts)
 
     def report(
         self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
     ) -> None:
         """Log each controller that lost frames of a kind since the last call, one time."""
-        controllers = controllers_of(declared, observed)
+        controllers = _controllers(declared, observed)
         dropped = _dropped(controllers, counts)
         for kind, frames in dropped.items():
             bus, link = controllers[kind.ifindex]
@@ -57,6 +57,26 @@ class LostFrames:
                 self._reported.add(kind)
         self._dropped = dropped
         self._reported = {kind for kind in self._reported if kind.ifindex in controllers}
+
+
+def has_controllers(declared: Declared, observed: Observed) -> bool:
+    """Whether a controller is a member of a bus."""
+    return bool(_controllers(declared, observed))
+
+
+def _controllers(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]:
+    """Return the controllers that are members of buses, bridged ones included."""
+    found = (
+        (bus, observed.find(name))
+        for bus, bridged in declared.bridged().items()
+        for name in bridged
+    )
+    bridged = {
+        link.index: (bus, link)
+        for bus, link in found
+        if link is not None and link.controller is not None
+    }
+    return bridged | controllers_of(declared, observed)
 
 
 def controllers_of(declared: Declared, observed: Observed) -> dict[int, tuple[str, Link]]:
@@ -90,7 +110,7 @@ def _log_loss(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int
             "frames. The other containers received them; evercan_frames_total counts them as "
             "dropped. vxcan.fd=on sets an FD controller to FD"
         )
-        _log.warning(text, number_of(frames, "FD frame"), bus, extra=subject)
+        _log.warning(text, number_of(frames, "FD frame"), link.name, extra=subject)
     else:
         text = (
             "%s did not reach the wire: the queue of %s (txqueuelen %d) was full. "
@@ -98,4 +118,4 @@ def _log_loss(declared: Declared, bus: str, link: Link, kind: _Kind, frames: int
             "check that another node acknowledges frames on the wire"
         )
         how_many = number_of(frames, "frame")
-        _log.warning(text, how_many, bus, controller.txqueuelen, extra=subject)
+        _log.warning(text, how_many, link.name, controller.txqueuelen, extra=subject)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from evercan.model.problems import Problem, ProblemKind
 from evercan.planning.drift import Drift, DriftKind
 
-BURST = 5
+BURST = 8
 """Repairs of one kind on one bus that are made at once."""
 
 INTERVAL = 5.0

@@ -113,6 +113,57 @@ def test_adopt_reports_strays_and_prunes_them_only_with_prune(host: Host) -> Non
     assert [body["Prune"] for body in requests.bodies[1:]] == [[], ["gone", "vxcanaaaaaaaa"]]
 
 
+GHOST = finding("EndpointID", "0123456789abcdef", "reported", HostEnd="vxcan01234567")
+
+
+def test_a_stray_endpoint_is_reported_and_left_to_do(host: Host) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(answered(finding("EndpointID", "ep1", "known"), GHOST), page="/adopt")
+    ended = host.run("adopt")
+    assert (ended.status, ended.err) == (1, "")
+    assert (
+        "    stray endpoint 0123456789ab: unknown to the engine; --prune makes the plugin forget "
+        "it (vxcan01234567)\n"
+    ) in ended.out
+    assert ended.out.endswith("left to do:\n  evercan adopt --prune\n")
+
+
+def test_prune_removes_stray_endpoints(host: Host) -> None:
+    listed = answered(finding("EndpointID", "ep1", "adopted", HostEnd="vxcan1"), GHOST)
+    host.engine([POWERTRAIN], [EVERCAN])
+
+    def answer(_: str) -> dict[str, Any]:
+        if not requests.bodies[-1]["Prune"]:
+            return listed
+        assert requests.bodies[-1]["Prune"] == ["0123456789abcdef"]
+        return answered(
+            finding("EndpointID", "ep1", "known", HostEnd="vxcan1"),
+            {**GHOST, "Outcome": "forgotten"},
+        )
+
+    requests = host.plugin(answer, page="/adopt")
+    ended = host.run("adopt", "--prune", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (network,) = json.loads(ended.out)["plugins"][0]["networks"]
+    # What was done first is still reported as done.
+    assert [container["outcome"] for container in network["containers"]] == ["adopted"]
+    assert [stray["outcome"] for stray in network["stray_endpoints"]] == ["forgotten"]
+    assert len(requests.bodies) == 2
+
+
+def test_a_stray_endpoint_that_is_none_any_more_is_not_reported(host: Host) -> None:
+    """Its container was being started when the engine was asked first."""
+    host.engine([POWERTRAIN], [EVERCAN])
+
+    def answer(_: str) -> dict[str, Any]:
+        member = finding("EndpointID", "ep1", "known")
+        return answered(member) if requests.bodies[-1]["Prune"] else answered(member, GHOST)
+
+    requests = host.plugin(answer, page="/adopt")
+    ended = host.run("adopt", "--prune")
+    assert (ended.status, "stray" in ended.out) == (0, False)
+
+
 def test_adopt_prunes_nothing_without_strays(host: Host) -> None:
     host.engine([POWERTRAIN], [EVERCAN])
     requests = host.plugin(answered(finding("EndpointID", "ep1", "known")), page="/adopt")

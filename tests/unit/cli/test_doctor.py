@@ -20,7 +20,7 @@ from evercan.cli.access.host_facts import _STATE_SCRIPT, read_host
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
-from evercan.cli.checks.networks import gateway_check, pool_check
+from evercan.cli.checks.networks import gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
     engine_check,
     only_one_checks,
@@ -29,13 +29,21 @@ from evercan.cli.checks.plugin import (
 )
 from evercan.cli.errors import NoAccess
 from evercan.cli.pages.doctor import Page
-from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
+from evercan.cli.views.docker import DockerContainer, DockerEndpoint, DockerNetwork, DockerPlugin
 from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
 from evercan.cli.views.status_document import parse_status
+from evercan.model.problems import ProblemKind
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import engine_answers, network_entry, plugin_entry
-from tests.support.overviews import listed, network_document, one_network, status_document
+from tests.support.overviews import (
+    listed,
+    named,
+    network_document,
+    one_network,
+    overview_of,
+    status_document,
+)
 
 COMPLETE = HostFacts(
     kernel="6.12.1-amd64",
@@ -254,6 +262,78 @@ def test_address_pools_and_second_interfaces() -> None:
     assert gateway_check([network], {"other": {}}).result is Result.OK
 
 
+def published(*networks: str, ports: tuple[str, ...] = ("80/tcp",)) -> Check:
+    container = DockerContainer("web", frozenset(map(engine_id, networks)), ports)
+    (found,) = port_checks([listed("powertrain", 1), listed("body", 1)], [container])
+    return found
+
+
+def test_a_published_port_without_an_ip_network_is_a_warning() -> None:
+    for networks in (["powertrain"], ["powertrain", "body"]):
+        found = published(*networks)
+        assert (found.id, found.result) == ("networks.ports", Result.WARN)
+        assert found.title == "container web"
+        assert "80/tcp" in found.text
+        assert "no IP network" in found.text
+        assert "docker network connect bridge web" in found.remedy
+    assert published("powertrain", "bridge").result is Result.OK
+    assert published("powertrain", ports=()).result is Result.OK
+
+
+# --- warnings of the plugin ---------------------------------------------------------
+
+
+def reported(kind: str, endpoint: str | None = None, bus: str = "vcan0") -> dict[str, Any]:
+    return {
+        "bus": bus,
+        "endpoint": endpoint,
+        "kind": kind,
+        "text": f"the text of {kind}",
+        "remedy": f"the remedy of {kind}",
+    }
+
+
+def test_a_warning_of_the_plugin_is_a_warning_with_its_container() -> None:
+    warning = reported("end-down", engine_id("gateway"))
+    found = by_id(health_checks(one_network(3, warnings=[warning])))
+    assert found["health.end-down"] == Check(
+        "health.end-down",
+        "container gateway",
+        Result.WARN,
+        "the text of end-down",
+        "the remedy of end-down",
+    )
+    assert found["health"].result is Result.OK
+
+
+@pytest.mark.parametrize("kind", ProblemKind)
+def test_every_kind_of_problem_and_warning_is_shown_with_its_remedy(kind: str) -> None:
+    for endpoint, bus in ((None, "vcan0"), (None, ""), (engine_id("gateway"), "vcan0")):
+        if kind == "pair-missing" and endpoint:
+            continue  # its remedy is the command that restarts the container
+        document = reported(kind, endpoint, bus)
+        for found, result in (
+            (one_network(3, reasons=[document]), Result.FAIL),
+            (one_network(3, warnings=[document]), Result.WARN),
+        ):
+            check = by_id(health_checks(found))[f"health.{kind}"]
+            assert (check.result, check.remedy) == (result, f"the remedy of {kind}")
+            title = "container gateway" if endpoint else "powertrain" if bus else "plugin"
+            assert check.title == title
+
+
+def test_networks_that_share_a_bus_by_default_are_a_warning() -> None:
+    """Two compose projects without ``vxcan.id`` know nothing of each other."""
+    found = [*health_checks(overview_of(named("one_can", "a"), named("two_can", "b")))]
+    shared = [check for check in found if check.id == "health.shared-bus"]
+    assert [(check.title, check.result) for check in shared] == [
+        ("one_can", Result.WARN),
+        ("two_can", Result.WARN),
+    ]
+    assert shared[0].text.startswith("shares vcan0 with network two_can:")
+    assert "vxcan.id" in shared[0].remedy
+
+
 # --- the command ------------------------------------------------------------------------
 
 EVERCAN = plugin_entry("evercan:latest")
@@ -424,6 +504,46 @@ def test_a_container_that_did_not_start_is_reported_with_the_engines_error(host:
     status, found = examined(host)
     assert status == 1
     assert found["networks.refused"]["title"] == "container logger"
+
+
+CAN_ONLY = {
+    "Name": "/dashboard",
+    "State": {},
+    "Config": {"ExposedPorts": {"9000/tcp": {}}},
+    "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}},
+    "NetworkSettings": {"Networks": {"powertrain": {"NetworkID": engine_id("powertrain")}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("host_config", "shown"),
+    [
+        (CAN_ONLY["HostConfig"], "80/tcp"),
+        ({"PortBindings": None, "PublishAllPorts": True}, "9000/tcp"),
+        ({"PortBindings": {}, "PublishAllPorts": False}, ""),
+    ],
+)
+def test_published_ports_are_read_from_the_engine(
+    host: Host, host_config: dict[str, Any], shown: str
+) -> None:
+    container = {**CAN_ONLY, "HostConfig": host_config}
+    host.engine([POWERTRAIN], [EVERCAN], {"id-of-dashboard": container})
+    host.plugin(STATUS)
+    _, found = examined(host)
+    ports = found["networks.ports"]
+    assert ports["result"] == ("warn" if shown else "ok")
+    assert shown in ports["text"]
+
+
+def test_warnings_alone_do_not_fail(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evercan.cli.access.host_facts.read_host", lambda _: COMPLETE)
+    host.engine([POWERTRAIN], [EVERCAN])
+    warning = reported("pair-replaced", engine_id("dashboard"))
+    host.plugin(status_document(network_document("powertrain", 1), warnings=[warning]))
+    status, found = examined(host)
+    assert (status, found["health.pair-replaced"]["result"]) == (0, "warn")
+    assert host.run("status").status == 0
+    assert examined(host, "--strict")[0] == 1
 
 
 def test_strict_counts_warnings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

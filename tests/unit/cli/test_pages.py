@@ -136,6 +136,45 @@ def unhealthy() -> Overview:
     )
 
 
+def warned() -> Overview:
+    """Return a healthy overview with warnings, and two networks that share a bus by default."""
+    down, replaced = endpoint_document("dashboard"), endpoint_document("gateway", 1)
+    warnings = [
+        {
+            "bus": "vcan0",
+            "endpoint": down["endpoint"],
+            "kind": "end-down",
+            "text": "the interface inside the container is down",
+            "remedy": "bring it up there, or restart the container",
+        },
+        {
+            "bus": "vcan0",
+            "endpoint": replaced["endpoint"],
+            "kind": "pair-replaced",
+            "text": "the interface pair was replaced while its container ran",
+            "remedy": "programs in the container must re-open their socket, or restart the "
+            "container",
+        },
+        {
+            "bus": "vcan7",
+            "endpoint": None,
+            "kind": "bus-no-fd",
+            "text": "the bus interface vcan7 has MTU 16",
+            "remedy": "set its MTU to 72",
+        },
+    ]
+    return parse_status(
+        "evercan:latest",
+        [listed("one_can", 2), listed("two_can", 1, first=2), listed("old", 0)],
+        status_document(
+            network_document("one_can", 0, endpoints=[down, replaced]),
+            network_document("two_can", 0, endpoints=[endpoint_document("logger", 2)]),
+            network_document("old", 0, bus="vcan7"),
+            warnings=warnings,
+        ),
+    )
+
+
 SHOWN: dict[str, Callable[[], Overview]] = {
     "nothing": lambda: parse_status("evercan:latest", [], status_document()),
     "0": lambda: one_network(0),
@@ -143,6 +182,7 @@ SHOWN: dict[str, Callable[[], Overview]] = {
     "3": lambda: one_network(3),
     "30": lambda: one_network(30),
     "unhealthy": unhealthy,
+    "warned": warned,
     # A plugin older than this command: no frames, no version, no clock.
     "older": lambda: parse_status(
         "evercan:latest",
@@ -254,6 +294,119 @@ def test_a_lost_pair_is_named_by_its_container_on_every_page() -> None:
     titles = [element.text or "" for element in ET.fromstring(picture).iter(f"{_SVG}title")]  # noqa: S314 - drawn here
     (tooltip,) = (title for title in titles if title.startswith("gateway\n"))
     assert tooltip.splitlines()[-1] == "docker restart gateway"
+
+
+def words_of(page: str) -> str:
+    return " ".join(page.replace("│", " ").split())
+
+
+def test_warnings_are_shown_with_their_container_and_their_remedy() -> None:
+    now = warned()
+    for page in (drawn(status.page([now])), watched(now)):
+        shown = words_of(page)
+        assert "▲ container dashboard: the interface inside the container is down" in shown
+        assert "→ bring it up there, or restart the container" in shown
+        assert "▲ container gateway: the interface pair was replaced" in shown
+        assert "must re-open their socket, or restart the container" in shown
+        assert "▲ the bus interface vcan7 has MTU 16 → set its MTU to 72" in shown
+        assert "▲ end-down" in shown
+        assert "✖" not in shown
+
+
+def test_a_problem_is_shown_before_a_warning_of_the_same_container() -> None:
+    lost = {"bus": "vcan0", "endpoint": engine_id("dashboard"), "kind": "drift", "text": "lost"}
+    warning = {**lost, "kind": "pair-replaced", "text": "replaced"}
+    now = one_network(1, reasons=[lost], warnings=[warning])
+    (member_,) = now.networks[0].members
+    assert (member_.state, member_.verdict) == ("drift", Verdict.FAIL)
+    page = drawn(status.page([now]))
+    assert page.index("lost") < page.index("replaced")
+
+
+def test_warnings_about_no_network_are_shown_too() -> None:
+    other = {"bus": "vcan9", "endpoint": None, "kind": "bus-no-fd", "text": "MTU 16"}
+    now = one_network(1, warnings=[other])
+    assert "▲ MTU 16" in drawn(status.page([now]))
+    assert watched(now).splitlines()[0] == "▲ MTU 16"
+    assert now.only(["powertrain"]).warnings == ()
+
+
+def test_a_plugin_without_warnings_is_read_as_before() -> None:
+    assert SHOWN["older"]().warnings == ()
+    assert SHOWN["older"]().verdict is Verdict.OK
+
+
+def test_the_graph_marks_warnings_and_shared_buses() -> None:
+    shown = buses(warned().networks)
+    assert [bus.verdict for bus in shown] == [Verdict.OK, Verdict.WARN]
+    for format_ in ("mermaid", "dot", "json", "svg"):
+        text = draw(shown, format_)
+        for phrase in ("pair-replaced", "end-down", "one_can shares vcan0 with network two_can"):
+            assert phrase in text, (format_, phrase)
+        assert text.count("shares vcan0 with") == (2 if format_ == "svg" else 1)  # and a tooltip
+        assert "the bus interface vcan7 has MTU 16" in text
+    assert ":::warn" in draw(shown, "mermaid")
+    assert "must re-open their socket" in draw(shown, "svg")
+
+
+# --- networks that share a bus ---------------------------------------------------------
+
+
+def sharing(*options: dict[str, str]) -> list[str]:
+    names = [f"n{number}" for number in range(len(options))]
+    found = parse_status(
+        "p",
+        [
+            replace(listed(name, 0), options=given)
+            for name, given in zip(names, options, strict=True)
+        ],
+        status_document(*(network_document(name, 0) for name in names)),
+    )
+    return [network.sharing for network in found.networks]
+
+
+ZERO = {"vxcan.id": "0"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([{}], [""]),
+        ([{}, {}], ["shares vcan0 with network n1", "shares vcan0 with network n0"]),
+        ([{}, ZERO], ["shares vcan0 with network n1", "shares vcan0 with network n0"]),
+        ([ZERO, ZERO], ["", ""]),  # asked for
+        (
+            [ZERO, {}, ZERO],
+            [
+                "shares vcan0 with network n1",
+                "shares vcan0 with networks n0, n2",
+                "shares vcan0 with network n1",
+            ],
+        ),
+    ],
+)
+def test_networks_name_those_they_share_a_bus_with_unless_all_chose_it(
+    options: list[dict[str, str]], expected: list[str]
+) -> None:
+    assert sharing(*options) == expected
+
+
+def test_a_crowded_bus_names_three_networks() -> None:
+    assert sharing(*[{}] * 6)[0] == "shares vcan0 with networks n1, n2, n3 and 2 more"
+
+
+def test_status_and_watch_report_sharing_which_is_no_warning() -> None:
+    now = parse_status(
+        "p",
+        [listed("one", 0), listed("two", 0)],
+        status_document(network_document("one", 0), network_document("two", 0)),
+    )
+    assert now.verdict is Verdict.OK
+    for page in (drawn(status.page([now])), watched(now)):
+        assert "shares vcan0 with network two" in page
+        assert "shares vcan0 with network one" in page
+    (selected,) = select_networks([now], ["one"])
+    assert "shares vcan0 with network two" in drawn(status.page([selected]))
 
 
 @pytest.mark.parametrize("page", [status.page, watch_page])
@@ -408,7 +561,12 @@ def test_a_pipe_gets_whole_names() -> None:
 
 @pytest.mark.parametrize(
     ("shown", "verdict", "exit_status"),
-    [("3", Verdict.OK, 0), ("nothing", Verdict.OK, 0), ("unhealthy", Verdict.FAIL, 1)],
+    [
+        ("3", Verdict.OK, 0),
+        ("nothing", Verdict.OK, 0),
+        ("warned", Verdict.WARN, 0),
+        ("unhealthy", Verdict.FAIL, 1),
+    ],
 )
 def test_the_exit_status_reports_failures(shown: str, verdict: Verdict, exit_status: int) -> None:
     found = SHOWN[shown]()
@@ -637,3 +795,13 @@ def test_a_member_that_is_down_gets_no_frames() -> None:
         for step in (1, 2)
     )
     assert rates(before, now, 1.0).bus[engine_id("powertrain")] == 30.0
+
+
+def test_status_names_the_bridged_interfaces_and_those_that_are_not_up() -> None:
+    bridge = [
+        {"name": "vcan9", "present": True, "up": True},
+        {"name": "can1", "present": True, "up": False},
+    ]
+    document = status_document(network_document("powertrain", 1, bridge=bridge))
+    page = drawn(status.page([parse_status("p", [listed("powertrain", 1)], document)]))
+    assert "  bridged: vcan9, can1 (down)" in page.splitlines()

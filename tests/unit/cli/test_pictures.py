@@ -21,7 +21,9 @@ from evercan.cli.views.topology import buses
 from tests.support.lettering import SVG, Written, true_width, written
 from tests.support.overviews import (
     endpoint_document,
+    listed,
     named,
+    network_document,
     one_network,
     overview_of,
     status_document,
@@ -167,9 +169,11 @@ def titles(now: Overview) -> list[Written]:
 def test_a_long_title_continues_in_the_next_line() -> None:
     now = CASES["eight networks on one bus"]()
     found = titles(now)
-    title = " ".join(line.text for line in found)
+    title = " ".join(line.text for line in found[:-1])
+    assert found[-1].text.startswith("vehicle-simulator_network-0 shares vcan0")
     assert title == " + ".join(network.name for network in now.networks) + " 8 members"
-    assert all(below.y - above.y >= 20 for above, below in pairwise(found))
+    assert all(below.y - above.y >= 20 for above, below in pairwise(found[:-1]))
+    assert found[-1].y - found[-2].y >= 16
     boxes = [rect for rect in picture(now).iter(f"{SVG}rect") if "card" in rect.attrib["class"]]
     assert found[-1].y + 10 < min(float(box.attrib["y"]) for box in boxes)
 
@@ -251,3 +255,16 @@ def test_frame_counts_fit_their_box(sent: int, received: int, figures: str) -> N
     (line,) = (line for line in found if "↑" in line.text)
     assert line.text == figures
     assert line.right <= line.bounds[1] - 4
+
+
+BRIDGE = [
+    {"name": "vcan9", "present": True, "up": True},
+    {"name": "can1", "present": False, "up": False},
+]
+
+
+@pytest.mark.parametrize("form", ["svg", "mermaid", "dot"])
+def test_a_picture_names_the_bridged_interfaces_of_a_bus(form: str) -> None:
+    now = overview_of((listed("powertrain", 2), network_document("powertrain", 2, bridge=BRIDGE)))
+    assert "bridged: vcan9, can1 (absent)" in draw(buses(now.networks), form)
+    assert "bridged" not in draw(buses(one_network(2).networks), form)

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.cli.access.can_socket import text_of
+from evercan.cli.commands.dump import derived_wiring
 from evercan.cli.errors import CliError
+from evercan.cli.views.docker import DockerNetwork
 from evercan.cli.views.traffic import (
     COLUMN,
     HOLD,
@@ -280,3 +282,11 @@ def test_a_frame_as_json(text: str, expected: dict[str, object]) -> None:
     assert document["time"] == 1790000001.467548
     assert (document["sender"], document["bus"]) == ("dashboard", BUS)
     assert {key: document[key] for key in expected} == expected
+
+
+def test_a_number_that_the_plugin_has_chosen_is_not_guessed() -> None:
+    numbered = DockerNetwork("a" * 64, "powertrain", {"vxcan.id": "auto"}, (), ())
+    named = DockerNetwork("b" * 64, "body", {"vxcan.dev": "can_", "vxcan.id": "main"}, (), ())
+    with pytest.raises(CliError, match=r"vxcan\.id=auto, and only the plugin knows"):
+        derived_wiring(numbered, [numbered, named])
+    assert derived_wiring(named, [numbered, named]).bus == "can_main"

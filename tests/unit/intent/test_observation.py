@@ -10,7 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 
-from evercan.intent.observation import after_failures, after_observation, after_start, before_steps
+from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings, Timing
 from evercan.model.declared import NONE, Configured, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
@@ -224,10 +224,8 @@ def test_the_settings_that_the_kernel_made_are_remembered_once_the_controller_is
 
 
 def test_a_bitrate_that_the_kernel_cannot_have_made_is_not_remembered() -> None:
-    assert (
-        after_observation(controlled(not_yet_observed()), card(bitrate=125_000)).configured
-        == not_yet_observed()
-    )
+    declared = controlled(not_yet_observed())
+    assert after_observation(declared, card(bitrate=125_000)) == declared
 
 
 def test_a_controller_stays_configured_after_its_network_is_removed() -> None:
@@ -247,6 +245,23 @@ def test_a_new_network_may_configure_a_configured_controller_differently() -> No
     (step,) = make_plan(after, observed).steps
     assert isinstance(step, ConfigureBus)
     assert step.settings == SLOW
+
+
+def test_a_new_network_may_give_a_configured_controller_another_sample_point() -> None:
+    settings = replace(FAST, sample_point=600)
+    declared, observed = controlled(made(), settings), card()
+    for known in (declared, after_observation(declared, observed)):
+        (step,) = make_plan(known, observed).steps
+        assert isinstance(step, ConfigureBus)
+        assert step.settings == settings
+
+
+def test_a_new_network_that_asks_for_what_a_configured_controller_has_changes_nothing() -> None:
+    settings = replace(FAST, sample_point=875)
+    declared, observed = controlled(made(), settings), card()
+    assert make_plan(declared, observed).steps == ()
+    after = after_observation(declared, observed)
+    assert after.configured == {5: Configured(settings, made=made()[5].made)}
 
 
 def test_a_controller_stays_configured_when_one_of_two_networks_is_removed() -> None:
@@ -289,7 +304,7 @@ def configure(index: int = 5) -> ConfigureBus:
 
 
 def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
-    noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
+    noted = before_steps(controlled(), Observed(), [MakeBus("vcan0"), configure()])
     assert noted.configured == not_yet_observed()
 
 
@@ -299,14 +314,15 @@ def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
         controlled(not_yet_observed(3)),
         controlled(made(index=3) | made()),
     ):
-        noted = before_steps(former, [configure()])
+        noted = before_steps(former, Observed(), [configure()])
         assert noted.configured[5] == Configured(FAST)
-        assert after_failures(noted, former, [configure()]) == former
-        assert after_failures(noted, former, [MakeBus("vcan0")]) == noted
+        assert after_steps(noted, former, [configure()], [configure()]) == former
+        assert after_steps(noted, former, [configure()], []) == noted
 
 
 def test_a_failed_step_of_a_network_that_was_removed_restores_nothing() -> None:
-    assert after_failures(declare(), declare(), [configure()]) == declare()
+    steps = [configure()]
+    assert after_steps(declare(), declare(), steps, steps) == declare()
 
 
 # --- controllers and crashes -----------------------------------------------------------

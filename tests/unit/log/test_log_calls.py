@@ -23,7 +23,8 @@ ABOUT_THE_PROCESS = {
     "An observation failed; report it",
     "A reconcile pass could not run; report it",
     "%s met a bug in evercan; report it with the lines that follow",  # a page
-    "Could not roll back a failed call: %s",  # the line names the call
+    "Could not roll back a failed call yet: %s",  # the line names the call
+    "Cannot load what is declared: %s",
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
 }

@@ -47,6 +47,29 @@ def test_a_json_line_is_one_line_whatever_it_contains() -> None:
     assert JsonFormatter().format(nasty).count("\n") == 0
 
 
+FORGED = "x\nERROR   Health check FAILED: can0 is gone\x1b[2J"
+NOT_UTF8 = b"b\xfcs".decode(errors="surrogateescape")
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@pytest.mark.parametrize("name", [FORGED, NOT_UTF8, "\ud800\u202e"])
+def test_a_name_neither_forges_a_line_nor_loses_one(
+    formatter: logging.Formatter, name: str
+) -> None:
+    line = formatter.format(a_record(message=f"%s {name}", interface=name))
+    assert line.isprintable()
+    line.encode()
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_a_traceback_forges_no_line(formatter: logging.Formatter) -> None:
+    record = a_record()
+    record.exc_info = (ValueError, ValueError(FORGED), None)
+    line = formatter.format(record)
+    assert "\nERROR" not in line
+    assert "\x1b" not in line
+
+
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
 def test_a_line_names_the_call_that_caused_it(formatter: logging.Formatter) -> None:
     token = call_id.set("Join-7")

@@ -12,8 +12,8 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.names import looks_like_hardware
 from evercan.model.observed import LINK_GROUP, Link, Observed
-from evercan.options.network import NetworkOptions
-from tests.support.declarations import declare, network, physical
+from evercan.options.network import NetworkOptions, network_options
+from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000
 
 FAST, SLOW = ControllerSettings(bitrate=500_000), ControllerSettings(bitrate=250_000)
@@ -166,3 +166,64 @@ def test_a_known_id_with_other_settings_is_rejected(options: NetworkOptions, wor
 )
 def test_names_that_kernels_give_to_hardware(bus: str, like: bool) -> None:
     assert looks_like_hardware(bus) is like
+
+
+def numbered(declared: Declared, *names: str, prefix: str = "vcan") -> str:
+    """Return the bus of a new network with ``vxcan.id=auto`` beside some interfaces."""
+    links = {name: Link(index=n, name=name, kind="vcan") for n, name in enumerate(names, 1)}
+    options = network_options({"vxcan.id": "auto", "vxcan.dev": prefix})
+    after = CreateNetwork("new", options).apply(declared, Observed(links=links))
+    made = after.networks["new"]
+    assert (made.auto_prefix, made.kind, made.owns_bus) == (prefix, V, True)
+    return made.bus
+
+
+def test_auto_takes_the_lowest_number_that_nothing_has() -> None:
+    assert numbered(declare()) == "vcan0"
+    assert numbered(declare(), "vcan0", "vcan1", "vcan3") == "vcan2"
+    assert numbered(declare([network("a", "vcan0")])) == "vcan1"
+    assert numbered(declare(retired=["vcan0"])) == "vcan1"
+    waiting = declare([replace(network("a", "x"), alias="vcan0")])
+    assert numbered(waiting) == "vcan1"
+    pairs = declare([network()], [endpoint("0")])
+    assert numbered(pairs, prefix="vxcan") == "vxcan1"
+
+
+def test_auto_does_not_take_an_altname() -> None:
+    link = Link(index=1, name="eth0", is_can=False, altnames=frozenset({"vcan0"}))
+    options = network_options({"vxcan.id": "auto"})
+    after = CreateNetwork("new", options).apply(declare(), Observed(links={"eth0": link}))
+    assert after.networks["new"].bus == "vcan1"
+
+
+def test_auto_is_rejected_when_no_short_name_is_free() -> None:
+    prefix = "v" * 14
+    taken = [f"{prefix}{number}" for number in range(10)]
+    with pytest.raises(OptionError, match=r"shorter vxcan\.dev"):
+        numbered(declare(), *taken, prefix=prefix)
+
+
+def test_a_repeated_call_keeps_the_number() -> None:
+    options = network_options({"vxcan.id": "auto"})
+    once = CreateNetwork("new", options).apply(declare(), Observed())
+    here = Observed(links={"vcan0": replace(OUR_VCAN, name="vcan0")})
+    assert CreateNetwork("new", options).apply(once, here) == once
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"vxcan.id": "auto"}, {}), ({}, {"vxcan.id": "auto"})],
+)
+def test_a_known_id_with_auto_instead_of_a_number_is_rejected(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
+    once = CreateNetwork("new", network_options(first)).apply(declare(), Observed())
+    with pytest.raises(RequestError, match=r"exists with bus .*vcan\(auto\)"):
+        CreateNetwork("new", network_options(second)).apply(once, Observed())
+
+
+def test_an_interface_whose_name_is_no_text_is_rejected_as_a_bus() -> None:
+    odd = b"b\xfcs".decode(errors="surrogateescape")
+    link = replace(CARD, name=odd, altnames=frozenset({"can0"}))
+    with pytest.raises(OptionError, match=r"b\\xfcs.*rename it"):
+        create(link)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evercan.errors import OptionError
 from evercan.model.names import why_invalid
-from evercan.options.endpoint import endpoint_options
+from evercan.options.endpoint import endpoint_options, published_ports
 from evercan.options.network import network_options
 
 
@@ -20,6 +20,11 @@ from evercan.options.network import network_options
         ({"vxcan.id": 3}, "vcan3", "vcanp"),
         ({"vxcan.id": "007"}, "vcan007", "vcanp"),
         ({"vxcan.dev": "can", "vxcan.id": "1", "vxcan.peer": "can"}, "can1", "can"),
+        ({"vxcan.dev": "can_", "vxcan.id": "main"}, "can_main", "vcanp"),
+        ({"vxcan.id": "abc"}, "vcanabc", "vcanp"),
+        ({"vxcan.id": "0x1"}, "vcan0x1", "vcanp"),
+        ({"vxcan.id": "m" * 11}, "vcan" + "m" * 11, "vcanp"),
+        ({"vxcan.id": "auto"}, "vcan0", "vcanp"),
         ({"vxcan.dev": "v" * 14}, "v" * 14 + "0", "vcanp"),
         ({"vxcan.peer": "p" * 14}, "vcan0", "p" * 14),
         ({"com.docker.network.bridge.name": "x", "parent": 7}, "vcan0", "vcanp"),
@@ -33,13 +38,17 @@ def test_good_options_are_read(options: dict[str, object], bus: str, peer: str) 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"vxcan.id": "abc"}, "vxcan.id"),
         ({"vxcan.id": ""}, "vxcan.id"),
-        ({"vxcan.id": "0x1"}, "vxcan.id"),
-        ({"vxcan.id": "+1"}, "vxcan.id"),
+        ({"vxcan.id": "a b"}, "vxcan.id"),
+        ({"vxcan.id": "a/b"}, "vxcan.id"),
+        ({"vxcan.id": ".."}, "vxcan.id"),
+        ({"vxcan.id": "m" * 16}, "vxcan.id"),
         ({"vxcan.id": "1\n"}, "vxcan.id"),
         ({"vxcan.id": "²"}, "vxcan.id"),
-        ({"vxcan.id": -1}, "vxcan.id"),
+        ({"vxcan.id": "auto", "vxcan.kind": "physical"}, "vxcan.id"),
+        ({"vxcan.id": "auto", "vxcan.bitrate": "500000"}, "vxcan.id"),
+        ({"vxcan.id": "auto", "vxcan.dev": "can"}, "vxcan.id"),
+        ({"vxcan.id": "auto", "vxcan.dev": "v" * 15}, "vxcan.dev"),
         ({"vxcan.id": None}, "vxcan.id"),
         ({"vxcan.id": {}}, "vxcan.id"),
         ({"vxcan.id": False}, "vxcan.id"),
@@ -82,9 +91,51 @@ def test_an_option_of_networks_is_rejected_on_an_endpoint(option: str) -> None:
         endpoint_options({option: "1"})
 
 
-def test_an_interface_name_for_the_engine_is_rejected_and_not_ignored() -> None:
-    with pytest.raises(OptionError, match=r"ifname='can0'.*vxcan\.peer"):
-        endpoint_options({"com.docker.network.endpoint.ifname": "can0"})
+IFNAME = "com.docker.network.endpoint.ifname"
+
+
+def test_an_interface_name_is_rejected_if_the_engine_ignores_it() -> None:
+    with pytest.raises(OptionError, match=r"ifname='can0'.*29\.8 ignore it.*vxcan\.peer"):
+        endpoint_options({IFNAME: "can0"}, ifname_applied=False)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("given", [{}, {IFNAME: ""}, {IFNAME: None}])
+def test_without_an_interface_name_the_engine_chooses(
+    given: dict[str, object], *, applied: bool
+) -> None:
+    assert endpoint_options(given, ifname_applied=applied).ifname is None
+
+
+def test_an_interface_name_is_read_for_an_engine_that_applies_it() -> None:
+    assert endpoint_options({IFNAME: "can0"}).ifname == "can0"
+
+
+@pytest.mark.parametrize("name", ["lo", "a/b", "can 0", "can\n0", "n" * 16, 7, ["can0"], True])
+def test_a_bad_interface_name_is_rejected(name: object) -> None:
+    with pytest.raises(OptionError, match="ifname") as rejection:
+        endpoint_options({IFNAME: name})
+    assert rejection.value.option == IFNAME
+
+
+def test_a_second_name_must_differ_from_the_first() -> None:
+    with pytest.raises(OptionError, match=r"vxcan\.name='body'"):
+        endpoint_options({IFNAME: "body", "vxcan.name": "body"})
+
+
+def test_published_ports_are_written_as_docker_ps_does() -> None:
+    tcp = {"Proto": 6, "IP": "", "Port": 80, "HostIP": "::", "HostPort": 8080}
+    udp = {"Proto": 17, "Port": 53, "HostPort": 0}
+    ports = {"com.docker.network.portmap": [tcp, udp]}
+    assert published_ports(ports) == "8080->80/tcp, any->53/udp"
+    many = {"com.docker.network.portmap": [tcp] * 7}
+    assert published_ports(many).endswith("8080->80/tcp, …")
+
+
+@given(st.recursive(st.one_of(st.none(), st.integers(), st.text()), st.lists))
+def test_a_port_map_of_another_form_is_no_error(ports: object) -> None:
+    assert published_ports({"com.docker.network.portmap": ports}) == ""
+    assert published_ports({"com.docker.network.portmap": [{"Port": ports}]}).count("->") == 1
 
 
 values = st.one_of(st.text(max_size=20), st.integers(), st.none(), st.booleans(), st.floats())

@@ -112,7 +112,7 @@ def test_a_new_member_gets_its_rules_and_flushed_rules_of_the_others_stay_missin
     assert isinstance(step, AddRules)
     joined = observed.links["vxcancc"].index
     members = [observed.links[f"vxcan{name}"].index for name in ("aa", "bb", "cc")]
-    all_rules = list(mesh(observed.links["vcan0"].index, members))
+    all_rules = list(mesh([observed.links["vcan0"].index], members))
     assert Counter(step.rules) == Counter(
         rule for rule in all_rules if joined in (rule.source, rule.target)
     )

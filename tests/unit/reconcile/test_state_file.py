@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.observed import Rule
 from evercan.reconcile.state_file import StateFile, decode, encode
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.strategies import declared_states
@@ -453,3 +454,27 @@ def test_a_half_written_temporary_file_is_ignored(file: StateFile, tmp_path: Pat
     assert StateFile(tmp_path).load() == NEW
     file.save(OLD)
     assert StateFile(tmp_path).load() == OLD
+
+
+def test_a_chosen_number_and_a_whole_name_are_kept(file: StateFile) -> None:
+    declared = declare(
+        [replace(network("new"), auto_prefix="vcan")],
+        [replace(endpoint("aa", "new"), ifname="powertrain")],
+    )
+    file.save(declared)
+    assert file.load() == declared
+
+
+def test_bridged_interfaces_and_rules_between_them_are_kept(file: StateFile) -> None:
+    bridged = Network(id="n", bus="vcan0", bridge=("vcan9", "can1"))
+    state = Declared(networks={"n": bridged}, host_rules={Rule(2, 3, 5): 0, Rule(3, 2, 13): 1})
+    file.save(state)
+    assert file.load() == state
+
+
+@pytest.mark.parametrize("wrong", [None, "5", True, -1, 1.5])
+def test_rules_of_the_wrong_type_are_a_damaged_file(wrong: object) -> None:
+    document = orjson.loads(encode(Declared(host_rules={Rule(2, 3, 5): 0})))
+    document["host_rules"][0]["source"] = wrong
+    with pytest.raises((TypeError, ValueError)):
+        decode(orjson.dumps(document))

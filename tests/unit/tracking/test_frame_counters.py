@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +13,9 @@ from evercan.planning.rules import mesh
 from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, FrameCounters
 
 BUS, ONE, TWO = 2, 3, 4
+NETWORK = Network(id="net", bus="vcan0")
 DECLARED = Declared(
-    networks={"net": Network(id="net", bus="vcan0")},
+    networks={"net": NETWORK},
     endpoints={
         name: Endpoint(
             id=name,
@@ -31,7 +34,7 @@ OBSERVED = Observed(
         for name, index in (("vcan0", BUS), ("vxcanone", ONE), ("vxcantwo", TWO))
     }
 )
-RULES = list(mesh(BUS, [ONE, TWO]))
+RULES = list(mesh([BUS], [ONE, TWO]))
 
 
 def counts(*, classic: dict[tuple[int, int], RuleCount]) -> list[tuple[Rule, RuleCount]]:
@@ -176,3 +179,21 @@ def test_rules_that_have_counted_nothing_may_be_left_out(
         assert whole.by_bus == part.by_bus
         for endpoint in ("one", "two"):
             assert whole.of_endpoint(endpoint) == part.of_endpoint(endpoint)
+
+
+def test_bridged_interfaces_count_like_the_bus_interface() -> None:
+    bridged = 5
+    declared = replace(DECLARED, networks={"net": replace(NETWORK, bridge=("vcan9",))})
+    links = {**OBSERVED.links, "vcan9": Link(index=bridged, name="vcan9")}
+    counted = [
+        (Rule(ONE, bridged, 5), RuleCount(handled=3)),
+        (Rule(bridged, ONE, 4), RuleCount(handled=2)),
+        (Rule(BUS, bridged, 5), RuleCount(handled=7, deleted=4)),
+    ]
+    frames = FrameCounters().add(declared, Observed(links=links), counted)
+    assert frames.of_bus("vcan0") == {
+        "to_bus": RuleCount(handled=10, deleted=4),
+        "from_bus": RuleCount(handled=2),
+        "between_members": RuleCount(),
+    }
+    assert frames.of_endpoint("one") == EndpointFrames(sent=3, received=2)

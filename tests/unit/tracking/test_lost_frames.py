@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared
 from evercan.model.observed import Rule, RuleCount
-from evercan.tracking.lost_frames import LostFrames
+from evercan.tracking.lost_frames import LostFrames, has_controllers
 from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.fake_kernel import FakeKernel
@@ -145,3 +146,14 @@ def test_only_controllers_that_are_buses_count(
 @pytest.fixture(autouse=True)
 def _warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
+
+
+def test_frames_that_a_bridged_controller_loses_are_logged_with_its_name(
+    kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel.make("vcan0", up=True)
+    declared = declare([replace(network(), bridge=("can0",))])
+    assert has_controllers(declared, kernel.observe())
+    report(LostFrames(), kernel, FD, 3, declared)
+    assert "3 FD frames" in caplog.text
+    assert "can0 is set to classic frames" in caplog.text

@@ -19,7 +19,7 @@ from docker.errors import APIError, DockerException, NotFound
 from evercan.cli.access.ssh import SshTunnel
 from evercan.cli.access.unreachable import LOCAL, no_engine
 from evercan.cli.errors import CliError, NoEngine
-from evercan.cli.views.docker import DockerEndpoint, DockerNetwork, DockerPlugin
+from evercan.cli.views.docker import DockerContainer, DockerEndpoint, DockerNetwork, DockerPlugin
 
 SOCKET = "evercan.sock"
 """The socket's name in the plugin's ``config.json``, by which an evercan plugin is recognized."""
@@ -146,6 +146,26 @@ class DockerEngine:
                 )
             )
         return sorted(found, key=lambda network: network.name)
+
+    def container(self, container_id: str) -> DockerContainer | None:
+        """Read a container; None if it has been removed.
+
+        Raises:
+            CliError: the engine does not answer.
+        """
+        shown = self.ask(self.api.inspect_container, container_id)
+        if shown is None:
+            return None
+        attached = (shown.get("NetworkSettings") or {}).get("Networks") or {}
+        host = shown.get("HostConfig") or {}
+        ports = set(host.get("PortBindings") or {})
+        if host.get("PublishAllPorts"):
+            ports |= set((shown.get("Config") or {}).get("ExposedPorts") or {})
+        return DockerContainer(
+            str(shown.get("Name") or container_id[:12]).lstrip("/"),
+            frozenset(network["NetworkID"] for network in attached.values()),
+            tuple(sorted(ports)),
+        )
 
     def _endpoints(self, attached: Mapping[str, Any], *, options: bool) -> Iterator[DockerEndpoint]:
         for container, endpoint in attached.items():

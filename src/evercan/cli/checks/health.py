@@ -11,7 +11,7 @@ from evercan.cli.views.overview import NetworkView, Overview, ProblemView, Verdi
 
 
 def health_checks(overview: Overview) -> Iterator[Check]:
-    """Check the buses of a plugin."""
+    """Check the buses of a plugin; what it warns of is a warning, which fails nothing."""
     networks_of: dict[str, list[str]] = {}
     for network in overview.networks:
         networks_of.setdefault(network.bus, []).append(network.name)
@@ -19,11 +19,14 @@ def health_checks(overview: Overview) -> Iterator[Check]:
     for network in overview.networks:
         problems += [problem for problem in network.problems if problem not in overview.problems]
     for problem in problems:
-        yield _problem(problem, networks_of)
+        yield _problem(problem, networks_of, Result.FAIL)
+    for warning in overview.warnings:
+        yield _problem(warning, networks_of, Result.WARN)
     if not problems:
         number = words.number_of(len(overview.networks), "network")
         yield Check("health", "buses", Result.OK, f"{number}, no problem")
     for network in overview.networks:
+        yield from _sharing(network)
         yield from _controller(network)
         if network.recovered_at is not None and overview.now is not None:
             yield Check(
@@ -35,13 +38,27 @@ def health_checks(overview: Overview) -> Iterator[Check]:
             )
 
 
-def _problem(problem: ProblemView, networks_of: Mapping[str, Sequence[str]]) -> Check:
+def _sharing(network: NetworkView) -> Iterator[Check]:
+    if network.sharing:
+        yield Check(
+            "health.shared-bus",
+            network.name,
+            Result.WARN,
+            f"{network.sharing}: their containers receive each other's frames",
+            "if they are not to be one bus, create one of them again with another vxcan.id; if "
+            "they are, give all of them the same vxcan.id",
+        )
+
+
+def _problem(
+    problem: ProblemView, networks_of: Mapping[str, Sequence[str]], result: Result
+) -> Check:
     networks = ", ".join(networks_of.get(problem.bus, ()))
     title = f"container {problem.container}" if problem.container else ""
     return Check(
         f"health.{problem.kind}",
         title or networks or problem.bus or "plugin",
-        Result.FAIL,
+        result,
         problem.text,
         problem.remedy
         or "see the engine's log (journalctl -u docker) and the kernel's log (dmesg)",

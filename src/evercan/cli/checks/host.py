@@ -68,7 +68,10 @@ def package_remedy(facts: HostFacts) -> str:
     if facts.os == "ubuntu":
         return f"sudo apt-get install linux-modules-extra-{kernel}"
     if facts.os == "raspbian" or "rpi" in kernel or re.search(r"-v[678]l?\+$", kernel):
-        return "sudo apt-get full-upgrade and reboot: older Raspberry Pi kernels lack vxcan"
+        return (
+            "sudo apt update && sudo apt upgrade, and reboot: Raspberry Pi OS kernels have vxcan "
+            "from September 2026 on"
+        )
     if facts.os == "debian" and "cloud" in kernel:
         image = "arm64" if facts.machine == "aarch64" else "amd64"
         return f"sudo apt-get install linux-image-{image} and reboot: the cloud kernel has no CAN"

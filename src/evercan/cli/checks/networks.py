@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.views import words
-from evercan.cli.views.docker import DockerNetwork
+from evercan.cli.views.docker import DockerContainer, DockerNetwork
 
 
 def pool_check(networks: Sequence[DockerNetwork]) -> Check:
@@ -55,6 +55,41 @@ def gateway_check(networks: Sequence[DockerNetwork], on_gateway: Mapping[str, ob
         "plugin",
         f"docker restart {' '.join(containers)}",
     )
+
+
+def port_checks(
+    networks: Sequence[DockerNetwork], containers: Sequence[DockerContainer]
+) -> Iterator[Check]:
+    """Check whether containers publish ports that nobody can reach.
+
+    A published port needs a network with IP; the engine says nothing if there is none.
+
+    Args:
+        networks: the CAN networks.
+        containers: the containers on them.
+    """
+    can = {network.id for network in networks}
+    silent = [
+        container for container in containers if container.ports and container.networks <= can
+    ]
+    for container in silent:
+        ports = f"port{'s' if len(container.ports) > 1 else ''} {', '.join(container.ports)}"
+        yield Check(
+            "networks.ports",
+            f"container {container.name}",
+            Result.WARN,
+            f"publishes {ports} and has only CAN networks: nobody can reach it, because it has "
+            "no IP network",
+            f"add one: docker network connect bridge {container.name} && docker restart "
+            f"{container.name} (compose: add a second network, such as default, to the service)",
+        )
+    if not silent:
+        yield Check(
+            "networks.ports",
+            "published ports",
+            Result.OK,
+            "no container with only CAN networks publishes a port",
+        )
 
 
 def failed_start_checks(errors: Mapping[str, str]) -> Iterator[Check]:

@@ -58,6 +58,7 @@ def _adopt(
         # The engine is asked again: what was being created before is in its new answer.
         _, pruned = _post(engine, socket, strays)
         answer |= {key: pruned[key] for key in ("Strays", "Pairs")}
+        answer["Networks"] = [*_with_pruned_endpoints(answer["Networks"], pruned["Networks"])]
     report = report_of(plugin.name, networks, answer)
     bare, _, tag = plugin.name.rpartition(":")
     if target.plugin == bare and tag == "latest":
@@ -78,10 +79,31 @@ def _post(
 
 
 def _strays(answer: Mapping[str, Any]) -> list[str]:
-    """Return what the plugin has and the engine does not: network ids and host ends."""
+    """Return what only the plugin has: ids of networks and endpoints, and host ends of pairs."""
     reported = [stray["NetworkID"] for stray in answer["Strays"] if stray["Outcome"] == "reported"]
+    reported += [
+        endpoint["EndpointID"]
+        for network in answer["Networks"]
+        for endpoint in network["Endpoints"]
+        if endpoint["Outcome"] == "reported"
+    ]
     pairs = [pair["HostEnd"] for pair in answer["Pairs"] if pair["Outcome"] == "reported"]
     return reported + pairs
+
+
+def _with_pruned_endpoints(
+    networks: Sequence[Mapping[str, Any]], pruned: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the first answer's networks with what became of their stray endpoints."""
+    became = {
+        endpoint["EndpointID"]: endpoint for network in pruned for endpoint in network["Endpoints"]
+    }
+    for network in networks:
+        endpoints = [
+            became.get(endpoint["EndpointID"]) if endpoint["Outcome"] == "reported" else endpoint
+            for endpoint in network["Endpoints"]
+        ]
+        yield {**network, "Endpoints": [endpoint for endpoint in endpoints if endpoint is not None]}
 
 
 def claims(networks: Sequence[DockerNetwork]) -> list[dict[str, Any]]:
@@ -110,16 +132,29 @@ def report_of(
         network = by_id[claim["NetworkID"]]
         to_do += [f"network {network.name}: {problem}" for problem in _problems(claim)]
         names = {endpoint.endpoint: endpoint.container for endpoint in network.members}
-        containers = []
+        containers, strays = [], []
         for endpoint in claim["Endpoints"]:
-            name = names[endpoint["EndpointID"]]
+            name = names.get(endpoint["EndpointID"])
+            if name is None:
+                strays.append(_finding(endpoint, "EndpointID", "HostEnd"))
+                if endpoint["Outcome"] == "reported":
+                    # The plugin counts it as a container that lost its interface.
+                    to_do.append("evercan adopt --prune")
+                continue
             containers.append({"name": name, **_finding(endpoint, "EndpointID", "HostEnd")})
             if endpoint["Outcome"] == "restart":
                 to_do.append(f"docker restart {name}")
             else:
                 to_do += [f"container {name}: {problem}" for problem in _problems(endpoint)]
         finding = _finding(claim, "NetworkID", "Bus")
-        reported.append({"name": network.name, **finding, "containers": containers})
+        reported.append(
+            {
+                "name": network.name,
+                **finding,
+                "containers": containers,
+                "stray_endpoints": strays,
+            }
+        )
     return {
         "plugin": plugin,
         "networks": reported,
@@ -172,6 +207,8 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  network {network['name']}: {_words(network)}"
         for container in network["containers"]:
             yield f"    container {container['name']}: {_words(container)}"
+        for stray in network["stray_endpoints"]:
+            yield f"    stray endpoint {stray['id'][:12]}: {_words(stray)}"
     for stray in report["strays"]:
         yield f"  stray network {stray['id'][:12]}: {_words(stray)}"
     for pair in report["pairs"]:

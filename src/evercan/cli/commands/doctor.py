@@ -14,7 +14,7 @@ from evercan.cli.access.unreachable import LOCAL
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
-from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check
+from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
     engine_check,
     only_one_checks,
@@ -24,7 +24,7 @@ from evercan.cli.checks.plugin import (
 from evercan.cli.errors import CliError, NoAccess, NoEngine
 from evercan.cli.pages.doctor import Page, document
 from evercan.cli.pages.terminal import console, print_json
-from evercan.cli.views.docker import DockerNetwork, DockerPlugin
+from evercan.cli.views.docker import DockerContainer, DockerNetwork, DockerPlugin
 
 _STATES = ("created", "exited")
 """States of a container that may have failed to start."""
@@ -116,6 +116,7 @@ class _Examination:
         yield pool_check(networks)
         gateway = self._engine.ask(self._engine.api.inspect_network, "docker_gwbridge") or {}
         yield gateway_check(networks, gateway.get("Containers") or {})
+        yield from port_checks(networks, self._containers(networks))
         yield from failed_start_checks(self._failed_starts(networks))
 
     def _plugin_checks(
@@ -165,6 +166,14 @@ class _Examination:
                 f"EVERCAN_RECOVERY=auto && docker plugin enable {plugin.name}",
             )
         yield from health_checks(overview)
+
+    def _containers(self, networks: Sequence[DockerNetwork]) -> list[DockerContainer]:
+        """Read the running containers of networks, each one time."""
+        ids = dict.fromkeys(
+            endpoint.container_id for network in networks for endpoint in network.members
+        )
+        read = map(self._engine.container, ids)
+        return [container for container in read if container is not None]
 
     def _failed_starts(self, networks: Sequence[DockerNetwork]) -> dict[str, str]:
         """Return the engine's error by name of the containers that did not start."""

@@ -235,8 +235,17 @@ def reported_wiring(
 
 
 def derived_wiring(wanted: DockerNetwork, listed: Sequence[DockerNetwork]) -> Wiring:
-    """Derive the wiring from options and ids, by the names that the plugin gives at first."""
+    """Derive the wiring from options and ids, by the names that the plugin gives at first.
+
+    Raises:
+        CliError: the plugin has chosen the bus's number (``vxcan.id=auto``).
+    """
     bus = _bus_of(wanted)
+    if bus is None:
+        raise CliError(
+            f"network {wanted.name} has vxcan.id=auto, and only the plugin knows its number",
+            "run the command where the plugin's socket can be reached: as root on the host",
+        )
     return Wiring(
         bus,
         {
@@ -248,6 +257,8 @@ def derived_wiring(wanted: DockerNetwork, listed: Sequence[DockerNetwork]) -> Wi
     )
 
 
-def _bus_of(network: DockerNetwork) -> str:
+def _bus_of(network: DockerNetwork) -> str | None:
     options = network.options
+    if options.get("vxcan.id") == "auto":
+        return None
     return f"{options.get('vxcan.dev', 'vcan')}{options.get('vxcan.id', '0')}"

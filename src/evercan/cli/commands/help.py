@@ -32,9 +32,13 @@ A network's options are given when it is created; they select and set its bus:
       -o vxcan.dev=vcan -o vxcan.id=3 -o vxcan.peer=can powertrain
 
   vxcan.dev, vxcan.id   the bus interface on the host is named by both: vcan3.
-                        Without them it is vcan0, for every network.
+                        Without them it is vcan0, for every network that has
+                        none. vxcan.id may be text, as in main; auto is the
+                        lowest free number.
   vxcan.peer            prefix of the interface's name in containers; the engine
                         appends a number: can0.
+  vxcan.bridge          further interfaces of the host that are members of
+                        the bus, as in vcan9,can1.
   vxcan.kind            auto (an existing interface, else a new vcan), virtual,
                         or physical (a CAN controller, which may be absent).
   vxcan.bitrate, vxcan.sample-point, vxcan.dbitrate, vxcan.dsample-point,

@@ -33,9 +33,8 @@ def _mermaid(shown: Sequence[BusView]) -> Iterator[str]:
     for number, bus in enumerate(shown):
         title = _mermaid_text(" + ".join(bus.networks))
         yield f'  subgraph net{number}["{title}"]'
-        label = "<br/>".join(
-            map(_mermaid_text, (bus.interface, bus.caption, shown_state(bus.state)))
-        )
+        lines = [bus.interface, bus.caption, shown_state(bus.state), bus.bridged, *bus.notes]
+        label = "<br/>".join(_mermaid_text(line) for line in lines if line)
         yield f'    bus{number}(["{label}"]):::{bus.verdict}'
         used.add(bus.verdict)
         for place, (_, member) in enumerate(bus.members):
@@ -68,7 +67,7 @@ def _dot(shown: Sequence[BusView]) -> Iterator[str]:
         title = " + ".join(bus.networks)
         yield f"  subgraph cluster_{number} {{"
         yield f'    label={_quoted(title)}; fontname="sans-serif"; color="#adb5bd"; style=rounded;'
-        label = _quoted(bus.interface, bus.caption, shown_state(bus.state))
+        label = _quoted(bus.interface, bus.caption, shown_state(bus.state), bus.bridged, *bus.notes)
         style = f'style="rounded,bold", color="{_COLOURS[bus.verdict]}"'
         yield f"    bus{number} [label={label}, {style}];"
         for place, (_, member) in enumerate(bus.members):

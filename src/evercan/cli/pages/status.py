@@ -53,18 +53,20 @@ def _plugin(overview: Overview) -> Iterator[RenderableType]:
     for network in overview.networks:
         yield Text()
         yield heading(network)
+        if network.bridge:
+            yield Padding(_bridge(network), _INDENT, expand=False)
         if network.members:
             yield Padding(_members(network), _INDENT, expand=False)
         if frames := ", ".join(_frames(network)):
             yield Padding(Text(f"frames: {frames}", style="dim"), _INDENT, expand=False)
-        for problem in network.all_problems:
-            yield Padding(problem_lines(problem), _INDENT, expand=False)
+        for lines in remarks(network):
+            yield Padding(lines, _INDENT, expand=False)
         if network.recovered_at is not None:
             line = Text(recovery(network, overview.now), style="dim")
             yield Padding(line, _INDENT, expand=False)
-    if problems := overview.other_problems:
+    if others := other_remarks(overview):
         yield Text()
-        yield from map(problem_lines, problems)
+        yield from others
 
 
 def title(overview: Overview) -> Text:
@@ -106,6 +108,16 @@ def heading(network: NetworkView) -> Text:
     return line
 
 
+def _bridge(network: NetworkView) -> Text:
+    """Draw the further interfaces of the host on a bus, in one line."""
+    line = Text("bridged: ", style="dim")
+    for number, bridged in enumerate(network.bridge):
+        line.append(", " if number else "", style="dim")
+        style = "" if bridged.verdict is Verdict.OK else STYLE[bridged.verdict]
+        line.append(bridged.caption, style=style)
+    return line
+
+
 def _frames(network: NetworkView) -> Iterator[str]:
     if network.to_bus is not None:
         yield f"{words.count(network.to_bus)} to {network.bus}"
@@ -124,16 +136,46 @@ def recovery(network: NetworkView, now: float | None) -> str:
     return f"repaired{ago}: {network.recovery or 'the plugin does not report what'}"
 
 
-def problem_lines(problem: ProblemView, whose: str = "") -> RenderableType:
-    """Draw a problem and, below it, its remedy.
+def remarks(network: NetworkView) -> Iterator[RenderableType]:
+    """Draw a network's problems, its warnings, and the networks that it shares its bus with."""
+    for problem in network.all_problems:
+        yield problem_lines(problem)
+    for warning in network.all_warnings:
+        yield problem_lines(warning, verdict=Verdict.WARN)
+    if network.sharing:
+        yield Text(network.sharing, style="yellow")
+
+
+def other_remarks(overview: Overview, whose: str = "") -> list[RenderableType]:
+    """Draw the problems and warnings that concern no network of an overview.
+
+    Args:
+        overview: the overview.
+        whose: what they concern, as the beginning of each sentence.
+    """
+    return [
+        *(problem_lines(problem, whose) for problem in overview.other_problems),
+        *(
+            problem_lines(warning, whose, verdict=Verdict.WARN)
+            for warning in overview.other_warnings
+        ),
+    ]
+
+
+def problem_lines(
+    problem: ProblemView, whose: str = "", *, verdict: Verdict = Verdict.FAIL
+) -> RenderableType:
+    """Draw a problem or a warning and, below it, its remedy.
 
     Args:
         problem: the problem.
         whose: what it concerns, as the beginning of the sentence.
+        verdict: how severe it is.
     """
     rows = Table.grid(padding=(0, 1, 0, 0))
-    sign = Text(SIGN[Verdict.FAIL], style=STYLE[Verdict.FAIL])
-    rows.add_row(sign, Text(f"{whose}{problem.sentence}", style="red"))
+    sign = Text(SIGN[verdict], style=STYLE[verdict])
+    style = STYLE[verdict].removeprefix("bold ")
+    rows.add_row(sign, Text(f"{whose}{problem.sentence}", style=style))
     if problem.remedy:
         rows.add_row(Text("→", style="cyan"), Text(problem.remedy))
     return rows

@@ -21,7 +21,7 @@ _BOX_W, _BOX_H, _GAP = 170, 60, 14
 _HEAD_W, _HEAD_H, _SPEED_H = 186, 78, 18
 _STUB = 22
 _MARGIN = 28
-_TITLE, _TITLE_LINE = 34, 22
+_TITLE, _TITLE_LINE, _NOTE_LINE = 34, 22, 18
 _PITCH = 2 * (_BOX_H + _STUB) + 22
 _LEFT = _MARGIN + _HEAD_W + 40
 _TURN = 20
@@ -61,12 +61,13 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Place:
-    """A bus's position in the picture: its top, the lines of its title, and its rows."""
+    """A bus's position in the picture: its top, the lines of its title, its rows, its width."""
 
     bus: BusView
     top: int
     title: Sequence[str]
     rows: Sequence[_Row]
+    room: int
 
     @property
     def columns(self) -> int:
@@ -81,8 +82,9 @@ def svg(shown: Sequence[BusView]) -> str:
     y = _MARGIN
     for bus in shown:
         title = _title(bus, across - 2 * _MARGIN)
-        rows = _rows(bus, y + _TITLE + (len(title) - 1) * _TITLE_LINE)
-        places.append(_Place(bus, y, title, rows))
+        notes = len(_notes(bus)) * _NOTE_LINE
+        rows = _rows(bus, y + _TITLE + (len(title) - 1) * _TITLE_LINE + notes)
+        places.append(_Place(bus, y, title, rows, across - 2 * _MARGIN))
         y = rows[-1].y + _below(bus, rows[-1]) + _MARGIN + 8
     height = max(y, 120)
     picture = ET.Element(
@@ -178,6 +180,19 @@ def _draw_title(picture: ET.Element, place: _Place) -> None:
     counted = ET.SubElement(title, "tspan", {"class": "soft", "dx": "10" if line else "0"})
     counted.set("style", "font-size: 12px; font-weight: 400")
     counted.text = _count(place.bus)
+    first = place.top + 14 + (len(place.title) - 1) * _TITLE_LINE + _NOTE_LINE
+    for number, (note, style) in enumerate(_notes(place.bus)):
+        noted = ET.SubElement(picture, "g")
+        ET.SubElement(noted, "title").text = note
+        y = first + number * _NOTE_LINE
+        _text(noted, _MARGIN, y, shortened(note, 12, place.room, end=0), style)
+
+
+def _notes(bus: BusView) -> list[tuple[str, str]]:
+    """Return the lines below a bus's title, each with its style."""
+    up = all(bridged.verdict is Verdict.OK for bridged in bus.bridge)
+    lines = [(bus.bridged, "soft" if up else "fail-fill")] if bus.bridged else []
+    return [*lines, *((note, "warn-fill") for note in bus.notes)]
 
 
 def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
@@ -203,7 +218,8 @@ def _line(rows: Sequence[_Row], right: int) -> tuple[str, tuple[int, int]]:
 
 def _draw_head(picture: ET.Element, bus: BusView, y: int) -> None:
     group = ET.SubElement(picture, "g")
-    ET.SubElement(group, "title").text = f"{bus.interface}: {bus.caption}, {shown_state(bus.state)}"
+    about = [f"{bus.interface}: {bus.caption}, {shown_state(bus.state)}", bus.bridged]
+    ET.SubElement(group, "title").text = "\n".join(filter(None, about))
     height = _head_height(bus)
     top = y - height // 2
     box = {"x": _MARGIN, "y": top, "width": _HEAD_W, "height": height, "rx": 12}
@@ -222,14 +238,14 @@ def _draw_member(
 ) -> None:
     group = ET.SubElement(picture, "g")
     lines = [member.container, member.host_end, shown_state(member.state)]
-    for problem in member.problems:
+    for problem in (*member.problems, *member.warnings):
         lines += [problem.text, problem.remedy]
     ET.SubElement(group, "title").text = "\n".join(filter(None, lines))
     top = line - _STUB - _BOX_H if above else line + _STUB
     middle = x + _BOX_W // 2
     near = top + _BOX_H if above else top
     style, state = style_of(member), unusual_state(member)
-    connected = style == Verdict.OK and member.host_end
+    connected = style in (Verdict.OK, Verdict.WARN) and member.host_end
     wire = {} if connected else {"stroke_dasharray": "4 5"}
     rim = {"stroke_dasharray": "4 4"} if style == NOT_RUNNING_STYLE else {}
     _shape(group, "path", style, d=f"M {middle} {line} V {near}", stroke_width=2.5, **wire)

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evercan.cli.pages.status import heading, problem_lines, recovery, title
+from evercan.cli.pages.status import heading, other_remarks, recovery, remarks, title
 from evercan.cli.pages.terminal import SIGN, STYLE, member_sign, member_state, verdict_text
 from evercan.cli.views import words
 from evercan.cli.views.overview import MemberView, NetworkView, Overview, Verdict, shown_state
@@ -107,9 +107,9 @@ def page(
     settings = _Settings(rates, history, width, by_rate, stale)
     several = len(overviews) > 1
     parts = [
-        problem_lines(problem, f"{overview.plugin}: " if several else "")
+        lines
         for overview in overviews
-        for problem in overview.other_problems
+        for lines in other_remarks(overview, f"{overview.plugin}: " if several else "")
     ]
     boxes = [
         _network(network, overview.now, settings)
@@ -144,7 +144,7 @@ def _network(network: NetworkView, now: float | None, settings: _Settings) -> Re
         parts.append(_members(network, settings.rates, inner, by_rate=settings.by_rate))
     else:
         parts.append(Text("no container has joined yet", style="dim"))
-    parts += map(problem_lines, network.all_problems)
+    parts += remarks(network)
     if network.recovered_at is not None:
         parts.append(Text(recovery(network, now), style="dim"))
     return Panel(

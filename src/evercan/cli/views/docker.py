@@ -43,6 +43,21 @@ class DockerEndpoint:
 
 
 @dataclass(frozen=True)
+class DockerContainer:
+    """What matters here of a container's configuration.
+
+    Attributes:
+        name: its name.
+        networks: the ids of the networks that it is connected to.
+        ports: the ports that it publishes, such as ``80/tcp``.
+    """
+
+    name: str
+    networks: frozenset[str]
+    ports: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DockerNetwork:
     """A network of one driver.
 

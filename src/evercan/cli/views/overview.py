@@ -24,6 +24,9 @@ class Verdict(StrEnum):
 UNKNOWN_NETWORK, UNKNOWN_ENDPOINT = "unknown-network", "unknown-endpoint"
 """Problem kinds found by comparing engine and plugin; the plugin reports all others."""
 
+_NAMED = 3
+"""Networks that a sentence about a shared bus names."""
+
 NOT_RUNNING = ("dormant", "left")
 """States of an endpoint whose container does not run: nothing is wanted until it starts again."""
 
@@ -80,6 +83,7 @@ class MemberView:
         received: frames delivered to it.
         dropped: frames for it that were lost.
         problems: what is wrong with it.
+        warnings: what works, and is probably not as its user expects.
     """
 
     container: str
@@ -91,11 +95,35 @@ class MemberView:
     received: int | None = None
     dropped: int | None = None
     problems: tuple[ProblemView, ...] = ()
+    warnings: tuple[ProblemView, ...] = ()
 
     @property
     def running(self) -> bool:
         """Whether its container runs."""
         return self.state not in NOT_RUNNING
+
+
+@dataclass(frozen=True)
+class BridgedView:
+    """A further interface of the host that is a member of a bus (``vxcan.bridge``).
+
+    Attributes:
+        name: its name.
+        state: one word: up, down or absent.
+    """
+
+    name: str
+    state: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The health that its state means."""
+        return Verdict.OK if self.state == "up" else Verdict.FAIL
+
+    @property
+    def caption(self) -> str:
+        """Its name, and its state unless it is up."""
+        return self.name if self.state == "up" else f"{self.name} ({self.state})"
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,7 @@ class NetworkView:
         verdict: the worst of that and of its members.
         owns_bus: evercan created the bus interface.
         members: the containers on it.
+        bridge: the further interfaces of the host on it.
         from_bus: frames from the bus interface, counted once for each container that got them.
         to_bus: frames to the bus interface.
         dropped: frames of this bus that were lost.
@@ -119,6 +148,9 @@ class NetworkView:
         recovery: what was repaired then, in a sentence.
         controller: what the plugin reports of the CAN controller.
         problems: what is wrong with the bus, without the problems of single members.
+        warnings: the warnings about the bus, without those about single members.
+        shares: the names of other networks on its bus interface, if not all of them have asked
+            for it with ``vxcan.id``.
     """
 
     name: str
@@ -130,6 +162,7 @@ class NetworkView:
     verdict: Verdict
     owns_bus: bool = False
     members: tuple[MemberView, ...] = ()
+    bridge: tuple[BridgedView, ...] = ()
     from_bus: int | None = None
     to_bus: int | None = None
     dropped: int | None = None
@@ -137,6 +170,8 @@ class NetworkView:
     recovery: str = ""
     controller: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[ProblemView, ...] = ()
+    warnings: tuple[ProblemView, ...] = ()
+    shares: tuple[str, ...] = ()
 
     @property
     def all_problems(self) -> tuple[ProblemView, ...]:
@@ -145,6 +180,26 @@ class NetworkView:
             *self.problems,
             *(problem for member in self.members for problem in member.problems),
         )
+
+    @property
+    def all_warnings(self) -> tuple[ProblemView, ...]:
+        """The warnings about the bus, then those about its members."""
+        return (
+            *self.warnings,
+            *(warning for member in self.members for warning in member.warnings),
+        )
+
+    @property
+    def sharing(self) -> str:
+        """Which networks it shares its bus with and may not know of; empty if none."""
+        if not self.shares:
+            return ""
+        if len(self.shares) == 1:
+            return f"shares {self.bus} with network {self.shares[0]}"
+        named = ", ".join(self.shares[:_NAMED])
+        rest = len(self.shares) - _NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        return f"shares {self.bus} with networks {named}{more}"
 
 
 @dataclass(frozen=True)
@@ -159,6 +214,7 @@ class Overview:
         now: the host's clock at the time of the answer.
         networks: sorted by name.
         problems: all reasons that ``/health`` reports.
+        warnings: all warnings that it reports; none of a plugin that reports no warnings.
     """
 
     plugin: str
@@ -168,6 +224,7 @@ class Overview:
     now: float | None = None
     networks: tuple[NetworkView, ...] = ()
     problems: tuple[ProblemView, ...] = ()
+    warnings: tuple[ProblemView, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -179,6 +236,8 @@ class Overview:
     def verdict(self) -> Verdict:
         """The worst of all."""
         verdicts = [network.verdict for network in self.networks]
+        if self.warnings:
+            verdicts.append(Verdict.WARN)
         return worst([Verdict.FAIL if self.problems else Verdict.OK, *verdicts])
 
     @property
@@ -187,12 +246,19 @@ class Overview:
         shown = {problem for network in self.networks for problem in network.all_problems}
         return [problem for problem in self.problems if problem not in shown]
 
+    @property
+    def other_warnings(self) -> list[ProblemView]:
+        """The warnings that concern no network here."""
+        shown = {warning for network in self.networks for warning in network.all_warnings}
+        return [warning for warning in self.warnings if warning not in shown]
+
     def only(self, names: Sequence[str]) -> Overview:
-        """Return the overview of some networks, without the problems of other buses."""
+        """Return the overview of some networks, without problems and warnings of other buses."""
         chosen = tuple(network for network in self.networks if network.name in names)
         buses = {"", *(network.bus for network in chosen)}
         problems = tuple(problem for problem in self.problems if problem.bus in buses)
-        return replace(self, networks=chosen, problems=problems)
+        warnings = tuple(warning for warning in self.warnings if warning.bus in buses)
+        return replace(self, networks=chosen, problems=problems, warnings=warnings)
 
 
 def select_networks(overviews: Sequence[Overview], names: Sequence[str]) -> list[Overview]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evercan.cli.errors import CliError
@@ -12,6 +13,7 @@ from evercan.cli.views.overview import (
     UNKNOWN_ENDPOINT,
     UNKNOWN_NETWORK,
     UNKNOWN_TO_PLUGIN,
+    BridgedView,
     MemberView,
     NetworkView,
     Overview,
@@ -22,6 +24,9 @@ from evercan.cli.views.overview import (
 
 _RESTART_KINDS = ("pair-missing",)
 """Problem kinds that a restart of the container solves."""
+
+_BUS_OPTION = "vxcan.id"
+"""The network option by which users choose a bus."""
 
 SCHEMA = 1
 """The version of the status document that this command reads."""
@@ -58,16 +63,18 @@ def _parse(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, 
         for endpoint in network.members
     }
     problems = tuple(_problem(reason, containers) for reason in status.get("reasons") or ())
+    # A plugin of an older release reports no warnings.
+    warnings = tuple(_problem(warning, containers) for warning in status.get("warnings") or ())
     known = {document["network"]: document for document in status.get("networks") or ()}
     views = [
-        _network(network.name, known[network.id], network, problems)
+        _network(network.name, known[network.id], network, problems, warnings)
         if network.id in known
         else _unknown(network)
         for network in networks
     ]
     listed = {network.id for network in networks}
     views += [
-        _network(f"(network {key[:12]})", document, None, problems)
+        _network(f"(network {key[:12]})", document, None, problems, warnings)
         for key, document in known.items()
         if key not in listed
     ]
@@ -77,9 +84,31 @@ def _parse(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, 
         recovery=status.get("recovery") or "",
         started=status.get("started"),
         now=status.get("now"),
-        networks=tuple(views),
+        networks=tuple(_with_shares(views, networks)),
         problems=problems,
+        warnings=warnings,
     )
+
+
+def _with_shares(
+    views: Sequence[NetworkView], networks: Sequence[DockerNetwork]
+) -> Iterator[NetworkView]:
+    """Add the networks that share a bus and did not all choose it.
+
+    Two projects that know nothing of each other get the same bus by default. Networks that have
+    all been given ``vxcan.id`` share their bus on purpose.
+    """
+    chosen = {network.id for network in networks if _BUS_OPTION in network.options}
+    for view in views:
+        others = [
+            other
+            for other in views
+            if view.bus
+            and other.bus == view.bus
+            and other.id != view.id
+            and not {view.id, other.id} <= chosen
+        ]
+        yield replace(view, shares=tuple(other.name for other in others))
 
 
 def _problem(reason: Mapping[str, Any], containers: Mapping[str, str]) -> ProblemView:
@@ -128,6 +157,7 @@ def _network(
     document: Mapping[str, Any],
     engine: DockerNetwork | None,
     problems: Sequence[ProblemView],
+    warnings: Sequence[ProblemView],
 ) -> NetworkView:
     bus = document.get("bus") or ""
     endpoints = document.get("endpoints") or ()
@@ -138,7 +168,7 @@ def _network(
         problem for problem in problems if problem.bus == bus and problem.endpoint is None
     )
     members = sorted(
-        (_member(endpoint, containers, problems) for endpoint in endpoints),
+        (_member(endpoint, containers, problems, warnings) for endpoint in endpoints),
         key=lambda member: member.container,
     )
     known = {endpoint["endpoint"] for endpoint in endpoints}
@@ -146,9 +176,12 @@ def _network(
     if unknown:
         text = f"the plugin does not know these running containers: {', '.join(unknown)}"
         on_bus += (ProblemView(UNKNOWN_ENDPOINT, text, bus, remedy="run 'evercan adopt'"),)
+    about_bus = tuple(
+        warning for warning in warnings if warning.bus == bus and warning.endpoint is None
+    )
     controller = document.get("controller") or {}
     state, verdict = _bus_state(document, controller)
-    verdict = worst([verdict, Verdict.FAIL if on_bus else Verdict.OK])
+    verdict = worst([verdict, _verdict(on_bus, about_bus)])
     recovery = document.get("last_recovery") or {}
     frames = document.get("frames") or {}
     return NetworkView(
@@ -161,6 +194,7 @@ def _network(
         verdict=worst([verdict, *(member.verdict for member in members)]),
         owns_bus=bool(document.get("owns_bus")),
         members=tuple(members),
+        bridge=tuple(_bridged(bridged) for bridged in document.get("bridge") or ()),
         from_bus=_count(frames, "from_bus", "handled"),
         to_bus=_count(frames, "to_bus", "handled"),
         dropped=_sum(_count(frames, direction, "dropped") for direction in frames),
@@ -168,7 +202,14 @@ def _network(
         recovery=recovery.get("what") or "",
         controller=controller,
         problems=on_bus,
+        warnings=about_bus,
     )
+
+
+def _verdict(problems: Sequence[ProblemView], warnings: Sequence[ProblemView]) -> Verdict:
+    if problems:
+        return Verdict.FAIL
+    return Verdict.WARN if warnings else Verdict.OK
 
 
 def _count(frames: Mapping[str, Any], direction: str, fate: str) -> int | None:
@@ -200,27 +241,35 @@ def _bus_state(document: Mapping[str, Any], controller: Mapping[str, Any]) -> tu
     return "up", Verdict.OK
 
 
+def _bridged(document: Mapping[str, Any]) -> BridgedView:
+    state = "absent" if not document.get("present") else "up" if document.get("up") else "down"
+    return BridgedView(document["name"], state)
+
+
 def _member(
     document: Mapping[str, Any],
     containers: Mapping[str, str],
     problems: Sequence[ProblemView],
+    warnings: Sequence[ProblemView],
 ) -> MemberView:
     endpoint = document["endpoint"]
     own = tuple(problem for problem in problems if problem.endpoint == endpoint)
+    about = tuple(warning for warning in warnings if warning.endpoint == endpoint)
     frames = document.get("frames") or {}
     state, verdict = _member_state(document)
-    if own and verdict is Verdict.OK:
-        state = own[0].kind
+    if (own or about) and verdict is Verdict.OK:
+        state = (*own, *about)[0].kind
     return MemberView(
         container=containers.get(endpoint) or f"({endpoint[:12]})",
         endpoint=endpoint,
         host_end=document.get("host_end") or "",
         state=state,
-        verdict=Verdict.FAIL if own else verdict,
+        verdict=worst([verdict, _verdict(own, about)]),
         sent=frames.get("sent"),
         received=frames.get("received"),
         dropped=frames.get("dropped"),
         problems=own,
+        warnings=about,
     )
 
 

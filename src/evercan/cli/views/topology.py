@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from evercan.cli.views import words
-from evercan.cli.views.overview import MemberView, NetworkView, Verdict, shown_state, worst
+from evercan.cli.views.overview import (
+    BridgedView,
+    MemberView,
+    NetworkView,
+    Verdict,
+    shown_state,
+    worst,
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class BusView:
         verdict: the health that this state means.
         networks: the names of its networks.
         members: its containers, each with the network's name.
+        bridge: the further interfaces of the host on it.
+        notes: what its networks should know: warnings about the bus, and who shares it unasked.
     """
 
     interface: str
@@ -31,11 +40,19 @@ class BusView:
     verdict: Verdict
     networks: tuple[str, ...]
     members: tuple[tuple[str, MemberView], ...]
+    bridge: tuple[BridgedView, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
         """Its kind and speed, in one line."""
         return ", ".join(filter(None, (self.kind, self.speed)))
+
+    @property
+    def bridged(self) -> str:
+        """The further interfaces of the host on it, in one line; empty if there is none."""
+        names = ", ".join(bridged.caption for bridged in self.bridge)
+        return f"bridged: {names}" if names else ""
 
 
 def buses(networks: Sequence[NetworkView]) -> list[BusView]:
@@ -52,9 +69,21 @@ def buses(networks: Sequence[NetworkView]) -> list[BusView]:
             worst([network.bus_verdict for network in group]),
             tuple(network.name for network in group),
             tuple((network.name, member) for network in group for member in network.members),
+            tuple(dict.fromkeys(bridged for network in group for bridged in network.bridge)),
+            tuple(_notes(group)),
         )
         for group in groups.values()
     ]
+
+
+def _notes(group: Sequence[NetworkView]) -> Iterator[str]:
+    yield from dict.fromkeys(warning.text for network in group for warning in network.warnings)
+    named: set[str] = set()
+    for network in group:
+        # Of two networks that share a bus one says so.
+        if network.sharing and network.name not in named:
+            yield f"{network.name} {network.sharing}"
+            named |= {network.name, *network.shares}
 
 
 def document(shown: Sequence[BusView]) -> dict[str, Any]:
