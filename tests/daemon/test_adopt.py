@@ -12,6 +12,8 @@ import orjson
 import pytest
 
 from evercan.cli import main
+from evercan.model.controller import ControllerSettings
+from evercan.model.declared import Phase
 from evercan.model.steps import MakePair
 from evercan.settings import Recovery
 from tests.support.engine import Container, Engine, EngineError, engine_id
@@ -234,6 +236,49 @@ async def test_networks_created_since_the_engine_was_asked_are_not_pruned(
         late: "reported",
     }
     kernel.move_in(joined["InterfaceName"]["SrcName"], 1)
+
+
+async def test_an_endpoint_whose_container_ended_while_the_plugin_was_down_can_be_pruned(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    ends, stays = await start_two(engine)
+    plugin.link_events.announce()
+    await wait_until(
+        lambda: {end.phase for end in plugin.declared.endpoints.values()} == {Phase.JOINED}
+    )
+    await plugin.stop()
+    kernel.end_namespace(ends.nsid)
+    kernel.ended_namespaces()  # announced, and nobody has listened
+    await plugin.start()
+    (reason,) = (await engine.get("health")).document["reasons"]
+    assert (reason["kind"], reason["endpoint"]) == ("pair-missing", ends.endpoint)
+    (found,) = (await adopt(engine, listed(stays)))["Networks"]
+    outcomes = {member["EndpointID"]: member["Outcome"] for member in found["Endpoints"]}
+    assert outcomes == {stays.endpoint: "known", ends.endpoint: "reported"}
+    (found,) = (await adopt(engine, listed(stays), prune=[ends.endpoint]))["Networks"]
+    outcomes = {member["EndpointID"]: member["Outcome"] for member in found["Endpoints"]}
+    assert outcomes == {stays.endpoint: "known", ends.endpoint: "forgotten"}
+    assert (await engine.get("health")).status == 200
+    assert set(plugin.declared.endpoints) == {stays.endpoint}
+    assert_exactly_once(kernel.snapshot(), "vcan0", stays.host_end)
+
+
+async def test_a_controller_that_is_absent_when_its_network_is_adopted_is_waited_for(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.plug("can0")
+    kernel.configure_controller("can0", ControllerSettings(bitrate=500_000))
+    await engine.create_network(NETWORK, dev="can", id="0")
+    container = await engine.start(NETWORK, DASHBOARD)
+    await lose_the_state(plugin)
+    kernel.delete("can0")
+    await adopt(engine, listed(container, dev="can", id="0"))
+    assert "can0" not in kernel.snapshot().links
+    kernel.plug("can0")
+    kernel.configure_controller("can0", ControllerSettings(bitrate=500_000))
+    plugin.link_events.announce()
+    await wait_until(lambda: len(kernel.snapshot().rules) == 4)
+    assert_exactly_once(kernel.snapshot(), "can0", container.host_end)
 
 
 GOOD = {"NetworkID": NETWORK}

@@ -79,6 +79,24 @@ async def test_a_controller_stays_up_when_its_network_is_removed(
     assert bitrate(kernel) == 125_000
 
 
+@pytest.mark.parametrize("was_used", [False, True], ids=["never used", "used before"])
+async def test_a_controller_that_a_person_configured_after_its_network_was_removed_is_left_alone(
+    engine: Engine, kernel: SharedKernel, was_used: bool
+) -> None:
+    kernel.plug("can0")
+    if was_used:
+        await engine.create_network(NETWORK, **PHYSICAL)
+        await engine.delete_network(NETWORK)
+        kernel.set_flag("can0", up=False)
+    kernel.configure_controller("can0", SLOW)
+    await engine.post(
+        "CreateNetwork",
+        NetworkID=OTHER,
+        Options={"com.docker.network.generic": {f"vxcan.{key}": PHYSICAL[key] for key in PHYSICAL}},
+    )
+    assert bitrate(kernel) == 250_000
+
+
 async def test_a_network_that_replaces_another_gets_its_own_sample_point(
     engine: Engine, kernel: SharedKernel
 ) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from evercan import daemon
-from evercan.libnetwork import server
+from evercan.libnetwork import server, transaction
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
 
-NETWORK, DASHBOARD = engine_id("powertrain"), engine_id("dashboard")
+NETWORK, OTHER, DASHBOARD = map(engine_id, ("powertrain", "diagnosis", "dashboard"))
 
 
 async def test_fifty_containers_start_at_once_and_stop_at_once(
@@ -72,6 +75,36 @@ async def test_calls_that_need_no_kernel_are_answered_while_it_hangs(
     await engine.enable()
     assert (await engine.post("EndpointOperInfo", NetworkID=NETWORK, EndpointID=DASHBOARD)).ok
     assert (await stuck).status == 500
+
+
+def test_a_call_that_is_ended_and_rolled_back_is_answered_within_ten_seconds() -> None:
+    assert server.BOUND + transaction._ROLLBACK_WAIT <= 9.5
+    assert daemon.HEALTH_BOUND < server.BOUND
+
+
+@pytest.mark.parametrize("verb", ["CreateNetwork", "CreateEndpoint", "Join", "Leave"])
+async def test_a_slow_disk_ends_calls_in_time(
+    engine: Engine, plugin: Plugin, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    await engine.create_network(NETWORK)
+    await engine.create_endpoint(NETWORK, DASHBOARD)
+    writes = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: writes.wait(timeout=30))
+    monkeypatch.setattr(server, "BOUND", 0.3)
+    monkeypatch.setattr(transaction, "_ROLLBACK_WAIT", 0.1)
+    blocking = asyncio.create_task(engine.post("CreateNetwork", NetworkID=OTHER, Options={}))
+    await asyncio.sleep(0.05)
+    begun = time.monotonic()
+    answer = await engine.post(verb, NetworkID=NETWORK, EndpointID=DASHBOARD, Options={})
+    assert (answer.status, "try again" in answer.err) == (500, True)
+    assert time.monotonic() - begun < 2
+    await engine.activate()
+    writes.set()
+    assert (await blocking).status == 500
+    monkeypatch.undo()
+    await engine.enable()
+    assert set(plugin.declared.networks) == {NETWORK}
+    assert (await engine.get("health")).status == 200
 
 
 async def test_health_does_not_wait_for_a_kernel_that_hangs(

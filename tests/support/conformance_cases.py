@@ -43,6 +43,19 @@ CASES: dict[str, Case] = {
         ("clear the tag of", "vxcan1"),
         ("clear the tag of", "nobody"),
     ),
+    "MTUs": (
+        ("create bus", "vcan0"),
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("somebody sets the mtu of", "vcan0", 16),
+        ("set the mtu of", "vcan0", 72),
+        ("set the mtu of", "vcan0", 72),
+        ("somebody sets the mtu of", "vxcan1", 16),
+        ("set the mtu of", "vxcan1", 72),
+        ("engine moves in", "vxcan1p", 1, "can0"),
+        ("set the mtu of", "vxcan1", 16),
+        ("set the mtu of", "vxcan1", 72),
+        ("set the mtu of", "nobody", 72),
+    ),
     "a bus that somebody created": (("somebody creates", "vcan0"), ("create bus", "vcan0")),
     "invalid names": (
         ("create bus", _LONG),
@@ -230,6 +243,9 @@ class FakeOthers:
 
     def set_down(self, name: str) -> None:
         assert self._kernel.set_flag(name, up=False) == 0
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        self._kernel.set_mtu(name, mtu)
 
     def flush_rules(self) -> None:
         self._kernel.flush_rules()

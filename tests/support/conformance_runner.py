@@ -32,6 +32,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetMtu,
     Step,
 )
 
@@ -53,6 +54,9 @@ class Others(Protocol):
 
     def set_down(self, name: str) -> None:
         """Set an interface down."""
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Set the MTU of an interface, which is down meanwhile."""
 
     def flush_rules(self) -> None:
         """Remove every rule."""
@@ -118,6 +122,9 @@ class Runner:
     def do_delete(self, name: str) -> int:
         return self._apply(DeleteLink(self._index(name), name))
 
+    def do_set_the_mtu_of(self, name: str, mtu: int) -> int:
+        return self._apply(SetMtu("", None, self._index(name), name, mtu))
+
     def do_add_rules(self, *rules: Sequence[Any]) -> int:
         return self._apply(AddRules("", tuple(map(self._rule, rules))))
 
@@ -155,6 +162,9 @@ class Runner:
 
     def do_somebody_sets_down(self, name: str) -> None:
         self._others.set_down(name)
+
+    def do_somebody_sets_the_mtu_of(self, name: str, mtu: int) -> None:
+        self._others.set_mtu(name, mtu)
 
     def do_somebody_plugs(self, name: str) -> None:
         self._others.plug(name)
@@ -225,6 +235,8 @@ class Runner:
             "up": link.up,
             "running": link.running,
             "tagged": link.group == LINK_GROUP,
+            # The default of an interface that somebody else creates depends on the kernel.
+            "mtu": link.mtu if link.is_ours else None,
             "peer": peer,
             "controller": None if link.controller is None else _described(link.controller),
         }
@@ -275,6 +287,11 @@ class RealOthers:
 
     def set_down(self, name: str) -> None:
         self._run("ip", "link", "set", name, "down")
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        self._run("ip", "link", "set", name, "down")
+        self._run("ip", "link", "set", name, "mtu", str(mtu))
+        self._run("ip", "link", "set", name, "up")
 
     def flush_rules(self) -> None:
         self._run("cangw", "-F")

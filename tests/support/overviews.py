@@ -84,7 +84,7 @@ def status_document(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
         "healthy": not reasons,
         "health_status": 503 if reasons else 200,
         "reasons": reasons,
-        "warnings": [],
+        "warnings": more.get("warnings", []),
         "boot": "b",
         "started": NOW - 7200,
         "now": NOW,

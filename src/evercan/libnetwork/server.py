@@ -20,8 +20,11 @@ from evercan.libnetwork.requests import subject
 from evercan.libnetwork.routes import Routes, Verb
 from evercan.log.writer import about, call_id
 
-BOUND = 9.0
-"""Seconds within which every call is answered: after a restart the engine itself waits for ever."""
+BOUND = 8.0
+"""Seconds until a call is ended: after a restart the engine itself waits for ever.
+
+The rollback that follows may take another second, and a call is answered within 10 s.
+"""
 
 PUBLIC_AGE = 1.0
 """Seconds for which the metrics that were read for TCP answer every scrape on TCP."""

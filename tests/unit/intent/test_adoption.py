@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import pytest
 
 from evercan.intent.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
+from evercan.intent.changes import CreateNetwork
 from evercan.model.declared import BusKind, Declared, Phase
-from evercan.model.observed import LINK_GROUP
-from evercan.model.steps import MakePair
+from evercan.model.observed import LINK_GROUP, Location
+from evercan.model.steps import MakeBus, MakePair
+from evercan.options.network import network_options
+from evercan.planning.plan import make_plan
 from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
 
@@ -128,3 +134,100 @@ def test_strays_are_reported_and_removed_only_if_asked_for_and_unused() -> None:
     assert found == [Outcome.FORGOTTEN, Outcome.IN_USE]
     assert set(after.networks) == {"used"}
     assert after.retired == {"vcan0"}
+
+
+FULL = {"dev": "can", "id": "0", "bitrate": "500000", "restart-ms": "100"}
+PART = {"dev": "can", "id": "0", "bitrate": "500000"}
+BARE = {"dev": "can", "id": "0"}
+
+
+@pytest.mark.parametrize("order", list(permutations([FULL, PART, BARE])))
+def test_networks_that_may_share_a_controller_are_adopted_in_any_order(
+    order: tuple[dict[str, str], ...],
+) -> None:
+    kernel = FakeKernel()
+    kernel.plug("can0")
+    claims = [claim(name=f"net{number}", **options) for number, options in enumerate(order)]
+    after, done = adopt(declare(), kernel.observe(), claims)
+    assert [found.outcome for found, _ in done.networks] == [Outcome.ADOPTED] * 3
+    setter = after.network_that_sets("can0")
+    assert setter is not None
+    assert (setter.settings.bitrate, setter.settings.restart_ms) == (500_000, 100)
+
+
+@pytest.mark.parametrize("order", list(permutations([FULL, PART, BARE])))
+def test_what_is_created_in_an_order_can_be_adopted_in_every_order(
+    order: tuple[dict[str, str], ...],
+) -> None:
+    kernel = FakeKernel()
+    kernel.plug("can0")
+    declared = declare()
+    for number, options in enumerate(order):
+        given = network_options({f"vxcan.{key}": value for key, value in options.items()})
+        declared = CreateNetwork(f"net{number}", given).apply(declared, kernel.observe())
+    assert len(declared.networks) == 3
+
+
+@pytest.mark.parametrize(
+    ("bus", "options", "kind"),
+    [
+        ("can0", BARE, BusKind.PHYSICAL),
+        ("can0", {**BARE, "kind": "virtual"}, BusKind.VIRTUAL),
+        ("vcan0", {}, BusKind.VIRTUAL),
+    ],
+    ids=["the name of a controller", "asked to be virtual", "another name"],
+)
+def test_an_absent_bus_with_the_name_of_a_controller_is_waited_for(
+    bus: str, options: dict[str, str], kind: BusKind
+) -> None:
+    after, done = adopt(declare(), FakeKernel().observe(), [claim(**options)])
+    assert done.networks[0][0].outcome is Outcome.ADOPTED
+    assert (after.networks["net"].bus, after.networks["net"].kind) == (bus, kind)
+    steps = make_plan(after, FakeKernel().observe()).steps
+    assert steps == (() if kind is BusKind.PHYSICAL else (MakeBus(bus),))
+
+
+def test_a_known_network_on_an_absent_controllers_name_is_not_changed() -> None:
+    before = declare([network(bus="can0")])
+    after, done = adopt(before, FakeKernel().observe(), [claim(**BARE)])
+    assert after == before
+    assert done.networks[0][0].outcome is Outcome.KNOWN
+
+
+def test_an_endpoint_without_pair_and_namespace_is_a_stray() -> None:
+    before = declare([network()], [endpoint("aa")])
+    observed = FakeKernel().observe()
+    after, done = adopt(before, observed, [claim()])
+    (ghost,) = done.networks[0][1]
+    assert (ghost.id, ghost.outcome) == ("aa", Outcome.REPORTED)
+    assert ghost.text
+    assert "evercan adopt --prune" in ghost.remedy
+    assert after == before
+    after, done = adopt(before, observed, [claim()], prune={"aa"})
+    (ghost,) = done.networks[0][1]
+    assert ghost.outcome is Outcome.FORGOTTEN
+    assert not after.endpoints
+
+
+@pytest.mark.parametrize("why", ["the engine lists it", "its pair exists", "it can be repaired"])
+def test_an_endpoint_that_may_be_alive_is_never_a_stray(why: str) -> None:
+    kernel = FakeKernel()
+    before = declare([network()], [endpoint("aa")])
+    if why == "its pair exists":
+        pair(kernel, "vxcanaa", 1)
+    observed = kernel.observe()
+    if why == "it can be repaired":
+        observed = replace(observed, locations={"aa": Location(1, "can0")})
+    claims = [claim("aa") if why == "the engine lists it" else claim()]
+    after, done = adopt(before, observed, claims, prune={"aa"})
+    assert set(after.endpoints) == {"aa"}
+    outcomes = [finding.outcome for finding in done.networks[0][1]]
+    assert outcomes == ([Outcome.KNOWN] if why == "the engine lists it" else [])
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.JOINED])
+def test_an_endpoint_that_no_container_has_joined_is_never_a_stray(phase: Phase) -> None:
+    before = declare([network()], [endpoint("aa", phase=phase)])
+    after, done = adopt(before, FakeKernel().observe(), [claim()], prune={"aa"})
+    assert set(after.endpoints) == {"aa"}
+    assert done.networks[0][1] == ()

@@ -24,6 +24,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetMtu,
 )
 from evercan.planning.drift import Drift, DriftKind
 from evercan.planning.fail_fast import leave_drift
@@ -72,6 +73,37 @@ def test_a_missing_bus_is_drift_if_its_network_was_known() -> None:
 def test_a_missing_bus_is_asked_for_by_a_new_network(before: Declared) -> None:
     plan = planned(before, before.with_network(network("new")), Observed())
     assert plan == Plan(steps=(MakeBus("vcan0"),))
+
+
+@pytest.mark.parametrize("mtu", [16, 2060])
+def test_another_mtu_of_a_bus_is_drift_if_its_network_was_known(mtu: int) -> None:
+    kernel = healthy_kernel(ONE_NETWORK)
+    kernel.set_mtu("vcan0", mtu)
+    drift = only_drift(planned(ONE_NETWORK, ONE_NETWORK, kernel.observe()))
+    assert (drift.kind, drift.bus, drift.endpoint) == (DriftKind.BUS_MTU, "vcan0", None)
+    assert drift.step == SetMtu("vcan0", None, kernel.link("vcan0").index, "vcan0", 72)
+    (problem,) = leave_drift(
+        planned(ONE_NETWORK, ONE_NETWORK, kernel.observe()), ONE_NETWORK, kernel.observe()
+    ).problems
+    assert "has not the MTU 72" in problem.text
+    assert "ip link set vcan0 mtu 72 up" in problem.remedy
+
+
+def test_the_mtu_of_a_bus_is_asked_for_by_a_new_network() -> None:
+    kernel = healthy_kernel(ONE_NETWORK)
+    kernel.set_mtu("vcan0", 2060)
+    after = ONE_NETWORK.with_network(network("new"))
+    plan = planned(ONE_NETWORK, after, kernel.observe())
+    assert [type(step) for step in plan.steps] == [SetMtu]
+    assert plan.drift == ()
+
+
+@pytest.mark.parametrize("mtu", [16, 2060])
+def test_another_mtu_of_a_host_end_is_drift_if_the_pair_was_wanted(mtu: int) -> None:
+    kernel = healthy_kernel(PAIR)
+    kernel.set_mtu("vxcanaa", mtu)
+    drift = only_drift(planned(PAIR, PAIR, kernel.observe()))
+    assert (drift.kind, drift.bus, drift.endpoint) == (DriftKind.PAIR_MTU, "vcan0", "aa")
 
 
 def bus_that_is_down() -> Observed:

@@ -187,10 +187,15 @@ class Histories(RuleBasedStateMachine):
         self.move_back(self.any_member(number))
 
     @precondition(lambda self: self.locations)
-    @rule(number=numbers)
-    def a_namespace_ends(self, number: int) -> None:
+    @rule(number=numbers, observed=st.booleans())
+    def a_namespace_ends(self, number: int, observed: bool) -> None:
         endpoint = sorted(self.locations)[number % len(self.locations)]
-        self.kernel.end_namespace(self.locations.pop(endpoint).nsid)
+        nsid = self.locations.pop(endpoint).nsid
+        if observed:
+            self.kernel.begin_to_end_namespace(nsid)
+            assert self.run(self.queue.check()).error is None
+            self.run(self.queue.snapshot())
+        self.kernel.end_namespace(nsid)
         self.members.discard(endpoint)
 
     @rule(endpoint=endpoints)
