@@ -23,18 +23,13 @@ from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALED, HEALTH_INTERVAL, configure_plugin
+from tests.e2e.health import assert_no_problems, reasons
 from tests.e2e.wired_bus import BUS, OPTIONS, OTHER, WiredBus, plug
 from tools.common.polling import wait_until
 
 TIMES = 10 if os.environ.get("EVERCAN_LONG") else 2
 PATIENCE = 5.0
 """Seconds that evercan may take from a controller's appearance to frames on it."""
-
-
-def reasons(plugin: PluginProcess) -> list[tuple[str, str]]:
-    """Return the reasons of ``/health``: kind and text."""
-    _, answer = plugin.ask("/health")
-    return [(reason["kind"], reason["text"]) for reason in answer["reasons"]]
 
 
 # --- rejected settings change nothing --------------------------------------------------
@@ -185,7 +180,7 @@ def test_a_second_network_that_gives_a_known_controller_a_bitrate_is_no_drift(
             assert shown["linkinfo"]["info_data"]["bittiming"]["bitrate"] == 500000
         time.sleep(HEALTH_INTERVAL + 1)  # a check comes meanwhile
         assert counts.grown() == {"evercan_drift_found_total": 0, "evercan_recoveries_total": 0}
-        assert plugin.ask("/health") == (200, {"healthy": True, "reasons": []})
+        assert_no_problems(plugin)
         assert "Health check FAILED" not in wire.journal(since)
     finally:
         for network in networks:

@@ -28,6 +28,7 @@ from lab.lab_testbed import LabTestbed
 from lab.plugin_process import PluginProcess
 from tests.e2e.bus import Bus, attached_host_ends
 from tests.e2e.command import Command
+from tests.e2e.health import assert_no_problems
 from tests.e2e.healthcheck import (
     assert_app_receives,
     assert_bus_was_ready_first,
@@ -174,7 +175,7 @@ def assert_project_comes_up_and_leaves_nothing(
         verdict = count_deliveries(members, 5)
         host.close()
         assert verdict.exactly_once, str(verdict)
-        assert plugin.ask("/health") == (200, {"healthy": True, "reasons": []})
+        assert_no_problems(plugin)
     finally:
         project.down()
     links = testbed.host("ls", "/sys/class/net").stdout.decode().split()
