@@ -59,7 +59,7 @@ def test_docker_network_create_names_the_invalid_option(
     ("verb", "body", "words"),
     [
         ("CreateNetwork", b"", ["empty", "again"]),
-        ("CreateNetwork", b"{not json", ["no JSON"]),
+        ("CreateNetwork", b"{not json", ["not JSON"]),
         ("CreateNetwork", b"[]", ["list", "object"]),
         ("CreateNetwork", b"{}", ["NetworkID", "missing"]),
         ("Join", b'{"NetworkID": "a"}', ["EndpointID", "missing"]),
