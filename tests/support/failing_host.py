@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evercan.errors import EvercanError, InternalFault
-from evercan.intent.adoption import EndpointClaim, NetworkClaim
+from evercan.intent.findings import EndpointClaim, NetworkClaim
 from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
 from evercan.planning.plan import make_plan

@@ -12,93 +12,23 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from enum import StrEnum
 from typing import NamedTuple
 
 from evercan.errors import EvercanError, RequestError
 from evercan.intent.changes import CreateNetwork, unknown_pairs
-from evercan.model.declared import NONE, BusKind, Declared, Endpoint, Network, Phase
+from evercan.intent.findings import (
+    Adoption,
+    EndpointClaim,
+    Finding,
+    NetworkClaim,
+    Outcome,
+)
+from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs
+from evercan.model.declared import BusKind, Declared, Endpoint, Phase
 from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import NetworkOptions, network_options
-
-
-class Outcome(StrEnum):
-    """What became of a network, an endpoint or a pair."""
-
-    ADOPTED = "adopted"
-    """It is in the state now."""
-    KNOWN = "known"
-    """It was in the state before."""
-    RESTART = "restart"
-    """Its interface pair does not exist: its container must be restarted."""
-    REFUSED = "refused"
-    """It cannot be taken into the state."""
-    REPORTED = "reported"
-    """A stray, which is kept."""
-    FORGOTTEN = "forgotten"
-    """A stray, which was removed."""
-    IN_USE = "in-use"
-    """A stray that is kept because a container has a pair of it."""
-
-
-class EndpointClaim(NamedTuple):
-    """An endpoint of a running container, as the engine lists it.
-
-    Attributes:
-        id: the engine's endpoint id.
-        options: the driver options that it was connected with.
-    """
-
-    id: str
-    options: Mapping[str, object] = NONE
-
-
-class NetworkClaim(NamedTuple):
-    """A network as the engine lists it.
-
-    Attributes:
-        id: the engine's network id.
-        options: the ``-o`` map that it was created with.
-        endpoints: those of running containers.
-    """
-
-    id: str
-    options: Mapping[str, object] = NONE
-    endpoints: Sequence[EndpointClaim] = ()
-
-
-class Finding(NamedTuple):
-    """What was done about one network, endpoint, stray or pair.
-
-    Attributes:
-        id: the engine's id.
-        outcome: for machines.
-        interface: the bus interface or the host end, empty if there is none.
-        text: what is wrong with it; empty if nothing is.
-        remedy: what to do about that.
-    """
-
-    id: str
-    outcome: Outcome
-    interface: str = ""
-    text: str = ""
-    remedy: str = ""
-
-
-class Adoption(NamedTuple):
-    """What was done about everything that was claimed.
-
-    Attributes:
-        networks: each with its endpoints, in the order of the claims.
-        strays: networks in the state that were not claimed.
-        pairs: interface pairs of evercan's that are in no state, by their host ends.
-    """
-
-    networks: tuple[tuple[Finding, tuple[Finding, ...]], ...] = ()
-    strays: tuple[Finding, ...] = ()
-    pairs: tuple[Finding, ...] = ()
 
 
 class Adopt(NamedTuple):
@@ -152,16 +82,16 @@ def adopt(
                 members.append(member)
             claimed_ends = {endpoint.id for endpoint in claim.endpoints}
             for known in list(declared.endpoints_of(claim.id)):
-                if known.id not in claimed_ends and _is_ghost(observed, known):
-                    declared, ghost = _stray_endpoint(declared, known, prune=prune)
+                if known.id not in claimed_ends and is_ghost(observed, known):
+                    declared, ghost = stray_endpoint(declared, known, prune=prune)
                     members.append(ghost)
         networks.append((found, tuple(members)))
     strays: list[Finding] = []
     claimed = {claim.id for claim in claims}
     for network in [known for known in declared.networks.values() if known.id not in claimed]:
-        declared, stray = _stray(declared, observed, network, prune=prune)
+        declared, stray = stray_network(declared, observed, network, prune=prune)
         strays.append(stray)
-    declared, idle = _stray_pairs(declared, observed, prune=prune)
+    declared, idle = stray_pairs(declared, observed, prune=prune)
     return declared, Adoption(networks=tuple(networks), strays=tuple(strays), pairs=idle)
 
 
@@ -299,78 +229,6 @@ def _adopt_endpoint(
 
 def _rejected(claim_id: str, error: EvercanError) -> Finding:
     return Finding(id=claim_id, outcome=Outcome.REFUSED, text=error.text, remedy=error.remedy)
-
-
-def _is_ghost(observed: Observed, endpoint: Endpoint) -> bool:
-    """Whether an endpoint counts as joined, and neither a pair nor a namespace is left of it."""
-    return (
-        endpoint.phase is Phase.JOINED
-        and endpoint.host_end not in observed.links
-        and endpoint.id not in observed.locations
-    )
-
-
-def _stray_endpoint(
-    declared: Declared, endpoint: Endpoint, *, prune: Collection[str]
-) -> tuple[Declared, Finding]:
-    found = Finding(id=endpoint.id, outcome=Outcome.REPORTED, interface=endpoint.host_end)
-    if endpoint.id not in prune:
-        return declared, found._replace(
-            text=f"endpoint {endpoint.id[:12]} has no interface pair, and the engine does not "
-            "list it",
-            remedy="remove it with 'evercan adopt --prune'",
-        )
-    return declared.without_endpoint(endpoint.id), found._replace(outcome=Outcome.FORGOTTEN)
-
-
-def _stray(
-    declared: Declared, observed: Observed, network: Network, *, prune: Collection[str]
-) -> tuple[Declared, Finding]:
-    stray = Finding(id=network.id, outcome=Outcome.REPORTED, interface=network.bus)
-    if any(_is_taken(observed, member.host_end) for member in declared.endpoints_of(network.id)):
-        return declared, stray._replace(
-            outcome=Outcome.IN_USE,
-            text="the engine does not list it, but a container has an interface of it, so it "
-            "is kept",
-            remedy="stop that container, then run 'evercan adopt --prune'",
-        )
-    if network.id not in prune:
-        return declared, stray._replace(
-            text="evercan knows it, but the engine does not list it",
-            remedy="remove it with 'evercan adopt --prune'",
-        )
-    return declared.without_network(network.id), stray._replace(outcome=Outcome.FORGOTTEN)
-
-
-def _stray_pairs(
-    declared: Declared, observed: Observed, *, prune: Collection[str]
-) -> tuple[Declared, tuple[Finding, ...]]:
-    """Find pairs of evercan's that are in no state and that no container has."""
-    known = declared.pair_names() | declared.retired
-    names = [
-        name
-        for name, link in sorted(observed.links.items())
-        if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
-    ]
-    found = tuple(
-        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
-        if name in prune
-        else Finding(
-            id=name,
-            outcome=Outcome.REPORTED,
-            interface=name,
-            text="an interface pair that no container has and no network knows",
-            remedy="delete it with 'evercan adopt --prune'",
-        )
-        for name in names
-    )
-    return replace(declared, retired=declared.retired | {*names} & {*prune}), found
-
-
-def _is_taken(observed: Observed, host_end: str) -> bool:
-    """Whether an interface is the host end of a pair that a container has."""
-    link = observed.links.get(host_end)
-    return link is not None and link.is_pair and link.is_in_container
 
 
 def _find_pairs(

@@ -12,8 +12,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork, named
-from evercan.intent.adoption import Adopt, Adoption, NetworkClaim, adopt
+from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
+from evercan.intent.adoption import Adopt, adopt
 from evercan.intent.changes import (
     CreateEndpoint,
     CreateNetwork,
@@ -22,14 +22,16 @@ from evercan.intent.changes import (
     Join,
     Leave,
 )
+from evercan.intent.findings import Adoption, NetworkClaim
+from evercan.libnetwork import call_lines
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
-from evercan.model.declared import NONE, Declared, Endpoint, Network, Phase
+from evercan.model.declared import NONE, Declared
 from evercan.model.names import looks_like_hardware
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
 from evercan.options.endpoint import NAME, endpoint_options, published_ports
-from evercan.options.network import AUTO, DEV, ID, KIND, network_options
+from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Outcome
@@ -102,7 +104,7 @@ class Driver:
             CannotServe: the kernel cannot serve it; nothing was left behind.
         """
         wanted = network_options(options)
-        _warn_of_foreign_options(network_id, options)
+        call_lines.foreign_options(network_id, options)
         async with self._transactions.commit(CreateNetwork(network_id, wanted)) as outcome:
             made = outcome.state.declared.networks.get(network_id)
             bus = wanted.bus if made is None else made.bus
@@ -120,7 +122,7 @@ class Driver:
             "created by evercan" if network.owns_bus else "found on the host",
             extra=about(network=network_id, interface=network.bus),
         )
-        _log_shared(outcome.state, network, options)
+        call_lines.shared_bus(outcome.state, network, options)
         if wanted.kind is None and network.owns_bus and looks_like_hardware(network.bus):
             _log.warning(
                 "%s was absent and is a virtual bus now. If it is a controller's name: remove the "
@@ -170,7 +172,7 @@ class Driver:
             OptionError: something on the host keeps the name that it is to have.
             CannotServe: the kernel cannot serve it.
         """
-        _log_what_join_finds(await self._queue.current(), network_id, endpoint_id)
+        call_lines.join_finds(await self._queue.current(), network_id, endpoint_id)
         async with self._transactions.commit(Join(network_id, endpoint_id)) as outcome:
             state = await self._wait_for_name(outcome.state, endpoint_id)
             bus = _bus_of(state, network_id)
@@ -224,29 +226,20 @@ class Driver:
         if outcome.before is not None:
             # Adoption is a pure function: this is the result that the pass has saved.
             _, done = adopt(outcome.before, outcome.observed, claims, prune=prune)
-        _log_adoption(done)
+        call_lines.adoption(done)
         return done, _problems_of(outcome.state, done)
 
     def _warn_of_published_ports(
         self, network_id: str, endpoint_id: str, options: Mapping[str, object]
     ) -> None:
-        """Log, once for each endpoint, that ports are published by way of a bus.
+        """Warn of published ports, once for each endpoint.
 
         Which call has the ports depends on the engine's release: up to 27 both, later Join.
-        None says which other networks a container has, on which ports are published as usual.
         """
         ports = published_ports(options)
-        if not ports or endpoint_id in self._warned_of_ports:
-            return
-        self._warned_of_ports.add(endpoint_id)
-        _log.warning(
-            "The container of endpoint %s publishes ports (%s), and a CAN bus has no IP: if it "
-            "is on no other network, nothing is published; add an IP network, in compose "
-            "'default' under the service's networks",
-            endpoint_id[:12],
-            ports,
-            extra=about(network=network_id, endpoint=endpoint_id),
-        )
+        if ports and endpoint_id not in self._warned_of_ports:
+            self._warned_of_ports.add(endpoint_id)
+            call_lines.published_by_bus(network_id, endpoint_id, ports)
 
     async def _wait_for_name(self, state: State, endpoint_id: str) -> State:
         """Wait while another interface on the host has the name that this one is to have.
@@ -302,57 +295,6 @@ def _require_served(
         raise CannotServe("; ".join(dict.fromkeys(map(str, blocking))))
 
 
-def _log_what_join_finds(state: State, network_id: str, endpoint_id: str) -> None:
-    """Log whether a Join restores an endpoint or finds it as CreateEndpoint has left it."""
-    known: Endpoint | None = state.declared.endpoints.get(endpoint_id)
-    interface = {} if known is None else {"interface": known.host_end}
-    fields = about(network=network_id, endpoint=endpoint_id, **interface)
-    if network_id in state.declared.networks and (known is None or known.phase is Phase.DORMANT):
-        _log.info(
-            "Endpoint %s not found in memory (likely post-reboot), recreating",
-            endpoint_id[:12],
-            extra=fields,
-        )
-    elif known is not None and known.host_end in state.observed.links:
-        _log.info("Interface %s already exists, no recreation needed", known.host_end, extra=fields)
-
-
-def _warn_of_foreign_options(network_id: str, options: Mapping[str, object]) -> None:
-    foreign = [key for key in options if not key.startswith("vxcan.")]
-    if foreign:
-        _log.warning(
-            "Options that are not evercan's are ignored: %s",
-            ", ".join(map(named, sorted(foreign))),
-            extra=about(network=network_id),
-        )
-
-
-def _log_shared(state: State, network: Network, options: Mapping[str, object]) -> None:
-    """Log which networks have the bus of a new one: their containers hear each other."""
-    on_bus = state.declared.networks_by_bus()[network.bus]
-    others = [other.id for other in on_bus if other.id != network.id]
-    if not others:
-        return
-    fields = about(network=network.id, interface=network.bus)
-    shared = ", ".join(other[:12] for other in others)
-    if DEV in options or ID in options:
-        _log.info(
-            "Network %s shares %s with %s", network.id[:12], network.bus, shared, extra=fields
-        )
-        return
-    _log.warning(
-        "Network %s shares %s with %s, because it has no %s: their containers receive each "
-        "other's frames; for a bus of its own create it with %s=%s",
-        network.id[:12],
-        network.bus,
-        shared,
-        ID,
-        ID,
-        AUTO,
-        extra=fields,
-    )
-
-
 def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:
     """Return what is wrong with each adopted network and endpoint, by its id."""
     problems: dict[str, list[str]] = {}
@@ -363,29 +305,3 @@ def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:
             own = [str(item) for item in state.problems if item.endpoint == member.id]
             problems[member.id] = list(dict.fromkeys(own))
     return problems
-
-
-def _log_adoption(done: Adoption) -> None:
-    for network, members in done.networks:
-        _log.info(
-            "Network %s %s on %s with %d endpoints",
-            network.id[:12],
-            network.outcome,
-            network.interface or "no bus",
-            len(members),
-            extra=about(network=network.id, interface=network.interface),
-        )
-    for stray in done.strays:
-        _log.info(
-            "Network %s is not in the engine's list: %s",
-            stray.id[:12],
-            stray.outcome,
-            extra=about(network=stray.id, interface=stray.interface),
-        )
-    for pair in done.pairs:
-        _log.info(
-            "Interface pair %s belongs to no network and no container: %s",
-            pair.interface,
-            pair.outcome,
-            extra=about(interface=pair.interface),
-        )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evercan.errors import RequestError, shown
-from evercan.intent.adoption import EndpointClaim, NetworkClaim
+from evercan.intent.findings import EndpointClaim, NetworkClaim
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _GENERIC = "com.docker.network.generic"

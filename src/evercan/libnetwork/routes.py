@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from evercan.intent.adoption import Finding
+from evercan.intent.findings import Finding
 from evercan.libnetwork.driver import Driver
 from evercan.libnetwork.requests import (
     AdoptRequest,

@@ -7,8 +7,9 @@ from itertools import permutations
 
 import pytest
 
-from evercan.intent.adoption import EndpointClaim, NetworkClaim, Outcome, adopt
+from evercan.intent.adoption import adopt
 from evercan.intent.changes import CreateNetwork
+from evercan.intent.findings import EndpointClaim, NetworkClaim, Outcome
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Location
 from evercan.model.steps import MakeBus, MakePair

@@ -1,0 +1,85 @@
+"""Strays: what evercan's state or the kernel has and the engine does not list; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from evercan.intent.findings import Finding, Outcome
+from evercan.model.declared import Declared, Endpoint, Network, Phase
+from evercan.model.names import is_host_end
+from evercan.model.observed import Observed
+
+
+def is_ghost(observed: Observed, endpoint: Endpoint) -> bool:
+    """Whether an endpoint counts as joined, and neither a pair nor a namespace is left of it."""
+    return (
+        endpoint.phase is Phase.JOINED
+        and endpoint.host_end not in observed.links
+        and endpoint.id not in observed.locations
+    )
+
+
+def stray_endpoint(
+    declared: Declared, endpoint: Endpoint, *, prune: Collection[str]
+) -> tuple[Declared, Finding]:
+    """Report an endpoint of which nothing is left, or remove it if it is named in ``prune``."""
+    found = Finding(id=endpoint.id, outcome=Outcome.REPORTED, interface=endpoint.host_end)
+    if endpoint.id not in prune:
+        return declared, found._replace(
+            text=f"endpoint {endpoint.id[:12]} has no interface pair, and the engine does not "
+            "list it",
+            remedy="remove it with 'evercan adopt --prune'",
+        )
+    return declared.without_endpoint(endpoint.id), found._replace(outcome=Outcome.FORGOTTEN)
+
+
+def stray_network(
+    declared: Declared, observed: Observed, network: Network, *, prune: Collection[str]
+) -> tuple[Declared, Finding]:
+    """Report a network that the engine does not list, or remove it if ``prune`` names it."""
+    stray = Finding(id=network.id, outcome=Outcome.REPORTED, interface=network.bus)
+    if any(_is_taken(observed, member.host_end) for member in declared.endpoints_of(network.id)):
+        return declared, stray._replace(
+            outcome=Outcome.IN_USE,
+            text="the engine does not list it, but a container has an interface of it, so it "
+            "is kept",
+            remedy="stop that container, then run 'evercan adopt --prune'",
+        )
+    if network.id not in prune:
+        return declared, stray._replace(
+            text="evercan knows it, but the engine does not list it",
+            remedy="remove it with 'evercan adopt --prune'",
+        )
+    return declared.without_network(network.id), stray._replace(outcome=Outcome.FORGOTTEN)
+
+
+def stray_pairs(
+    declared: Declared, observed: Observed, *, prune: Collection[str]
+) -> tuple[Declared, tuple[Finding, ...]]:
+    """Find pairs of evercan's that are in no state and that no container has."""
+    known = declared.pair_names() | declared.retired
+    names = [
+        name
+        for name, link in sorted(observed.links.items())
+        if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
+    ]
+    found = tuple(
+        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
+        if name in prune
+        else Finding(
+            id=name,
+            outcome=Outcome.REPORTED,
+            interface=name,
+            text="an interface pair that no container has and no network knows",
+            remedy="delete it with 'evercan adopt --prune'",
+        )
+        for name in names
+    )
+    return replace(declared, retired=declared.retired | {*names} & {*prune}), found
+
+
+def _is_taken(observed: Observed, host_end: str) -> bool:
+    """Whether an interface is the host end of a pair that a container has."""
+    link = observed.links.get(host_end)
+    return link is not None and link.is_pair and link.is_in_container
