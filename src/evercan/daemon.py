@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 
 import uvloop
 
@@ -121,13 +122,10 @@ async def serve(
     if await _started(queue, stopped):
         watcher = Watcher(queue, events, settings.health_interval)
         supervisor.run("watcher", watcher.run)
-        publishing = None
         if settings.metrics is not None:
-            publishing = asyncio.create_task(publish(server, *settings.metrics))
+            supervisor.run("metrics", partial(publish, server, *settings.metrics))
         _log.info("evercan serves %d networks", len(queue.state.declared.networks))
         await stopped.wait()
-        if publishing is not None:
-            publishing.cancel()
         await supervisor.close()
     # Stopping is not undoing: every interface and rule stays as it is.
     _log.info("evercan stops; all interfaces stay as they are")
@@ -183,4 +181,4 @@ async def publish(server: Server, host: str, port: int) -> None:
             await asyncio.sleep(PUBLISH_INTERVAL)
         else:
             _log.info("Metrics are served at http://%s:%d/metrics", host, port)
-            return
+            await asyncio.get_running_loop().create_future()  # until it is cancelled

@@ -199,7 +199,7 @@ async def test_a_foreign_vcan_keeps_its_mtu_and_is_a_warning_if_it_takes_no_fd(
 async def test_containers_start_without_can_gw_and_get_their_rules_when_it_is_loaded(
     engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evercan.reconcile.reconciler._MODULE_INTERVAL", 0.02)
+    monkeypatch.setattr("evercan.reconcile.retries.MODULE_INTERVAL", 0.02)
     kernel.modules.discard("can-gw")
     containers = [await start_on_own_vcan(engine), await engine.start(NETWORK, GATEWAY)]
     assert await reasons(engine) == [("can-gw-missing", "vcan0")]
@@ -215,7 +215,7 @@ async def test_can_gw_that_is_removed_and_loaded_again_gets_its_rules(
     plugin: Plugin,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evercan.reconcile.reconciler._MODULE_INTERVAL", 0.02)
+    monkeypatch.setattr("evercan.reconcile.retries.MODULE_INTERVAL", 0.02)
     container = await start_on_own_vcan(engine)
     kernel.flush_rules()
     kernel.modules.discard("can-gw")

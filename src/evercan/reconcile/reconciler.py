@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
-from evercan.intent.changes import Change, Removal
+from evercan.intent.changes import Change
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
 from evercan.log import lines
@@ -41,9 +41,9 @@ from evercan.planning.plan import Plan
 from evercan.planning.warnings import find_warnings
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
+from evercan.reconcile.retries import Retries
 from evercan.reconcile.saved_intent import SavedIntent
 from evercan.reconcile.state_file import StateFile
-from evercan.tracking.backoff import Backoff
 from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
@@ -54,9 +54,6 @@ Restrain = Callable[[Plan, Declared, Observed], Plan]
 
 _ROUNDS = 6
 """Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
-
-_MODULE_INTERVAL = 1.0
-"""Seconds between two checks for can-gw while it is not loaded."""
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
@@ -103,8 +100,6 @@ class Reconciler:
         replaced_pairs: the containers whose pair was replaced while they ran.
         restrain: what is done about drift.
         failed: the steps that the kernel did not take in the last pass.
-        retry_at: when a pass should follow without an event, in seconds of the monotonic
-            clock: something failed, or a repair is withheld.
         steps_taken: how often each kind of step was taken, by kind and outcome.
     """
 
@@ -128,11 +123,9 @@ class Reconciler:
         self._failures = Failures()
         self._rebooted = False
         self._restored = False
-        self._kept: list[Change] = []
         self._repairs_at: float | None = None
-        self._backoff = Backoff()
+        self._retries = Retries()
         self.restrain = restrain
-        self.retry_at: float | None = None
         self.state = State()
         self.observer = Observer(kernel)
         self.saved = SavedIntent(state_file)
@@ -141,6 +134,11 @@ class Reconciler:
         self.replaced_pairs = ReplacedPairs()
         self.failed: dict[Step, Failure] = {}
         self.steps_taken: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def retry_at(self) -> float | None:
+        """When a pass should follow without an event, in seconds of the monotonic clock."""
+        return self._retries.at
 
     def start(self) -> None:
         """Load the declared state that the last process left, and run the first pass.
@@ -167,7 +165,7 @@ class Reconciler:
             ``Outcome.state.problems``. If the pass failed after the changes were saved,
             they stay declared, and a later pass makes the kernel so.
         """
-        kept, self._kept = self._kept, []
+        kept = self._retries.take_removals()
         everything = [*kept, *changes]
         entries: list[Outcome] = []
         error: EvercanError | None = None
@@ -181,8 +179,14 @@ class Reconciler:
             self.recoveries.pass_failed(error)
         # A change that the pass did not reach has not been applied.
         entries += [Outcome(self.state, error=error)] * (len(everything) - len(entries))
-        self._keep_removals(everything, entries)
-        self._schedule_retry(failed=error is not None)
+        done = zip(everything, entries, strict=True)
+        self._retries.keep_removals(change for change, entry in done if entry.before is None)
+        lasting = any(not Failures.is_permanent(failure) for failure in self.failed.values())
+        self._retries.schedule(
+            failed=error is not None or lasting or bool(self.saved.problems),
+            module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
+            repairs_at=self._repairs_at,
+        )
         return [
             entry._replace(state=self.state, error=entry.error or error)
             for entry in entries[len(kept) :]
@@ -195,27 +199,6 @@ class Reconciler:
         rebooted = self._rebooted and not self._restored
         self._converge(current, declared, observed, rebooted=rebooted)
         self._restored = True
-
-    def _keep_removals(self, changes: Sequence[Change], entries: Sequence[Outcome]) -> None:
-        """Keep removals that could not be saved for the next pass: the engine forgets them."""
-        self._kept = [
-            change
-            for change, entry in zip(changes, entries, strict=True)
-            if entry.before is None and isinstance(change, Removal)
-        ]
-
-    def _schedule_retry(self, *, failed: bool) -> None:
-        """Decide when a pass follows without an event or a call."""
-        lasting = any(not Failures.is_permanent(failure) for failure in self.failed.values())
-        due = [] if self._repairs_at is None else [self._repairs_at]
-        if self.state.declared.networks and not self.state.observed.can_gw:
-            # A module that is loaded causes no event.
-            due.append(time.monotonic() + _MODULE_INTERVAL)
-        if failed or lasting or self._kept or self.saved.problems:
-            due.append(time.monotonic() + self._backoff.next())
-        else:
-            self._backoff.reset()
-        self.retry_at = min(due, default=None)
 
     def _apply_changes(
         self,

@@ -1,0 +1,52 @@
+"""Decides when a pass follows without an event or a call, and keeps removals for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from evercan.intent.changes import Change, Removal
+from evercan.tracking.backoff import Backoff
+
+MODULE_INTERVAL = 1.0
+"""Seconds between two checks for can-gw while it is not loaded: a module causes no event."""
+
+
+class Retries:
+    """What has to be tried again.
+
+    Attributes:
+        at: when a pass should follow, in seconds of the monotonic clock; None if none should.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing to try again."""
+        self.at: float | None = None
+        self._removals: list[Change] = []
+        self._backoff = Backoff()
+
+    def take_removals(self) -> list[Change]:
+        """Return the removals that were not done, for the next pass."""
+        removals, self._removals = self._removals, []
+        return removals
+
+    def keep_removals(self, not_applied: Iterable[Change]) -> None:
+        """Keep the removals among changes that were not applied: the engine forgets them."""
+        self._removals = [change for change in not_applied if isinstance(change, Removal)]
+
+    def schedule(self, *, failed: bool, module_missing: bool, repairs_at: float | None) -> None:
+        """Decide when the next pass is due.
+
+        Args:
+            failed: the pass, a step or a write failed, and may succeed later.
+            module_missing: can-gw is not loaded, and there are networks.
+            repairs_at: when a withheld repair may be made; None if none is withheld.
+        """
+        due = [] if repairs_at is None else [repairs_at]
+        if module_missing:
+            due.append(time.monotonic() + MODULE_INTERVAL)
+        if failed or self._removals:
+            due.append(time.monotonic() + self._backoff.next())
+        else:
+            self._backoff.reset()
+        self.at = min(due, default=None)
