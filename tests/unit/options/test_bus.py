@@ -227,3 +227,10 @@ def test_an_interface_whose_name_is_no_text_is_rejected_as_a_bus() -> None:
     link = replace(CARD, name=odd, altnames=frozenset({"can0"}))
     with pytest.raises(OptionError, match=r"b\\xfcs.*rename it"):
         create(link)
+
+
+def test_a_bus_that_is_asked_for_by_an_altname_is_recorded_by_its_interfaces_name() -> None:
+    observed = Observed(links={"can0": replace(CARD, altnames=frozenset({"body0"}))})
+    change = CreateNetwork("new", NetworkOptions(bus="body0"))
+    created = change.apply(declare(), observed).networks["new"]
+    assert (created.bus, created.alias, created.asked_bus) == ("can0", "body0", "body0")
