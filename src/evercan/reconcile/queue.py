@@ -130,8 +130,8 @@ class PassQueue:
                 self._attempted.set()
             await asyncio.sleep(backoff.next())
         self._start_error = None
+        self._started.set()  # first: passes that wait come before pages that wait
         self._attempted.set()
-        self._started.set()
         with suppress(EvercanError):  # logged; lost frames are then counted from 0
             await self._inspect(self._inspector.start)
 
@@ -195,7 +195,6 @@ class PassQueue:
 
     async def inspect(self) -> State:
         """Observe between two passes what is wrong; errors as of ``Inspector``."""
-        await self._started.wait()
         return await self._inspect(self._inspector.inspect)
 
     async def snapshot(self) -> Snapshot:
@@ -204,7 +203,6 @@ class PassQueue:
         Whoever asks before an observation has begun shares it, so that many readers delay
         a pass by one observation at the most.
         """
-        await self._started.wait()
         if self._snapshot is None:
             loop = asyncio.get_running_loop()
             self._snapshot = asyncio.create_task(self._inspect(partial(self._begin_snapshot, loop)))
@@ -220,6 +218,8 @@ class PassQueue:
     async def close(self) -> None:
         """Let the pass that is running end; nothing is undone."""
         if self._running is not None:
+            if not self._started.is_set():
+                self._running.cancel()  # calls that wait for a state that was never loaded
             await asyncio.wait([self._running])
         self._thread.shutdown()
 
