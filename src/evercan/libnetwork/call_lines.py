@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 
 from evercan.errors import named
-from evercan.intent.findings import Adoption
 from evercan.log.writer import about
 from evercan.model.declared import Endpoint, Network, Phase
 from evercan.model.state import State
@@ -80,30 +79,3 @@ def published_by_bus(network_id: str, endpoint_id: str, ports: str) -> None:
         ports,
         extra=about(network=network_id, endpoint=endpoint_id),
     )
-
-
-def adoption(done: Adoption) -> None:
-    """Log what an adoption did about each network, stray and pair."""
-    for network, members in done.networks:
-        _log.info(
-            "Network %s %s on %s with %d endpoints",
-            network.id[:12],
-            network.outcome,
-            network.interface or "no bus",
-            len(members),
-            extra=about(network=network.id, interface=network.interface),
-        )
-    for stray in done.strays:
-        _log.info(
-            "Network %s is not in the engine's list: %s",
-            stray.id[:12],
-            stray.outcome,
-            extra=about(network=stray.id, interface=stray.interface),
-        )
-    for pair in done.pairs:
-        _log.info(
-            "Interface pair %s belongs to no network and no container: %s",
-            pair.interface,
-            pair.outcome,
-            extra=about(interface=pair.interface),
-        )

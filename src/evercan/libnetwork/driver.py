@@ -10,10 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
-from evercan.intent.adoption import Adopt, adopt
 from evercan.intent.changes import (
     CreateEndpoint,
     CreateNetwork,
@@ -22,7 +21,6 @@ from evercan.intent.changes import (
     Join,
     Leave,
 )
-from evercan.intent.findings import Adoption, NetworkClaim
 from evercan.libnetwork import call_lines
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about
@@ -35,6 +33,9 @@ from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Outcome
+
+if TYPE_CHECKING:
+    from evercan.intent.findings import Adoption, NetworkClaim
 
 _WAITABLE = frozenset(
     {
@@ -213,21 +214,12 @@ class Driver:
     ) -> tuple[Adoption, Mapping[str, list[str]]]:
         """Take the networks and running containers that the engine lists into the state.
 
-        Args:
-            claims: what the engine lists.
-            prune: which strays to remove of those that an earlier answer has named.
-
-        Returns:
-            What was done, and by network or endpoint id what is wrong with it.
+        Arguments and result are those of ``adopter.run_adoption``.
         """
-        outcome = await self._queue.run(Adopt(claims, prune))
-        raise_error(outcome)
-        done = Adoption()
-        if outcome.before is not None:
-            # Adoption is a pure function: this is the result that the pass has saved.
-            _, done = adopt(outcome.before, outcome.observed, claims, prune=prune)
-        call_lines.adoption(done)
-        return done, _problems_of(outcome.state, done)
+        # Most plugins never adopt anything, so its modules are loaded when they are needed.
+        from evercan.libnetwork.adopter import run_adoption  # noqa: PLC0415
+
+        return await run_adoption(self._queue, claims, prune=prune)
 
     def _warn_of_published_ports(
         self, network_id: str, endpoint_id: str, options: Mapping[str, object]
@@ -293,15 +285,3 @@ def _require_served(
         raise CannotServe(blocking[0].text, blocking[0].remedy)
     if blocking:
         raise CannotServe("; ".join(dict.fromkeys(map(str, blocking))))
-
-
-def _problems_of(state: State, done: Adoption) -> dict[str, list[str]]:
-    """Return what is wrong with each adopted network and endpoint, by its id."""
-    problems: dict[str, list[str]] = {}
-    for network, members in done.networks:
-        of_bus = [str(item) for item in state.problems_of(network.interface) if item.bus]
-        problems[network.id] = list(dict.fromkeys(of_bus))
-        for member in members:
-            own = [str(item) for item in state.problems if item.endpoint == member.id]
-            problems[member.id] = list(dict.fromkeys(own))
-    return problems

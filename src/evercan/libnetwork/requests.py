@@ -6,14 +6,12 @@ A field that is missing or of the wrong type is rejected by its name.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from evercan.errors import RequestError, shown
-from evercan.intent.findings import EndpointClaim, NetworkClaim
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _GENERIC = "com.docker.network.generic"
@@ -55,7 +53,8 @@ def subject(body: bytes) -> dict[str, str]:
     return {key: id_ for key, id_ in named.items() if isinstance(id_, str) and _ID.fullmatch(id_)}
 
 
-def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
+def engine_id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
+    """Read an id of the engine; reject what is none by the name of its field."""
     value = fields.get(name)
     if value is None:
         raise RequestError(f"field {where}{name} is missing", "give the engine's id")
@@ -67,7 +66,7 @@ def _id(fields: Mapping[str, Any], name: str, where: str = "") -> str:
     return value
 
 
-def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, object]:
+def object_field(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, object]:
     """Read an object that may be absent or null."""
     value = fields.get(name)
     if value is None:
@@ -79,20 +78,6 @@ def _map(fields: Mapping[str, Any], name: str, where: str = "") -> Mapping[str, 
     return value
 
 
-def _objects(
-    fields: Mapping[str, Any], name: str, where: str = ""
-) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Read a list of objects; yield each object with the words for where it is."""
-    value = fields[name]
-    if not isinstance(value, list):
-        raise RequestError(f"field {where}{name}={shown(value)} is not a list", "give a JSON array")
-    for number, item in enumerate(value):
-        place = f"{where}{name}[{number}]"
-        if not isinstance(item, dict):
-            raise RequestError(f"field {place}={shown(item)} is not a JSON object", "give one")
-        yield item, f"{place}."
-
-
 class NetworkRequest(NamedTuple):
     """DeleteNetwork, and whatever else names a network alone."""
 
@@ -101,7 +86,7 @@ class NetworkRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> NetworkRequest:
         """Raise RequestError naming the field that is wrong."""
-        return cls(_id(fields, "NetworkID"))
+        return cls(engine_id(fields, "NetworkID"))
 
 
 class CreateNetworkRequest(NamedTuple):
@@ -118,7 +103,9 @@ class CreateNetworkRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CreateNetworkRequest:
         """Raise RequestError naming the field that is wrong."""
-        return cls(_id(fields, "NetworkID"), _map(_map(fields, "Options"), _GENERIC))
+        return cls(
+            engine_id(fields, "NetworkID"), object_field(object_field(fields, "Options"), _GENERIC)
+        )
 
 
 class EndpointRequest(NamedTuple):
@@ -130,7 +117,7 @@ class EndpointRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> EndpointRequest:
         """Raise RequestError naming the field that is wrong."""
-        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"))
+        return cls(engine_id(fields, "NetworkID"), engine_id(fields, "EndpointID"))
 
 
 class JoinRequest(NamedTuple):
@@ -149,7 +136,11 @@ class JoinRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> JoinRequest:
         """Raise RequestError naming the field that is wrong."""
-        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
+        return cls(
+            engine_id(fields, "NetworkID"),
+            engine_id(fields, "EndpointID"),
+            object_field(fields, "Options"),
+        )
 
 
 class CreateEndpointRequest(NamedTuple):
@@ -168,7 +159,7 @@ class CreateEndpointRequest(NamedTuple):
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CreateEndpointRequest:
         """Raise RequestError naming the field that is wrong."""
-        mac = _map(fields, "Interface").get("MacAddress")
+        mac = object_field(fields, "Interface").get("MacAddress")
         if mac:
             raise RequestError(
                 f"field Interface.MacAddress={shown(mac)}: a CAN interface has no MAC address",
@@ -177,62 +168,8 @@ class CreateEndpointRequest(NamedTuple):
                 "'networks: default: mac_address: …'; with docker 25 or newer "
                 "'--network name=NETWORK,mac-address=…'",
             )
-        return cls(_id(fields, "NetworkID"), _id(fields, "EndpointID"), _map(fields, "Options"))
-
-
-class AdoptRequest(NamedTuple):
-    """``POST /adopt``: what the engine lists, read by a person's command on the host.
-
-    Attributes:
-        claims: every network that the engine has of this driver.
-        prune: strays of an earlier answer to forget, if they still are strays: network ids,
-            and host ends of pairs.
-    """
-
-    claims: tuple[NetworkClaim, ...]
-    prune: frozenset[str]
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> AdoptRequest:
-        """Raise RequestError naming the field that is wrong."""
-        # A missing list must not be taken for an engine without networks.
-        if fields.get("Networks") is None:
-            raise RequestError("field Networks is missing", "give the engine's networks as a list")
-        prune = fields.get("Prune") or []
-        if not isinstance(prune, list) or not all(isinstance(name, str) for name in prune):
-            raise RequestError(
-                f"field Prune={shown(prune)} is not a list of texts",
-                "give the NetworkIDs and HostEnds of strays that an earlier answer has named",
-            )
-        claims = [
-            NetworkClaim(
-                id=_id(network, "NetworkID", where),
-                options=_map(network, "Options", where),
-                endpoints=tuple(
-                    EndpointClaim(
-                        id=_id(endpoint, "EndpointID", inside),
-                        options=_map(endpoint, "Options", inside),
-                    )
-                    for endpoint, inside in _objects(
-                        {"Endpoints": [], **_given(network)}, "Endpoints", where
-                    )
-                ),
-            )
-            for network, where in _objects(fields, "Networks")
-        ]
-        _require_unique("NetworkID", [claim.id for claim in claims])
-        _require_unique(
-            "EndpointID", [endpoint.id for claim in claims for endpoint in claim.endpoints]
+        return cls(
+            engine_id(fields, "NetworkID"),
+            engine_id(fields, "EndpointID"),
+            object_field(fields, "Options"),
         )
-        return cls(tuple(claims), frozenset(prune))
-
-
-def _given(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out what is null."""
-    return {key: value for key, value in fields.items() if value is not None}
-
-
-def _require_unique(name: str, ids: list[str]) -> None:
-    for id_, times in Counter(ids).items():
-        if times > 1:
-            raise RequestError(f"field {name}={shown(id_)} is given {times} times", "give it once")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from evercan.intent.findings import Finding
 from evercan.libnetwork.driver import Driver
 from evercan.libnetwork.requests import (
-    AdoptRequest,
     CreateEndpointRequest,
     CreateNetworkRequest,
     EndpointRequest,
@@ -116,40 +114,11 @@ class Routes:
         return _DONE
 
     async def _adopt(self, body: bytes) -> Answer:
+        # Most plugins never adopt anything, so its modules are loaded when they are needed.
+        from evercan.libnetwork.adopter import AdoptRequest, answer  # noqa: PLC0415
+
         request = AdoptRequest.parse(parse_body(body))
-        done, problems = await self._driver.adopt(request.claims, prune=request.prune)
-
-        def described(name: str, interface: str, finding: Finding) -> dict[str, Any]:
-            return {
-                name: finding.id,
-                interface: finding.interface,
-                "Outcome": finding.outcome,
-                "Text": finding.text,
-                "Remedy": finding.remedy,
-                "Troubles": problems.get(finding.id, []),
-            }
-
-        return {
-            "Networks": [
-                {
-                    **described("NetworkID", "Bus", network),
-                    "Endpoints": [
-                        described("EndpointID", "HostEnd", endpoint) for endpoint in endpoints
-                    ],
-                }
-                for network, endpoints in done.networks
-            ],
-            "Strays": [described("NetworkID", "Bus", stray) for stray in done.strays],
-            "Pairs": [
-                {
-                    "HostEnd": pair.interface,
-                    "Outcome": pair.outcome,
-                    "Text": pair.text,
-                    "Remedy": pair.remedy,
-                }
-                for pair in done.pairs
-            ],
-        }
+        return answer(*await self._driver.adopt(request.claims, prune=request.prune))
 
     @staticmethod
     async def _nothing_to_do(body: bytes) -> Answer:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -29,7 +28,6 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, slots=True)
 class Ticket:
     """A change that waits for a pass, or had one.
 
@@ -39,9 +37,13 @@ class Ticket:
         done: gets the outcome when the pass is over.
     """
 
-    change: Change | Ticket
-    call: str | None
-    done: asyncio.Future[Outcome]
+    def __init__(
+        self, change: Change | Ticket, call: str | None, done: asyncio.Future[Outcome]
+    ) -> None:
+        """Take what waits, and for whom."""
+        self.change = change
+        self.call = call
+        self.done = done
 
     def resolve(self) -> Change:
         """Return the change; an undo is known once the pass of what it undoes is over."""

@@ -7,13 +7,11 @@ loaded at the first scrape.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets, seconds, inclusive; one more bucket has no bound."""
 
 
-@dataclass(slots=True)
 class Histogram:
     """Calls of one verb with one outcome.
 
@@ -22,8 +20,10 @@ class Histogram:
         seconds: all of them together.
     """
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        """Start at 0."""
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
 
 
 class Durations:
