@@ -99,7 +99,7 @@ def test_an_unplugged_controller_raises_an_alert_that_ends_when_it_is_back(
     healthy = {
         query
         for query in expressions(document)
-        if "evercan_problems" not in query and ") > 0" not in query
+        if not any(part in query for part in ("evercan_problems", "evercan_warnings", ") > 0"))
     }
     for query in sorted(healthy):
         wait_until(partial(_has_values, prometheus, query), PATIENCE, f"values of {query}")

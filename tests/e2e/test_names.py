@@ -129,7 +129,7 @@ def test_containers_that_start_at_once_have_the_same_name(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("can3", "the engine may call an interface in the container so"),
+        ("can3", "the engine may give an interface inside this name"),
         ("docker0", "the host has an interface of that name"),
         ("much-too-long-name", "has at most 15"),
     ],

@@ -277,11 +277,13 @@ def _require_served(
     acceptable: Collection[ProblemKind],
     endpoint_id: str | None = None,
 ) -> None:
-    """Raise ``CannotServe`` if a bus or an endpoint has problems that are not acceptable."""
-    blocking = [
-        problem for problem in state.problems_of(bus, endpoint_id) if problem.kind not in acceptable
-    ]
-    if len(blocking) == 1:
-        raise CannotServe(blocking[0].text, blocking[0].remedy)
-    if blocking:
-        raise CannotServe("; ".join(dict.fromkeys(map(str, blocking))))
+    """Raise ``CannotServe`` if a bus or an endpoint has problems that are not acceptable.
+
+    The error then names all problems, so that nobody meets them one after another.
+    """
+    problems = state.problems_of(bus, endpoint_id)
+    if all(problem.kind in acceptable for problem in problems):
+        return
+    if len(problems) == 1:
+        raise CannotServe(problems[0].text, problems[0].remedy)
+    raise CannotServe("; ".join(dict.fromkeys(map(str, problems))))
