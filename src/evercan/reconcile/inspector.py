@@ -133,20 +133,14 @@ class Inspector:
 
     def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:
         reconciler = self._reconciler
-        plan = reconciler.restrain(whole, declared, observed)
+        plan, withheld = reconciler.allowed(whole, reconciler.failed, declared, observed)
         failed = [step for step in plan.steps if step in reconciler.failed]
-        planned = set(plan.steps) if whole.drift else set()
-        drift = [
-            item
-            for item in whole.drift
-            if item.step in planned and item.step not in reconciler.failed
-        ]
-        withheld = reconciler.limits.withheld(drift)
+        due = set(plan.steps).difference(failed) if whole.drift else set()
         error = reconciler.recoveries.failed_pass
         return (
             *plan.problems,
             *problems_of_failures(failed, reconciler.failed, observed),
-            *(item.problem() for item in drift if item not in withheld),
+            *(item.problem() for item in whole.drift if item.step in due),
             *limited(withheld),
             *(reconciler.saved.problems if error is None else (Problem.of_error(error),)),
         )

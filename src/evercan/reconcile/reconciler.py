@@ -257,7 +257,7 @@ class Reconciler:
         failed = self._failures.not_now(time.monotonic())
         observed, whole = compare(before, declared, observed, self.observer.observe)
         found = whole.drift
-        plan, withheld = self._allowed(whole, failed, declared, observed)
+        plan, withheld = self.allowed(whole, failed, declared, observed)
         self.recoveries.found(declared, found, plan.steps, rebooted=rebooted)
         for _ in range(_ROUNDS):
             steps = [step for step in plan.steps if step not in failed]
@@ -281,7 +281,7 @@ class Reconciler:
             observed, whole = compare(
                 before, declared, observed, self.observer.observe, after_steps=True
             )
-            plan, withheld = self._allowed(whole, failed, declared, observed)
+            plan, withheld = self.allowed(whole, failed, declared, observed)
         self._failures = self._failures.after(failed, plan.steps, time.monotonic())
         self.failed = failed
         self._repairs_at = self.limits.retry_at(withheld)
@@ -307,7 +307,7 @@ class Reconciler:
         )
         self.recoveries.completed(self.state, former)
 
-    def _allowed(
+    def allowed(
         self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
     ) -> tuple[Plan, list[Drift]]:
         """Return the part of a plan that may be applied now, and the repairs that may not."""
@@ -316,9 +316,9 @@ class Reconciler:
         repairs = [item for item in whole.drift if item.step in planned and item.step not in failed]
         withheld = self.limits.withheld(repairs)
         skipped = {item.step for item in withheld}
-        return plan._replace(
-            steps=tuple(step for step in plan.steps if step not in skipped)
-        ) if skipped else plan, withheld
+        if skipped:
+            plan = plan._replace(steps=tuple(step for step in plan.steps if step not in skipped))
+        return plan, withheld
 
     def _apply(
         self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
