@@ -7,7 +7,7 @@ repair it, and ``EVERCAN_RECOVERY=fail-fast`` leaves it as it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -131,16 +131,8 @@ class _Asked:
         gone_networks = before.networks.keys() - declared.networks.keys()
         changed = {declared.networks[network].bus for network in new_networks}
         changed |= {before.networks[network].bus for network in gone_networks}
-        self.old_ends: set[int] = set()
-        self.changed_ends: set[int] = set()
-        for endpoint in {**before.endpoints, **declared.endpoints}.values():
-            link = observed.links.get(endpoint.host_end)
-            if link is not None:
-                was = _is_member(before, endpoint)
-                if was:
-                    self.old_ends.add(link.index)
-                if not (was and _is_member(declared, endpoint)):
-                    self.changed_ends.add(link.index)
+        self.old_ends = _member_ends(before, observed)
+        self.changed_ends = changing_ends(before, declared, observed)
         former, current = before.bridged(), declared.bridged()
         for bus in old | now:
             for name in {bus, *former.get(bus, ()), *current.get(bus, ())}:
@@ -165,9 +157,21 @@ def _buses(declared: Declared) -> set[str]:
     return {network.bus for network in declared.networks.values()}
 
 
-def _is_member(declared: Declared, endpoint: Endpoint) -> bool:
-    known = declared.endpoints.get(endpoint.id)
-    return known is not None and known.is_member
+def changing_ends(before: Declared, declared: Declared, observed: Observed) -> set[int]:
+    """Return the ifindexes of host ends that were not members before, or are not now."""
+    both = _member_ends(before, observed) & _member_ends(declared, observed)
+    endpoints = (*before.endpoints.values(), *declared.endpoints.values())
+    return _indexes_of(endpoints, observed) - both
+
+
+def _member_ends(declared: Declared, observed: Observed) -> set[int]:
+    members = (endpoint for endpoint in declared.endpoints.values() if endpoint.is_member)
+    return _indexes_of(members, observed)
+
+
+def _indexes_of(endpoints: Iterable[Endpoint], observed: Observed) -> set[int]:
+    links = (observed.links.get(endpoint.host_end) for endpoint in endpoints)
+    return {link.index for link in links if link is not None}
 
 
 def _drift_of(step: Step, asked: _Asked) -> Drift | None:

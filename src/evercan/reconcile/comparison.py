@@ -8,6 +8,7 @@ from typing import NamedTuple
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.steps import AddRules, RemoveRules, Step
+from evercan.planning.drift import changing_ends
 from evercan.planning.plan import Plan, make_plan
 from evercan.reconcile.observer import Observe
 
@@ -53,7 +54,7 @@ def compare(
     doubted: list[Step] = []
     for _ in range(_OBSERVATIONS):
         plan = make_plan(declared, observed, before)
-        changed = () if after_steps else _changed_ends(before, declared, observed)
+        changed = () if after_steps else changing_ends(before, declared, observed)
         steps = _doubtful(plan, changed)
         if steps == doubted:
             break
@@ -70,12 +71,3 @@ def _doubtful(plan: Plan, changed: Collection[int]) -> list[Step]:
         if isinstance(step, AddRules | RemoveRules)
         and any(rule.source not in changed and rule.target not in changed for rule in step.rules)
     ]
-
-
-def _changed_ends(before: Declared, declared: Declared, observed: Observed) -> set[int]:
-    """Return the ifindexes of host ends that are members only before or only now."""
-    was, now = (
-        {endpoint.host_end for endpoint in intent.endpoints.values() if endpoint.is_member}
-        for intent in (before, declared)
-    )
-    return {observed.links[name].index for name in was ^ now if name in observed.links}

@@ -14,7 +14,6 @@ from evercan.model.observed import Counts, Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.planning.plan import Plan
-from evercan.planning.warnings import find_warnings
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
@@ -89,7 +88,7 @@ class Inspector:
             frames=self._frame_counters.add(declared, observed, counts),
             controllers=self._controllers(declared, observed),
             tally=Tally(
-                steps=dict(self._reconciler.steps_taken),
+                steps=dict(self._reconciler.applier.steps_taken),
                 writes=self._reconciler.saved.writes,
                 drift=dict(recoveries.drift),
                 recoveries=dict(recoveries.recoveries),
@@ -121,14 +120,8 @@ class Inspector:
         declared = after_observation(former, observed)
         observed, whole = compare(declared, declared, observed, observe)
         problems = self._problems(whole, declared, observed)
-        replaced_pairs = self._reconciler.replaced_pairs
-        replaced_pairs.forget_used(declared, observed, observed.counts)
-        state = State(
-            declared=declared,
-            observed=observed.without_rules(),
-            problems=problems,
-            warnings=(*find_warnings(declared, observed), *replaced_pairs.warnings(declared)),
-        )
+        self._reconciler.replaced_pairs.forget_used(declared, observed, observed.counts)
+        state = self._reconciler.described(declared, observed, problems)
         return state, observed.counts
 
     def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:

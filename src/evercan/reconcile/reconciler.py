@@ -8,37 +8,24 @@ thirty.
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
-from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
+from evercan.model.problems import Problem
 from evercan.model.state import State
-from evercan.model.steps import (
-    AddRules,
-    BringUp,
-    ClearTag,
-    ConfigureBus,
-    DeleteLink,
-    Failure,
-    MakeBus,
-    NameEnd,
-    RemoveRules,
-    SetMtu,
-    Step,
-)
+from evercan.model.steps import Failure, Step
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
 from evercan.planning.warnings import find_warnings
+from evercan.reconcile.applier import Applier
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.retries import Retries
@@ -54,13 +41,6 @@ Restrain = Callable[[Plan, Declared, Observed], Plan]
 
 _ROUNDS = 6
 """Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
-
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
-
-_MAY_BE_GONE = (
-    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, ClearTag, NameEnd),
-)
-"""Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 class Reconciler:
-    """Owns the declared state; the only caller of ``kernel.apply``.
+    """Owns the declared state and makes the kernel so.
 
     Not thread safe: one pass at a time, in whatever thread.
 
@@ -99,8 +79,8 @@ class Reconciler:
         limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
         restrain: what is done about drift.
+        applier: applies steps.
         failed: the steps that the kernel did not take in the last pass.
-        steps_taken: how often each kind of step was taken, by kind and outcome.
     """
 
     def __init__(
@@ -128,12 +108,12 @@ class Reconciler:
         self.restrain = restrain
         self.state = State()
         self.observer = Observer(kernel)
+        self.applier = Applier(kernel)
         self.saved = SavedIntent(state_file)
         self.recoveries = Recoveries()
         self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
         self.failed: dict[Step, Failure] = {}
-        self.steps_taken: Counter[tuple[str, str]] = Counter()
 
     @property
     def retry_at(self) -> float | None:
@@ -266,7 +246,9 @@ class Reconciler:
             noted = before_steps(declared, observed, steps)
             if noted != declared:
                 self._save_derived(noted)
-            newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
+            newly_failed = self.applier.apply(
+                before, noted, steps, rebooted=rebooted, since_reboot=self._rebooted
+            )
             failed |= newly_failed
             self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
             if not rebooted:
@@ -293,19 +275,22 @@ class Reconciler:
             *self.saved.problems,
         )
         self.replaced_pairs.forget_absent(declared)
-        former, self.state = (
-            self.state,
-            State(
-                declared=declared,
-                observed=observed.without_rules(),
-                problems=problems,
-                warnings=(
-                    *find_warnings(declared, observed),
-                    *self.replaced_pairs.warnings(declared),
-                ),
+        former, self.state = self.state, self.described(declared, observed, problems)
+        self.recoveries.completed(self.state, former)
+
+    def described(
+        self, declared: Declared, observed: Observed, problems: tuple[Problem, ...]
+    ) -> State:
+        """Return what is known after an observation, with its warnings."""
+        return State(
+            declared=declared,
+            observed=observed.without_rules(),
+            problems=problems,
+            warnings=(
+                *find_warnings(declared, observed),
+                *self.replaced_pairs.warnings(declared),
             ),
         )
-        self.recoveries.completed(self.state, former)
 
     def allowed(
         self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
@@ -319,37 +304,3 @@ class Reconciler:
         if skipped:
             plan = plan._replace(steps=tuple(step for step in plan.steps if step not in skipped))
         return plan, withheld
-
-    def _apply(
-        self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
-    ) -> dict[Step, Failure]:
-        """Apply steps; return those that the kernel did not take, with its reasons."""
-
-        def log(line: Callable[..., None], step: Step) -> None:
-            # Pairs of before a reboot are created when their containers join, passes later.
-            since_reboot = rebooted if isinstance(step, MakeBus) else self._rebooted
-            line(before, declared, step, rebooted=since_reboot)
-
-        for step in steps:
-            log(lines.before_step, step)
-        failures = {failure.step: failure for failure in self._kernel.apply(steps)}
-        for step in steps:
-            outcome = "refused" if step in failures else "done"
-            self.steps_taken[type(step).__name__, outcome] += 1
-            if step not in failures:
-                log(lines.after_step, step)
-        return dict(self._lasting(declared, failures.values()))
-
-    @staticmethod
-    def _lasting(declared: Declared, failures: Iterable[Failure]) -> Iterable[tuple[Step, Failure]]:
-        """Yield the failures that do not only say that somebody else was faster."""
-        for failure in failures:
-            step, code = failure.step, failure.code
-            if isinstance(step, MakeBus) and code == errno.EEXIST:
-                lines.created_concurrently(declared, step)
-            elif isinstance(step, RemoveRules) and code == errno.EINVAL:
-                pass  # cgw_remove_job's answer for a rule that does not exist
-            elif isinstance(step, NameEnd) and code == errno.EEXIST:
-                pass  # another end of that name came first; the next plan sees it
-            elif not (code in _NOT_THERE and isinstance(step, _MAY_BE_GONE)):
-                yield step, failure

@@ -1,0 +1,95 @@
+"""Applies the steps of a plan, logs them, and counts what became of them."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from evercan.kernel.port import Kernel
+from evercan.log import lines
+from evercan.model.declared import Declared
+from evercan.model.steps import (
+    AddRules,
+    BringUp,
+    ClearTag,
+    ConfigureBus,
+    DeleteLink,
+    Failure,
+    MakeBus,
+    NameEnd,
+    RemoveRules,
+    SetMtu,
+    Step,
+)
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
+
+_MAY_BE_GONE = (
+    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, ClearTag, NameEnd),
+)
+"""Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
+
+
+class Applier:
+    """The only caller of ``kernel.apply``.
+
+    Attributes:
+        steps_taken: how often each kind of step was taken, by kind and outcome.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Take the kernel that is changed."""
+        self._kernel = kernel
+        self.steps_taken: Counter[tuple[str, str]] = Counter()
+
+    def apply(
+        self,
+        before: Declared,
+        declared: Declared,
+        steps: Sequence[Step],
+        *,
+        rebooted: bool,
+        since_reboot: bool,
+    ) -> dict[Step, Failure]:
+        """Apply steps; return those that the kernel did not take, with its reasons.
+
+        Args:
+            before: what was wanted when the pass began.
+            declared: what is wanted now.
+            steps: what to do, in this order.
+            rebooted: this is the first pass after a reboot.
+            since_reboot: the host was rebooted since the state file was written. Pairs from
+                before are created when their containers join, passes later.
+
+        Raises:
+            KernelError: the kernel cannot be reached.
+        """
+
+        def log(line: Callable[..., None], step: Step) -> None:
+            cause = rebooted if isinstance(step, MakeBus) else since_reboot
+            line(before, declared, step, rebooted=cause)
+
+        for step in steps:
+            log(lines.before_step, step)
+        failures = {failure.step: failure for failure in self._kernel.apply(steps)}
+        for step in steps:
+            outcome = "refused" if step in failures else "done"
+            self.steps_taken[type(step).__name__, outcome] += 1
+            if step not in failures:
+                log(lines.after_step, step)
+        return dict(_lasting(declared, failures.values()))
+
+
+def _lasting(declared: Declared, failures: Iterable[Failure]) -> Iterator[tuple[Step, Failure]]:
+    """Yield the failures that do not only say that somebody else was faster."""
+    for failure in failures:
+        step, code = failure.step, failure.code
+        if isinstance(step, MakeBus) and code == errno.EEXIST:
+            lines.created_concurrently(declared, step)
+        elif isinstance(step, RemoveRules) and code == errno.EINVAL:
+            pass  # cgw_remove_job's answer for a rule that does not exist
+        elif isinstance(step, NameEnd) and code == errno.EEXIST:
+            pass  # another end of that name came first; the next plan sees it
+        elif not (code in _NOT_THERE and isinstance(step, _MAY_BE_GONE)):
+            yield step, failure
