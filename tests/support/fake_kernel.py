@@ -21,6 +21,7 @@ from evercan.model.names import MAX_NAME
 from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
+    BringDown,
     BringUp,
     ClearTag,
     ConfigureBus,
@@ -144,6 +145,8 @@ class FakeKernel:
                 yield partial(self.add_altname, index, altname)
             case BringUp(_, _, name):
                 yield partial(self.set_flag, name, up=True)
+            case BringDown(_, _, index, _):
+                yield partial(self._set_flag_on_host, index, up=False)
             case SetMtu(_, _, index, _, mtu):
                 yield partial(self._set_flag_on_host, index, up=False)
                 yield partial(self._set_mtu, index, mtu)

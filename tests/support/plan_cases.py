@@ -27,6 +27,7 @@ from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Netw
 from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
+    BringDown,
     BringUp,
     ClearTag,
     ConfigureBus,
@@ -212,13 +213,17 @@ def _write_step_of_pair(step: MakePair | RepairPair | NameEnd, observed: Observe
 
 
 def _write_step_of_link(
-    step: MakeBus | BringUp | SetMtu | ConfigureBus | DeleteLink | ClearTag, observed: Observed
+    step: MakeBus | BringUp | BringDown | SetMtu | ConfigureBus | DeleteLink | ClearTag,
+    observed: Observed,
 ) -> str:
     match step:
         case MakeBus(bus):
             return f"create bus {bus}"
         case BringUp(_, _, name):
             return f"bring {name} up"
+        case BringDown(_, _, index, name):
+            assert name == _name_of(index, observed)
+            return f"set {name} down"
         case SetMtu(_, _, index, name, mtu):
             assert name == _name_of(index, observed)
             return f"set the MTU of {name} to {mtu}"

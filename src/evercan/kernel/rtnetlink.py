@@ -18,6 +18,7 @@ from evercan.model.controller_match import restoring
 from evercan.model.observed import Counts, Link, Observed, clashing_name, placeholder_name
 from evercan.model.steps import (
     AddRules,
+    BringDown,
     BringUp,
     ClearTag,
     ConfigureBus,
@@ -241,6 +242,8 @@ def _link_messages(step: Step) -> Iterator[Message]:
             yield links.add_altname(index, altname)
         case BringUp(_, _, name):
             yield links.bring_up(name)
+        case BringDown(_, _, index, _):
+            yield links.bring_down(index)
         case SetMtu(_, _, index, _, mtu):
             yield links.bring_down(index)
             yield links.set_mtu(index, mtu)

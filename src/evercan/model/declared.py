@@ -133,6 +133,11 @@ class Endpoint:
         return self.phase in MEMBER_PHASES
 
     @property
+    def has_left(self) -> bool:
+        """Whether it was a member, and its pair is about to be deleted."""
+        return self.phase is Phase.LEFT
+
+    @property
     def wants_pair(self) -> bool:
         """Whether its pair is created if it is missing."""
         return self.phase in PAIR_PHASES

@@ -67,6 +67,19 @@ class BringUp:
 
 
 @dataclass(frozen=True, slots=True)
+class BringDown:
+    """Set the host end of an endpoint that has left down, so that no frame reaches it."""
+
+    bus: str
+    endpoint: str
+    index: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"set {self.name} down"
+
+
+@dataclass(frozen=True, slots=True)
 class SetMtu:
     """Set the MTU of an interface that evercan created, which is set down for it."""
 
@@ -182,6 +195,7 @@ Step = (
     | MakePair
     | RepairPair
     | BringUp
+    | BringDown
     | SetMtu
     | ConfigureBus
     | ClearTag

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from evercan.model.declared import Declared, Endpoint, Phase
 from evercan.model.observed import FD_MTU, Link, Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import BringUp, DeleteLink, MakePair, NameEnd, RepairPair, SetMtu, Step
+from evercan.model.steps import (
+    BringUp,
+    DeleteLink,
+    MakePair,
+    NameEnd,
+    RepairPair,
+    SetMtu,
+    Step,
+)
 
 
 def plan_pairs(

@@ -13,7 +13,7 @@ from evercan.errors import ModuleMissing
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import ClearTag, DeleteLink, Step
+from evercan.model.steps import BringDown, ClearTag, DeleteLink, Step
 from evercan.planning.bridge import plan_bridge
 from evercan.planning.bus import plan_bus
 from evercan.planning.drift import Drift, classify
@@ -75,8 +75,14 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
 def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
     """Plan to delete what evercan created, by its state and by the tag, and no longer wants.
 
+    The pair of an endpoint that left stays until the engine has moved its end back.
     A placeholder that is observed is left over: a repair deletes its own at its end.
     """
+    for endpoint in declared.endpoints.values():
+        link = observed.links.get(endpoint.host_end)
+        if endpoint.has_left and link is not None and link.is_pair and link.up:
+            bus = declared.networks[endpoint.network].bus
+            yield BringDown(bus, endpoint.id, link.index, link.name)
     pairs = {endpoint.host_end for endpoint in declared.endpoints.values()} | declared.retired
     for name in sorted(declared.retired | set(map(placeholder_name, pairs))):
         link = observed.links.get(name)

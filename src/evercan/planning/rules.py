@@ -97,9 +97,12 @@ def plan_rules(
         return  # every rule that exists is wanted, and exists one time
     wanted = {rule for ends in buses.values() for rule in mesh(*ends)}
     bus_of = _pairs(declared, observed)
+    leaving = _leaving(declared, observed)
     host_bus = {index: bus for bus, ends in buses.items() for index in ends.host}
     surplus: dict[str, list[Rule]] = {}
     for rule, extra in _unwanted(rules, wanted):
+        if rule.source in leaving or rule.target in leaving:
+            continue
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
         if owner is not None:
             surplus.setdefault(owner, []).extend([rule] * extra)
@@ -117,17 +120,24 @@ def plan_rules(
 
 
 def _pairs(declared: Declared, observed: Observed) -> dict[int, str]:
-    """Return the bus of each host end, by ifindex.
-
-    The rules of a pair that is about to be deleted are deleted with it.
-    """
+    """Return the bus of each host end, by ifindex."""
     return {
         link.index: declared.networks[endpoint.network].bus
         for endpoint in declared.endpoints.values()
-        if endpoint.host_end not in declared.retired
-        and (link := observed.links.get(endpoint.host_end)) is not None
-        and link.is_ours
+        if (link := observed.links.get(endpoint.host_end)) is not None and link.is_ours
     }
+
+
+def _leaving(declared: Declared, observed: Observed) -> set[int]:
+    """Return the ifindexes of host ends whose rules the kernel removes with them.
+
+    The host end of an endpoint that left is down, so that its rules forward nothing
+    (``can_can_gw_rcv``), until its pair is deleted. To remove them one by one takes the
+    kernel a walk through its whole table for each.
+    """
+    left = (endpoint.host_end for endpoint in declared.endpoints.values() if endpoint.has_left)
+    found = (observed.links.get(name) for name in (*left, *declared.retired))
+    return {link.index for link in found if link is not None and link.is_pair}
 
 
 def _unwanted(rules: Counter[Rule], wanted: Collection[Rule]) -> Iterator[tuple[Rule, int]]:

@@ -11,6 +11,7 @@ from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.steps import (
     AddRules,
+    BringDown,
     BringUp,
     ClearTag,
     ConfigureBus,
@@ -26,7 +27,8 @@ from evercan.model.steps import (
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
 _MAY_BE_GONE = (
-    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, ClearTag, NameEnd),
+    *(RemoveRules, DeleteLink, AddRules, BringUp, BringDown),
+    *(SetMtu, ConfigureBus, ClearTag, NameEnd),
 )
 """Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 

@@ -15,6 +15,7 @@ from evercan.model.observed import LINK_GROUP, Location, Observed, Rule
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import (
     AddRules,
+    BringDown,
     BringUp,
     ClearTag,
     ConfigureBus,
@@ -307,20 +308,19 @@ def test_a_doubled_rule_between_members_is_drift() -> None:
 def test_the_rules_of_a_member_that_leaves_are_not_drift() -> None:
     kernel = healthy_kernel(PAIR)
     plan = planned(PAIR, Leave("aa").apply(PAIR, Observed()), kernel.observe())
-    assert [type(step) for step in plan.steps] == [RemoveRules]
+    assert [type(step) for step in plan.steps] == [BringDown]
     assert plan.drift == ()
 
 
-def test_a_step_that_mixes_surplus_rules_of_members_and_of_one_that_leaves_is_split() -> None:
+def test_a_surplus_rule_of_members_is_drift_while_another_one_leaves() -> None:
     kernel = healthy_kernel(TRIO)
     double_a_rule(kernel, "vxcanbb", "vxcancc")
     plan = planned(TRIO, Leave("aa").apply(TRIO, Observed()), kernel.observe())
     drifted, asked = plan.steps
     assert [drift.step for drift in plan.drift] == [drifted]
     assert isinstance(drifted, RemoveRules)
-    assert isinstance(asked, RemoveRules)
     assert len(drifted.rules) == 1
-    assert len(asked.rules) == 12
+    assert isinstance(asked, BringDown)
 
 
 # --- all plans ------------------------------------------------------------------------

@@ -12,7 +12,16 @@ from evercan.intent.changes import Join, Leave
 from evercan.model.declared import Declared, Phase
 from evercan.model.observed import LINK_GROUP, Observed, Rule
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import AddRules, BringUp, DeleteLink, MakeBus, MakePair, RemoveRules, Step
+from evercan.model.steps import (
+    AddRules,
+    BringDown,
+    BringUp,
+    DeleteLink,
+    MakeBus,
+    MakePair,
+    RemoveRules,
+    Step,
+)
 from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import Plan, make_plan
 from evercan.planning.rules import mesh
@@ -137,7 +146,9 @@ def test_doubled_rules_stay_and_are_reported_for_both_ends() -> None:
 
 @pytest.mark.parametrize("doubled", [False, True])
 @pytest.mark.parametrize("known_before", [False, True], ids=["by this pass", "by a killed process"])
-def test_the_rules_of_an_endpoint_that_left_are_removed(doubled: bool, known_before: bool) -> None:
+def test_the_host_end_of_an_endpoint_that_left_is_set_down(
+    doubled: bool, known_before: bool
+) -> None:
     kernel = healthy_kernel(TRIO)
     links = kernel.observe().links
     if doubled:
@@ -145,9 +156,7 @@ def test_the_rules_of_an_endpoint_that_left_are_removed(doubled: bool, known_bef
     left = Leave("aa").apply(TRIO, Observed())
     plan = plan_of(left if known_before else TRIO, left, kernel.observe())
     assert plan.problems == ()
-    (step,) = plan.steps
-    assert isinstance(step, RemoveRules)
-    assert len(step.rules) == 12 + doubled
+    assert plan.steps == (BringDown("vcan0", "aa", links["vxcanaa"].index, "vxcanaa"),)
 
 
 @pytest.mark.parametrize("known_before", [False, True], ids=["by this pass", "by a killed process"])
