@@ -145,7 +145,7 @@ def is_done(plugin: Plugin, kernel: FailingKernel, verb: str) -> bool:
     if verb == "DeleteEndpoint":
         return not declared.endpoints and set(links) == {"vcan0"}
     left = declared.endpoints[DASHBOARD].phase in (Phase.LEFT, Phase.DORMANT)
-    return left and not kernel.snapshot().rules
+    return left and not kernel.live_rules()
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from evercan.errors import KernelError
 from evercan.libnetwork.driver import Driver
-from evercan.model.observed import Observed
+from evercan.model.declared import Phase
 from evercan.model.steps import Failure, RepairPair, Step
 from evercan.reconcile.watcher import PAUSE
 from tests.support.changes import queue_of
@@ -26,23 +27,28 @@ from tests.support.waiting import wait_until
 NETWORK, ONE, TWO = map(engine_id, ("powertrain", "dashboard", "gateway"))
 
 
-def fail_to_observe() -> Observed:
+OBSERVATIONS = ("observe", "links_named")
+
+
+def fail_to_observe(*_: object) -> NoReturn:
     raise KernelError("observe the kernel", errno.ENOBUFS, "evercan tries again")
 
 
 def fail_after_next_change(kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the first observation after the next change fail, as if the kernel had no buffers."""
-    observe, apply = kernel.observe, kernel.apply
+    originals = {name: getattr(kernel, name) for name in (*OBSERVATIONS, "apply")}
+    apply = kernel.apply
 
     def apply_and_arm(steps: Sequence[Step]) -> list[Failure]:
         failures = apply(steps)
-        monkeypatch.setattr(kernel, "observe", fail_one_time)
+        for name in OBSERVATIONS:
+            monkeypatch.setattr(kernel, name, fail_one_time)
         return failures
 
-    def fail_one_time() -> Observed:
-        monkeypatch.setattr(kernel, "observe", observe)
-        monkeypatch.setattr(kernel, "apply", apply)
-        return fail_to_observe()
+    def fail_one_time(*arguments: object) -> NoReturn:
+        for name, original in originals.items():
+            monkeypatch.setattr(kernel, name, original)
+        fail_to_observe(*arguments)
 
     monkeypatch.setattr(kernel, "apply", apply_and_arm)
 
@@ -98,7 +104,8 @@ async def test_calls_that_share_a_pass_that_fails_are_all_answered(
     engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.create_network(NETWORK)
-    monkeypatch.setattr(kernel, "observe", fail_to_observe)
+    for name in OBSERVATIONS:
+        monkeypatch.setattr(kernel, name, fail_to_observe)
     endpoints = [engine_id(f"node {number}") for number in range(30)]
     joins = (engine.post("Join", NetworkID=NETWORK, EndpointID=node) for node in endpoints)
     answers = await asyncio.gather(*joins)
@@ -114,17 +121,17 @@ async def test_calls_that_share_a_pass_that_fails_raise_separate_errors(
     driver = Driver(queue)
     await queue.start()
     await driver.create_network(NETWORK, {})
-    observe = kernel.observe
     passes: Counter[str] = Counter()
 
-    def fail() -> Observed:
+    def fail(*arguments: object) -> NoReturn:
         passes["failed"] += 1
-        return fail_to_observe()
+        fail_to_observe(*arguments)
 
-    monkeypatch.setattr(kernel, "observe", fail)
     joins = (driver.join(NETWORK, engine_id(f"node {number}")) for number in range(30))
-    errors = await asyncio.gather(*joins, return_exceptions=True)
-    monkeypatch.setattr(kernel, "observe", observe)
+    with monkeypatch.context() as patch:
+        for name in OBSERVATIONS:
+            patch.setattr(kernel, name, fail)
+        errors = await asyncio.gather(*joins, return_exceptions=True)
     assert passes["failed"] < 30, "the calls did not share a pass"
     assert all(isinstance(error, KernelError) for error in errors)
     assert len({id(error) for error in errors}) == 30
@@ -146,6 +153,9 @@ async def test_a_bug_in_evercan_is_logged_one_time_and_tried_again_with_pauses(
     await engine.create_network(NETWORK)
     lost = await engine.start(NETWORK, ONE)
     other = await engine.start(NETWORK, TWO)
+    await wait_until(
+        lambda: all(end.phase is Phase.JOINED for end in plugin.declared.endpoints.values())
+    )
     tried: Counter[str] = Counter()
     apply = kernel.apply
 

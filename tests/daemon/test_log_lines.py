@@ -123,7 +123,7 @@ async def test_the_start_and_stop_of_a_container_are_logged_with_their_calls(
         f"Interface {END} already exists, no recreation needed {pair} call=Join",
         f"Done: add 4 rules to vcan0 {bus} call=Join",
         f"Joined: {END} is a member of vcan0 {pair} call=Join",
-        f"Done: remove 4 rules from vcan0 {bus} call=Leave",
+        f"Done: set {END} down {pair} call=Leave",
         f"Left: {END} is no longer a member {pair} call=Leave",
         f"Done: delete interface {END} {pair} call=DeleteEndpoint",
         f"Done: delete interface vcan0 {bus} call=DeleteNetwork",

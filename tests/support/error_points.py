@@ -139,6 +139,10 @@ class PluginsKernel:
         self._point.call("observe_with_counts")
         return self._kernel.observe_with_counts()
 
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        self._point.call("links_named")
+        return self._kernel.links_named(names)
+
     def controller(self, index: int) -> Controller | None:
         self._point.call("controller")
         return self._kernel.controller(index)

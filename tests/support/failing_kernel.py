@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 from evercan.errors import KernelError
-from evercan.model.observed import Observed
+from evercan.model.observed import Link, Observed
 from tests.support.shared_kernel import SharedKernel
 
 
@@ -22,7 +23,15 @@ class FailingKernel(SharedKernel):
 
     def observe(self) -> Observed:
         observed = super().observe()
+        self._fail()
+        return observed
+
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        found = super().links_named(names)
+        self._fail()
+        return found
+
+    def _fail(self) -> None:
         if self.failures > 0:
             self.failures -= 1
             raise KernelError("receive from the kernel", errno.ENOBUFS, "evercan tries again")
-        return observed

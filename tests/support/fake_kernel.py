@@ -90,6 +90,11 @@ class FakeKernel:
     def observe_with_counts(self) -> Observed:
         return self.observe()  # nothing sends frames here
 
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        self.calls["links_named"] += 1
+        wanted = set(names)
+        return [link for link in self._host_links() if link.name in wanted]
+
     def controller(self, index: int) -> Controller | None:
         link = self._links.get(index)
         return None if link is None else link.controller
@@ -529,6 +534,11 @@ class FakeKernel:
         self._rules.clear()
         self._namespaces.clear()
         self._boot = boot
+
+    def live_rules(self) -> int:
+        """Count the rules whose two interfaces are up; the others forward nothing."""
+        up = {link.index for link in self._host_links() if link.up}
+        return sum(times for rule, times in self._rules.items() if {rule.source, rule.target} <= up)
 
     def deliveries(self, source: str, *, fd: bool = False) -> Counter[str]:
         """Send a frame from the host end or bus ``source``; count who receives it.

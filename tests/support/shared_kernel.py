@@ -7,9 +7,9 @@ as a person does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from evercan.model.observed import Observed
+from evercan.model.observed import Link, Observed
 from evercan.model.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel
 
@@ -33,6 +33,11 @@ class SharedKernel(FakeKernel):
         assert self._responsive.wait(timeout=30), "the test did not resume the kernel"
         with self._lock:
             return super().observe()
+
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        assert self._responsive.wait(timeout=30), "the test did not resume the kernel"
+        with self._lock:
+            return super().links_named(names)
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         with self._lock:

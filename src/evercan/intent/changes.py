@@ -256,6 +256,20 @@ Removal = DeleteNetwork | Leave | DeleteEndpoint | Undo
 """Changes that only remove. The engine never repeats them, whatever the answer was."""
 
 
+def endpoint_of(change: Change) -> tuple[str, str | None] | None:
+    """Return the endpoint that a change is about, and its network if the change names it.
+
+    None means that the change may be about more, or depends on more of the host.
+    """
+    if isinstance(change, CreateEndpoint) and change.options.altname is None:
+        return change.endpoint, change.network
+    if isinstance(change, Join):
+        return change.endpoint, change.network
+    if isinstance(change, Leave | DeleteEndpoint):
+        return change.endpoint, None
+    return None
+
+
 def with_phase(declared: Declared, endpoint_id: str, phase: Phase) -> Declared:
     """Put an endpoint into a phase; an unknown one is no error."""
     endpoint = declared.endpoints.get(endpoint_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from evercan.model.controller import Controller
@@ -34,6 +34,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: the kernel rejected a dump.
+        """
+        ...
+
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        """Read the links that have these names; names of altnames find nothing.
+
+        Raises:
+            KernelError: the kernel cannot be asked.
         """
         ...
 

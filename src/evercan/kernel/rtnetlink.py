@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -98,6 +98,12 @@ class RtnetlinkKernel:
             if error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise
         return Observed(links=named, can_gw=False)
+
+    def links_named(self, names: Iterable[str]) -> list[Link]:
+        """Ask for one link after another; the host may have hundreds of others."""
+        found = ((name, self._get(links.get_by_name(name))) for name in names)
+        # The kernel finds a link by its altnames too (__dev_get_by_name).
+        return [link for name, link in found if link is not None and link.name == name]
 
     def controller(self, index: int) -> Controller | None:
         """Read one link with its statistics."""

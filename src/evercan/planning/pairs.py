@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evercan.model.declared import Declared, Endpoint, Phase
 from evercan.model.observed import FD_MTU, Link, Observed
@@ -19,11 +19,25 @@ from evercan.model.steps import (
 
 
 def plan_pairs(
-    declared: Declared, observed: Observed, bus: str, steps: list[Step], problems: list[Problem]
+    declared: Declared,
+    observed: Observed,
+    bus: str,
+    steps: list[Step],
+    problems: list[Problem],
+    endpoints: Iterable[Endpoint] | None = None,
 ) -> list[Link]:
-    """Plan the pairs of one bus; return the members' host ends, which get rules."""
+    """Plan the pairs of one bus; return the members' host ends, which get rules.
+
+    Args:
+        declared: what is wanted.
+        observed: what exists.
+        bus: the bus interface.
+        steps: gets the steps.
+        problems: gets what no step repairs.
+        endpoints: the endpoints concerned; None for all.
+    """
     members: list[Link] = []
-    for endpoint in declared.endpoints.values():
+    for endpoint in declared.endpoints.values() if endpoints is None else endpoints:
         if declared.networks[endpoint.network].bus != bus or not endpoint.wants_pair:
             continue
         link = observed.links.get(endpoint.host_end)

@@ -6,18 +6,19 @@ one is empty, and ``/health`` is the same plan, not applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from evercan.errors import ModuleMissing
-from evercan.model.declared import Declared
+from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import BringDown, ClearTag, DeleteLink, Step
+from evercan.model.steps import ClearTag, Step
 from evercan.planning.bridge import plan_bridge
 from evercan.planning.bus import plan_bus
 from evercan.planning.drift import Drift, classify
 from evercan.planning.pairs import plan_pairs
+from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, plan_rules
 
 
@@ -29,11 +30,13 @@ class Plan(NamedTuple):
         problems: what none of them repairs.
         drift: what was wanted before and has changed, each with the step that repairs it.
             A step that is not in here was asked for by a call.
+        ends: the ends of each bus, between which it has all rules if no step is about rules.
     """
 
     steps: tuple[Step, ...] = ()
     problems: tuple[Problem, ...] = ()
     drift: tuple[Drift, ...] = ()
+    ends: Mapping[str, Ends] = NONE
 
 
 def make_plan(declared: Declared, observed: Observed, before: Declared | None = None) -> Plan:
@@ -67,27 +70,20 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
 
     if observed.can_gw:
         steps += plan_rules(declared, observed, buses)
-    steps += _plan_removals(declared, observed)
+    steps += plan_removals(declared, observed, declared.endpoints, _retired(declared))
+    steps += (
+        ClearTag(link.index, link.name)
+        for link in observed.links.values()
+        if link.is_tagged_controller
+    )
     ordered, drift = classify(declared if before is None else before, declared, observed, steps)
-    return Plan(steps=ordered, problems=tuple(problems), drift=drift)
+    return Plan(steps=ordered, problems=tuple(problems), drift=drift, ends=buses)
 
 
-def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
-    """Plan to delete what evercan created, by its state and by the tag, and no longer wants.
+def _retired(declared: Declared) -> list[str]:
+    """Return the names of links that nobody wants, if they exist.
 
-    The pair of an endpoint that left stays until the engine has moved its end back.
     A placeholder that is observed is left over: a repair deletes its own at its end.
     """
-    for endpoint in declared.endpoints.values():
-        link = observed.links.get(endpoint.host_end)
-        if endpoint.has_left and link is not None and link.is_pair and link.up:
-            bus = declared.networks[endpoint.network].bus
-            yield BringDown(bus, endpoint.id, link.index, link.name)
     pairs = {endpoint.host_end for endpoint in declared.endpoints.values()} | declared.retired
-    for name in sorted(declared.retired | set(map(placeholder_name, pairs))):
-        link = observed.links.get(name)
-        if link is not None and link.is_ours:
-            yield DeleteLink(link.index, link.name)
-    for link in observed.links.values():
-        if link.is_tagged_controller:
-            yield ClearTag(link.index, link.name)
+    return sorted(declared.retired | set(map(placeholder_name, pairs)))

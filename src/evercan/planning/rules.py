@@ -40,17 +40,29 @@ class Ends(NamedTuple):
     members: Sequence[int]
 
 
-def mesh(host_indexes: Sequence[int], member_indexes: Iterable[int]) -> Iterator[Rule]:
-    """Yield every rule that a bus needs, given its ifindexes as in ``Ends``.
+def mesh(
+    host_indexes: Sequence[int],
+    member_indexes: Iterable[int],
+    new: Sequence[int] | None = None,
+) -> Iterator[Rule]:
+    """Yield every rule that a bus needs, or only those that some new members need.
 
     Without a bus interface the members still receive each other's frames. Rules
     that will have equal counters are neighbours, so that a dump of them is read fastest.
+
+    Args:
+        host_indexes: as ``Ends.host``.
+        member_indexes: as ``Ends.members``.
+        new: those of the members whose rules are wanted; None for the rules of all.
     """
     ends = [*host_indexes, *member_indexes]
     for kind in (0, FD):
         flags = [IIF_TX_OK | kind | (ECHO if end in host_indexes else 0) for end in ends]
         for n, source in enumerate(ends):
-            targets, target_flags = ends[:n] + ends[n + 1 :], flags[:n] + flags[n + 1 :]
+            if new is None or source in new:
+                targets, target_flags = ends[:n] + ends[n + 1 :], flags[:n] + flags[n + 1 :]
+            else:
+                targets, target_flags = [*new], [IIF_TX_OK | kind] * len(new)
             yield from Rule.of(zip(repeat(source), targets, target_flags, repeat(1), repeat(b"")))
 
 

@@ -53,8 +53,8 @@ class Applier:
         *,
         rebooted: bool,
         since_reboot: bool,
-    ) -> dict[Step, Failure]:
-        """Apply steps; return those that the kernel did not take, with its reasons.
+    ) -> list[Failure]:
+        """Apply steps; return what the kernel did not take, with its reasons.
 
         Args:
             before: what was wanted when the pass began.
@@ -74,16 +74,16 @@ class Applier:
 
         for step in steps:
             log(lines.before_step, step)
-        failures = {failure.step: failure for failure in self._kernel.apply(steps)}
+        failures = self._kernel.apply(steps)
+        failed = {failure.step for failure in failures}
         for step in steps:
-            outcome = "refused" if step in failures else "done"
-            self.steps_taken[type(step).__name__, outcome] += 1
-            if step not in failures:
+            self.steps_taken[type(step).__name__, "refused" if step in failed else "done"] += 1
+            if step not in failed:
                 log(lines.after_step, step)
-        return dict(_lasting(declared, failures.values()))
+        return failures
 
 
-def _lasting(declared: Declared, failures: Iterable[Failure]) -> Iterator[tuple[Step, Failure]]:
+def lasting(declared: Declared, failures: Iterable[Failure]) -> Iterator[tuple[Step, Failure]]:
     """Yield the failures that do not only say that somebody else was faster."""
     for failure in failures:
         step, code = failure.step, failure.code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from evercan.kernel.port import Kernel
@@ -34,6 +34,20 @@ class Observer:
     def observe_with_counts(self, declared: Declared) -> Observed:
         """Observe the rules' counters too; errors as of ``Observe``."""
         return self._with_locations(declared, time.monotonic(), self._kernel.observe_with_counts())
+
+    def refresh(self, observed: Observed, names: Collection[str]) -> Observed:
+        """Read some links again; everything else stays as it was observed.
+
+        Args:
+            observed: an earlier observation.
+            names: the names of the links.
+
+        Raises:
+            KernelError: the kernel cannot be asked.
+        """
+        links = {name: link for name, link in observed.links.items() if name not in names}
+        links |= {link.name: link for link in self._kernel.links_named(names)}
+        return replace(observed, links=links)
 
     def _with_locations(self, declared: Declared, at: float, observed: Observed) -> Observed:
         """Add what is known of the namespaces to an observation that began at ``at``."""

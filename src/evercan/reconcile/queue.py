@@ -177,7 +177,7 @@ class PassQueue:
         """Run a pass for an event, unless a later observation has covered it already.
 
         evercan's own changes cause events too, and the pass that made them has observed
-        their result.
+        their result, or another one is going to.
 
         Args:
             since: when the event happened, in seconds of the monotonic clock.
@@ -187,7 +187,7 @@ class PassQueue:
         """
         while self._running is not None:
             await asyncio.wait([self._running])
-        if self.state.observed.at > since:
+        if self.state.observed.at > since or self._reconciler.verifies_soon:
             return None
         return await self.check()
 

@@ -14,24 +14,26 @@ from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
-from evercan.intent.changes import Change
+from evercan.intent.changes import Change, endpoint_of
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
-from evercan.model.steps import Failure, Step
+from evercan.model.steps import AddRules, Failure, Step
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
+from evercan.planning.scope import Scope, plan_scope
 from evercan.planning.warnings import find_warnings
-from evercan.reconcile.applier import Applier
+from evercan.reconcile.applier import Applier, lasting
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.retries import Retries
 from evercan.reconcile.saved_intent import SavedIntent
 from evercan.reconcile.state_file import StateFile
 from evercan.tracking.failures import Failures, problems_of_failures
+from evercan.tracking.meshes import Meshes
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
@@ -76,6 +78,7 @@ class Reconciler:
         observer: observes the kernel.
         saved: the declared state on disk.
         recoveries: what was found and repaired.
+        meshes: the buses that are known to be healthy.
         limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
         restrain: what is done about drift.
@@ -111,6 +114,7 @@ class Reconciler:
         self.applier = Applier(kernel)
         self.saved = SavedIntent(state_file)
         self.recoveries = Recoveries()
+        self.meshes = Meshes()
         self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
         self.failed: dict[Step, Failure] = {}
@@ -119,6 +123,11 @@ class Reconciler:
     def retry_at(self) -> float | None:
         """When a pass should follow without an event, in seconds of the monotonic clock."""
         return self._retries.at
+
+    @property
+    def verifies_soon(self) -> bool:
+        """Whether a full pass follows soon because passes for calls were limited to these."""
+        return self._retries.verifies_soon
 
     def start(self) -> None:
         """Load the declared state that the last process left, and run the first pass.
@@ -156,14 +165,15 @@ class Reconciler:
         except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
             error = InternalFault(failed)
         if error is not None:
+            self.meshes.forget()
             self.recoveries.pass_failed(error)
         # A change that the pass did not reach has not been applied.
         entries += [Outcome(self.state, error=error)] * (len(everything) - len(entries))
         done = zip(everything, entries, strict=True)
         self._retries.keep_removals(change for change, entry in done if entry.before is None)
-        lasting = any(not Failures.is_permanent(failure) for failure in self.failed.values())
+        persistent = any(not Failures.is_permanent(failure) for failure in self.failed.values())
         self._retries.schedule(
-            failed=error is not None or lasting or bool(self.saved.problems),
+            failed=error is not None or persistent or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
             repairs_at=self._repairs_at,
         )
@@ -173,12 +183,72 @@ class Reconciler:
         ]
 
     def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
-        observed = self.observer.observe(self.state.declared)
+        scope = self._scope_of(changes)
+        if scope is None:
+            observed = self.observer.observe(self.state.declared)
+        else:
+            observed = self.observer.refresh(self.state.observed, scope.names)
         current = after_observation(self.state.declared, observed)
         declared = self._apply_changes(changes, entries, current, observed)
+        if scope is not None:
+            if self._converge_scope(current, declared, observed, scope):
+                self._retries.verify_soon()
+                return
+            observed = self.observer.observe(declared)
         rebooted = self._rebooted and not self._restored
         self._converge(current, declared, observed, rebooted=rebooted)
         self._restored = True
+        self._retries.verified()
+
+    def _scope_of(self, changes: Sequence[Change]) -> Scope | None:
+        """Return what a pass for these changes may be limited to; None for a full pass."""
+        endpoints = [endpoint_of(change) for change in changes]
+        known = [endpoint for endpoint in endpoints if endpoint is not None]
+        if len(known) < len(endpoints) or not known:
+            return None
+        scope = self.meshes.scope(self.state.declared, self.state.observed, known)
+        if scope is None or any(problem.bus in scope.ends for problem in self.state.problems):
+            return None
+        return scope
+
+    def _converge_scope(
+        self, before: Declared, declared: Declared, observed: Observed, scope: Scope
+    ) -> bool:
+        """Apply plans of a scope until one is empty; return False if it takes a full pass.
+
+        Args:
+            before: what was wanted when the pass began.
+            declared: what is wanted now, and saved.
+            observed: the last observation, with the links of the scope as they are.
+            scope: what the calls of the pass are about.
+        """
+        ends = (declared.endpoints.get(endpoint) for endpoint in scope.endpoints)
+        new = {
+            name for end in ends if end is not None for name in (end.host_end, end.container_end)
+        }
+        scope = scope._replace(names=scope.names | new)
+        for _ in range(_ROUNDS):
+            plan = plan_scope(before, declared, observed, self.meshes.current(scope))
+            if plan is None:
+                break
+            if plan.steps and self._apply(before, declared, plan.steps, rebooted=False):
+                break
+            self.meshes.applied(plan)
+            if all(isinstance(step, AddRules) for step in plan.steps):
+                self._completed_scope(declared, observed)
+                return True
+            observed = self.observer.refresh(observed, scope.names)
+            self.meshes.created(plan.steps, observed)
+            declared = after_observation(declared, observed)
+        self.meshes.forget()
+        return False
+
+    def _completed_scope(self, declared: Declared, observed: Observed) -> None:
+        """Keep what a pass with a scope has found; the next full pass judges the rest."""
+        self._save_derived(declared)
+        self.replaced_pairs.forget_absent(declared)
+        former, self.state = self.state, self.state._replace(declared=declared, observed=observed)
+        self.recoveries.completed(self.state, former)
 
     def _apply_changes(
         self,
@@ -246,8 +316,8 @@ class Reconciler:
             noted = before_steps(declared, observed, steps)
             if noted != declared:
                 self._save_derived(noted)
-            newly_failed = self.applier.apply(
-                before, noted, steps, rebooted=rebooted, since_reboot=self._rebooted
+            newly_failed = dict(
+                lasting(noted, self._apply(before, noted, steps, rebooted=rebooted))
             )
             failed |= newly_failed
             self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
@@ -266,6 +336,7 @@ class Reconciler:
             plan, withheld = self.allowed(whole, failed, declared, observed)
         self._failures = self._failures.after(failed, plan.steps, time.monotonic())
         self.failed = failed
+        self.meshes.verified(declared, observed, whole)
         self._repairs_at = self.limits.retry_at(withheld)
         self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
         problems = (
@@ -277,6 +348,13 @@ class Reconciler:
         self.replaced_pairs.forget_absent(declared)
         former, self.state = self.state, self.described(declared, observed, problems)
         self.recoveries.completed(self.state, former)
+
+    def _apply(
+        self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
+    ) -> list[Failure]:
+        return self.applier.apply(
+            before, declared, steps, rebooted=rebooted, since_reboot=self._rebooted
+        )
 
     def described(
         self, declared: Declared, observed: Observed, problems: tuple[Problem, ...]

@@ -11,9 +11,15 @@ from evercan.tracking.backoff import Backoff
 MODULE_INTERVAL = 1.0
 """Seconds between two checks for can-gw while it is not loaded: a module causes no event."""
 
+VERIFY_AFTER = 1.0
+"""Seconds from the last pass with a scope to the full pass that finds what it could not see."""
+
+VERIFY_WITHIN = 3.0
+"""The same from the first one on, while calls keep coming."""
+
 
 class Retries:
-    """What has to be tried again.
+    """What has to be tried again, or looked at as a whole.
 
     Attributes:
         at: when a pass should follow, in seconds of the monotonic clock; None if none should.
@@ -24,6 +30,24 @@ class Retries:
         self.at: float | None = None
         self._removals: list[Change] = []
         self._backoff = Backoff()
+        self._unverified_since: float | None = None
+        self._verify_at: float | None = None
+
+    @property
+    def verifies_soon(self) -> bool:
+        """Whether a full pass is going to follow passes with a scope."""
+        return self._verify_at is not None and self._verify_at > time.monotonic()
+
+    def verify_soon(self) -> None:
+        """Let a full pass follow: after the last call, but not endlessly later than the first."""
+        now = time.monotonic()
+        if self._unverified_since is None:
+            self._unverified_since = now
+        self._verify_at = min(now + VERIFY_AFTER, self._unverified_since + VERIFY_WITHIN)
+
+    def verified(self) -> None:
+        """Take note of a full pass."""
+        self._unverified_since = self._verify_at = None
 
     def take_removals(self) -> list[Change]:
         """Return the removals that were not done, for the next pass."""
@@ -42,7 +66,7 @@ class Retries:
             module_missing: can-gw is not loaded, and there are networks.
             repairs_at: when a withheld repair may be made; None if none is withheld.
         """
-        due = [] if repairs_at is None else [repairs_at]
+        due = [at for at in (repairs_at, self._verify_at) if at is not None]
         if module_missing:
             due.append(time.monotonic() + MODULE_INTERVAL)
         if failed or self._removals:

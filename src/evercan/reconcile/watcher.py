@@ -1,7 +1,8 @@
 """Runs a pass when the kernel announces a change, and at an interval.
 
-Link events cause a pass at once, debounced; the rule table sends no events, so it is
-compared at an interval. Between the two the watcher sleeps.
+Link events cause a pass at once, debounced; those that follow calls of the engine are left
+to the full pass that verifies these calls (``reconcile.retries``). The rule table sends no
+events, so it is compared at an interval. Between the two the watcher sleeps.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DEBOUNCE = 0.05
 """Seconds between the first event and the pass: one change seldom comes alone."""
 
 DEBOUNCE_LIMITED = 0.5
-"""The same while repairs are withheld: somebody keeps causing events."""
+"""The same while another pass is due: repairs are withheld, or calls keep causing events."""
 
 PAUSE = 1.0
 """Seconds without a pass after one that failed."""
@@ -68,8 +69,8 @@ class Watcher:
             while True:
                 await self._wait(happened)
                 if happened.is_set():
-                    limited = self._queue.retry_at is not None
-                    await asyncio.sleep(DEBOUNCE_LIMITED if limited else DEBOUNCE)
+                    slow = self._queue.retry_at is not None and unreadable is None
+                    await asyncio.sleep(DEBOUNCE_LIMITED if slow else DEBOUNCE)
                 else:
                     last = time.monotonic()  # no event until now: compare the rules
                 happened.clear()
