@@ -21,16 +21,17 @@ from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
-from evercan.model.steps import AddRules, Failure, Step
+from evercan.model.steps import Failure, Step
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
-from evercan.planning.scope import Scope, plan_scope
+from evercan.planning.scope import Scope
 from evercan.planning.warnings import find_warnings
 from evercan.reconcile.applier import Applier, lasting
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.retries import Retries
 from evercan.reconcile.saved_intent import SavedIntent
+from evercan.reconcile.scoped_pass import ScopedPass
 from evercan.reconcile.state_file import StateFile
 from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.meshes import Meshes
@@ -78,7 +79,6 @@ class Reconciler:
         observer: observes the kernel.
         saved: the declared state on disk.
         recoveries: what was found and repaired.
-        meshes: the buses that are known to be healthy.
         limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
         restrain: what is done about drift.
@@ -112,9 +112,10 @@ class Reconciler:
         self.state = State()
         self.observer = Observer(kernel)
         self.applier = Applier(kernel)
+        self._meshes = Meshes()
+        self._scoped = ScopedPass(self._meshes, self.observer, self.applier)
         self.saved = SavedIntent(state_file)
         self.recoveries = Recoveries()
-        self.meshes = Meshes()
         self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
         self.failed: dict[Step, Failure] = {}
@@ -165,7 +166,7 @@ class Reconciler:
         except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
             error = InternalFault(failed)
         if error is not None:
-            self.meshes.forget()
+            self._meshes.forget()
             self.recoveries.pass_failed(error)
         # A change that the pass did not reach has not been applied.
         entries += [Outcome(self.state, error=error)] * (len(everything) - len(entries))
@@ -191,7 +192,11 @@ class Reconciler:
         current = after_observation(self.state.declared, observed)
         declared = self._apply_changes(changes, entries, current, observed)
         if scope is not None:
-            if self._converge_scope(current, declared, observed, scope):
+            converged = self._scoped.converge(
+                current, declared, observed, scope, since_reboot=self._rebooted
+            )
+            if converged is not None:
+                self._completed_scope(*converged)
                 self._retries.verify_soon()
                 return
             observed = self.observer.observe(declared)
@@ -206,42 +211,10 @@ class Reconciler:
         known = [endpoint for endpoint in endpoints if endpoint is not None]
         if len(known) < len(endpoints) or not known:
             return None
-        scope = self.meshes.scope(self.state.declared, self.state.observed, known)
+        scope = self._meshes.scope(self.state.declared, self.state.observed, known)
         if scope is None or any(problem.bus in scope.ends for problem in self.state.problems):
             return None
         return scope
-
-    def _converge_scope(
-        self, before: Declared, declared: Declared, observed: Observed, scope: Scope
-    ) -> bool:
-        """Apply plans of a scope until one is empty; return False if it takes a full pass.
-
-        Args:
-            before: what was wanted when the pass began.
-            declared: what is wanted now, and saved.
-            observed: the last observation, with the links of the scope as they are.
-            scope: what the calls of the pass are about.
-        """
-        ends = (declared.endpoints.get(endpoint) for endpoint in scope.endpoints)
-        new = {
-            name for end in ends if end is not None for name in (end.host_end, end.container_end)
-        }
-        scope = scope._replace(names=scope.names | new)
-        for _ in range(_ROUNDS):
-            plan = plan_scope(before, declared, observed, self.meshes.current(scope))
-            if plan is None:
-                break
-            if plan.steps and self._apply(before, declared, plan.steps, rebooted=False):
-                break
-            self.meshes.applied(plan)
-            if all(isinstance(step, AddRules) for step in plan.steps):
-                self._completed_scope(declared, observed)
-                return True
-            observed = self.observer.refresh(observed, scope.names)
-            self.meshes.created(plan.steps, observed)
-            declared = after_observation(declared, observed)
-        self.meshes.forget()
-        return False
 
     def _completed_scope(self, declared: Declared, observed: Observed) -> None:
         """Keep what a pass with a scope has found; the next full pass judges the rest."""
@@ -336,7 +309,7 @@ class Reconciler:
             plan, withheld = self.allowed(whole, failed, declared, observed)
         self._failures = self._failures.after(failed, plan.steps, time.monotonic())
         self.failed = failed
-        self.meshes.verified(declared, observed, whole)
+        self._meshes.verified(declared, observed, whole)
         self._repairs_at = self.limits.retry_at(withheld)
         self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
         problems = (
