@@ -16,6 +16,7 @@ import pytest
 from evercan import daemon
 from evercan.libnetwork import server, web
 from evercan.model.observed import Observed, RuleCount
+from evercan.reconcile import retries
 from tests.daemon.test_process import connect, running
 from tests.support.engine import Engine, engine_id
 from tests.support.plugin import Plugin
@@ -194,7 +195,11 @@ async def scrape_without_end(port: int, answers: list[bytes]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_64_scrapers_delay_each_call_by_one_observation_at_the_most(tmp_path: Path) -> None:
+async def test_64_scrapers_delay_each_call_by_one_observation_at_the_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "VERIFY_AFTER", 60)
+    monkeypatch.setattr(retries, "VERIFY_WITHIN", 60)
     kernel = CountingKernel()
     plugin = Plugin(tmp_path, kernel)
     await plugin.start()
