@@ -186,7 +186,7 @@ class Reconciler:
     def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
         scope = self._scope_of(changes)
         if scope is None:
-            observed = self.observer.observe(self.state.declared)
+            observed = self._observe(self.state.declared)
         else:
             observed = self.observer.refresh(self.state.observed, scope.names)
         current = after_observation(self.state.declared, observed)
@@ -199,11 +199,15 @@ class Reconciler:
                 self._completed_scope(*converged)
                 self._retries.verify_soon()
                 return
-            observed = self.observer.observe(declared)
+            observed = self._observe(declared)
         rebooted = self._rebooted and not self._restored
         self._converge(current, declared, observed, rebooted=rebooted)
         self._restored = True
-        self._retries.verified()
+
+    def _observe(self, declared: Declared) -> Observed:
+        """Observe for a full pass; if it fails, it is repeated for that reason."""
+        self._retries.verifying()
+        return self.observer.observe(declared)
 
     def _scope_of(self, changes: Sequence[Change]) -> Scope | None:
         """Return what a pass for these changes may be limited to; None for a full pass."""

@@ -45,8 +45,8 @@ class Retries:
             self._unverified_since = now
         self._verify_at = min(now + VERIFY_AFTER, self._unverified_since + VERIFY_WITHIN)
 
-    def verified(self) -> None:
-        """Take note of a full pass."""
+    def verifying(self) -> None:
+        """Take note that a full pass begins."""
         self._unverified_since = self._verify_at = None
 
     def take_removals(self) -> list[Change]:
