@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
 from evercan.errors import SettingsError
+from evercan.values import NamedTuple
 
 
 class Recovery(StrEnum):

@@ -8,7 +8,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from evercan import daemon
 from evercan.libnetwork import server, web
 from evercan.model.observed import Observed, RuleCount
+from evercan.values import replace
 from tests.daemon.test_process import connect, running
 from tests.support.engine import Engine, engine_id
 from tests.support.plugin import Plugin

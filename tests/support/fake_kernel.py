@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -34,6 +33,7 @@ from evercan.model.steps import (
     SetMtu,
     Step,
 )
+from evercan.values import replace
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self  # noqa: TID251 - a pass makes tens of thousands of rules
 
 from evercan.model.controller import Controller
+from evercan.values import dataclass, field, replace
 
 LINK_GROUP = 0x0CA0_E7E2
 """``IFLA_GROUP`` of every interface that evercan creates: the tag that says "ours".

@@ -13,7 +13,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change
@@ -48,6 +47,7 @@ from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
+from evercan.values import NamedTuple
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
 """Takes out of a plan what is not to be done, and adds the problems that this leaves."""

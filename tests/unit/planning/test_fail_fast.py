@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from evercan.model.steps import AddRules, BringUp, DeleteLink, MakeBus, MakePair
 from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import Plan, make_plan
 from evercan.planning.rules import mesh
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
 from tests.support.healthy_host import healthy_kernel
