@@ -116,7 +116,8 @@ async def serve(
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        # add_signal_handler would do the same, and load the module inspect for it.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     # Serve first: calls wait for the state, but each of them is answered within its bound.
     await server.start(bound)
     if await _started(queue, stopped):

@@ -70,8 +70,8 @@ class _Fields:
 
 def _names(namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the fields that the body of a class declares."""
-    annotations: dict[str, str] = namespace.get("__annotations__", {})
-    return tuple(name for name, kind in annotations.items() if not kind.startswith("ClassVar"))
+    annotations: dict[str, Any] = namespace.get("__annotations__", {})
+    return tuple(name for name, kind in annotations.items() if "ClassVar" not in str(kind))
 
 
 class _NamedTupleType(type):

@@ -278,4 +278,5 @@ class PassQueue:
             with without_garbage_collection():
                 return context.run(function, *arguments, **keywords)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        # run_in_executor would do the same, and load the module inspect for it.
+        return await asyncio.wrap_future(self._thread.submit(run))
