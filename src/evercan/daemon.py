@@ -25,6 +25,7 @@ from evercan.planning.fail_fast import leave_drift
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Reconciler, repair_drift
+from evercan.reconcile.rule_probe import RuleProbe
 from evercan.reconcile.state_file import StateFile
 from evercan.reconcile.watcher import LinkEventSource, Watcher
 from evercan.reporting import status
@@ -123,6 +124,9 @@ async def serve(
     if await _started(queue, stopped):
         watcher = Watcher(queue, events, settings.health_interval)
         supervisor.run("watcher", watcher.run)
+        if settings.probe_interval:
+            probe = RuleProbe(queue, kernel.receive_list_entries, settings.probe_interval)
+            supervisor.run("rule probe", probe.run)
         if settings.metrics is not None:
             supervisor.run("metrics", partial(publish, server, *settings.metrics))
         _log.info("evercan serves %d networks", len(queue.state.declared.networks))

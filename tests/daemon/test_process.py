@@ -113,11 +113,13 @@ def test_wrong_settings_end_the_process_with_status_2_and_are_all_logged(tmp_pat
         EVERCAN_LOG_FORMAT="xml",
         EVERCAN_RECOVERY="never",
         EVERCAN_HEALTH_INTERVAL="often",
+        EVERCAN_PROBE_INTERVAL="-1",
         EVERCAN_METRICS="9480",
     ) as process:
         _, err = process.popen.communicate(timeout=20)
     assert process.popen.returncode == 2
-    for name in ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", "HEALTH_INTERVAL", "METRICS"):
+    intervals = ("HEALTH_INTERVAL", "PROBE_INTERVAL")
+    for name in ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", *intervals, "METRICS"):
         assert f"EVERCAN_{name}=" in err
 
 

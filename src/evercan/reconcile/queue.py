@@ -95,6 +95,11 @@ class PassQueue:
         return self._reconciler.state
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a pass is running, or about to run."""
+        return self._running is not None
+
+    @property
     def retry_at(self) -> float | None:
         """When a pass should follow without an event, in seconds of the monotonic clock."""
         return self._reconciler.retry_at
