@@ -121,11 +121,13 @@ async def test_nothing_is_probed_at_interval_0(
 
 @pytest.mark.usefixtures("member")
 async def test_without_the_number_the_interval_alone_counts(
-    kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
+    engine: Engine, kernel: SharedKernel, plugin: Plugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "evercan")
+    await plugin.stop()
     kernel.shows_receivers = False
-    await plugin.restart()
+    await plugin.start()
+    await engine.get("health")  # waits until the plugin has started
     await wait_until(lambda: "does not show /proc/net/can/stats" in caplog.text)
     kernel.flush_rules()
     assert await observations(kernel) == 0
