@@ -79,7 +79,7 @@ def start_figures(
         Figure(
             group="start", name=f"from exec to the first answer{conditions}", unit="ms",
             samples=ms("answers"), against="the plain daemon", reference=ms("plain answers"),
-            budget=None if not with_budgets else 0.5,
+            budget=None if not with_budgets else 0.42,
         ),
     ]  # fmt: skip
 

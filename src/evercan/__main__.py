@@ -33,6 +33,7 @@ def main() -> int:
     # What is imported stays: looking through it for garbage, while it is and at each
     # collection from then on, is a tenth of the start for nothing.
     gc.disable()
+    import evercan.deferred  # noqa: F401, PLC0415 - bind first
     from evercan.daemon import main as serve  # noqa: PLC0415 - bind first
 
     gc.freeze()

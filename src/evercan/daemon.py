@@ -25,6 +25,7 @@ from evercan.planning.fail_fast import leave_drift
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Reconciler, repair_drift
+from evercan.reconcile.rule_probe import RuleProbe
 from evercan.reconcile.state_file import StateFile
 from evercan.reconcile.watcher import LinkEventSource, Watcher
 from evercan.reporting import status
@@ -116,12 +117,16 @@ async def serve(
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        # add_signal_handler would do the same, and load the module inspect for it.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     # Serve first: calls wait for the state, but each of them is answered within its bound.
     await server.start(bound)
     if await _started(queue, stopped):
         watcher = Watcher(queue, events, settings.health_interval)
         supervisor.run("watcher", watcher.run)
+        if settings.probe_interval:
+            probe = RuleProbe(queue, kernel.receive_list_entries, settings.probe_interval)
+            supervisor.run("rule probe", probe.run)
         if settings.metrics is not None:
             supervisor.run("metrics", partial(publish, server, *settings.metrics))
         _log.info("evercan serves %d networks", len(queue.state.declared.networks))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
 from evercan.errors import SettingsError
+from evercan.values import NamedTuple
 
 
 class Recovery(StrEnum):
@@ -31,6 +31,7 @@ class Settings(NamedTuple):
         log_format: ``text`` for people, ``json`` for machines.
         recovery: whether drift is repaired.
         health_interval: seconds between two checks of the rule table; 0 checks at events only.
+        probe_interval: seconds between two looks at the number of rules; 0 looks at none.
         metrics: host and TCP port to serve metrics on; None is the socket only.
         engine_ifname: the engine gives an interface the name that a plugin answers, as it
             does from release 29.8 on.
@@ -41,6 +42,7 @@ class Settings(NamedTuple):
     log_format: str = "text"
     recovery: Recovery = Recovery.AUTO
     health_interval: float = 30.0
+    probe_interval: float = 1.0
     metrics: tuple[str, int] | None = None
     engine_ifname: bool = False
     state_folder: Path = Path("/var/lib/evercan")
@@ -99,6 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         log_format=read.choice("EVERCAN_LOG_FORMAT", LOG_FORMATS, default.log_format),
         recovery=Recovery(read.choice("EVERCAN_RECOVERY", tuple(Recovery), default.recovery)),
         health_interval=read.seconds("EVERCAN_HEALTH_INTERVAL", default.health_interval),
+        probe_interval=read.seconds("EVERCAN_PROBE_INTERVAL", default.probe_interval),
         metrics=read.address("EVERCAN_METRICS"),
         engine_ifname=read.choice("EVERCAN_ENGINE_IFNAME", SWITCH, SWITCH[0]) == "on",
         state_folder=Path(read.text("EVERCAN_STATE_FOLDER", str(default.state_folder))),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from evercan.log.writer import TextFormatter
 from evercan.model.controller import ControllerState
 from evercan.model.problems import ProblemKind
+from evercan.values import replace
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.http import Answer, exchange, request
 from tests.support.plugin import Plugin

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,11 @@ class Process:
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[Process]:
+def running(
+    folder: Path, *, arguments: Sequence[str] = ("-m", "evercan"), **environment: str
+) -> Iterator[Process]:
     popen = subprocess.Popen(
-        [sys.executable, "-m", "evercan"],
+        [sys.executable, *arguments],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(SOURCE),
@@ -111,11 +113,13 @@ def test_wrong_settings_end_the_process_with_status_2_and_are_all_logged(tmp_pat
         EVERCAN_LOG_FORMAT="xml",
         EVERCAN_RECOVERY="never",
         EVERCAN_HEALTH_INTERVAL="often",
+        EVERCAN_PROBE_INTERVAL="-1",
         EVERCAN_METRICS="9480",
     ) as process:
         _, err = process.popen.communicate(timeout=20)
     assert process.popen.returncode == 2
-    for name in ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", "HEALTH_INTERVAL", "METRICS"):
+    intervals = ("HEALTH_INTERVAL", "PROBE_INTERVAL")
+    for name in ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", *intervals, "METRICS"):
         assert f"EVERCAN_{name}=" in err
 
 
@@ -192,3 +196,24 @@ async def test_a_call_before_the_plugin_is_ready_is_answered(tmp_path: Path) -> 
         while not process.socket.exists():  # noqa: ASYNC110 - another process creates it
             await asyncio.sleep(0.001)
         await connect(process)
+
+
+async def test_what_was_put_off_at_the_start_is_not_needed_to_serve_and_to_stop(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import evercan.deferred; from evercan import partial_import; "
+        "before = partial_import.deferred(); "
+        "from evercan.__main__ import main; main(); "
+        "print(*before, '/', *{*before} - {*partial_import.deferred()})"
+    )
+    with running(tmp_path, arguments=["-c", code], EVERCAN_LOG_LEVEL="error") as process:
+        engine = await connect(process)
+        await engine.get("/health")
+        status, out, err = process.end()
+    assert (status, err) == (0, "")
+    put_off, _, needed = out.partition("/")
+    assert "inspect" in put_off.split()
+    # Before Python 3.13, signal.signal() writes the former handler for an error that it catches.
+    expected = ["inspect"] if sys.version_info < (3, 13) else []
+    assert needed.split() == expected, "evercan/deferred.py puts off what is used at each start"

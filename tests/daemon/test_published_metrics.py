@@ -8,7 +8,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from evercan import daemon
 from evercan.libnetwork import server, web
 from evercan.model.observed import Observed, RuleCount
 from evercan.reconcile import retries
+from evercan.values import replace
 from tests.daemon.test_process import connect, running
 from tests.support.engine import Engine, engine_id
 from tests.support.plugin import Plugin
@@ -182,10 +182,16 @@ class CountingKernel(SharedKernel):
     """A kernel whose rules always count frames; counts the observations of the counters."""
 
     def observe_with_counts(self) -> Observed:
-        self.calls["observe_with_counts"] += 1
-        observed = super().observe_with_counts()
+        with self._lock:
+            self.calls["observe_with_counts"] += 1
+            observed = super().observe_with_counts()
         counts = tuple((rule, RuleCount(self.calls["observe"], 0, 0)) for rule in observed.rules)
         return replace(observed, counts=counts)
+
+    def observations_of_calls(self) -> int:
+        """Return how many observations were not for a scrape."""
+        with self._lock:
+            return self.calls["observe"] - self.calls["observe_with_counts"]
 
 
 async def scrape_without_end(port: int, answers: list[bytes]) -> None:
@@ -208,9 +214,9 @@ async def test_64_scrapers_delay_each_call_by_one_observation_at_the_most(
     await engine.start_many(NETWORK, [engine_id(f"member {number}") for number in range(100)])
 
     async def observations_of_a_start(name: str) -> int:
-        before = kernel.calls["observe"] - kernel.calls["observe_with_counts"]
+        before = kernel.observations_of_calls()
         await engine.start(NETWORK, engine_id(name))
-        return kernel.calls["observe"] - kernel.calls["observe_with_counts"] - before
+        return kernel.observations_of_calls() - before
 
     async with published(plugin) as port:
         alone = await observations_of_a_start("alone")

@@ -147,6 +147,9 @@ class PluginsKernel:
         self._point.call("controller")
         return self._kernel.controller(index)
 
+    def receive_list_entries(self) -> int | None:
+        return self._kernel.receive_list_entries()  # it never raises
+
     def ended_namespaces(self) -> frozenset[int] | None:
         self._point.call("ended_namespaces")
         return self._kernel.ended_namespaces()

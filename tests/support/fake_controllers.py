@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 
 from evercan.model.controller import (
     FD,
@@ -13,6 +12,7 @@ from evercan.model.controller import (
     ControllerState,
     Limits,
 )
+from evercan.values import replace
 
 SJA1000 = Controller(
     state=ControllerState.STOPPED,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from evercan.model.controller import Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
-from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Receivers, Rule
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -35,6 +34,7 @@ from evercan.model.steps import (
     SetMtu,
     Step,
 )
+from evercan.values import replace
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
 
@@ -53,6 +53,8 @@ class FakeKernel:
         default_mtu: the MTU of a vcan or vxcan for which none is given; 2060 from kernel 7 on.
         calls: how many times ``observe`` and ``apply`` were called.
         taken: every step that was taken, in order.
+        sockets: filters of CAN sockets that programs of the host have open.
+        shows_receivers: ``/proc/net/can/stats`` is there.
         configured: ifindexes of controllers that evercan has configured.
         on_message: called before and after every single request; may raise, and then the
             rest of the batch is never received.
@@ -63,6 +65,8 @@ class FakeKernel:
         self.default_mtu = FD_MTU
         self.calls = Counter[str]()
         self.taken: list[Step] = []
+        self.sockets = 0
+        self.shows_receivers = True
         self.on_message: Callable[[], None] = lambda: None
         self._boot = boot
         self._index = count(2)
@@ -81,10 +85,12 @@ class FakeKernel:
 
     def observe(self) -> Observed:
         self.calls["observe"] += 1
+        entries = self.receive_list_entries()
         return Observed(
             links={link.name: link for link in self._host_links()},
             rules=Counter(self._rules),
             can_gw="can-gw" in self.modules,
+            receivers=None if entries is None else Receivers(entries, self._rules.total()),
         )
 
     def observe_with_counts(self) -> Observed:
@@ -94,6 +100,9 @@ class FakeKernel:
         self.calls["links_named"] += 1
         wanted = set(names)
         return [link for link in self._host_links() if link.name in wanted]
+
+    def receive_list_entries(self) -> int | None:
+        return self.sockets + self._rules.total() if self.shows_receivers else None
 
     def controller(self, index: int) -> Controller | None:
         link = self._links.get(index)

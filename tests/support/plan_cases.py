@@ -17,8 +17,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from evercan.model.steps import (
     Step,
 )
 from evercan.planning.plan import Plan
+from evercan.values import fields_of, replace
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
@@ -148,7 +148,7 @@ def _controller(fields: Mapping[str, Any], up: bool) -> Controller:
     """Read ``can = {…}``: the model of the controller, ``sja1000`` or ``mcp251xfd``, and more."""
     model = {"sja1000": SJA1000, "mcp251xfd": MCP251XFD}[fields["model"]]
     state = ControllerState(fields.get("state", "error-active" if up else "stopped"))
-    rates = {field.name for field in dataclass_fields(Timing)}
+    rates = fields_of(Timing()).keys()
     return replace(
         model,
         state=state,

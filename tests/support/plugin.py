@@ -26,6 +26,7 @@ class Plugin:
         self.kernel = kernel
         self.link_events = FakeLinkEvents()
         self.health_interval = 0.0
+        self.probe_interval = 0.0
         self.recovery = Recovery.AUTO
         self.metrics: tuple[str, int] | None = None
         self.engine_ifname = False
@@ -35,6 +36,7 @@ class Plugin:
         settings = Settings(
             state_folder=self.state_folder,
             health_interval=self.health_interval,
+            probe_interval=self.probe_interval,
             recovery=self.recovery,
             metrics=self.metrics,
             engine_ifname=self.engine_ifname,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -10,6 +10,7 @@ from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import ConfigureBus, MakePair
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint
 from tests.support.fake_kernel import FakeKernel
 

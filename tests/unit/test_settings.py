@@ -13,10 +13,14 @@ from evercan.settings import Recovery, Settings, read_settings
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert Settings().health_interval == 30
+    assert Settings().probe_interval == 1
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    names = ("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", "HEALTH_INTERVAL", "METRICS", "STATE_FOLDER")
+    names = (
+        *("LOG_LEVEL", "LOG_FORMAT", "RECOVERY", "HEALTH_INTERVAL", "PROBE_INTERVAL", "METRICS"),
+        "STATE_FOLDER",
+    )
     assert read_settings({f"EVERCAN_{name}": " " for name in names}) == Settings()
 
 
@@ -27,6 +31,7 @@ def test_everything_can_be_set() -> None:
             "EVERCAN_LOG_FORMAT": "json",
             "EVERCAN_RECOVERY": "fail-fast",
             "EVERCAN_HEALTH_INTERVAL": "2.5s",
+            "EVERCAN_PROBE_INTERVAL": "0.5",
             "EVERCAN_METRICS": "127.0.0.1:9480",
             "EVERCAN_STATE_FOLDER": "/elsewhere",
         }
@@ -35,6 +40,7 @@ def test_everything_can_be_set() -> None:
         log_format="json",
         recovery=Recovery.FAIL_FAST,
         health_interval=2.5,
+        probe_interval=0.5,
         metrics=("127.0.0.1", 9480),
         state_folder=Path("/elsewhere"),
     )
@@ -82,7 +88,8 @@ def test_all_mistakes_are_reported_at_once() -> None:
                 "EVERCAN_LOG_FORMAT": "xml",
                 "EVERCAN_RECOVERY": "never",
                 "EVERCAN_HEALTH_INTERVAL": "often",
+                "EVERCAN_PROBE_INTERVAL": "-1",
                 "EVERCAN_METRICS": "9480",
             }
         )
-    assert len(rejection.value.mistakes) == 5
+    assert len(rejection.value.mistakes) == 6

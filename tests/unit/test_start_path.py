@@ -26,7 +26,7 @@ NOT_AT_START = {
     "pyroute2.netlink": "pyroute2's __init__",
     "wsgiref": "prometheus_client",
 }
-MODULES = 310
+MODULES = 260
 """Modules other than evercan's that Python 3.11 to 3.13 load at the most."""
 
 
@@ -44,7 +44,7 @@ def run(code: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def loaded() -> list[str]:
-    return run("import evercan.daemon; print(*sys.modules)")
+    return run("import evercan.deferred, evercan.daemon; print(*sys.modules)")
 
 
 @pytest.mark.parametrize("module", NOT_AT_START)
@@ -95,10 +95,102 @@ def test_an_attribute_that_aiohttp_lacks_is_still_missing() -> None:
     assert seen == ["False"]
 
 
+def test_a_function_of_a_module_that_was_put_off_runs_the_module() -> None:
+    seen = run(
+        "import evercan.deferred\n"
+        "from html import escape\n"
+        "from evercan.partial_import import deferred\n"
+        "print('html' in deferred(), escape('<'), 'html' in deferred())\n"
+        "import html\n"
+        "print(html.escape is not escape, html.unescape('&lt;'))\n"
+    )
+    assert seen == ["True", "&lt;", "False", "True", "<"]
+
+
+def test_a_module_that_was_put_off_is_an_attribute_of_its_package() -> None:
+    seen = run(
+        "import evercan.deferred\n"
+        "import urllib.request\n"
+        "print(urllib.request.Request('http://host/path').selector)\n"
+    )
+    assert seen == ["/path"]
+
+
+def test_threads_that_use_a_module_that_was_put_off_wait_until_it_has_run(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.2)\nvalue = 1\n")
+    seen = run(
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from evercan import partial_import\n"
+        "partial_import.defer('slow')\n"
+        "import slow\n"
+        "print(*ThreadPoolExecutor(4).map(lambda _: slow.value, range(4)))\n"
+    )
+    assert seen == ["1"] * 4
+
+
+def test_a_module_that_failed_runs_again_when_it_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text("import os\nvalue = os.environ['SET']\n")
+    seen = run(
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import os\n"
+        "from evercan import partial_import\n"
+        "partial_import.defer('failing')\n"
+        "import failing\n"
+        "try:\n    failing.value\nexcept KeyError:\n    print('failed')\n"
+        "os.environ['SET'] = 'value'\n"
+        "print(failing.value)\n"
+    )
+    assert seen == ["failed", "value"]
+
+
+FIELDS = """
+import importlib
+for name in sys.argv[1:]:
+    for cls in vars(importlib.import_module(name)).values():
+        if not isinstance(cls, type) or cls.__module__ != name:
+            continue
+        if "__attrs_attrs__" in vars(cls):
+            import attr
+            print(cls.__name__, *[
+                f"{field.name}={'' if field.default is attr.NOTHING else field.default}"
+                for field in attr.fields(cls)
+            ], sep=",")
+        elif type(cls.__init__).__name__ == "function" and "_of_class" in vars(cls):
+            fields = cls._of_class
+            print(cls.__name__, *[
+                f"{field}={fields.defaults[field]() if field in fields.defaults else ''}"
+                for field in fields.names
+            ], sep=",")
+"""
+
+
+def test_aiohttps_own_classes_have_the_same_fields_without_attrs() -> None:
+    modules = ["aiohttp.helpers", "aiohttp.web_protocol", "aiohttp.web_request"]
+    arguments = f"sys.argv[1:] = {modules!r}\n"
+    standard = run(arguments + "import aiohttp.web\n" + FIELDS)
+    ours = run(arguments + "import evercan.deferred\nimport evercan.libnetwork.web\n" + FIELDS)
+    assert len(standard) == 5
+    assert ours == standard
+
+
+def test_a_class_that_needs_more_of_attrs_is_made_by_attrs() -> None:
+    seen = run(
+        "import evercan.deferred\n"
+        "import attr\n"
+        "@attr.s(auto_attribs=True, order=True)\n"
+        "class Point:\n    x: int = attr.ib(converter=int)\n"
+        "@attr.s\n"
+        "class Empty:\n    pass\n"
+        "print(Point('2') < Point('10'), len(attr.fields(Point)), len(attr.fields(Empty)))\n"
+    )
+    assert seen == ["True", "1", "0"]
+
+
 def test_the_error_names_a_package_that_is_not_installed() -> None:
     seen = run(
         "from evercan import partial_import\n"
-        "try:\n    partial_import.allow('not_installed')\n"
+        "try:\n    partial_import.defer('not_installed')\n"
         "except ModuleNotFoundError as error:\n    print(error.name)\n"
     )
     assert seen == ["not_installed"]

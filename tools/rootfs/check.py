@@ -25,12 +25,27 @@ LEFT_OUT = ("pip", "dbm", "tkinter", "_ssl", "_hashlib", "evercan.cli")
 TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/apt")
 
 
+def check_start() -> None:
+    """Import the daemon as the plugin does.
+
+    Raises:
+        ImportError: What the start puts off has run, so that the start is slower.
+    """
+    importlib.import_module("evercan.deferred")
+    partial_import = importlib.import_module("evercan.partial_import")
+    before = set(partial_import.deferred())
+    importlib.import_module("evercan.daemon")
+    if run := before - set(partial_import.deferred()):
+        raise ImportError(f"evercan/deferred.py puts off what the start uses: {sorted(run)}")
+
+
 def main() -> None:
     """Import everything that is needed.
 
     Raises:
-        ImportError: Something needed is missing, or something unwanted is there.
+        ImportError: Something needed is missing, or something unwanted is there or runs.
     """
+    check_start()
     for name in (*PACKAGES, *LATE):
         importlib.import_module(name)
     own = importlib.import_module("evercan")

@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import NamedTuple
 
 from evercan.errors import EvercanError, RequestError
 from evercan.intent.changes import CreateNetwork, unknown_pairs
@@ -29,6 +27,7 @@ from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import NetworkOptions, network_options
+from evercan.values import NamedTuple, replace
 
 
 class Adopt(NamedTuple):

@@ -7,9 +7,8 @@ idempotent, since the engine repeats its calls.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from evercan.errors import RequestError, UnknownNetwork
 from evercan.model.declared import Declared, Endpoint, Network, Phase
@@ -19,6 +18,7 @@ from evercan.options.altname import require_free
 from evercan.options.bus import choose_bus, with_free_number
 from evercan.options.endpoint import EndpointOptions
 from evercan.options.network import NetworkOptions
+from evercan.values import NamedTuple, replace
 
 _CANDIDATES = 16
 """Names under which an endpoint's host end is searched: all windows of its id, and more."""

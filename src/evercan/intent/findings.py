@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 from evercan.model.declared import NONE
+from evercan.values import NamedTuple
 
 
 class Outcome(StrEnum):

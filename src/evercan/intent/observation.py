@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from evercan.intent.changes import with_phase
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import Observed, Rule, placeholder_name
 from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, Step
+from evercan.values import replace
 
 
 def after_start(declared: Declared, boot: str) -> Declared:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from evercan.intent.findings import Finding, Outcome
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.names import is_host_end
 from evercan.model.observed import Observed
+from evercan.values import replace
 
 
 def is_ghost(observed: Observed, endpoint: Endpoint) -> bool:

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self  # noqa: TID251 - a pass makes thousands of them
 
 from evercan.errors import KernelError
 

@@ -53,6 +53,13 @@ class Kernel(Protocol):
         """
         ...
 
+    def receive_list_entries(self) -> int | None:
+        """Count the receive list entries of the host; None if the kernel does not show them.
+
+        Any thread may call this at any time.
+        """
+        ...
+
     def ended_namespaces(self) -> frozenset[int] | None:
         """Return the numbers (nsid) of namespaces that ended since the last call.
 

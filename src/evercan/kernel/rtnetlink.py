@@ -10,12 +10,19 @@ from itertools import groupby
 from pathlib import Path
 
 from evercan.errors import KernelError
-from evercan.kernel import can_gw, links
+from evercan.kernel import can_gw, links, receive_lists
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.model.controller import Controller
 from evercan.model.controller_match import restoring
-from evercan.model.observed import Counts, Link, Observed, clashing_name, placeholder_name
+from evercan.model.observed import (
+    Counts,
+    Link,
+    Observed,
+    Receivers,
+    clashing_name,
+    placeholder_name,
+)
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -87,9 +94,13 @@ class RtnetlinkKernel:
     def _read(self, count: Callable[[list[bytes]], Counts]) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
+        # Read before the rules: what changes afterwards makes another number of it.
+        entries = self.receive_list_entries()
         try:
             dump = self._netlink.dump(can_gw.list_all())
-            return Observed(links=named, rules=can_gw.decode_rules(dump), counts=count(dump))
+            rules = can_gw.decode_rules(dump)
+            receivers = None if entries is None else Receivers(entries, rules.total())
+            return Observed(links=named, rules=rules, counts=count(dump), receivers=receivers)
         except can_gw.NotCanGw:
             pass
         except KernelError as error:
@@ -109,6 +120,10 @@ class RtnetlinkKernel:
         """Read one link with its statistics."""
         found = self._get(links.get_with_statistics(index))
         return None if found is None else found.controller
+
+    def receive_list_entries(self) -> int | None:
+        """Read ``/proc/net/can/stats``."""
+        return receive_lists.count_entries()
 
     def ended_namespaces(self) -> frozenset[int] | None:
         """Read the announcements since the last call."""

@@ -18,5 +18,5 @@ def load_ifinfmsg() -> Any:
 
     A pyroute2 that somebody else has loaded already is used as it is.
     """
-    partial_import.allow("pyroute2")
+    partial_import.defer("pyroute2")
     return importlib.import_module("pyroute2.netlink.rtnl.ifinfmsg").ifinfmsg

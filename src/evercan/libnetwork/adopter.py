@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from evercan.errors import RequestError, shown
 from evercan.intent.adoption import Adopt, adopt
@@ -15,6 +15,7 @@ from evercan.libnetwork.transaction import raise_error
 from evercan.log.writer import about
 from evercan.model.state import State
 from evercan.reconcile.queue import PassQueue
+from evercan.values import NamedTuple
 
 _log = logging.getLogger(__name__)
 

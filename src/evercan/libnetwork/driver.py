@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
 from evercan.intent.changes import (
@@ -33,6 +33,7 @@ from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Outcome
+from evercan.values import NamedTuple
 
 if TYPE_CHECKING:
     from evercan.intent.findings import Adoption, NetworkClaim

@@ -14,7 +14,7 @@ from typing import cast
 from evercan import BACKLOG, partial_import
 
 # The version is used in the header ``Server`` only.
-partial_import.allow("aiohttp", __version__="")
+partial_import.defer("aiohttp", __version__="")
 
 from aiohttp.web_exceptions import HTTPException  # noqa: E402 - after the line above
 from aiohttp.web_request import BaseRequest as Request  # noqa: E402

@@ -8,9 +8,9 @@ are kept in thousandths, as the kernel keeps them (``linux/can/netlink.h``).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import NamedTuple
+
+from evercan.values import NamedTuple, dataclass, fields_of
 
 LISTEN_ONLY, FD = 0x02, 0x20
 """``CAN_CTRLMODE_*``: the two modes that evercan sets."""
@@ -72,10 +72,9 @@ class ControllerSettings:
 
     def given(self) -> Iterator[tuple[str, int | bool]]:
         """Yield the settings that are given, by their names as options and for ``ip``."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name, value in fields_of(self).items():
             if value is not None:
-                yield field.name.replace("_", "-"), value
+                yield name.replace("_", "-"), value
 
     def words(self) -> str:
         """Write the settings as ``ip link set`` takes them, without ``type can``."""

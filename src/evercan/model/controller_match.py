@@ -6,9 +6,8 @@ sample point, so the two need not be equal.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from evercan.model.controller import Controller, ControllerSettings, written
+from evercan.values import NamedTuple
 
 MAX_ERROR = 0.05
 """How far off a bitrate may be that the kernel takes (``CAN_CALC_MAX_ERROR``)."""

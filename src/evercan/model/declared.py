@@ -6,13 +6,13 @@ A network or endpoint id is the engine's, 64 hex digits, and is never parsed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.observed import Rule
+from evercan.values import NamedTuple, dataclass, field, replace
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
 """An empty mapping that can serve as a default, since nobody can write to it."""

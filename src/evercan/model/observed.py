@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self  # noqa: TID251 - a pass makes tens of thousands of rules
 
 from evercan.model.controller import Controller
+from evercan.values import dataclass, field, replace
 
 LINK_GROUP = 0x0CA0_E7E2
 """``IFLA_GROUP`` of every interface that evercan creates: the tag that says "ours".
@@ -160,6 +160,18 @@ class Location(NamedTuple):
     name: str
 
 
+class Receivers(NamedTuple):
+    """How many entries the receive lists of the host's namespace have.
+
+    Attributes:
+        entries: all of them, before the rules were read.
+        rules: the can-gw rules that were read, each of which is one.
+    """
+
+    entries: int
+    rules: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """The host's CAN interfaces and rules at one moment.
@@ -172,6 +184,7 @@ class Observed:
         locations: by endpoint id, where container ends are, as far as that is certain
             (see ``tracking.namespaces``).
         ended: endpoints whose container's namespace has certainly ended.
+        receivers: the receive lists; None if the kernel does not show them.
         at: when the observation began, in seconds of the monotonic clock.
     """
 
@@ -181,6 +194,7 @@ class Observed:
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    receivers: Receivers | None = field(default=None, compare=False)
     at: float = field(default=0.0, compare=False)
 
     def without_rules(self) -> Self:

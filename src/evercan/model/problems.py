@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from evercan.errors import EvercanError
+from evercan.values import NamedTuple
 
 
 class ProblemKind(StrEnum):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
+from evercan.values import NamedTuple
 
 
 class State(NamedTuple):

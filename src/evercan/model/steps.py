@@ -6,12 +6,12 @@ one endpoint alone, so that a failure is reported to the call that it concerns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from evercan.errors import number_of
 from evercan.model.controller import ControllerSettings
 from evercan.model.observed import Location, Rule
+from evercan.values import NamedTuple, dataclass
 
 
 @dataclass(frozen=True, slots=True)

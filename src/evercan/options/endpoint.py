@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from evercan.errors import OptionError, shown
 from evercan.model.names import why_invalid
 from evercan.options.reading import PEER, own_options, peer_prefix
+from evercan.values import NamedTuple
 
 NAME = "vxcan.name"
 ENDPOINT_OPTIONS = (PEER, NAME)

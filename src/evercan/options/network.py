@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from evercan.errors import OptionError, named, shown
 from evercan.model.controller import NO_SETTINGS, ControllerSettings, written
@@ -11,6 +10,7 @@ from evercan.model.declared import BusKind
 from evercan.model.names import looks_like_hardware, why_invalid
 from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
 from evercan.options.reading import PEER, own_options, peer_prefix
+from evercan.values import NamedTuple
 
 DEV, ID, KIND, BRIDGE = "vxcan.dev", "vxcan.id", "vxcan.kind", "vxcan.bridge"
 NETWORK_OPTIONS = (DEV, ID, PEER, KIND, BRIDGE, *CONTROLLER_OPTIONS)

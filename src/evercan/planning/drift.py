@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
-from typing import NamedTuple
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
@@ -26,6 +25,7 @@ from evercan.model.steps import (
     SetMtu,
     Step,
 )
+from evercan.values import NamedTuple
 
 
 class DriftKind(StrEnum):

@@ -7,7 +7,6 @@ one is empty, and ``/health`` is the same plan, not applied.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from evercan.errors import ModuleMissing
 from evercan.model.declared import NONE, Declared
@@ -20,6 +19,7 @@ from evercan.planning.drift import Drift, classify
 from evercan.planning.pairs import plan_pairs
 from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, plan_rules
+from evercan.values import NamedTuple
 
 
 class Plan(NamedTuple):

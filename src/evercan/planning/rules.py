@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import filterfalse, repeat
-from typing import NamedTuple
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed, Rule
 from evercan.model.steps import AddRules, RemoveRules
+from evercan.values import NamedTuple
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 """``CGW_FLAGS_CAN_*`` of ``linux/can/gw.h``."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
@@ -33,6 +32,7 @@ from evercan.planning.pairs import plan_pairs
 from evercan.planning.plan import Plan
 from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, mesh
+from evercan.values import NamedTuple
 
 
 class Scope(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
@@ -11,6 +10,7 @@ from evercan.model.steps import AddRules, RemoveRules, Step
 from evercan.planning.drift import changing_ends
 from evercan.planning.plan import Plan, make_plan
 from evercan.reconcile.observer import Observe
+from evercan.values import NamedTuple
 
 _OBSERVATIONS = 4
 """Observations at the most, until two in a row agree about the rules."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from evercan.intent.observation import after_observation
 from evercan.kernel.port import Kernel
@@ -22,6 +21,7 @@ from evercan.tracking.frame_counters import FrameCounters, Frames
 from evercan.tracking.lost_frames import LostFrames, controllers_of, has_controllers
 from evercan.tracking.recoveries import LastRecovery, Tally
 from evercan.tracking.repair_limits import limited
+from evercan.values import NamedTuple
 
 
 class Snapshot(NamedTuple):

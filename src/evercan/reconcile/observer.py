@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from evercan.kernel.port import Kernel
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.tracking.namespaces import Namespaces
+from evercan.values import replace
 
 Observe = Callable[[Declared], Observed]
 """Observes the kernel for a declared state.

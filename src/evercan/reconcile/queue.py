@@ -95,6 +95,11 @@ class PassQueue:
         return self._reconciler.state
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a pass runs, or a full one is about to."""
+        return self._running is not None or self._reconciler.verifies_soon
+
+    @property
     def retry_at(self) -> float | None:
         """When a pass should follow without an event, in seconds of the monotonic clock."""
         return self._reconciler.retry_at
@@ -278,4 +283,5 @@ class PassQueue:
             with without_garbage_collection():
                 return context.run(function, *arguments, **keywords)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        # run_in_executor would do the same, and load the module inspect for it.
+        return await asyncio.wrap_future(self._thread.submit(run))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Container, Sequence
-from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, endpoint_of
@@ -38,6 +37,7 @@ from evercan.tracking.meshes import Meshes
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
+from evercan.values import NamedTuple
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
 """Takes out of a plan what is not to be done, and adds the problems that this leaves."""

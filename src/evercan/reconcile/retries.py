@@ -14,7 +14,7 @@ MODULE_INTERVAL = 1.0
 VERIFY_AFTER = 1.0
 """Seconds from the last pass with a scope to the full pass that finds what it could not see."""
 
-VERIFY_WITHIN = 3.0
+VERIFY_WITHIN = 2.0
 """The same from the first one on, while calls keep coming."""
 
 

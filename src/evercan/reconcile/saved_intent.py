@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from evercan.errors import StateError
 from evercan.model.declared import Declared
 from evercan.model.problems import Problem
 from evercan.reconcile.state_file import StateFile
+from evercan.values import replace
 
 
 class SavedIntent:

@@ -21,6 +21,7 @@ from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.observed import Rule
+from evercan.values import fields_of
 
 VERSION = 3
 """The version that is written; older ones are still read.
@@ -171,6 +172,7 @@ def encode(declared: Declared) -> bytes:
                 for rule, others in sorted(declared.host_rules.items())
             ],
         },
+        default=fields_of,
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
 

@@ -6,7 +6,7 @@ The schema of ``/status`` is ``docs/status.schema.json``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from evercan.errors import EvercanError
 from evercan.model.declared import Endpoint, Network
@@ -17,6 +17,7 @@ from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_view import describe
 from evercan.settings import Settings
 from evercan.tracking.frame_counters import Frames
+from evercan.values import NamedTuple
 
 SCHEMA = 1
 """Version of the document; raised when a field changes its meaning or is removed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from evercan.errors import ModuleMissing, spelled, symbol
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import ConfigureBus, Failure, MakeBus, MakePair, Step
+from evercan.values import dataclass, field
 
 RETRY_AFTER = 10.0
 """Seconds after which a controller that could not be configured is tried again."""

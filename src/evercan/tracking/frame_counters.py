@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import product
 from operator import add
-from typing import NamedTuple
 
 from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Observed, Rule, RuleCount
 from evercan.planning.rules import FD
+from evercan.values import NamedTuple
 
 DIRECTIONS = ("from_bus", "to_bus", "between_members")
 """Which way a rule carries frames, seen from the host: its bus interface and bridged ones."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Container, Iterable
-from typing import NamedTuple
 
 from evercan.errors import number_of
 from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Link, Observed, Rule, RuleCount
 from evercan.planning.rules import FD
+from evercan.values import NamedTuple
 
 _log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ and the kernel has not announced its end since.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Link, Location, Observed
+from evercan.values import NamedTuple
 
 NameInside = Callable[[Link], str | None]
 """Asks the kernel what a host end's other end is called in its namespace."""

@@ -11,7 +11,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.log import lines
@@ -19,6 +18,7 @@ from evercan.model.declared import NONE, Declared
 from evercan.model.state import State
 from evercan.model.steps import Step
 from evercan.planning.drift import Drift
+from evercan.values import NamedTuple
 
 AFTER_REBOOT = "reboot"
 """The ``fault`` under which a bus is counted that was created again after a reboot."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from evercan.model.problems import Problem, ProblemKind
 from evercan.planning.drift import Drift, DriftKind
+from evercan.values import NamedTuple
 
 BURST = 8
 """Repairs of one kind on one bus that are made at once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -15,6 +14,7 @@ from evercan.model.observed import LINK_GROUP, Location
 from evercan.model.steps import MakeBus, MakePair
 from evercan.options.network import network_options
 from evercan.planning.plan import make_plan
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
 

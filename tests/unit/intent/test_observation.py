@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -20,6 +19,7 @@ from evercan.options.network import NetworkOptions
 from evercan.planning.plan import make_plan
 from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
+from evercan.values import replace
 from tests.support.changes import creating, run_pass
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000

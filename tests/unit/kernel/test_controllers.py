@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from evercan.model.controller import (
     Traffic,
 )
 from evercan.model.observed import Link
+from evercan.values import replace
 from tests.support.fake_controllers import MCP251XFD, SJA1000
 from tests.support.netlink_peer import attribute, message
 

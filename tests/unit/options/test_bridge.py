@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from evercan.errors import OptionError, RequestError
@@ -11,6 +9,7 @@ from evercan.intent.changes import CreateNetwork
 from evercan.model.declared import Declared
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.options.network import MAX_BRIDGED, NetworkOptions, network_options
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network
 
 LINKS = (

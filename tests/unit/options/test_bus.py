@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from evercan.errors import OptionError, RequestError
@@ -13,6 +11,7 @@ from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.names import looks_like_hardware
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.options.network import NetworkOptions, network_options
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000
 

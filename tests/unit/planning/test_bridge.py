@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 
 import pytest
@@ -21,6 +21,7 @@ from evercan.planning.drift import DriftKind
 from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import make_plan
 from evercan.planning.warnings import find_warnings
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import CLASSIC, FD, assert_exactly_once, full_mesh, paths

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -30,6 +29,7 @@ from evercan.model.steps import (
 from evercan.planning.drift import Drift, DriftKind
 from evercan.planning.fail_fast import leave_drift
 from evercan.planning.plan import Plan, make_plan
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_kernel import FakeKernel
 from tests.support.healthy_host import healthy, healthy_host, healthy_kernel

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from evercan.model.declared import Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Location, Observed
 from evercan.model.problems import ProblemKind
 from evercan.planning.warnings import find_warnings
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.fake_controllers import SJA1000
 

@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.observed import Rule
 from evercan.reconcile.state_file import StateFile, decode, encode
+from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.strategies import declared_states
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from evercan.model.steps import AddRules, Failure, MakePair, RemoveRules, Step
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
+from evercan.values import replace
 from tests.support.changes import creating, joining, run_pass
 from tests.support.fake_kernel import FakeKernel
 

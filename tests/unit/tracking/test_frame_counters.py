@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +9,7 @@ from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.observed import Link, Observed, Rule, RuleCount
 from evercan.planning.rules import mesh
 from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, FrameCounters
+from evercan.values import replace
 
 BUS, ONE, TWO = 2, 3, 4
 NETWORK = Network(id="net", bus="vcan0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared
 from evercan.model.observed import Rule, RuleCount
 from evercan.tracking.lost_frames import LostFrames, has_controllers
+from evercan.values import replace
 from tests.support.declarations import declare, network, physical
 from tests.support.fake_controllers import MCP251XFD
 from tests.support.fake_kernel import FakeKernel

@@ -101,8 +101,8 @@ evercan/can-tools, or the one that --helper-image or EVERCAN_HELPER_IMAGE names.
   COLUMNS               the width of the output
 
 The plugin has settings of its own, set with 'docker plugin set' while it is
-disabled: EVERCAN_RECOVERY, EVERCAN_HEALTH_INTERVAL, EVERCAN_LOG_LEVEL,
-EVERCAN_LOG_FORMAT and EVERCAN_METRICS.
+disabled: EVERCAN_RECOVERY, EVERCAN_HEALTH_INTERVAL, EVERCAN_PROBE_INTERVAL,
+EVERCAN_LOG_LEVEL, EVERCAN_LOG_FORMAT and EVERCAN_METRICS.
 """,
     ),
     "json": Topic(
@@ -123,7 +123,8 @@ field changes its meaning or is removed. New fields may be added.
         "What evercan repairs by itself",
         """\
 The plugin compares the kernel with the networks of the engine after every call,
-after kernel events, and every EVERCAN_HEALTH_INTERVAL seconds. It repairs what
+after kernel events, when the number of rules has changed, and every
+EVERCAN_HEALTH_INTERVAL seconds. It repairs what
 is missing or was changed: interfaces, rules, and the settings of controllers.
 'evercan status' shows the last repair of each bus.
 
