@@ -6,6 +6,7 @@ import errno
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
-from evercan.model.controller import Controller
+from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import restoring
 from evercan.model.observed import Counts, Link, Observed, clashing_name, placeholder_name
 from evercan.model.steps import (
@@ -28,6 +29,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    RestartBus,
     SetMtu,
     Step,
 )
@@ -158,11 +160,16 @@ class RtnetlinkKernel:
         """Configure a controller and bring it up; if it rejects that, restore how it was.
 
         The kernel takes modes before it rejects a bitrate (``can_changelink``), so that a
-        rejected request can leave a controller changed.
+        rejected request can leave a controller changed. A driver that cannot restart rejects
+        a restart delay; evercan restarts such a controller itself (``planning.bus_off``), so
+        that it is configured without one.
         """
         if step.was_up:
             self._netlink.batch([links.bring_down(step.index)])
         (answer,) = self._netlink.batch([links.configure(step.index, step.settings)])
+        if answer.code == errno.EOPNOTSUPP and step.settings.restart_ms:
+            without = replace(step.settings, restart_ms=None)
+            (answer,) = self._netlink.batch([links.configure(step.index, without)])
         if answer.code:
             former = restoring(step.settings, step.former)
             self._netlink.batch([links.configure(step.index, former, up=step.was_up)])
@@ -244,6 +251,9 @@ def _link_messages(step: Step) -> Iterator[Message]:
         case SetMtu(_, _, index, _, mtu):
             yield links.bring_down(index)
             yield links.set_mtu(index, mtu)
+        case RestartBus(_, index, _):
+            yield links.bring_down(index)
+            yield links.configure(index, NO_SETTINGS)
         case ClearTag(index, _):
             yield links.clear_group(index)
         case DeleteLink(index, _):

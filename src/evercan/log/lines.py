@@ -14,7 +14,7 @@ from enum import StrEnum
 from evercan.log.writer import about
 from evercan.model.declared import Declared, Phase
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import DeleteLink, MakeBus, MakePair, RepairPair, Step
+from evercan.model.steps import ConfigureBus, DeleteLink, MakeBus, MakePair, RepairPair, Step
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,17 @@ def after_step(before: Declared, declared: Declared, step: Step, *, rebooted: bo
             _recreated(endpoint, cause, fields)
         case _:
             _log.info("Done: %s", step, extra=_of_step(before, declared, step))
+
+
+def restarted_by_evercan(declared: Declared, step: ConfigureBus) -> None:
+    """Log that a driver did not take the restart delay that a network asks for."""
+    _log.info(
+        "The driver of %s does not support a restart from bus-off: evercan restarts it after "
+        "%d ms, by setting it down and up",
+        step.name,
+        step.settings.restart_ms or 0,
+        extra=subject(declared, step.bus),
+    )
 
 
 def created_concurrently(declared: Declared, step: MakeBus) -> None:

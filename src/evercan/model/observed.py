@@ -172,6 +172,8 @@ class Observed:
         locations: by endpoint id, where container ends are, as far as that is certain
             (see ``tracking.namespaces``).
         ended: endpoints whose container's namespace has certainly ended.
+        bus_off_since: when each controller that is bus-off was first seen so, by ifindex and in
+            seconds of the monotonic clock.
         at: when the observation began, in seconds of the monotonic clock.
     """
 
@@ -181,6 +183,7 @@ class Observed:
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    bus_off_since: Mapping[int, float] = field(default_factory=dict, compare=False)
     at: float = field(default=0.0, compare=False)
 
     def without_rules(self) -> Self:

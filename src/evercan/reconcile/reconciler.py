@@ -33,9 +33,11 @@ from evercan.model.steps import (
     MakeBus,
     NameEnd,
     RemoveRules,
+    RestartBus,
     SetMtu,
     Step,
 )
+from evercan.planning.bus_off import next_restart
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
 from evercan.planning.warnings import find_warnings
@@ -58,7 +60,8 @@ _ROUNDS = 6
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
 _MAY_BE_GONE = (
-    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, ClearTag, NameEnd),
+    *(RemoveRules, DeleteLink, AddRules, BringUp, SetMtu, ConfigureBus, RestartBus, ClearTag),
+    NameEnd,
 )
 """Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 
@@ -68,6 +71,11 @@ _log = logging.getLogger(__name__)
 def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
     """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
     return plan
+
+
+def _first(*moments: float | None) -> float | None:
+    """Return the earliest of some moments that may be unknown."""
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 class Outcome(NamedTuple):
@@ -124,6 +132,7 @@ class Reconciler:
         self._rebooted = False
         self._restored = False
         self._repairs_at: float | None = None
+        self._restart_at: float | None = None
         self._retries = Retries()
         self.restrain = restrain
         self.state = State()
@@ -185,7 +194,7 @@ class Reconciler:
         self._retries.schedule(
             failed=error is not None or lasting or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
-            repairs_at=self._repairs_at,
+            repairs_at=_first(self._repairs_at, self._restart_at),
         )
         return [
             entry._replace(state=self.state, error=entry.error or error)
@@ -269,10 +278,12 @@ class Reconciler:
             newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
             failed |= newly_failed
             self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
+            self.observer.restarted(steps)
             if not rebooted:
                 repaired = [item for item in whole.drift if item.step in steps]
                 self.limits.spend(item for item in repaired if item.step not in newly_failed)
             observed = self.observer.observe(noted)
+            self._log_restart_delays(noted, steps, newly_failed, observed)
             taken = after_steps(noted, declared, steps, newly_failed)
             after = after_observation(taken, observed)
             if after != noted:
@@ -285,6 +296,9 @@ class Reconciler:
         self._failures = self._failures.after(failed, plan.steps, time.monotonic())
         self.failed = failed
         self._repairs_at = self.limits.retry_at(withheld)
+        restart_at = next_restart(declared, observed)
+        # One that is due and was not made is withheld or has failed.
+        self._restart_at = restart_at if (restart_at or 0.0) > observed.at else None
         self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
         problems = (
             *plan.problems,
@@ -306,6 +320,17 @@ class Reconciler:
             ),
         )
         self.recoveries.completed(self.state, former)
+
+    @staticmethod
+    def _log_restart_delays(
+        declared: Declared, steps: Iterable[Step], failed: Container[Step], observed: Observed
+    ) -> None:
+        """Log which of the controllers that were configured cannot restart by themselves."""
+        for step in steps:
+            if isinstance(step, ConfigureBus) and step.settings.restart_ms and step not in failed:
+                link = observed.links.get(step.name)
+                if link is not None and link.controller and not link.controller.restart_ms:
+                    lines.restarted_by_evercan(declared, step)
 
     def allowed(
         self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
