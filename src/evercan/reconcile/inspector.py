@@ -127,7 +127,11 @@ class Inspector:
             declared=declared,
             observed=observed.without_rules(),
             problems=problems,
-            warnings=(*find_warnings(declared, observed), *replaced_pairs.warnings(declared)),
+            warnings=(
+                *find_warnings(declared, observed),
+                *replaced_pairs.warnings(declared),
+                *self._lost_frames.warnings(declared, observed),
+            ),
         )
         return state, observed.counts
 
