@@ -251,7 +251,7 @@ def replug(adapters: UsbAdapters, *serials: str) -> dict[str, str]:
     return {serial: adapters.plug(serial) for serial in serials}
 
 
-def test_a_network_follows_the_name_when_adapters_swap_their_names(
+def test_a_network_follows_the_name_and_warns_when_adapters_swap_their_names(
     fd_bus: UsbBus, plugin: PluginProcess
 ) -> None:
     adapters, bus = fd_bus.adapters, fd_bus.interface
@@ -261,8 +261,12 @@ def test_a_network_follows_the_name_when_adapters_swap_their_names(
         assert names == {"FD1": bus, "FD0": other}
         wait_until(lambda: fd_bus.timing() == TIMING, 15, "the settings on the other adapter")
         assert_no_problems(plugin)
+        (warning,) = plugin.ask("/health")[1]["warnings"]
+        assert (warning["kind"], warning["bus"]) == ("bus-swapped", bus)
+        assert f"which was {other} before" in warning["text"]
     finally:
         assert replug(adapters, "FD0", "FD1") == {"FD0": bus, "FD1": other}
+    wait_until(lambda: not plugin.ask("/health")[1]["warnings"], 10, "the warning to end")
     fd_bus.bring_up_other()
     fd_bus.wait_healthy()
     fd_bus.assert_healthy(3)

@@ -130,6 +130,7 @@ class Inspector:
             warnings=(
                 *find_warnings(declared, observed),
                 *replaced_pairs.warnings(declared),
+                *self._reconciler.swapped_controllers.warnings(declared, observed),
                 *self._lost_frames.warnings(declared, observed),
             ),
         )

@@ -50,6 +50,7 @@ from evercan.tracking.failures import Failures, problems_of_failures
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
+from evercan.tracking.swapped_controllers import SwappedControllers
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
 """Takes out of a plan what is not to be done, and adds the problems that this leaves."""
@@ -106,6 +107,7 @@ class Reconciler:
         recoveries: what was found and repaired.
         limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
+        swapped_controllers: the controllers that have swapped their names.
         restrain: what is done about drift.
         failed: the steps that the kernel did not take in the last pass.
         steps_taken: how often each kind of step was taken, by kind and outcome.
@@ -141,6 +143,7 @@ class Reconciler:
         self.recoveries = Recoveries()
         self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
+        self.swapped_controllers = SwappedControllers()
         self.failed: dict[Step, Failure] = {}
         self.steps_taken: Counter[tuple[str, str]] = Counter()
 
@@ -307,6 +310,7 @@ class Reconciler:
             *self.saved.problems,
         )
         self.replaced_pairs.forget_absent(declared)
+        self.swapped_controllers.follow(observed)
         former, self.state = (
             self.state,
             State(
@@ -316,6 +320,7 @@ class Reconciler:
                 warnings=(
                     *find_warnings(declared, observed),
                     *self.replaced_pairs.warnings(declared),
+                    *self.swapped_controllers.warnings(declared, observed),
                 ),
             ),
         )
