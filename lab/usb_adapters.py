@@ -14,8 +14,8 @@ from tools.common.polling import wait_until
 if TYPE_CHECKING:
     from lab.testbed import Testbed
 
-MODULES: Final = ("vhci-hcd", "gs_usb")
-"""Kernel modules that the host must have: the virtual host controller, and the driver."""
+MODULES: Final = ("vhci-hcd", "gs_usb", "ucan")
+"""Kernel modules that the host must have: the virtual host controller, and the drivers."""
 
 _PROGRAM: Final = "/run/evercan-usb-can.pyz"
 _GO_S: Final = 30.0

@@ -1,6 +1,6 @@
 """The command line, on the machine that is to have the adapters, as root.
 
-    python3 -m lab.usb_can serve FD0=gs_usb FD1=gs_usb-classic
+    python3 -m lab.usb_can serve FD0=gs_usb FD1=gs_usb-classic RE0=ucan
     python3 -m lab.usb_can plug FD0
     python3 -m lab.usb_can say FD0 bus-off
 

@@ -9,8 +9,9 @@ from collections.abc import Hashable
 from enum import IntEnum
 from typing import Final
 
+from lab.usb_can.error_frames import error_frame
 from lab.usb_can.usb import Device, Identity, Pipe, Request
-from lab.usb_can.wire import LENGTHS, Errors, ErrorState, Frame, Listener, Node, Setup, Wire
+from lab.usb_can.wire import LENGTHS, Errors, Frame, Listener, Node, Setup, Wire
 
 _IN, _OUT = 1, 2
 _VENDOR, _PRODUCT = 0x1D50, 0x606F
@@ -47,10 +48,6 @@ _HEAD: Final = struct.Struct("<IIBBBx")  # echo id, CAN id, dlc, channel, flags
 _NOT_AN_ECHO: Final = 0xFFFF_FFFF
 _FLAG_FD, _FLAG_BRS, _FLAG_ESI = 1 << 1, 1 << 2, 1 << 3
 _CLASSIC_SIZE, _FD_SIZE = 8, 64
-
-_ERROR_FRAME: Final = 0x2000_0000
-_CONTROLLER, _BUS_OFF, _COUNTERS = 0x04, 0x40, 0x200
-_TX_WARNING, _RX_WARNING, _TX_PASSIVE, _RX_PASSIVE, _ACTIVE = 0x08, 0x04, 0x20, 0x10, 0x40
 
 
 def adapter(wire: Wire, serial: str, *, fd: bool = True) -> tuple[Device, Node]:
@@ -155,21 +152,3 @@ def encode_frame(frame: Frame) -> bytes:
     flags = sum(flag for given, flag in pairs if given)
     head = _HEAD.pack(_NOT_AN_ECHO, frame.can_id, frame.dlc, 0, flags)
     return head + frame.data.ljust(_FD_SIZE if frame.fd else _CLASSIC_SIZE, b"\0")
-
-
-def error_frame(errors: Errors) -> Frame:
-    """Make the error frame that reports a state (``linux/can/error.h``)."""
-    if errors.state is ErrorState.BUS_OFF:
-        what, detail = _BUS_OFF, 0
-    else:
-        more_tx = errors.tx >= errors.rx
-        what, detail = (
-            _CONTROLLER,
-            {
-                ErrorState.ACTIVE: _ACTIVE,
-                ErrorState.WARNING: _TX_WARNING if more_tx else _RX_WARNING,
-                ErrorState.PASSIVE: _TX_PASSIVE if more_tx else _RX_PASSIVE,
-            }[errors.state],
-        )
-    data = bytes([0, detail, 0, 0, 0, 0, min(errors.tx, 255), min(errors.rx, 255)])
-    return Frame(_ERROR_FRAME | what | _COUNTERS, 8, data)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.usb_can import gs_usb
+from lab.usb_can import gs_usb, ucan
 from lab.usb_can.usb import Device
 from lab.usb_can.usbip import Connection
 from lab.usb_can.wire import Errors, ErrorState, Node, Wire
@@ -15,6 +15,7 @@ from lab.usb_can.wire import Errors, ErrorState, Node, Wire
 MODELS: Final[dict[str, Callable[[Wire, str], tuple[Device, Node]]]] = {
     "gs_usb": gs_usb.adapter,
     "gs_usb-classic": lambda wire, serial: gs_usb.adapter(wire, serial, fd=False),
+    "ucan": ucan.adapter,
 }
 """Kinds of adapters, by the word that names them on the command line."""
 

@@ -222,6 +222,29 @@ def test_a_controller_whose_driver_cannot_restart_comes_back_from_bus_off(
     assert_no_problems(plugin)
 
 
+def test_a_controller_whose_driver_can_restart_is_left_to_the_kernel(
+    testbed: Testbed, adapters: UsbAdapters, plugin: PluginProcess
+) -> None:
+    settings = {"vxcan.bitrate": "500000", "vxcan.restart-ms": "300"}
+    bus = UsbBus(testbed, adapters, "RE0", "FD1", **settings)
+    name = bus.interface
+    try:
+        bus.bring_up_other()
+        bus.start(1)
+        assert status_of(plugin, name)["controller"]["restart_ms"] == 300
+        adapters.say("RE0", "bus-off")
+        wait_for_state(plugin, name, "error-active")
+        controller = status_of(plugin, name)["controller"]
+        assert (controller["events"]["bus_off"], controller["events"]["restarts"]) == (1, 1)
+        assert samples(plugin, "evercan_recoveries_total", name)["bus-off", "mended"] == 0
+        verdict = bus.judge(3, fd=False)
+        assert verdict.exactly_once, str(verdict)
+        assert_no_problems(plugin)
+    finally:
+        bus.remove()
+        testbed.host("ip", "link", "set", name, "down")
+
+
 def test_without_a_restart_delay_bus_off_is_reported_with_a_remedy_that_works(
     classic_bus: UsbBus, plugin: PluginProcess, command: Command
 ) -> None:

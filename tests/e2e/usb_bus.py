@@ -12,8 +12,8 @@ from lab.usb_adapters import UsbAdapters
 from tests.e2e.bus import Bus
 from tools.common.polling import wait_until
 
-MODELS = {"FD0": "gs_usb", "FD1": "gs_usb", "CC0": "gs_usb-classic"}
-"""The adapters: two with CAN FD, one without."""
+MODELS = {"FD0": "gs_usb", "FD1": "gs_usb", "CC0": "gs_usb-classic", "RE0": "ucan"}
+"""The adapters: two with CAN FD, one without, and one whose driver restarts it after bus-off."""
 
 FD_SETTINGS = {
     "vxcan.bitrate": "500000",

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab.usb_adapters import zipped
-from lab.usb_can import gs_usb, usbip
+from lab.usb_can import gs_usb, ucan, usbip
+from lab.usb_can.error_frames import error_frame
 from lab.usb_can.interfaces import interface_of
 from lab.usb_can.service import Adapters, CommandError
 from lab.usb_can.usb import Device, Identity, Pipe, Request
@@ -94,11 +95,11 @@ def test_a_frame_waits_until_somebody_acknowledges_it(pair: tuple[Host, Host]) -
     first, second = pair
     first.start()
     packet = first.send(CLASSIC)
-    assert first.frames() == [gs_usb.error_frame(Errors(ErrorState.PASSIVE, 128))]
+    assert first.frames() == [error_frame(Errors(ErrorState.PASSIVE, 128))]
     second.start()
     assert second.frames() == [CLASSIC]
     assert packet in first.packets
-    assert first.frames() == [gs_usb.error_frame(Errors())]
+    assert first.frames() == [error_frame(Errors())]
 
 
 @pytest.mark.parametrize("reason", ["another bitrate", "classic frames only", "bus-off"])
@@ -159,7 +160,7 @@ def test_a_listening_node_receives_and_acknowledges_nothing() -> None:
 def test_an_error_state_is_an_error_frame_with_the_counters(
     errors: Errors, can_id: int, detail: int
 ) -> None:
-    frame = gs_usb.error_frame(errors)
+    frame = error_frame(errors)
     counters = bytes([min(errors.tx, 255), errors.rx])
     assert (frame.can_id, frame.data) == (can_id, bytes([0, detail, 0, 0, 0, 0]) + counters)
 
@@ -184,6 +185,66 @@ def test_an_adapter_without_fd_says_so_and_has_no_second_bitrate() -> None:
     assert not struct.unpack_from("<I", limits)[0] & FD_MODE
     assert host.device.control(request(DATA_LIMITS, kind=READ)) is None
     assert host.device.control(request(DATA_BITTIMING, FAST)) is None
+
+
+# --- UCAN -----------------------------------------------------------------------------
+
+
+class UcanHost:
+    """A host that has started an UCAN adapter."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.device, self.node = ucan.adapter(wire, "RE0")
+        self.packets: list[bytes] = []
+        for number in range(30):
+            self.device.pipes[1].ask(number, self.packets.append)
+        # 48 MHz / 6 / (1 + 5 + 8 + 2) = 500 kbit/s
+        timing = struct.pack("<IHHBBBB", 125, 6, 875, 5, 8, 2, 1)
+        assert self.device.control(request(7, timing)) == b""
+        assert self.device.control(request(0, b"\0\0")) == b""
+
+    def taken(self) -> list[bytes]:
+        found, self.packets[:] = list(self.packets), []
+        return found
+
+
+def test_an_ucan_adapter_exchanges_classic_frames_with_others_of_its_bitrate() -> None:
+    wire = Wire()
+    other, host = Host(wire, "FD1"), UcanHost(wire)
+    other.start(fd=False)
+    message = struct.pack("<HBBI", 11, 2, 5, 0x123) + b"\1\2\3"
+    host.device.function.bulk_out(2, message)
+    assert host.taken() == [struct.pack("<HBBBB", 6, 1, 0, 5, 1)]
+    assert other.frames() == [CLASSIC]
+    other.send(CLASSIC)
+    assert host.taken() == [struct.pack("<HBBI", 11, 2, 0, 0x123) + b"\1\2\3"]
+    other.send(Frame(0x40000001, 4, bytes(4)))
+    assert host.taken() == [struct.pack("<HBBIB", 9, 2, 0, 0x40000001, 4)]
+
+
+def test_an_ucan_adapter_that_is_bus_off_fails_frames_until_it_is_restarted() -> None:
+    wire = Wire()
+    other, host = Host(wire, "FD1"), UcanHost(wire)
+    other.start(fd=False)
+    host.node.set_errors(Errors(ErrorState.BUS_OFF, 255))
+    message = struct.pack("<HBBI", 8, 2, 1, 0x123)
+    host.device.function.bulk_out(2, message)
+    off, failed = host.taken()
+    assert (off[:8], failed[-2:]) == (struct.pack("<HBBI", 16, 2, 0, 0x20000240), b"\1\0")
+    assert other.frames() == []
+    assert host.device.control(request(8)) == b""  # restart
+    host.device.function.bulk_out(2, message)
+    assert other.frames() == [Frame(0x123, 0, b"")]
+
+
+def test_an_ucan_adapter_tells_its_limits() -> None:
+    device = UcanHost(Wire()).device
+    limits = device.control(Request(READ, 5, 0, 0, 128))
+    assert limits is not None
+    assert (len(limits), struct.unpack_from("<I", limits)) == (26, (48_000_000,))
+    assert device.control(Request(READ, 5, 1, 0, 128)) == struct.pack("<I", 3)
+    assert device.control(Request(0xC0, 0, 0, 0, 128)) == b"evercan lab\0"
+    assert device.control(request(99)) is None
 
 
 # --- USB -------------------------------------------------------------------------------
@@ -301,7 +362,7 @@ def test_a_connection_answers_a_read_when_there_is_something_or_it_is_taken_back
     assert kernel.recv(4096) == usbip.unlinked(7, was_waiting=True)
     node.start(Setup(500_000))
     node.set_errors(Errors(ErrorState.WARNING, 96))
-    frame = gs_usb.encode_frame(gs_usb.error_frame(node.errors))
+    frame = gs_usb.encode_frame(error_frame(node.errors))
     assert kernel.recv(4096) == usbip.submitted(6, 0, len(frame), frame)
     kernel.sendall(unlink(8, 6))
     assert connection.serve()
@@ -355,5 +416,5 @@ def test_the_program_needs_only_python(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert "SERIAL=MODEL with one of the models gs_usb, gs_usb-classic" in done.stderr
+    assert "SERIAL=MODEL with one of the models gs_usb, gs_usb-classic, ucan" in done.stderr
     assert "usage" in done.stderr
