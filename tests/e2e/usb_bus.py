@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
+from lab.errors import TestbedError
 from lab.frames import ContainerMember, Deliveries, HostMember, count_deliveries
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
@@ -23,6 +24,16 @@ FD_SETTINGS = {
     "vxcan.dsample-point": "0.75",
     "vxcan.restart-ms": "100",
 }
+TIMING = {
+    "up": True,
+    "mtu": 72,
+    "fd": True,
+    "bitrate": 500000,
+    "sample_point": "0.800",
+    "dbitrate": 2000000,
+    "dsample_point": "0.750",
+}
+"""What ``ip`` shows of a controller that has ``FD_SETTINGS``."""
 LONG = "-f -b -L 64"
 """``cangen`` options of FD frames with the longest payload and two bitrates."""
 
@@ -99,3 +110,11 @@ def wait_for_state(plugin: PluginProcess, bus: str, state: str, patience: float 
         return bool(status_of(plugin, bus)["controller"]["state"] == state)
 
     return wait_until(reached, patience, f"{bus} to be {state}")
+
+
+def replug(adapters: UsbAdapters, *serials: str) -> dict[str, str]:
+    """Pull adapters out and plug them in, in this order; return their interfaces."""
+    for serial in serials:
+        with suppress(TestbedError):
+            adapters.unplug(serial)
+    return {serial: adapters.plug(serial) for serial in serials}
