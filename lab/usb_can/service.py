@@ -54,7 +54,8 @@ class Adapters:
         Raises:
             CommandError: there is no such command or adapter, or the kernel does not take it.
         """
-        serial, word, *numbers = [*words, "", ""][: max(2, len(words))]
+        padding = [""] * (2 - len(words))
+        serial, word, *numbers = [*words, *padding]
         if serial not in self._made:
             raise CommandError(f"no adapter {serial}; adapters: {', '.join(self._made)}")
         if word == "plug":

@@ -74,11 +74,6 @@ def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
     return plan
 
 
-def _first(*moments: float | None) -> float | None:
-    """Return the earliest of some moments that may be unknown."""
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
 class Outcome(NamedTuple):
     """What became of a change.
 
@@ -197,7 +192,7 @@ class Reconciler:
         self._retries.schedule(
             failed=error is not None or lasting or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
-            repairs_at=_first(self._repairs_at, self._restart_at),
+            moments=(self._repairs_at, self._restart_at),
         )
         return [
             entry._replace(state=self.state, error=entry.error or error)
@@ -280,13 +275,14 @@ class Reconciler:
                 self._save_derived(noted)
             newly_failed = self._apply(before, noted, steps, rebooted=rebooted)
             failed |= newly_failed
-            self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
+            done = [step for step in steps if step not in newly_failed]
+            self.replaced_pairs.repaired(done)
             self.observer.restarted(steps)
             if not rebooted:
                 repaired = [item for item in whole.drift if item.step in steps]
                 self.limits.spend(item for item in repaired if item.step not in newly_failed)
             observed = self.observer.observe(noted)
-            self._log_restart_delays(noted, steps, newly_failed, observed)
+            lines.restart_delays(noted, observed, done)
             taken = after_steps(noted, declared, steps, newly_failed)
             after = after_observation(taken, observed)
             if after != noted:
@@ -325,17 +321,6 @@ class Reconciler:
             ),
         )
         self.recoveries.completed(self.state, former)
-
-    @staticmethod
-    def _log_restart_delays(
-        declared: Declared, steps: Iterable[Step], failed: Container[Step], observed: Observed
-    ) -> None:
-        """Log which of the controllers that were configured cannot restart by themselves."""
-        for step in steps:
-            if isinstance(step, ConfigureBus) and step.settings.restart_ms and step not in failed:
-                link = observed.links.get(step.name)
-                if link is not None and link.controller and not link.controller.restart_ms:
-                    lines.restarted_by_evercan(declared, step)
 
     def allowed(
         self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
