@@ -206,20 +206,30 @@ def probe(members: Sequence[Member], timeout: float = _TIMEOUT) -> float:
 
 
 def count_deliveries(
-    members: Sequence[Member], count: int = 10, *, fd: bool = True, gap_ms: int = 2
+    members: Sequence[Member],
+    count: int = 10,
+    *,
+    fd: bool = True,
+    gap_ms: int = 2,
+    fd_options: str = "-f -L 8",
 ) -> Deliveries:
     """Let each member send ``count`` classic frames and as many FD frames; count the deliveries.
 
-    There are ``gap_ms`` milliseconds between two frames of a member: an emulated controller can
-    buffer only a few frames until its driver reads them.
+    Args:
+        members: The members of the bus.
+        count: Frames of each kind that each member sends.
+        fd: Whether FD frames are sent too.
+        gap_ms: Milliseconds between two frames of a member: an emulated controller can buffer
+            only a few frames until its driver reads them.
+        fd_options: Options of ``cangen`` for FD frames.
     """
     result = Deliveries(seconds=probe(members))
     before = [len(member.received()) for member in members]
     kinds = (False, True) if fd else (False,)
     for number, member in enumerate(members):
         # The member's own id and a payload that counts up make each frame unique.
-        burst = f"cangen $IF -n {count} -I {_BURST + number:X} -L 8 -D i -g {gap_ms}"
-        bursts = [f"{burst}{' -f' if kind else ''}" for kind in kinds]
+        burst = f"cangen $IF -n {count} -I {_BURST + number:X} -D i -g {gap_ms}"
+        bursts = [f"{burst} {fd_options if kind else '-L 8'}" for kind in kinds]
         member.send(" && ".join(bursts))
     result.sent = len(members) * count * len(kinds)
     result.expected = result.sent * (len(members) - 1)

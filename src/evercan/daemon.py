@@ -15,7 +15,7 @@ import uvloop
 
 from evercan import __version__
 from evercan.errors import EvercanError, SettingsError
-from evercan.kernel.events import LinkEvents
+from evercan.kernel.events import BusEvents, BusOffEvents, LinkEvents
 from evercan.kernel.port import Kernel
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.libnetwork.driver import Driver
@@ -69,7 +69,8 @@ def main(bound: int) -> int:
     writer.configure(settings.log_level, settings.log_format)
     yield_often()
     try:
-        uvloop.run(serve(socket.socket(fileno=bound), settings, RtnetlinkKernel(), LinkEvents()))
+        events = BusEvents(LinkEvents(), BusOffEvents())
+        uvloop.run(serve(socket.socket(fileno=bound), settings, RtnetlinkKernel(), events))
     except EvercanError as error:
         _log.error("Cannot start: %s", error)
         return 1

@@ -29,11 +29,13 @@ NETWORK = engine_id("powertrain")
 async def scraped(port: int) -> bytes:
     """Return the answer to a request for the metrics on TCP."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer
+    try:
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        return await reader.read()
+    finally:  # also when a test cancels it
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def test_an_address_in_use_is_logged_one_time_and_bound_when_it_is_free(

@@ -7,7 +7,7 @@ import os
 import statistics
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -17,8 +17,10 @@ import pytest
 from lab.lab_testbed import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
 from lab.testbed import Testbed, choose
+from lab.usb_adapters import UsbAdapters, missing_modules
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tests.e2e.usb_bus import MODELS
 from tests.e2e.wired_bus import WiredBus, plug
 from tools.images import load_can_tools
 from tools.install import install
@@ -179,3 +181,15 @@ def wired(wire: LabTestbed) -> Iterator[WiredBus]:
     finally:
         shared.remove()
     assert "UP" in shared.shown()["flags"], "removing a network must not bring a controller down"
+
+
+@pytest.fixture(scope="module")
+def adapters(testbed: Testbed) -> Iterator[UsbAdapters]:
+    """Yield adapters on one wire, all plugged in."""
+    missing = missing_modules(testbed)
+    if missing and not isinstance(testbed, LabTestbed):
+        pytest.skip(f"the kernel of {testbed.name} lacks {', '.join(missing)}; the lab has them")
+    with closing(UsbAdapters(testbed, MODELS)) as played:
+        for serial in MODELS:
+            played.plug(serial)
+        yield played

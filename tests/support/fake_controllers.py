@@ -39,6 +39,22 @@ MCP251XFD = Controller(
 )
 """An FD controller, with the limits in its driver's source."""
 
+GS_USB = Controller(
+    state=ControllerState.STOPPED,
+    supported=0x2B,
+    txqueuelen=10,
+    mtu=16,
+    clock=80_000_000,
+    limits=Limits("gs_usb", 1, 256, 1, 128, 128, 1, 512, 1),
+    data_limits=Limits("gs_usb", 1, 32, 1, 16, 16, 1, 32, 1),
+    tx_errors=0,
+    rx_errors=0,
+)
+"""What the kernel shows of the USB adapters that the lab plays."""
+
+WITHOUT_RESTART = frozenset({"gs_usb"})
+"""Drivers that have no ``do_set_mode``: the kernel refuses what restarts after bus-off."""
+
 
 def change(seen: Controller, settings: ControllerSettings, *, up: bool) -> tuple[Controller, int]:
     """Do as ``can_validate`` and ``can_changelink``: what was taken before an error stays."""
@@ -83,6 +99,8 @@ def _timing(seen: Controller, settings: ControllerSettings) -> tuple[bool, int, 
 def _restart(seen: Controller, settings: ControllerSettings) -> tuple[bool, int, Controller]:
     if settings.restart_ms is None:
         return False, 0, seen
+    if settings.restart_ms and seen.limits is not None and seen.limits.driver in WITHOUT_RESTART:
+        return False, errno.EOPNOTSUPP, seen
     return True, 0, replace(seen, restart_ms=settings.restart_ms)
 
 

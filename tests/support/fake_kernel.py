@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from evercan.model.controller import Controller, ControllerSettings
+from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
 from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Receivers, Rule
@@ -31,6 +31,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    RestartBus,
     SetMtu,
     Step,
 )
@@ -164,6 +165,9 @@ class FakeKernel:
             case SetMtu(_, _, index, _, mtu):
                 yield partial(self._set_flag_on_host, index, up=False)
                 yield partial(self._set_mtu, index, mtu)
+            case RestartBus(_, index, _):
+                yield partial(self._set_flag_on_host, index, up=False)
+                yield partial(self._set_controller, index, NO_SETTINGS, True)
             case ClearTag(index, _):
                 yield partial(self._clear_group, index)
             case DeleteLink(index, _):
@@ -275,6 +279,9 @@ class FakeKernel:
         if step.was_up:
             self._batch([partial(self._set_flag, step.index, up=False)])
         (code,) = self._batch([partial(self._set_controller, step.index, step.settings, True)])
+        if code == errno.EOPNOTSUPP and step.settings.restart_ms:
+            without = replace(step.settings, restart_ms=None)
+            (code,) = self._batch([partial(self._set_controller, step.index, without, True)])
         if code:
             former = restoring(step.settings, step.former)
             self._batch([partial(self._set_controller, step.index, former, step.was_up)])

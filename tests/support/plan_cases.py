@@ -3,7 +3,8 @@
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
 ``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
 that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
-``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``.
+``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``, and
+``bus_off_for``, the seconds since it was first seen bus-off.
 Links have the ifindexes 11, 12, … in their order. ``plan.toml``: ``steps`` in order,
 ``problems`` with a part of their text or of their remedy.
 
@@ -36,12 +37,13 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    RestartBus,
     SetMtu,
     Step,
 )
 from evercan.planning.plan import Plan
 from evercan.values import fields_of, replace
-from tests.support.fake_controllers import MCP251XFD, SJA1000
+from tests.support.fake_controllers import GS_USB, MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
 FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
@@ -141,12 +143,17 @@ def _observed(document: Mapping[str, Any]) -> Observed:
         links=links,
         rules=Counter(read_rule(text, links) for text in document.get("rules", [])),
         can_gw=document.get("can_gw", True),
+        bus_off_since={
+            links[name].index: -fields["bus_off_for"]
+            for name, fields in document.get("links", {}).items()
+            if "bus_off_for" in fields
+        },
     )
 
 
 def _controller(fields: Mapping[str, Any], up: bool) -> Controller:
-    """Read ``can = {…}``: the model of the controller, ``sja1000`` or ``mcp251xfd``, and more."""
-    model = {"sja1000": SJA1000, "mcp251xfd": MCP251XFD}[fields["model"]]
+    """Read ``can = {…}``: the model of the controller, which is its driver's name, and more."""
+    model = {"sja1000": SJA1000, "mcp251xfd": MCP251XFD, "gs_usb": GS_USB}[fields["model"]]
     state = ControllerState(fields.get("state", "error-active" if up else "stopped"))
     rates = fields_of(Timing()).keys()
     return replace(
@@ -213,7 +220,14 @@ def _write_step_of_pair(step: MakePair | RepairPair | NameEnd, observed: Observe
 
 
 def _write_step_of_link(
-    step: MakeBus | BringUp | BringDown | SetMtu | ConfigureBus | DeleteLink | ClearTag,
+    step: MakeBus
+    | BringUp
+    | BringDown
+    | SetMtu
+    | ConfigureBus
+    | RestartBus
+    | DeleteLink
+    | ClearTag,
     observed: Observed,
 ) -> str:
     match step:
@@ -231,6 +245,9 @@ def _write_step_of_link(
             assert name == _name_of(index, observed)
             verb = f"set {name} down and configure it" if was_up else f"configure {name}"
             return f"{verb} with {settings.words()}"
+        case RestartBus(_, index, name):
+            assert name == _name_of(index, observed)
+            return f"restart {name}"
         case DeleteLink(index, name):
             assert name == _name_of(index, observed)
             return f"delete {name}"

@@ -20,6 +20,7 @@ from evercan.model.controller import (
 )
 
 _MTU, _TXQLEN, _LINKINFO, _STATS64 = 4, 13, 18, 23
+_PARENT_DEV_NAME, _PARENT_DEV_BUS_NAME = 56, 57
 _INFO_DATA, _INFO_XSTATS = 2, 3
 
 (
@@ -109,6 +110,10 @@ class _Attributes(dict[int, tuple[int, int]]):
         at, end = self.get(kind, (0, 0))
         return struct.unpack_from(f"={(end - at) // 4}I", self._data, at)
 
+    def text(self, kind: int) -> str:
+        at, end = self.get(kind, (0, 0))
+        return self._data[at:end].rstrip(b"\0").decode("ascii", errors="replace")
+
     def limits(self, kind: int) -> Limits | None:
         at, end = self.get(kind, (0, 0))
         if end - at < _CONST.size:
@@ -126,6 +131,7 @@ def decode_controller(data: bytes, at: int, end: int) -> Controller:
     errors = can.numbers(_BERR_COUNTER, _COUNTER) or (None, None)
     stats = link.numbers(_STATS64, _STATS)
     nothing = (0, 0)
+    place = (link.text(_PARENT_DEV_BUS_NAME), link.text(_PARENT_DEV_NAME))
     return Controller(
         state=None if state is None or state >= len(_STATES) else _STATES[state],
         timing=Timing(
@@ -145,6 +151,7 @@ def decode_controller(data: bytes, at: int, end: int) -> Controller:
         bitrate_max=can.number(_BITRATE_MAX) or 0,
         tx_errors=errors[0],
         rx_errors=errors[1],
+        place=" ".join(filter(None, place)),
         events=Events(*(info.numbers(_INFO_XSTATS, _EVENTS) or ())),
         traffic=None if stats is None else Traffic(*(stats[position] for position in _KEPT_STATS)),
     )

@@ -1,14 +1,15 @@
-"""Receives what the kernel announces: links that change, namespaces that end.
+"""Receives what the kernel announces: links that change, controllers that fail, namespaces.
 
-Two sockets with two readers. ``LinkEvents`` wakes the event loop when a CAN
-interface appears, changes or goes, or a namespace ends. ``NamespaceEvents`` is read by the
-kernel thread at each observation, so that none trusts the number of a namespace that has
-ended: numbers are reused (``net/core/net_namespace.c``).
+``BusEvents`` wakes the event loop. It joins ``LinkEvents``, which says that a CAN interface
+appears, changes or goes, or a namespace ends, and ``BusOffEvents``. ``NamespaceEvents`` is
+read by the kernel thread at each observation, so that none trusts the number of a namespace
+that has ended: numbers are reused (``net/core/net_namespace.c``).
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ _RTM_DELNSID = 89
 _NETNSA_NSID = 1
 _BUFFER = 1 << 20
 _CHUNK = 1 << 16
+
+_CAN_RAW_FILTER, _CAN_RAW_ERR_FILTER = 1, 2
+_SOL_CAN_RAW = 101
+_CAN_ERR_BUSOFF = struct.pack("=I", 0x40)
 
 
 class _Listening:
@@ -89,6 +94,90 @@ class LinkEvents(_Listening):
             for part in messages_of(data):
                 concerned |= part.kind == _RTM_DELNSID or _is_of_can_link(data, part)
         return concerned
+
+
+class BusOffEvents:
+    """Announces that a controller of the host went bus-off.
+
+    A driver that calls ``can_bus_off`` takes the carrier away, which is a link event. gs_usb
+    of kernel 6.12 does not. All drivers pass an error frame to the sockets that ask for it;
+    this one asks for nothing else. A kernel without CAN sockets announces nothing: then a
+    check finds what happened.
+    """
+
+    def __init__(self) -> None:
+        """Open the socket, if the kernel has the module can_raw."""
+        self._socket: socket.socket | None = None
+        self._open()
+
+    def fileno(self) -> int | None:
+        """Return the descriptor to watch; None if there is no socket."""
+        return None if self._socket is None else self._socket.fileno()
+
+    def drain(self) -> bool:
+        """Read what is there; return whether there was anything.
+
+        Raises:
+            KernelError: the socket cannot be read.
+        """
+        announced = False
+        while self._socket is not None:
+            try:
+                self._socket.recv(_CHUNK)
+                announced = True
+            except BlockingIOError:
+                break
+            except OSError as error:
+                raise KernelError(
+                    "receive error frames", error.errno or errno.EIO, "evercan tries again"
+                ) from error
+        return announced
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _open(self) -> None:
+        try:
+            opened = socket.socket(
+                socket.AF_CAN,
+                socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+                socket.CAN_RAW,
+            )
+        except OSError:
+            return  # no module: without CAN there are no controllers
+        opened.setsockopt(_SOL_CAN_RAW, _CAN_RAW_FILTER, b"")
+        opened.setsockopt(_SOL_CAN_RAW, _CAN_RAW_ERR_FILTER, _CAN_ERR_BUSOFF)
+        opened.bind(("",))  # the interfaces that there are, and that will be
+        self._socket = opened
+
+
+class BusEvents:
+    """All that calls for an observation, behind one descriptor."""
+
+    def __init__(self, links: LinkEvents, bus_off: BusOffEvents) -> None:
+        """Join the two; ``close`` closes both."""
+        self._sources = (links, bus_off)
+        self._epoll = select.epoll()
+        for source in self._sources:
+            if (number := source.fileno()) is not None:
+                self._epoll.register(number, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop to watch."""
+        return self._epoll.fileno()
+
+    def drain(self) -> bool:
+        """Read what is there; return whether any of it calls for an observation."""
+        drained = [source.drain() for source in self._sources]  # both, whatever the first says
+        return any(drained)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._epoll.close()
+        for source in self._sources:
+            source.close()
 
 
 class NamespaceEvents(_Listening):

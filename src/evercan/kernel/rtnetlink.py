@@ -13,7 +13,7 @@ from evercan.errors import KernelError
 from evercan.kernel import can_gw, links, receive_lists
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
-from evercan.model.controller import Controller
+from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import restoring
 from evercan.model.observed import (
     Counts,
@@ -36,9 +36,11 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    RestartBus,
     SetMtu,
     Step,
 )
+from evercan.values import replace
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -180,11 +182,16 @@ class RtnetlinkKernel:
         """Configure a controller and bring it up; if it rejects that, restore how it was.
 
         The kernel takes modes before it rejects a bitrate (``can_changelink``), so that a
-        rejected request can leave a controller changed.
+        rejected request can leave a controller changed. A driver that cannot restart rejects
+        a restart delay; evercan restarts such a controller itself (``planning.bus_off``), so
+        that it is configured without one.
         """
         if step.was_up:
             self._netlink.batch([links.bring_down(step.index)])
         (answer,) = self._netlink.batch([links.configure(step.index, step.settings)])
+        if answer.code == errno.EOPNOTSUPP and step.settings.restart_ms:
+            without = replace(step.settings, restart_ms=None)
+            (answer,) = self._netlink.batch([links.configure(step.index, without)])
         if answer.code:
             former = restoring(step.settings, step.former)
             self._netlink.batch([links.configure(step.index, former, up=step.was_up)])
@@ -245,18 +252,19 @@ def _messages(step: Step) -> Iterator[Message]:
             return map(can_gw.add, rules)
         case RemoveRules(_, rules):
             return map(can_gw.remove, rules)
-        case _:
-            return _link_messages(step)
-
-
-def _link_messages(step: Step) -> Iterator[Message]:
-    match step:
         case MakeBus(name):
             # Created up: a separate request could bring up an interface that somebody else
             # has created meanwhile under this name.
-            yield links.make_vcan(name)
+            return iter((links.make_vcan(name),))
         case MakePair(_, _, host_end, container_end):
-            yield links.make_pair(host_end, container_end, up=True)
+            return iter((links.make_pair(host_end, container_end, up=True),))
+        case _:
+            return _messages_of_link(step)
+
+
+def _messages_of_link(step: Step) -> Iterator[Message]:
+    """Yield the requests that change or delete a link."""
+    match step:
         case RepairPair() | ConfigureBus():
             raise AssertionError(f"to {step} takes several calls, not one message")
         case NameEnd(_, _, index, altname):
@@ -268,6 +276,9 @@ def _link_messages(step: Step) -> Iterator[Message]:
         case SetMtu(_, _, index, _, mtu):
             yield links.bring_down(index)
             yield links.set_mtu(index, mtu)
+        case RestartBus(_, index, _):
+            yield links.bring_down(index)
+            yield links.configure(index, NO_SETTINGS)
         case ClearTag(index, _):
             yield links.clear_group(index)
         case DeleteLink(index, _):

@@ -8,13 +8,14 @@ was missing: only a line with ``cause=reboot`` speaks of a reboot.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from evercan.log.writer import about
 from evercan.model.declared import Declared, Phase
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import DeleteLink, MakeBus, MakePair, RepairPair, Step
+from evercan.model.steps import ConfigureBus, DeleteLink, MakeBus, MakePair, RepairPair, Step
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,29 @@ def after_step(before: Declared, declared: Declared, step: Step, *, rebooted: bo
             _recreated(endpoint, cause, fields)
         case _:
             _log.info("Done: %s", step, extra=_of_step(before, declared, step))
+
+
+def restart_delays(declared: Declared, observed: Observed, taken: Iterable[Step]) -> None:
+    """Log which drivers did not take the restart delay that a network asks for.
+
+    Args:
+        declared: what is wanted.
+        observed: what exists after the steps.
+        taken: the steps that the kernel took.
+    """
+    for step in taken:
+        if not isinstance(step, ConfigureBus) or not step.settings.restart_ms:
+            continue
+        link = observed.links.get(step.name)
+        if link is None or link.controller is None or link.controller.restart_ms:
+            continue
+        _log.info(
+            "The driver of %s does not support a restart from bus-off: evercan restarts it "
+            "after %d ms, by setting it down and up",
+            step.name,
+            step.settings.restart_ms,
+            extra=subject(declared, step.bus),
+        )
 
 
 def created_concurrently(declared: Declared, step: MakeBus) -> None:

@@ -186,6 +186,7 @@ class Controller:
         tx_errors: transmit error counter, None if its driver has none.
         rx_errors: receive error counter, likewise.
         events: how often something happened to it.
+        place: where it is plugged in, as ``usb 1-1:1.0``; empty from kernels before 5.14.
         traffic: its statistics, where they were asked for.
     """
 
@@ -204,6 +205,7 @@ class Controller:
     tx_errors: int | None = None
     rx_errors: int | None = None
     events: Events = NO_EVENTS
+    place: str = ""
     traffic: Traffic | None = None
 
     @property

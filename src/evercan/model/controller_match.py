@@ -53,7 +53,8 @@ def differences(
         wanted: what is asked.
         seen: the controller.
         granted: the settings that the kernel made of ``wanted``, if they are known; else
-            bitrates and sample points that are near enough count as the same.
+            bitrates and sample points that are near enough count as the same. A driver that
+            cannot restart leaves ``restart_ms`` at 0.
     """
     has = seen.settings()
     found: list[Difference] = []
@@ -62,6 +63,8 @@ def differences(
         there = getattr(has, field)
         if granted is not None and field in _CALCULATED:
             same = there == getattr(granted, field)
+        elif granted is not None and field == "restart_ms":
+            same = there in (value, granted.restart_ms)
         else:
             same = _alike(field, value, there)
         if not same:

@@ -185,6 +185,8 @@ class Observed:
             (see ``tracking.namespaces``).
         ended: endpoints whose container's namespace has certainly ended.
         receivers: the receive lists; None if the kernel does not show them.
+        bus_off_since: when each controller that is bus-off was first seen so, by ifindex and in
+            seconds of the monotonic clock.
         at: when the observation began, in seconds of the monotonic clock.
     """
 
@@ -195,6 +197,7 @@ class Observed:
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
     receivers: Receivers | None = field(default=None, compare=False)
+    bus_off_since: Mapping[int, float] = field(default_factory=dict, compare=False)
     at: float = field(default=0.0, compare=False)
 
     def without_rules(self) -> Self:

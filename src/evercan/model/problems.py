@@ -20,6 +20,7 @@ class ProblemKind(StrEnum):
     BUS_FOREIGN = "bus-foreign"
     BUS_IMPERSONATES = "bus-impersonates"
     BUS_NO_FD = "bus-no-fd"
+    BUS_SWAPPED = "bus-swapped"
     BRIDGE_ABSENT = "bridge-absent"
     BRIDGE_DOWN = "bridge-down"
     BRIDGE_FOREIGN = "bridge-foreign"

@@ -120,6 +120,20 @@ class ConfigureBus:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartBus:
+    """Set a controller that is bus-off down and up, which ends that with every driver."""
+
+    bus: str
+    index: int
+    name: str
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"restart {self.name}, which is bus-off"
+
+
+@dataclass(frozen=True, slots=True)
 class ClearTag:
     """Set ``IFLA_GROUP`` of a controller back to 0; a release before 0.2 had set it."""
 
@@ -198,6 +212,7 @@ Step = (
     | BringDown
     | SetMtu
     | ConfigureBus
+    | RestartBus
     | ClearTag
     | NameEnd
     | DeleteLink

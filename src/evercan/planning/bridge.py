@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from evercan.model.declared import Declared
 from evercan.model.observed import Link, Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.planning.bus import bus_off
+from evercan.planning.bus_off import plan_bus_off
 
 
 def plan_bridge(
@@ -53,7 +53,8 @@ def plan_bridge(
             problems.append(_foreign(bus, name, f"is a member of the bus {other} already", remedy))
         else:
             if link.up:
-                problems.extend(bus_off(bus, link))
+                # The host configures it, so that no step is planned for it.
+                plan_bus_off(bus, link, None, observed, [], problems)
             else:
                 problems.append(_down(bus, link))
             owner[link.index] = bus

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evercan.model.controller import ControllerSettings, ControllerState
+from evercan.model.controller import ControllerSettings
 from evercan.model.controller_match import differences
 from evercan.model.declared import BusKind, Declared, Network
 from evercan.model.names import looks_like_hardware
 from evercan.model.observed import FD_MTU, Link, Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import BringUp, ConfigureBus, MakeBus, SetMtu, Step
+from evercan.planning.bus_off import plan_bus_off
 
 
 def plan_bus(
@@ -39,13 +40,13 @@ def plan_bus(
         return None
     setter = declared.network_that_sets(bus)
     if setter is not None and kind is BusKind.PHYSICAL:
-        return _plan_controller(declared, setter, link, steps, problems)
+        return _plan_controller(declared, observed, setter, link, steps, problems)
     if any(network.owns_bus for network in networks):
         problems.extend(_impersonates(declared, observed, bus, link))
     if link.is_ours and link.mtu != FD_MTU:
         steps.append(SetMtu(bus, None, link.index, link.name, FD_MTU))
     elif link.up:
-        problems.extend(bus_off(bus, link))
+        plan_bus_off(bus, link, None, observed, steps, problems)
     elif link.is_ours:
         steps.append(BringUp(bus, None, link.name))
     else:
@@ -114,7 +115,12 @@ def _unusable(bus: str, kind: BusKind, link: Link | None, link_kind: str) -> Pro
 
 
 def _plan_controller(
-    declared: Declared, network: Network, link: Link, steps: list[Step], problems: list[Problem]
+    declared: Declared,
+    observed: Observed,
+    network: Network,
+    link: Link,
+    steps: list[Step],
+    problems: list[Problem],
 ) -> Link | None:
     """Plan a controller that a network configures.
 
@@ -156,21 +162,5 @@ def _plan_controller(
             )
         )
         return None if any(difference.disturbs for difference in wrong) else link
-    problems.extend(bus_off(bus, link))
+    plan_bus_off(bus, link, wanted.restart_ms, observed, steps, problems)
     return link
-
-
-def bus_off(bus: str, link: Link) -> Iterator[Problem]:
-    """Report a controller that is bus-off and does not restart automatically."""
-    controller = link.controller
-    if controller is None or controller.restart_ms:
-        return
-    if controller.state is ControllerState.BUS_OFF:
-        yield Problem(
-            kind=ProblemKind.BUS_OFF,
-            bus=bus,
-            text=f"the controller {link.name} is bus-off after too many errors and sends nothing",
-            remedy="check its wires, its termination and the bitrate of the other nodes, then run "
-            f"'ip link set {link.name} type can restart' on the host; vxcan.restart-ms=100 "
-            "restarts it automatically",
-        )

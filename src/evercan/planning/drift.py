@@ -22,6 +22,7 @@ from evercan.model.steps import (
     MakePair,
     RemoveRules,
     RepairPair,
+    RestartBus,
     SetMtu,
     Step,
 )
@@ -35,6 +36,7 @@ class DriftKind(StrEnum):
     BUS_DOWN = "bus-down"
     BUS_SETTINGS = "bus-settings"
     BUS_MTU = "bus-mtu"
+    BUS_OFF = "bus-off"
     PAIR_MISSING = "pair-missing"
     PAIR_MTU = "pair-mtu"
     PAIR_DOWN = "pair-down"
@@ -175,28 +177,42 @@ def _indexes_of(endpoints: Iterable[Endpoint], observed: Observed) -> set[int]:
 
 
 def _drift_of(step: Step, asked: _Asked) -> Drift | None:
+    if step.bus in asked.wanted_buses and (of_bus := _drift_of_bus(step, asked)) is not None:
+        return Drift(of_bus[0], step.bus, step, of_bus[1])
+    if step.endpoint is not None and asked.had_pair(step.endpoint):
+        of_pair = _drift_of_pair(step)
+        return None if of_pair is None else Drift(of_pair[0], step.bus, step, *of_pair[1:])
+    return None
+
+
+def _drift_of_bus(step: Step, asked: _Asked) -> tuple[DriftKind, str] | None:
     match step:
-        case MakeBus(bus) if bus in asked.wanted_buses:
-            return Drift(DriftKind.BUS_MISSING, bus, step, f"the bus interface {bus} is missing")
-        case BringUp(bus, None, name) if bus in asked.wanted_buses:
-            return Drift(DriftKind.BUS_DOWN, bus, step, f"the bus interface {name} is down")
-        case ConfigureBus(bus, _, name) if bus in asked.wanted_buses and asked.had_settings(bus):
+        case MakeBus(bus):
+            return DriftKind.BUS_MISSING, f"the bus interface {bus} is missing"
+        case BringUp(_, None, name):
+            return DriftKind.BUS_DOWN, f"the bus interface {name} is down"
+        case ConfigureBus(bus, _, name) if asked.had_settings(bus):
             text = f"the controller {name} is not configured as its network asks"
-            return Drift(DriftKind.BUS_SETTINGS, bus, step, text)
-        case SetMtu(bus, None, _, name) if bus in asked.wanted_buses:
+            return DriftKind.BUS_SETTINGS, text
+        case RestartBus(_, _, name):
+            return DriftKind.BUS_OFF, f"the controller {name} is bus-off"
+        case SetMtu(_, None, _, name):
             text = f"the bus interface {name} has not the MTU that carries FD frames"
-            return Drift(DriftKind.BUS_MTU, bus, step, text)
-        case SetMtu(bus, str(endpoint), _, name) if asked.had_pair(endpoint):
+            return DriftKind.BUS_MTU, text
+        case _:
+            return None
+
+
+def _drift_of_pair(step: Step) -> tuple[DriftKind, str, str] | None:
+    match step:
+        case SetMtu(_, str(endpoint), _, name):
             text = f"the host end {name} has not the MTU that carries FD frames"
-            return Drift(DriftKind.PAIR_MTU, bus, step, text, endpoint)
-        case BringUp(bus, str(endpoint), name) if asked.had_pair(endpoint):
-            text = f"the host end {name} is down"
-            return Drift(DriftKind.PAIR_DOWN, bus, step, text, endpoint)
-        case MakePair(bus, endpoint, name, _) | RepairPair(bus, endpoint, name, _, _) if (
-            asked.had_pair(endpoint)
-        ):
+            return DriftKind.PAIR_MTU, text, endpoint
+        case BringUp(_, str(endpoint), name):
+            return DriftKind.PAIR_DOWN, f"the host end {name} is down", endpoint
+        case MakePair(_, endpoint, name, _) | RepairPair(_, endpoint, name, _, _):
             text = f"the interface pair {name} of endpoint {endpoint[:12]} is missing"
-            return Drift(DriftKind.PAIR_MISSING, bus, step, text, endpoint)
+            return DriftKind.PAIR_MISSING, text, endpoint
         case _:
             return None
 

@@ -1,7 +1,9 @@
 """What ``EVERCAN_RECOVERY=fail-fast`` does with a plan: drift is reported, not repaired; pure.
 
 What the calls of a pass newly want is done: a new network's bus, a new endpoint's pair,
-the rules between it and the members. What nobody wants any more is always removed.
+the rules between it and the members. What nobody wants any more is always removed. A
+controller that is bus-off is restarted, since its network asks for that by
+``vxcan.restart-ms``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from evercan.model.steps import (
     SetMtu,
     Step,
 )
+from evercan.planning.drift import DriftKind
 from evercan.planning.plan import Plan
 
 _LEFT = ", and EVERCAN_RECOVERY=fail-fast does not repair it"
@@ -38,7 +41,7 @@ def leave_drift(plan: Plan, declared: Declared, observed: Observed) -> Plan:
         declared: what it is for.
         observed: what it was made from.
     """
-    drifted = [drift.step for drift in plan.drift]
+    drifted = [drift.step for drift in plan.drift if drift.kind is not DriftKind.BUS_OFF]
     withheld = set(drifted)
     problems = [problem for step in drifted for problem in _of_link(step)]
     problems += _of_rules(

@@ -26,7 +26,8 @@ from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.steps import AddRules, Step
-from evercan.planning.bus import bus_off, plan_bus
+from evercan.planning.bus import plan_bus
+from evercan.planning.bus_off import plan_bus_off
 from evercan.planning.drift import classify
 from evercan.planning.pairs import plan_pairs
 from evercan.planning.plan import Plan
@@ -76,7 +77,9 @@ def plan_scope(
     known = map(declared.endpoints.get, scope.endpoints)
     endpoints = [endpoint for endpoint in known if endpoint is not None]
     for bus, former in scope.ends.items():
-        if _host_ends(declared, observed, bus, steps, problems) != list(former.host):
+        repairs: list[Step] = []
+        host = _host_ends(declared, observed, bus, repairs, problems)
+        if repairs or host != list(former.host):
             return None
         links = plan_pairs(declared, observed, bus, steps, problems, endpoints)
         members = [link.index for link in links]
@@ -111,5 +114,5 @@ def _host_ends(
     found = [plan_bus(declared, networks, observed, steps, problems), *bridged]
     links = {link.index: link for link in found if link is not None and link.up}
     for link in links.values():
-        problems.extend(bus_off(bus, link))
+        plan_bus_off(bus, link, None, observed, steps, problems)
     return list(links)

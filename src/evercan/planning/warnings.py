@@ -26,8 +26,7 @@ def find_warnings(declared: Declared, observed: Observed) -> tuple[Problem, ...]
 def _buses_without_fd(declared: Declared, observed: Observed) -> Iterator[Problem]:
     """Warn of virtual buses of the host's own that carry classic frames only.
 
-    A controller without FD is what it is; ``tracking.lost_frames`` reports frames that it
-    cannot take.
+    ``tracking.lost_frames`` warns of a controller without FD once it could not take a frame.
     """
     for bus, networks in declared.networks_by_bus().items():
         link = observed.find(bus)

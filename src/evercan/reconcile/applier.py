@@ -20,6 +20,7 @@ from evercan.model.steps import (
     MakeBus,
     NameEnd,
     RemoveRules,
+    RestartBus,
     SetMtu,
     Step,
 )
@@ -28,7 +29,7 @@ _NOT_THERE = frozenset({errno.ENOENT, errno.ENODEV})
 
 _MAY_BE_GONE = (
     *(RemoveRules, DeleteLink, AddRules, BringUp, BringDown),
-    *(SetMtu, ConfigureBus, ClearTag, NameEnd),
+    *(SetMtu, ConfigureBus, RestartBus, ClearTag, NameEnd),
 )
 """Steps whose interface may have disappeared meanwhile: the next plan takes that into account."""
 

@@ -122,6 +122,8 @@ class Inspector:
         problems = self._problems(whole, declared, observed)
         self._reconciler.replaced_pairs.forget_used(declared, observed, observed.counts)
         state = self._reconciler.described(declared, observed, problems)
+        lost = self._lost_frames.warnings(declared, observed)
+        state = state._replace(warnings=(*state.warnings, *lost))
         return state, observed.counts
 
     def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:

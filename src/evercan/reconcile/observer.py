@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from evercan.kernel.port import Kernel
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
+from evercan.model.steps import RestartBus, Step
+from evercan.tracking.bus_off import BusOff
 from evercan.tracking.namespaces import Namespaces
 from evercan.values import replace
 
@@ -20,12 +22,20 @@ Raises:
 
 
 class Observer:
-    """The one way to observe the kernel; remembers where the container ends are."""
+    """The one way to observe the kernel.
+
+    It remembers where the container ends are, and since when controllers are bus-off.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
-        """Start without knowing any namespace."""
+        """Start without knowing any namespace or controller."""
         self._kernel = kernel
         self._namespaces = Namespaces()
+        self._bus_off = BusOff()
+
+    def restarted(self, steps: Iterable[Step]) -> None:
+        """Note the controllers that steps have restarted: one may be bus-off again at once."""
+        self._bus_off.forget(step.index for step in steps if isinstance(step, RestartBus))
 
     def observe(self, declared: Declared) -> Observed:
         """Observe links and rules; errors as of ``Observe``."""
@@ -60,4 +70,10 @@ class Observer:
             declared, observed, ended, self._kernel.name_inside
         )
         known = self._namespaces
-        return replace(observed, locations=known.trusted, ended=known.ended, at=at)
+        return replace(
+            observed,
+            locations=known.trusted,
+            ended=known.ended,
+            bus_off_since=self._bus_off.since(observed, at),
+            at=at,
+        )

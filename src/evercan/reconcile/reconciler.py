@@ -16,11 +16,13 @@ from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, endpoint_of
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.kernel.port import Kernel
+from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.model.steps import Failure, Step
+from evercan.planning.bus_off import next_restart
 from evercan.planning.drift import Drift
 from evercan.planning.plan import Plan
 from evercan.planning.scope import Scope
@@ -37,6 +39,7 @@ from evercan.tracking.meshes import Meshes
 from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
+from evercan.tracking.swapped_controllers import SwappedControllers
 from evercan.values import NamedTuple
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
@@ -81,6 +84,7 @@ class Reconciler:
         recoveries: what was found and repaired.
         limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
+        swapped_controllers: the controllers that have swapped their names.
         restrain: what is done about drift.
         applier: applies steps.
         failed: the steps that the kernel did not take in the last pass.
@@ -107,6 +111,7 @@ class Reconciler:
         self._rebooted = False
         self._restored = False
         self._repairs_at: float | None = None
+        self._restart_at: float | None = None
         self._retries = Retries()
         self.restrain = restrain
         self.state = State()
@@ -118,6 +123,7 @@ class Reconciler:
         self.recoveries = Recoveries()
         self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
+        self.swapped_controllers = SwappedControllers()
         self.failed: dict[Step, Failure] = {}
 
     @property
@@ -176,7 +182,7 @@ class Reconciler:
         self._retries.schedule(
             failed=error is not None or persistent or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
-            repairs_at=self._repairs_at,
+            moments=(self._repairs_at, self._restart_at),
         )
         return [
             entry._replace(state=self.state, error=entry.error or error)
@@ -297,11 +303,14 @@ class Reconciler:
                 lasting(noted, self._apply(before, noted, steps, rebooted=rebooted))
             )
             failed |= newly_failed
-            self.replaced_pairs.repaired(step for step in steps if step not in newly_failed)
+            done = [step for step in steps if step not in newly_failed]
+            self.replaced_pairs.repaired(done)
+            self.observer.restarted(steps)
             if not rebooted:
                 repaired = [item for item in whole.drift if item.step in steps]
                 self.limits.spend(item for item in repaired if item.step not in newly_failed)
             observed = self.observer.observe(noted)
+            lines.restart_delays(noted, observed, done)
             taken = after_steps(noted, declared, steps, newly_failed)
             after = after_observation(taken, observed)
             if after != noted:
@@ -315,6 +324,9 @@ class Reconciler:
         self.failed = failed
         self._meshes.verified(declared, observed, whole)
         self._repairs_at = self.limits.retry_at(withheld)
+        restart_at = next_restart(declared, observed)
+        # One that is due and was not made is withheld or has failed.
+        self._restart_at = restart_at if (restart_at or 0.0) > observed.at else None
         self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
         problems = (
             *plan.problems,
@@ -323,6 +335,7 @@ class Reconciler:
             *self.saved.problems,
         )
         self.replaced_pairs.forget_absent(declared)
+        self.swapped_controllers.follow(observed)
         former, self.state = self.state, self.described(declared, observed, problems)
         self.recoveries.completed(self.state, former)
 
@@ -344,6 +357,7 @@ class Reconciler:
             warnings=(
                 *find_warnings(declared, observed),
                 *self.replaced_pairs.warnings(declared),
+                *self.swapped_controllers.warnings(declared, observed),
             ),
         )
 

@@ -58,15 +58,18 @@ class Retries:
         """Keep the removals among changes that were not applied: the engine forgets them."""
         self._removals = [change for change in not_applied if isinstance(change, Removal)]
 
-    def schedule(self, *, failed: bool, module_missing: bool, repairs_at: float | None) -> None:
+    def schedule(
+        self, *, failed: bool, module_missing: bool, moments: Iterable[float | None] = ()
+    ) -> None:
         """Decide when the next pass is due.
 
         Args:
             failed: the pass, a step or a write failed, and may succeed later.
             module_missing: can-gw is not loaded, and there are networks.
-            repairs_at: when a withheld repair may be made; None if none is withheld.
+            moments: when a withheld repair may be made, and when a controller is to be
+                restarted; None where there is nothing to wait for.
         """
-        due = [at for at in (repairs_at, self._verify_at) if at is not None]
+        due = [at for at in (*moments, self._verify_at) if at is not None]
         if module_missing:
             due.append(time.monotonic() + MODULE_INTERVAL)
         if failed or self._removals:

@@ -1,4 +1,4 @@
-"""Logs frames that a controller could not take, one time for each kind of frame.
+"""Reports frames that a controller could not take: logs them one time for each kind of frame.
 
 can-gw counts a frame as dropped when the interface that it sends to rejects it, and
 nobody else learns of that: the container itself has sent it successfully. A controller
@@ -16,6 +16,7 @@ from evercan.errors import number_of
 from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.model.problems import Problem, ProblemKind
 from evercan.planning.rules import FD
 from evercan.values import NamedTuple
 
@@ -57,6 +58,27 @@ class LostFrames:
                 self._reported.add(kind)
         self._dropped = dropped
         self._reported = {kind for kind in self._reported if kind.ifindex in controllers}
+
+    def warnings(self, declared: Declared, observed: Observed) -> tuple[Problem, ...]:
+        """List a warning for each controller without FD that containers send FD frames to.
+
+        A controller that only carries classic frames is no problem before that. The warning
+        lasts until it is set to FD or unplugged.
+        """
+        controllers = _controllers(declared, observed)
+        found = (controllers.get(kind.ifindex) for kind in sorted(self._reported) if kind.fd)
+        return tuple(
+            Problem(
+                kind=ProblemKind.BUS_NO_FD,
+                bus=bus,
+                text=f"containers have sent FD frames that did not reach the wire: {link.name} is "
+                "set to classic frames",
+                remedy="if its controller supports FD, create the network with vxcan.fd=on, "
+                "vxcan.bitrate and vxcan.dbitrate; otherwise send classic frames only",
+            )
+            for bus, link in filter(None, found)
+            if link.controller is not None and not link.controller.fd
+        )
 
 
 def has_controllers(declared: Declared, observed: Observed) -> bool:

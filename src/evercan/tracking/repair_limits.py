@@ -22,6 +22,7 @@ INTERVAL = 5.0
 """Seconds until one more repair is allowed."""
 
 _WHAT_HAPPENS = {
+    DriftKind.BUS_OFF: "its controller goes bus-off",
     DriftKind.BUS_MISSING: "its interface is deleted",
     DriftKind.BUS_DOWN: "its interface is set down",
     DriftKind.BUS_MTU: "its MTU is changed",
@@ -77,13 +78,18 @@ class RepairLimits:
 def limited(withheld: Iterable[Drift]) -> tuple[Problem, ...]:
     """Return the problems of repairs that are withheld, one for each bus and kind."""
     keys = dict.fromkeys((item.bus, item.kind) for item in withheld)
-    return tuple(
-        Problem(
-            kind=ProblemKind.REPAIRS_LIMITED,
-            bus=bus,
-            text=f"somebody keeps changing {bus}: {_WHAT_HAPPENS[kind]} again and again",
-            remedy="find the program or script that does it and stop it; until then evercan "
-            f"repairs it every {INTERVAL:.0f} s only",
-        )
-        for bus, kind in keys
+    return tuple(_problem(bus, kind) for bus, kind in keys)
+
+
+def _problem(bus: str, kind: DriftKind) -> Problem:
+    subject = f"somebody keeps changing {bus}: "
+    cause = "find the program or script that does it and stop it"
+    if kind is DriftKind.BUS_OFF:
+        subject = f"there are too many errors on {bus}: "
+        cause = "check the wires, the termination and the bitrate of all nodes"
+    return Problem(
+        kind=ProblemKind.REPAIRS_LIMITED,
+        bus=bus,
+        text=f"{subject}{_WHAT_HAPPENS[kind]} again and again",
+        remedy=f"{cause}; until then evercan repairs it every {INTERVAL:.0f} s only",
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import select
 import socket
 import struct
 from collections.abc import Iterator
 
 import pytest
 
-from evercan.kernel.events import LinkEvents, NamespaceEvents
+from evercan.errors import KernelError
+from evercan.kernel.events import BusEvents, BusOffEvents, LinkEvents, NamespaceEvents
 from tests.support.netlink_peer import attribute, message
 
 NEWLINK, DELLINK, NEWNSID, DELNSID = 16, 17, 88, 89
@@ -26,10 +29,10 @@ def namespace(kind: int, nsid: int) -> bytes:
 class Kernel:
     """The sending end; replaces the socket of a listener."""
 
-    def __init__(self, listener: LinkEvents | NamespaceEvents) -> None:
+    def __init__(self, listener: LinkEvents | NamespaceEvents | BusOffEvents) -> None:
         self.sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         receiver.setblocking(False)
-        listener._socket.close()
+        listener.close()
         listener._socket = receiver
 
 
@@ -108,3 +111,53 @@ def test_after_lost_namespace_events_no_number_is_certain(
     namespaces._socket.close()
     namespaces._socket = Overrun()  # type: ignore[assignment] # it has the methods that are used
     assert namespaces.drain() is None
+
+
+# --- bus-off ---------------------------------------------------------------------------
+
+
+def test_an_error_frame_announces_that_a_controller_went_bus_off() -> None:
+    events = BusOffEvents()
+    kernel = Kernel(events)
+    assert not events.drain()
+    kernel.sender.send(bytes(16))
+    kernel.sender.send(bytes(16))
+    assert events.drain()
+    assert not events.drain()
+    events.close()
+    kernel.sender.close()
+
+
+def test_without_can_sockets_nothing_announces_bus_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rejected(*_: int) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", rejected)
+    events = BusOffEvents()
+    assert (events.fileno(), events.drain()) == (None, False)
+    events.close()
+
+
+def test_a_socket_that_cannot_be_read_is_an_error() -> None:
+    events = BusOffEvents()
+    kernel = Kernel(events)
+    assert events._socket is not None
+    events._socket.close()
+    with pytest.raises(KernelError, match="receive error frames"):
+        events.drain()
+    kernel.sender.close()
+
+
+@pytest.mark.parametrize("source", ["link", "bus-off"])
+def test_both_sources_of_events_wake_the_one_who_watches(source: str) -> None:
+    links, bus_off = LinkEvents(), BusOffEvents()
+    kernels = {"link": Kernel(links), "bus-off": Kernel(bus_off)}
+    events = BusEvents(links, bus_off)
+    assert select.select([events], [], [], 0)[0] == []
+    kernels[source].sender.send(link(NEWLINK, CAN))
+    assert select.select([events], [], [], 5)[0] == [events]
+    assert events.drain()
+    assert select.select([events], [], [], 0)[0] == []
+    events.close()
+    for kernel in kernels.values():
+        kernel.sender.close()

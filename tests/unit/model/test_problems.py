@@ -58,6 +58,7 @@ def test_published_kinds_keep_their_names() -> None:
         "bus-foreign",
         "bus-impersonates",
         "bus-no-fd",
+        "bus-swapped",
         "bridge-absent",
         "bridge-down",
         "bridge-foreign",

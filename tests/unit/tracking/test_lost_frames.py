@@ -157,3 +157,25 @@ def test_frames_that_a_bridged_controller_loses_are_logged_with_its_name(
     report(LostFrames(), kernel, FD, 3, declared)
     assert "3 FD frames" in caplog.text
     assert "can0 is set to classic frames" in caplog.text
+
+
+def test_a_classic_controller_that_gets_fd_frames_is_warned_of_until_it_has_fd_or_is_unplugged(
+    kernel: FakeKernel,
+) -> None:
+    lost_frames = LostFrames()
+
+    def warned() -> list[tuple[str, str]]:
+        return [
+            (warning.kind.value, warning.bus)
+            for warning in lost_frames.warnings(DECLARED, kernel.observe())
+        ]
+
+    report(lost_frames, kernel, CLASSIC, 4)
+    assert warned() == []  # a controller without FD is no problem, nor is a full queue
+    report(lost_frames, kernel, FD, 4)
+    assert warned() == [("bus-no-fd", "can0")]
+    kernel.alter(kernel.link("can0").index, mtu=72)
+    assert warned() == []
+    kernel.alter(kernel.link("can0").index, mtu=16)
+    kernel.delete("can0")
+    assert warned() == []

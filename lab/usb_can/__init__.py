@@ -1,0 +1,1 @@
+"""Plays USB CAN adapters, which a stock kernel takes for real ones; standard library only."""
