@@ -10,9 +10,10 @@ from itertools import groupby
 from pathlib import Path
 
 from evercan.errors import KernelError
-from evercan.kernel import can_gw, links, receive_lists
+from evercan.kernel import can_gw, links
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import restoring
 from evercan.model.observed import (
@@ -56,6 +57,7 @@ class RtnetlinkKernel:
         """
         self._netlink = NetlinkSocket()
         self._namespaces = NamespaceEvents()
+        self._receive_lists = ReceiveLists()
         self._ended: set[int] = set()
         self._announcements_lost = False
 
@@ -73,9 +75,10 @@ class RtnetlinkKernel:
             ) from error
 
     def close(self) -> None:
-        """Close the sockets."""
+        """Close the sockets and the file."""
         self._netlink.close()
         self._namespaces.close()
+        self._receive_lists.close()
 
     def observe(self) -> Observed:
         """Dump links and rules.
@@ -125,7 +128,7 @@ class RtnetlinkKernel:
 
     def receive_list_entries(self) -> int | None:
         """Read ``/proc/net/can/stats``."""
-        return receive_lists.count_entries()
+        return self._receive_lists.count()
 
     def ended_namespaces(self) -> frozenset[int] | None:
         """Read the announcements since the last call."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evercan.kernel.receive_lists import count_entries
+from evercan.kernel.receive_lists import ReceiveLists
 
 # From kernel 6.12, with two members on one bus.
 SHOWN = """
@@ -36,9 +36,34 @@ SHOWN = """
 )
 def test_the_current_number_is_read(tmp_path: Path, content: str, entries: int | None) -> None:
     (tmp_path / "stats").write_text(content)
-    assert count_entries(str(tmp_path / "stats")) == entries
+    receive_lists = ReceiveLists(str(tmp_path / "stats"))
+    assert receive_lists.count() == entries
+    assert receive_lists.count() == entries
+    receive_lists.close()
 
 
-def test_a_kernel_without_can_shows_none(tmp_path: Path) -> None:
-    assert count_entries(str(tmp_path / "absent")) is None
-    assert count_entries(str(tmp_path)) is None
+def test_each_count_reads_the_file_again(tmp_path: Path) -> None:
+    (tmp_path / "stats").write_text(SHOWN)
+    receive_lists = ReceiveLists(str(tmp_path / "stats"))
+    assert receive_lists.count() == 12
+    (tmp_path / "stats").write_text(SHOWN.replace("12 current", "8 current"))
+    assert receive_lists.count() == 8
+    receive_lists.close()
+
+
+def test_a_kernel_without_can_shows_none_until_the_module_is_loaded(tmp_path: Path) -> None:
+    receive_lists = ReceiveLists(str(tmp_path / "stats"))
+    assert receive_lists.count() is None
+    (tmp_path / "stats").write_text(SHOWN)
+    assert receive_lists.count() == 12
+    receive_lists.close()
+
+
+def test_a_file_that_cannot_be_read_shows_none_and_is_opened_again(tmp_path: Path) -> None:
+    (tmp_path / "stats").mkdir()
+    receive_lists = ReceiveLists(str(tmp_path / "stats"))
+    assert receive_lists.count() is None
+    (tmp_path / "stats").rmdir()
+    (tmp_path / "stats").write_text(SHOWN)
+    assert receive_lists.count() == 12
+    receive_lists.close()

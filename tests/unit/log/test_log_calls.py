@@ -27,6 +27,7 @@ ABOUT_THE_PROCESS = {
     "Cannot load what is declared: %s",
     "%s; tried again every",  # an address for the metrics
     "Metrics are served at",
+    "The kernel does not show /proc/net/can/stats",
 }
 
 
