@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lab.testbed import Testbed
 
 _LABEL = "evercan.bus-under-test"
+_PATIENCE = 300
+"""Seconds that a request to the engine may take."""
 _PAIR_END = re.compile(r"vxcan[0-9a-f]{8}")
 
 
@@ -129,7 +131,8 @@ class Bus:
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
 
         return (
-            DockerContainer(CAN_TOOLS)
+            # Its own limit of 60 seconds is too short for an emulated machine that is busy.
+            DockerContainer(CAN_TOOLS, docker_client_kw={"timeout": _PATIENCE})
             .with_command("candump -L any")
             .with_network(self._network)
             .with_kwargs(
