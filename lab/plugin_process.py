@@ -42,6 +42,10 @@ class PluginProcess:
         pids = found.stdout.split()
         return int(pids[0]) if pids else None
 
+    def signal(self, name: str) -> None:
+        """Send a signal, such as ``STOP`` or ``CONT``, to the plugin's process."""
+        self._testbed.host("kill", f"-{name}", str(self.pid()))
+
     def kill(self) -> None:
         """Send SIGKILL and wait until the engine has started the plugin again.
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lab.testbed import Testbed
 
 _LABEL = "evercan.bus-under-test"
+_PATIENCE = 300
+"""Seconds that a request to the engine may take."""
 _PAIR_END = re.compile(r"vxcan[0-9a-f]{8}")
 
 
@@ -81,6 +83,8 @@ class Bus:
         self.interface = interface
         self.containers: list[Container] = []
         self._testbed = testbed
+        self._name_inside = options.get("vxcan.peer", "can") + "0"
+        self._names_inside: dict[str, str] = {}
         self._links_before = set(self.links())
         self._network = Network(
             docker_network_kw={
@@ -107,11 +111,14 @@ class Bus:
 
     # --- containers ---------------------------------------------------------
 
-    def start(self, number: int, *, restart: str = "no") -> list[Container]:
-        """Start containers that listen, all at the same time."""
+    def start(self, number: int, *, restart: str = "no", **options: Any) -> list[Container]:
+        """Start containers that listen, all at the same time.
+
+        ``options`` are further arguments of the SDK's ``containers.run``.
+        """
 
         def start_one(_: int) -> Container:
-            prepared = self._prepare(restart)
+            prepared = self._prepare(restart, options)
             prepared.start()
             return prepared.get_wrapped_container()
 
@@ -120,11 +127,12 @@ class Bus:
         self.containers += started
         return started
 
-    def _prepare(self, restart: str) -> DockerContainer:
+    def _prepare(self, restart: str, options: dict[str, Any]) -> DockerContainer:
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
 
         return (
-            DockerContainer(CAN_TOOLS)
+            # Its own limit of 60 seconds is too short for an emulated machine that is busy.
+            DockerContainer(CAN_TOOLS, docker_client_kw={"timeout": _PATIENCE})
             .with_command("candump -L any")
             .with_network(self._network)
             .with_kwargs(
@@ -133,6 +141,7 @@ class Bus:
                 # candump is the container's first process and ignores SIGTERM: an engine that
                 # stops would wait for it for ten seconds.
                 stop_signal="SIGKILL",
+                **options,
             )
         )
 
@@ -146,6 +155,19 @@ class Bus:
     def discard(self, container: Container) -> None:
         """Stop one container and remove it."""
         container.remove(force=True)
+        self.containers = [other for other in self.containers if other.id != container.id]
+
+    def connect(self, container: Container, name: str, aliases: list[str] | None = None) -> None:
+        """Connect a container of another bus; ``name`` is the interface's second name inside."""
+        network = self._testbed.client().networks.get(self.name)
+        network.connect(container, aliases=aliases, driver_opt={"vxcan.name": name})
+        self._names_inside[str(container.id)] = name
+        self.containers.append(container)
+
+    def disconnect(self, container: Container, *, force: bool = False) -> None:
+        """Disconnect a container that was connected."""
+        network = self._testbed.client().networks.get(self.name)
+        network.disconnect(container, force=force)
         self.containers = [other for other in self.containers if other.id != container.id]
 
     def remove(self) -> None:
@@ -172,9 +194,13 @@ class Bus:
 
     def members(self, *, by_exec: bool) -> list[Member]:
         """Return the containers as members; ``by_exec``: they send by ``docker exec``."""
+        inside = [
+            (container, self._names_inside.get(str(container.id), self._name_inside))
+            for container in self.containers
+        ]
         if by_exec:
-            return [ContainerMember(container, "can0") for container in self.containers]
-        return [NamespaceMember(self._testbed, container, "can0") for container in self.containers]
+            return [ContainerMember(container, name) for container, name in inside]
+        return [NamespaceMember(self._testbed, container, name) for container, name in inside]
 
     def judge(self, count: int = 10, *, by_exec: bool = False) -> Deliveries:
         """Let every container and the host send frames, and count what all others receive."""
