@@ -20,23 +20,12 @@ from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALTH_INTERVAL
+from tests.e2e.host_vcan import vcan
 from tests.e2e.wired_bus import OTHER
 from tools.common.polling import wait_until
 
 BUS, BRIDGED, ALSO = "vcan40", "vcan41", "vcan42"
 """Names that no other test uses."""
-
-
-@contextmanager
-def vcan(testbed: Testbed, *names: str) -> Iterator[None]:
-    """Create interfaces of the host's own for the duration of a block."""
-    for name in names:
-        testbed.host("sh", "-c", f"ip link add {name} type vcan && ip link set {name} mtu 72 up")
-    try:
-        yield
-    finally:
-        for name in names:
-            testbed.host("ip", "link", "del", name, check=False)
 
 
 @contextmanager
