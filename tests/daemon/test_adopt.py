@@ -71,6 +71,26 @@ async def test_the_error_for_an_unknown_network_names_the_command_that_restores_
         await engine.start(NETWORK, LOGGER)
 
 
+async def test_a_vcan_of_the_hosts_own_that_was_created_again_stays_the_hosts(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.make("vcan0", up=True)
+    containers = await start_two(engine)
+    kernel.delete("vcan0")
+    plugin.link_events.announce()
+    await wait_until(lambda: "vcan0" in kernel.snapshot().links)
+    await lose_the_state(plugin)
+    await adopt(engine, listed(*containers))
+    assert not plugin.declared.networks[NETWORK].owns_bus
+    # It is repaired like one of evercan's, and not deleted.
+    kernel.set_flag("vcan0", up=False)
+    plugin.link_events.announce()
+    await wait_until(lambda: kernel.link("vcan0").up)
+    await engine.stop_many(containers)
+    await engine.delete_network(NETWORK)
+    assert set(kernel.snapshot().links) == {"vcan0"}
+
+
 async def test_an_adopted_network_works_is_repaired_grows_and_is_removed(
     engine: Engine, kernel: SharedKernel, plugin: Plugin
 ) -> None:

@@ -122,7 +122,7 @@ def _adopt_network(
     if new and prefix is not None:
         network = replace(network, auto_prefix=prefix)
         after = after.with_network(network)
-    if new and link is not None and link.is_ours:
+    if new and link is not None and link.is_deletable:
         # The state that said so is lost; the tag and the engine's list remain.
         network = replace(network, owns_bus=True)
         after = after.with_network(network)
@@ -159,7 +159,9 @@ def _numbered_bus(
     }
     if not found and _alone(declared, prefix, claims):
         taken = set(declared.networks_by_bus()) | set(_asked_buses(claims))
-        found = {link.name for link in buses.values() if link.is_ours and link.name not in taken}
+        found = {
+            link.name for link in buses.values() if link.is_deletable and link.name not in taken
+        }
     if len(found) == 1:
         return found.pop()
     known = (

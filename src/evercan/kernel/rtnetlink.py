@@ -229,10 +229,10 @@ def _messages(step: Step) -> Iterator[Message]:
 
 def _link_messages(step: Step) -> Iterator[Message]:
     match step:
-        case MakeBus(name):
+        case MakeBus(name, for_host):
             # Created up: a separate request could bring up an interface that somebody else
             # has created meanwhile under this name.
-            yield links.make_vcan(name)
+            yield links.make_vcan(name, for_host=for_host)
         case MakePair(_, _, host_end, container_end):
             yield links.make_pair(host_end, container_end, up=True)
         case RepairPair() | ConfigureBus():

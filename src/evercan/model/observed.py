@@ -16,6 +16,12 @@ LINK_GROUP = 0x0CA0_E7E2
 Releases before 0.2 set it on controllers that they had configured, too.
 """
 
+HOST_GROUP = LINK_GROUP + 1
+"""``IFLA_GROUP`` of a vcan that evercan has created in the place of one of the host's own.
+
+It says whose the interface is, also if the state file is lost.
+"""
+
 
 FD_MTU = 72
 """``CANFD_MTU``: the MTU of every interface that evercan creates.
@@ -80,8 +86,13 @@ class Link:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it has evercan's tag and is of a kind that evercan creates."""
-        return self.group == LINK_GROUP and self.is_virtual
+        """Whether evercan created it, by the tag and the kind: evercan repairs it."""
+        return self.group in (LINK_GROUP, HOST_GROUP) and self.is_virtual
+
+    @property
+    def is_deletable(self) -> bool:
+        """Whether evercan created it for its own networks, so that it may delete it."""
+        return self.is_ours and self.group != HOST_GROUP
 
     @property
     def is_tagged_controller(self) -> bool:

@@ -80,7 +80,7 @@ def _plan_removals(declared: Declared, observed: Observed) -> Iterator[Step]:
     pairs = {endpoint.host_end for endpoint in declared.endpoints.values()} | declared.retired
     for name in sorted(declared.retired | set(map(placeholder_name, pairs))):
         link = observed.links.get(name)
-        if link is not None and link.is_ours:
+        if link is not None and link.is_deletable:
             yield DeleteLink(link.index, link.name)
     for link in observed.links.values():
         if link.is_tagged_controller:
