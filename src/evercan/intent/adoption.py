@@ -23,7 +23,7 @@ from evercan.intent.findings import (
     NetworkClaim,
     Outcome,
 )
-from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs
+from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs, stray_rules
 from evercan.model.declared import BusKind, Declared, Endpoint, Phase
 from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
@@ -36,7 +36,8 @@ class Adopt(NamedTuple):
 
     Attributes:
         claims: every network that the engine has of this driver.
-        prune: which strays to remove: network and endpoint ids, and host ends of pairs.
+        prune: which strays to remove: network and endpoint ids, host ends of pairs, and the
+            interfaces between which there are rules.
             Whoever names them has read the engine's list after they were reported: what was created
             since is in the state and not yet in the list.
     """
@@ -92,7 +93,8 @@ def adopt(
         declared, stray = stray_network(declared, observed, network, prune=prune)
         strays.append(stray)
     declared, idle = stray_pairs(declared, observed, prune=prune)
-    return declared, Adoption(networks=tuple(networks), strays=tuple(strays), pairs=idle)
+    declared, rules = stray_rules(declared, observed, prune=prune)
+    return declared, Adoption(tuple(networks), tuple(strays), idle, rules)
 
 
 def _adopt_network(

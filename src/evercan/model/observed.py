@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,13 @@ HOST_GROUP = LINK_GROUP + 1
 It says whose the interface is, also if the state file is lost.
 """
 
+
+OWNER_MARK = struct.pack("=HHII", 12, 11, LINK_GROUP, 0)
+"""``CGW_FILTER`` that says "ours" of a rule none of whose ends is evercan's.
+
+Its id is the tag and its mask is empty, so that it lets every frame pass: the kernel treats it
+as no filter (``can_rx_register``), and shows it in a dump.
+"""
 
 FD_MTU = 72
 """``CANFD_MTU``: the MTU of every interface that evercan creates.
@@ -135,6 +143,15 @@ class Rule(NamedTuple):
     flags: int
     hops: int = 1
     extras: bytes = b""
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has evercan's mark."""
+        return self.extras == OWNER_MARK
+
+    def without_mark(self) -> Self:
+        """Return the rule that does the same and is somebody else's."""
+        return self._replace(extras=b"")
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, int, int, bytes]]) -> Iterator[Self]:

@@ -20,7 +20,7 @@ import orjson
 from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import Rule
+from evercan.model.observed import OWNER_MARK, Rule
 
 VERSION = 3
 """The version that is written; older ones are still read.
@@ -165,10 +165,8 @@ def encode(declared: Declared) -> bytes:
                     "source": rule.source,
                     "target": rule.target,
                     "flags": rule.flags,
-                    "hops": rule.hops,
-                    "others": others,
                 }
-                for rule, others in sorted(declared.host_rules.items())
+                for rule in sorted(declared.host_rules)
             ],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
@@ -201,7 +199,7 @@ def decode(data: bytes) -> Declared:
         endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(_read_list(document["retired"], _text)),
         configured=dict(_read_list(document.get("configured", []), _configured)),
-        host_rules=dict(_read_list(document.get("host_rules", []), _host_rule)),
+        host_rules=frozenset(_read_list(document.get("host_rules", []), _host_rule)),
     )
 
 
@@ -251,13 +249,13 @@ def _settings(given: Any) -> ControllerSettings:
     return ControllerSettings(**given)
 
 
-def _host_rule(fields: Mapping[str, Any]) -> tuple[Rule, int]:
-    numbers = [fields[name] for name in ("source", "target", "flags", "hops", "others")]
+def _host_rule(fields: Mapping[str, Any]) -> Rule:
+    numbers = [fields[name] for name in ("source", "target", "flags")]
     for number in numbers:
         if type(number) is not int or number < 0:
             raise TypeError(f"a rule between interfaces of the host has {number!r}")
-    source, target, flags, hops, others = numbers
-    return Rule(source, target, flags, hops), others
+    source, target, flags = numbers
+    return Rule(source, target, flags, extras=OWNER_MARK)
 
 
 def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:
