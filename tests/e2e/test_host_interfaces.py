@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evercan.model.observed import HOST_GROUP
 from lab.lab_testbed import LabTestbed
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
@@ -36,6 +37,7 @@ def test_the_hosts_own_vcan_is_created_again_with_an_mtu_for_fd_and_never_delete
             # One that evercan creates, and its pairs, have the MTU of FD, whatever is done to them.
             testbed.host("ip", "link", "del", BUS)
             wait_until(lambda: mtus().get(BUS) == 72, 10, f"{BUS} to be created again")
+            assert bus.links()[BUS]["group"] == str(HOST_GROUP)
             assert warnings(plugin, BUS) == []
             for name, mtu in ((BUS, 16), (end, 2060)):
                 # In one process: between two, evercan would bring the interface up again.
