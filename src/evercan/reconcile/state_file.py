@@ -8,6 +8,7 @@ overwritten.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -131,10 +132,12 @@ class StateFile:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise StateError(
-                f"cannot write {self.path}: {error.strerror}",
-                "free some space or make the folder writable, and try again",
-            ) from error
+            remedy = "free some space or make the folder writable, and try again"
+            if error.errno == errno.EROFS:
+                # The engine mounts the folder as it is when the plugin starts.
+                remedy += "; if the disk is writable already, restart the plugin "
+                remedy += "('docker plugin disable -f' and 'docker plugin enable')"
+            raise StateError(f"cannot write {self.path}: {error.strerror}", remedy) from error
         self.writes += 1
 
 

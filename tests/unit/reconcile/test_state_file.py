@@ -220,8 +220,10 @@ def test_a_write_that_fails_is_an_error_and_keeps_the_old_state(
 
     with monkeypatch.context() as patch:
         patch.setattr(os if call == "fsync" else Path, call, fail)
-        with pytest.raises(StateError, match=rf"cannot write .*{os.strerror(code)}"):
+        with pytest.raises(StateError, match=rf"cannot write .*{os.strerror(code)}") as failure:
             file.save(NEW)
+    # The mount of a plugin that was started meanwhile stays read-only.
+    assert ("restart the plugin" in failure.value.remedy) == (code == errno.EROFS)
     assert file.load() == OLD
     file.save(NEW)
     assert file.load() == NEW
