@@ -117,7 +117,9 @@ def plan_rules(
             surplus.setdefault(owner, []).extend([rule] * extra)
     for bus, unwanted in surplus.items():
         yield RemoveRules(bus, tuple(unwanted))
-    left_over = tuple(sorted(declared.host_rules - wanted))
+    left_over = tuple(
+        rule for rule in sorted(declared.host_rules - wanted) for _ in range(max(rules[rule], 1))
+    )
     if left_over:
         yield RemoveRules("", left_over)
 

@@ -201,6 +201,14 @@ def test_rules_between_interfaces_of_the_host_go_with_the_network() -> None:
     assert not declared.host_rules
 
 
+def test_a_rule_that_exists_twice_goes_with_the_network() -> None:
+    kernel = host("vcan0", "vcan9", members=0)
+    declared = converge(kernel, declare([foreign_bus()]))
+    kernel.add_rule(next(iter(declared.host_rules)))
+    converge(kernel, declared.without_network("net"), declared)
+    assert not kernel.observe().rules
+
+
 def test_a_rule_that_existed_before_stays() -> None:
     kernel = host("vcan0", "vcan9", members=0)
     theirs = rule_between(kernel, "vcan0", "vcan9")
