@@ -86,7 +86,7 @@ def test_calls_are_answered_and_nothing_fails_while_namespaces_end(
 ) -> None:
     before, since = plugin.pid(), testbed.now()
     bus.start(1)
-    program = ["python3", "-c", PROGRAM, bus.network_id, "3", "3"]
+    program = ["python3", "-c", PROGRAM, bus.network_id, "2", "3"]
     seen = json.loads(testbed.host(*program, timeout=120).stdout)
     assert seen["unknown"] > 0, seen
     assert set(seen["answers"]) <= {200, 503}, seen
