@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from evercan.cli import main
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Phase
+from evercan.model.observed import Rule
 from evercan.model.steps import MakePair
 from evercan.settings import Recovery
 from tests.support.engine import Container, Engine, EngineError, engine_id
@@ -69,6 +71,60 @@ async def test_the_error_for_an_unknown_network_names_the_command_that_restores_
     await lose_the_state(plugin)
     with pytest.raises(EngineError, match="evercan adopt"):
         await engine.start(NETWORK, LOGGER)
+
+
+async def test_a_vcan_of_the_hosts_own_that_was_created_again_stays_the_hosts(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    kernel.make("vcan0", up=True)
+    containers = await start_two(engine)
+    kernel.delete("vcan0")
+    plugin.link_events.announce()
+    await wait_until(lambda: "vcan0" in kernel.snapshot().links)
+    await lose_the_state(plugin)
+    await adopt(engine, listed(*containers))
+    assert not plugin.declared.networks[NETWORK].owns_bus
+    # It is repaired like one of evercan's, and not deleted.
+    kernel.set_flag("vcan0", up=False)
+    plugin.link_events.announce()
+    await wait_until(lambda: kernel.link("vcan0").up)
+    await engine.stop_many(containers)
+    await engine.delete_network(NETWORK)
+    assert set(kernel.snapshot().links) == {"vcan0"}
+
+
+async def test_rules_between_interfaces_of_the_host_are_evercans_again(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    for name in ("vcan0", "vcan9"):
+        kernel.make(name, up=True)
+    await engine.create_network(NETWORK, bridge="vcan9")
+    await lose_the_state(plugin)
+    before = kernel.snapshot().rules
+    await adopt(engine, listed(bridge="vcan9"))
+    assert kernel.snapshot().rules == before
+    await engine.delete_network(NETWORK)
+    assert not kernel.snapshot().rules
+
+
+async def test_rules_of_a_network_that_is_gone_are_strays_and_are_pruned(
+    engine: Engine, kernel: SharedKernel, plugin: Plugin
+) -> None:
+    for name in ("vcan0", "vcan9"):
+        kernel.make(name, up=True)
+    theirs = Rule(kernel.link("vcan0").index, kernel.link("vcan9").index, 0x05, 0)
+    await engine.create_network(NETWORK, bridge="vcan9")
+    await lose_the_state(plugin)
+    kernel.add_rule(theirs)
+    before = kernel.snapshot().rules
+    (stray,) = (await adopt(engine))["Rules"]
+    assert (stray["Interfaces"], stray["Outcome"]) == ("vcan0 <-> vcan9", "reported")
+    assert "evercan adopt --prune" in stray["Remedy"]
+    assert kernel.snapshot().rules == before
+    (pruned,) = (await adopt(engine, prune=[stray["Interfaces"]]))["Rules"]
+    assert pruned["Outcome"] == "forgotten"
+    assert kernel.snapshot().rules == Counter([theirs])
+    assert (await adopt(engine))["Rules"] == []
 
 
 async def test_an_adopted_network_works_is_repaired_grows_and_is_removed(

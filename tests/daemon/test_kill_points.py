@@ -392,12 +392,12 @@ def controller_after(damage: Act, *, down: bool) -> Act:
 
 
 def double_host_rule(host: CrashingHost) -> None:
-    """Add a rule that evercan has added too, as somebody else might, and remove it later."""
+    """Add a rule that does what one of evercan's does, as somebody else might."""
     links = host.kernel.observe().links
     ends = {links[name].index for name in ("vcan0", "vcan9", "can9")}
     rule = next(rule for rule in host.kernel.observe().rules if {*rule[:2]} <= ends)
-    host.kernel.add_rule(rule)
-    host.foreign_rules[rule] += 1
+    host.kernel.add_rule(rule.without_mark())
+    host.foreign_rules[rule.without_mark()] += 1
 
 
 def bridged_after(damage: Act) -> Act:

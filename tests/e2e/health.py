@@ -17,3 +17,9 @@ def assert_no_problems(plugin: PluginProcess) -> None:
     """Assert that the plugin is healthy; it may have warnings."""
     status, answer = plugin.ask("/health")
     assert (status, answer["healthy"], answer["reasons"]) == (200, True, [])
+
+
+def warnings(plugin: PluginProcess, bus: str) -> list[str]:
+    """Return the kinds of the warnings that ``/health`` has about a bus."""
+    _, answer = plugin.ask("/health")
+    return [warning["kind"] for warning in answer["warnings"] if warning["bus"] == bus]

@@ -20,23 +20,13 @@ from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALTH_INTERVAL
+from tests.e2e.host_vcan import vcan
+from tests.e2e.test_adopt import remove_state
 from tests.e2e.wired_bus import OTHER
 from tools.common.polling import wait_until
 
 BUS, BRIDGED, ALSO = "vcan40", "vcan41", "vcan42"
 """Names that no other test uses."""
-
-
-@contextmanager
-def vcan(testbed: Testbed, *names: str) -> Iterator[None]:
-    """Create interfaces of the host's own for the duration of a block."""
-    for name in names:
-        testbed.host("sh", "-c", f"ip link add {name} type vcan && ip link set {name} mtu 72 up")
-    try:
-        yield
-    finally:
-        for name in names:
-            testbed.host("ip", "link", "del", name, check=False)
 
 
 @contextmanager
@@ -119,6 +109,22 @@ def test_rules_between_interfaces_of_the_host_go_with_the_network_and_those_of_o
             assert jobs(testbed, BUS, BRIDGED) == theirs
         finally:
             testbed.host("sh", "-c", add.replace("-A", "-D"), check=False)
+
+
+def test_rules_of_a_network_that_went_while_the_state_was_lost_are_found_by_their_mark(
+    testbed: Testbed, command: Command
+) -> None:
+    with vcan(testbed, BUS, BRIDGED):
+        bus = Bus(testbed, BUS, **{"vxcan.bridge": BRIDGED})
+        try:
+            remove_state(testbed)
+        finally:
+            bus.remove()
+        assert len(jobs(testbed, BUS, BRIDGED)) == 4
+        status, output = command.run("adopt", "--prune")
+        assert status == 0, output
+        assert f"stray rules {BUS} <-> {BRIDGED}: removed" in output
+        assert jobs(testbed, BUS, BRIDGED) == []
 
 
 def test_an_interface_of_another_bus_is_rejected_by_its_name(testbed: Testbed) -> None:

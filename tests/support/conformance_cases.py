@@ -57,6 +57,7 @@ CASES: dict[str, Case] = {
         ("set the mtu of", "nobody", 72),
     ),
     "a bus that somebody created": (("somebody creates", "vcan0"), ("create bus", "vcan0")),
+    "a bus in the place of the host's own": (("create bus for the host", "vcan0"),),
     "invalid names": (
         ("create bus", _LONG),
         ("create bus", "vcan/0"),

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from evercan.kernel.port import Kernel
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
-from evercan.model.observed import LINK_GROUP, Link, Location, Rule
+from evercan.model.observed import HOST_GROUP, LINK_GROUP, Link, Location, Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -109,6 +109,9 @@ class Runner:
 
     def do_create_bus(self, name: str) -> int:
         return self._apply(MakeBus(name))
+
+    def do_create_bus_for_the_host(self, name: str) -> int:
+        return self._apply(MakeBus(name, for_host=True))
 
     def do_create_pair(self, host_end: str, container_end: str) -> int:
         return self._apply(MakePair("", "", host_end, container_end))
@@ -234,7 +237,7 @@ class Runner:
             "kind": link.kind,
             "up": link.up,
             "running": link.running,
-            "tagged": link.group == LINK_GROUP,
+            "tag": {LINK_GROUP: "evercan's", HOST_GROUP: "the host's"}.get(link.group),
             # The default of an interface that somebody else creates depends on the kernel.
             "mtu": link.mtu if link.is_ours else None,
             "peer": peer,

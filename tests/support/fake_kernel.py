@@ -17,7 +17,7 @@ from typing import Any
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
-from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Receivers, Rule
+from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Receivers, Rule
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -152,8 +152,9 @@ class FakeKernel:
 
     def _link_messages(self, step: Step) -> Iterator[Message]:
         match step:
-            case MakeBus(name):
-                yield partial(self.make, name, "vcan", group=LINK_GROUP, up=True, mtu=FD_MTU)
+            case MakeBus(name, for_host):
+                group = HOST_GROUP if for_host else LINK_GROUP
+                yield partial(self.make, name, "vcan", group=group, up=True, mtu=FD_MTU)
             case MakePair(_, _, host_end, container_end):
                 yield partial(self._make_pair, host_end, container_end, up=True)
             case NameEnd(_, _, index, altname):

@@ -31,7 +31,7 @@ def healthy_host(declared: Declared) -> tuple[FakeKernel, Declared]:
     for _ in range(_ROUNDS):
         observed = kernel.observe()
         steps = make_plan(declared, observed).steps
-        declared = before_steps(declared, observed, steps)
+        declared = before_steps(declared, steps)
         kernel.apply(steps)
         declared = after_observation(declared, kernel.observe())
     assert make_plan(declared, kernel.observe()).steps == Plan().steps

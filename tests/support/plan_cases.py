@@ -3,8 +3,9 @@
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
 ``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
 that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
-``rules``, ``can_gw``; a controller has ``kind = "can"`` and ``can = {model = …}``, and
-``bus_off_for``, the seconds since it was first seen bus-off.
+``rules``, ``can_gw``; ``tagged`` is true or ``"for the host"``; a controller has
+``kind = "can"`` and ``can = {model = …}``, and ``bus_off_for``, the seconds since it was first
+seen bus-off.
 Links have the ifindexes 11, 12, … in their order. ``plan.toml``: ``steps`` in order,
 ``problems`` with a part of their text or of their remedy.
 
@@ -24,7 +25,7 @@ from typing import Any
 
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import FD_MTU, LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Rule
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -46,6 +47,7 @@ from evercan.values import fields_of, replace
 from tests.support.fake_controllers import GS_USB, MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
+_GROUPS = {False: 0, True: LINK_GROUP, "for the host": HOST_GROUP}
 FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
 
 
@@ -128,7 +130,7 @@ def _observed(document: Mapping[str, Any]) -> Observed:
             is_can=fields.get("is_can", True),
             up=fields.get("up", True),
             running=fields.get("up", True),
-            group=LINK_GROUP if fields.get("tagged", False) else 0,
+            group=_GROUPS[fields.get("tagged", False)],
             peer_index=1000 + index if fields.get("kind") == "vxcan" else None,
             peer_nsid=fields.get("nsid"),
             altnames=frozenset(fields.get("altnames", [])),
@@ -231,8 +233,8 @@ def _write_step_of_link(
     observed: Observed,
 ) -> str:
     match step:
-        case MakeBus(bus):
-            return f"create bus {bus}"
+        case MakeBus(bus, for_host):
+            return f"create bus {bus}" + (" for the host" if for_host else "")
         case BringUp(_, _, name):
             return f"bring {name} up"
         case BringDown(_, _, index, name):

@@ -21,7 +21,7 @@ from evercan.intent.findings import (
     NetworkClaim,
     Outcome,
 )
-from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs
+from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs, stray_rules
 from evercan.model.declared import BusKind, Declared, Endpoint, Phase
 from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
 from evercan.model.observed import Observed
@@ -35,7 +35,8 @@ class Adopt(NamedTuple):
 
     Attributes:
         claims: every network that the engine has of this driver.
-        prune: which strays to remove: network and endpoint ids, and host ends of pairs.
+        prune: which strays to remove: network and endpoint ids, host ends of pairs, and the
+            interfaces between which there are rules.
             Whoever names them has read the engine's list after they were reported: what was created
             since is in the state and not yet in the list.
     """
@@ -91,7 +92,8 @@ def adopt(
         declared, stray = stray_network(declared, observed, network, prune=prune)
         strays.append(stray)
     declared, idle = stray_pairs(declared, observed, prune=prune)
-    return declared, Adoption(networks=tuple(networks), strays=tuple(strays), pairs=idle)
+    declared, rules = stray_rules(declared, observed, prune=prune)
+    return declared, Adoption(tuple(networks), tuple(strays), idle, rules)
 
 
 def _adopt_network(
@@ -121,7 +123,7 @@ def _adopt_network(
     if new and prefix is not None:
         network = replace(network, auto_prefix=prefix)
         after = after.with_network(network)
-    if new and link is not None and link.is_ours:
+    if new and link is not None and link.is_deletable:
         # The state that said so is lost; the tag and the engine's list remain.
         network = replace(network, owns_bus=True)
         after = after.with_network(network)
@@ -158,7 +160,9 @@ def _numbered_bus(
     }
     if not found and _alone(declared, prefix, claims):
         taken = set(declared.networks_by_bus()) | set(_asked_buses(claims))
-        found = {link.name for link in buses.values() if link.is_ours and link.name not in taken}
+        found = {
+            link.name for link in buses.values() if link.is_deletable and link.name not in taken
+        }
     if len(found) == 1:
         return found.pop()
     known = (

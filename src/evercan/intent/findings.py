@@ -79,8 +79,11 @@ class Adoption(NamedTuple):
         networks: each with its endpoints, in the order of the claims.
         strays: networks in the state that were not claimed.
         pairs: interface pairs of evercan's that are in no state, by their host ends.
+        rules: rules of evercan's between two interfaces of the host that no bus of the state
+            has, by the two interfaces.
     """
 
     networks: tuple[tuple[Finding, tuple[Finding, ...]], ...] = ()
     strays: tuple[Finding, ...] = ()
     pairs: tuple[Finding, ...] = ()
+    rules: tuple[Finding, ...] = ()

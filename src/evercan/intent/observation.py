@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from evercan.intent.changes import with_phase
+from evercan.intent.host_rules import marked_rules
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import Observed, Rule, placeholder_name
@@ -34,7 +35,7 @@ def after_start(declared: Declared, boot: str) -> Declared:
             result = result.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             result = with_phase(result, endpoint.id, Phase.DORMANT)
-    return result if same_boot else replace(result, configured={}, host_rules={})
+    return result if same_boot else replace(result, configured={}, host_rules=frozenset())
 
 
 def after_observation(declared: Declared, observed: Observed) -> Declared:
@@ -97,28 +98,17 @@ def _follow_altname(declared: Declared, network: Network, observed: Observed) ->
     return declared.with_network(replace(network, bus=bus, alias=alias))
 
 
-def before_steps(declared: Declared, observed: Observed, steps: Iterable[Step]) -> Declared:
+def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
     """Record what evercan is about to do and nothing in the kernel shows, for after a crash.
 
     That is which controllers it configures, and which rules between interfaces of the host
-    it adds or removes.
+    it adds.
     """
     configured = dict(declared.configured)
-    host_rules = dict(declared.host_rules)
-    hosts = {
-        link.index
-        for name in declared.host_interfaces()
-        if (link := observed.find(name)) is not None
-    }
+    host_rules = declared.host_rules
     for step in steps:
-        match step:
-            case AddRules(_, rules):
-                added = (rule for rule in rules if rule.source in hosts and rule.target in hosts)
-                host_rules |= dict.fromkeys(added, 0)
-            case RemoveRules(_, rules):
-                host_rules |= {
-                    rule: max(observed.rules[rule] - 1, 0) for rule in rules if rule in host_rules
-                }
+        if isinstance(step, AddRules):
+            host_rules |= {rule for rule in step.rules if rule.is_marked}
         setter = declared.network_that_sets(step.bus) if isinstance(step, ConfigureBus) else None
         if isinstance(step, ConfigureBus) and setter is not None:
             configured[step.index] = Configured(setter.settings)
@@ -140,11 +130,10 @@ def after_steps(
         failed: those of them that the kernel did not take.
     """
     configured = dict(declared.configured)
-    host_rules = dict(declared.host_rules)
+    host_rules = declared.host_rules
     for step in steps:
         if isinstance(step, RemoveRules) and step not in failed:
-            for rule in step.rules:
-                host_rules.pop(rule, None)
+            host_rules -= {*step.rules}
     for step in failed:
         if isinstance(step, ConfigureBus):
             configured.pop(step.index, None)
@@ -189,25 +178,19 @@ def _observe_controllers(declared: Declared, observed: Observed) -> Declared:
 
 
 def _observe_host_rules(declared: Declared, observed: Observed) -> Declared:
-    """Forget rules whose interfaces are gone, and rules that a killed process has removed.
+    """Forget rules whose interfaces are gone, and take marked ones on a bus for evercan's.
 
-    A rule that only seems to be missing stays recorded: a dump may lack it.
+    A rule that only seems to be missing stays recorded: a dump may lack it. A marked one that
+    is not recorded is of before the state file was lost.
     """
-    if not declared.host_rules:
-        return declared
     indexes = {link.index for link in observed.links.values()}
-    return _with_host_rules(
-        declared,
-        {
-            rule: others
-            for rule, others in declared.host_rules.items()
-            if {rule.source, rule.target} <= indexes
-            and not declared.has_removed(rule, observed.rules[rule])
-        },
-    )
+    known = {rule for rule in declared.host_rules if {rule.source, rule.target} <= indexes}
+    if any(network.bridge for network in declared.networks.values()):
+        known |= marked_rules(declared, observed)[0]
+    return _with_host_rules(declared, frozenset(known))
 
 
-def _with_host_rules(declared: Declared, host_rules: Mapping[Rule, int]) -> Declared:
+def _with_host_rules(declared: Declared, host_rules: frozenset[Rule]) -> Declared:
     if host_rules == declared.host_rules:
         return declared
     return replace(declared, host_rules=host_rules)

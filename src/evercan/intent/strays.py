@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from evercan.intent.findings import Finding, Outcome
+from evercan.intent.host_rules import marked_rules
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.names import is_host_end
-from evercan.model.observed import Observed
+from evercan.model.observed import Observed, Rule
 from evercan.values import replace
 
 
@@ -77,6 +78,33 @@ def stray_pairs(
         for name in names
     )
     return replace(declared, retired=declared.retired | {*names} & {*prune}), found
+
+
+def stray_rules(
+    declared: Declared, observed: Observed, *, prune: Collection[str]
+) -> tuple[Declared, tuple[Finding, ...]]:
+    """Find rules with evercan's mark that are in no state and on no bus of it."""
+    name_of = {link.index: link.name for link in observed.links.values()}
+    strays: dict[str, set[Rule]] = {}
+    for rule in marked_rules(declared, observed)[1] - declared.host_rules:
+        if rule.source in name_of and rule.target in name_of:
+            ends = " <-> ".join(sorted((name_of[rule.source], name_of[rule.target])))
+            strays.setdefault(ends, set()).add(rule)
+    found = tuple(
+        Finding(id=ends, outcome=Outcome.FORGOTTEN, interface=ends)
+        if ends in prune
+        else Finding(
+            id=ends,
+            outcome=Outcome.REPORTED,
+            interface=ends,
+            text="can-gw rules of evercan's between two interfaces of the host that no network "
+            "needs",
+            remedy="remove them with 'evercan adopt --prune'",
+        )
+        for ends in sorted(strays)
+    )
+    pruned = {rule for ends in strays if ends in prune for rule in strays[ends]}
+    return replace(declared, host_rules=declared.host_rules | pruned), found
 
 
 def _is_taken(observed: Observed, host_end: str) -> bool:

@@ -255,10 +255,10 @@ def _messages(step: Step) -> Iterator[Message]:
             return map(can_gw.add, rules)
         case RemoveRules(_, rules):
             return map(can_gw.remove, rules)
-        case MakeBus(name):
+        case MakeBus(name, for_host):
             # Created up: a separate request could bring up an interface that somebody else
             # has created meanwhile under this name.
-            return iter((links.make_vcan(name),))
+            return iter((links.make_vcan(name, for_host=for_host),))
         case MakePair(_, _, host_end, container_end):
             return iter((links.make_pair(host_end, container_end, up=True),))
         case _:

@@ -26,7 +26,7 @@ class AdoptRequest(NamedTuple):
     Attributes:
         claims: every network that the engine has of this driver.
         prune: strays of an earlier answer to forget, if they still are strays: network ids,
-            and host ends of pairs.
+            host ends of pairs, and interfaces between which there are rules.
     """
 
     claims: tuple[NetworkClaim, ...]
@@ -42,7 +42,8 @@ class AdoptRequest(NamedTuple):
         if not isinstance(prune, list) or not all(isinstance(name, str) for name in prune):
             raise RequestError(
                 f"field Prune={shown(prune)} is not a list of texts",
-                "give the NetworkIDs and HostEnds of strays that an earlier answer has named",
+                "give the NetworkIDs, HostEnds and Interfaces of strays that an earlier answer has "
+                "named",
             )
         claims = [
             NetworkClaim(
@@ -134,6 +135,15 @@ def answer(done: Adoption, problems: Mapping[str, list[str]]) -> Mapping[str, An
             }
             for pair in done.pairs
         ],
+        "Rules": [
+            {
+                "Interfaces": rules.interface,
+                "Outcome": rules.outcome,
+                "Text": rules.text,
+                "Remedy": rules.remedy,
+            }
+            for rules in done.rules
+        ],
     }
 
 
@@ -187,4 +197,11 @@ def _log_adoption(done: Adoption) -> None:
             pair.interface,
             pair.outcome,
             extra=about(interface=pair.interface),
+        )
+    for rules in done.rules:
+        _log.info(
+            "Rules between %s, which no network needs: %s",
+            rules.interface,
+            rules.outcome,
+            extra=about(interface=rules.interface),
         )

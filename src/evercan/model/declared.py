@@ -156,9 +156,8 @@ class Declared:
         configured: the controllers that evercan has configured, by ifindex. A controller
             that is re-plugged has another ifindex.
         host_rules: the rules between two interfaces of the host that evercan has added, or
-            was about to add. No end of such a rule is evercan's, so that only this list
-            says that the rule is. The value is 0; once evercan is about to remove the rule,
-            it is the number of identical rules of others, which stay.
+            was about to add. They have evercan's mark; the list says which of the marked
+            rules are to go once no bus needs them.
     """
 
     boot: str = ""
@@ -166,7 +165,7 @@ class Declared:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     configured: Mapping[int, Configured] = field(default_factory=dict)
-    host_rules: Mapping[Rule, int] = field(default_factory=dict)
+    host_rules: frozenset[Rule] = frozenset()
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""
@@ -235,15 +234,6 @@ class Declared:
             bus: tuple(dict.fromkeys(name for network in networks for name in network.bridge))
             for bus, networks in self.networks_by_bus().items()
         }
-
-    def has_removed(self, rule: Rule, times: int) -> bool:
-        """Whether a rule of ``host_rules`` was removed, so that only those of others are left.
-
-        Args:
-            rule: the rule.
-            times: how often it exists.
-        """
-        return 0 < times <= self.host_rules[rule]
 
     def host_interfaces(self) -> set[str]:
         """Return the names of all bus interfaces and bridged interfaces."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
@@ -16,6 +17,19 @@ LINK_GROUP = 0x0CA0_E7E2
 Releases before 0.2 set it on controllers that they had configured, too.
 """
 
+HOST_GROUP = LINK_GROUP + 1
+"""``IFLA_GROUP`` of a vcan that evercan has created in the place of one of the host's own.
+
+It says whose the interface is, also if the state file is lost.
+"""
+
+
+OWNER_MARK = struct.pack("=HHII", 12, 11, LINK_GROUP, 0)
+"""``CGW_FILTER`` that says "ours" of a rule none of whose ends is evercan's.
+
+Its id is the tag and its mask is empty, so that it lets every frame pass: the kernel treats it
+as no filter (``can_rx_register``), and shows it in a dump.
+"""
 
 FD_MTU = 72
 """``CANFD_MTU``: the MTU of every interface that evercan creates.
@@ -80,8 +94,13 @@ class Link:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it has evercan's tag and is of a kind that evercan creates."""
-        return self.group == LINK_GROUP and self.is_virtual
+        """Whether evercan created it, by the tag and the kind: evercan repairs it."""
+        return self.group in (LINK_GROUP, HOST_GROUP) and self.is_virtual
+
+    @property
+    def is_deletable(self) -> bool:
+        """Whether evercan created it for its own networks, so that it may delete it."""
+        return self.is_ours and self.group != HOST_GROUP
 
     @property
     def is_tagged_controller(self) -> bool:
@@ -124,6 +143,15 @@ class Rule(NamedTuple):
     flags: int
     hops: int = 1
     extras: bytes = b""
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has evercan's mark."""
+        return self.extras == OWNER_MARK
+
+    def without_mark(self) -> Self:
+        """Return the rule that does the same and is somebody else's."""
+        return self._replace(extras=b"")
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, int, int, bytes]]) -> Iterator[Self]:

@@ -16,9 +16,14 @@ from evercan.values import NamedTuple, dataclass
 
 @dataclass(frozen=True, slots=True)
 class MakeBus:
-    """Create a vcan of this name, tagged, and bring it up."""
+    """Create a vcan of this name, tagged, and bring it up.
+
+    Attributes:
+        for_host: it takes the place of one of the host's own, and gets the tag that says so.
+    """
 
     bus: str
+    for_host: bool = False
 
     endpoint: ClassVar[str | None] = None
 

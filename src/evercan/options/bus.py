@@ -77,7 +77,7 @@ def choose_bus(
     # evercan may still delete an interface that it created for another network, or
     # created and was about to delete.
     ours = bus in declared.retired or any(network.owns_bus for network in others)
-    return kind, link.is_ours and ours
+    return kind, link.is_deletable and ours
 
 
 def _require_one_bus(declared: Declared, observed: Observed, options: NetworkOptions) -> None:

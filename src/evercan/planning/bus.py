@@ -31,7 +31,7 @@ def plan_bus(
     link = observed.find(bus)
     link_kind = networks[0].link_kind
     if link is None and kind is BusKind.VIRTUAL and link_kind == "vcan":
-        steps.append(MakeBus(bus))
+        steps.append(MakeBus(bus, for_host=not any(network.owns_bus for network in networks)))
         return None
     unusable = _unusable(bus, kind, link, link_kind)
     if unusable is not None:

@@ -33,5 +33,5 @@ def plan_removals(
             yield BringDown(bus, endpoint.id, link.index, link.name)
     for name in retired:
         link = observed.links.get(name)
-        if link is not None and link.is_ours:
+        if link is not None and link.is_deletable:
             yield DeleteLink(link.index, link.name)

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import filterfalse, repeat
+from itertools import chain, filterfalse, repeat
 
 from evercan.model.declared import Declared
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import OWNER_MARK, Observed, Rule
 from evercan.model.steps import AddRules, RemoveRules
 from evercan.values import NamedTuple
 
@@ -59,18 +59,25 @@ def mesh(
     for kind in (0, FD):
         flags = [IIF_TX_OK | kind | (ECHO if end in host_indexes else 0) for end in ends]
         for n, source in enumerate(ends):
+            marks: list[bytes] = []
             if new is None or source in new:
                 targets, target_flags = ends[:n] + ends[n + 1 :], flags[:n] + flags[n + 1 :]
+                if n < len(host_indexes):  # the interfaces of the host come first
+                    marks = [OWNER_MARK] * (len(host_indexes) - 1)
             else:
                 targets, target_flags = [*new], [IIF_TX_OK | kind] * len(new)
-            yield from Rule.of(zip(repeat(source), targets, target_flags, repeat(1), repeat(b"")))
+            extras = chain(marks, repeat(b""))
+            yield from Rule.of(zip(repeat(source), targets, target_flags, repeat(1), extras))
 
 
 def is_host_rule(rule: Rule) -> bool:
-    """Whether a rule between two interfaces of the host is as evercan would add it."""
+    """Whether a rule between two interfaces of the host does what evercan's would do."""
     expected = (IIF_TX_OK | ECHO, IIF_TX_OK | ECHO | FD)
     return (
-        rule.source != rule.target and rule.flags in expected and rule.hops == 1 and not rule.extras
+        rule.source != rule.target
+        and rule.flags in expected
+        and rule.hops == 1
+        and (rule.is_marked or not rule.extras)
     )
 
 
@@ -86,9 +93,9 @@ def plan_rules(
     """Plan the rules: what is missing first, then what is surplus and evercan's own.
 
     A rule is evercan's if one of its ends is (a plain rule has no owner in
-    ``net/can/gw.c``), or if the state says that evercan has added it between two
-    interfaces of the host. Of several identical ones of those one is evercan's: it goes,
-    whether the rule is wanted or not. Adding first means that no frame is lost meanwhile.
+    ``net/can/gw.c``), or, between two interfaces of the host, if the state lists it. A rule
+    of somebody else that does the same takes its place. Adding first means that no frame is
+    lost meanwhile.
 
     A step without a bus removes what no bus needs any more. It is tried even if the rule
     does not seem to exist: a dump may lack a rule, and nothing else would remove it.
@@ -101,11 +108,15 @@ def plan_rules(
     rules = observed.rules
     found = 0
     for bus, ends in buses.items():
-        missing = tuple(filterfalse(rules.__contains__, mesh(*ends)))
+        missing = tuple(
+            rule
+            for rule in filterfalse(rules.__contains__, mesh(*ends))
+            if not (rule.is_marked and rule.without_mark() in rules)
+        )
         found += _size(*ends) - len(missing)
         if missing:
             yield AddRules(bus, missing)
-    if found == len(rules) == rules.total() and declared.host_rules.keys() <= rules.keys():
+    if found == len(rules) == rules.total() and declared.host_rules <= rules.keys():
         return  # every rule that exists is wanted, and exists one time
     wanted = {rule for ends in buses.values() for rule in mesh(*ends)}
     bus_of = _pairs(declared, observed)
@@ -116,16 +127,14 @@ def plan_rules(
         if rule.source in leaving or rule.target in leaving:
             continue
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
+        if owner is None and rule in wanted:
+            owner = host_bus[rule.source]
         if owner is not None:
             surplus.setdefault(owner, []).extend([rule] * extra)
-        elif rule in wanted and rule in declared.host_rules:
-            surplus.setdefault(host_bus[rule.source], []).append(rule)
     for bus, unwanted in surplus.items():
         yield RemoveRules(bus, tuple(unwanted))
     left_over = tuple(
-        rule
-        for rule in declared.host_rules
-        if rule not in wanted and not declared.has_removed(rule, rules[rule])
+        rule for rule in sorted(declared.host_rules - wanted) for _ in range(max(rules[rule], 1))
     )
     if left_over:
         yield RemoveRules("", left_over)
@@ -156,6 +165,9 @@ def _unwanted(rules: Counter[Rule], wanted: Collection[Rule]) -> Iterator[tuple[
     """Yield each rule that is not wanted, or exists more than once, and how many to remove."""
     for rule in filterfalse(wanted.__contains__, rules):
         yield rule, rules[rule]
+        mine = rule._replace(extras=OWNER_MARK)
+        if not rule.extras and mine in wanted and mine in rules:
+            yield mine, 1
     if rules.total() > len(rules):
         for rule, count in rules.items():
             if count > 1 and rule in wanted:

@@ -39,11 +39,11 @@ class Observer:
 
     def observe(self, declared: Declared) -> Observed:
         """Observe links and rules; errors as of ``Observe``."""
-        return self._with_locations(declared, time.monotonic(), self._kernel.observe())
+        return self._with_locations(declared, self._kernel.observe)
 
     def observe_with_counts(self, declared: Declared) -> Observed:
         """Observe the rules' counters too; errors as of ``Observe``."""
-        return self._with_locations(declared, time.monotonic(), self._kernel.observe_with_counts())
+        return self._with_locations(declared, self._kernel.observe_with_counts)
 
     def refresh(self, observed: Observed, names: Collection[str]) -> Observed:
         """Read some links again; everything else stays as it was observed.
@@ -59,13 +59,15 @@ class Observer:
         links |= {link.name: link for link in self._kernel.links_named(names)}
         return replace(observed, links=links)
 
-    def _with_locations(self, declared: Declared, at: float, observed: Observed) -> Observed:
-        """Add what is known of the namespaces to an observation that began at ``at``."""
-        # Asked after the observation: a namespace that ended before or during it is not
-        # learned. The kernel announces an end only one time, so it is taken into account
-        # at once, even if the rest of this observation fails.
-        ended = self._kernel.ended_namespaces()
-        self._namespaces = self._namespaces.without(ended)
+    def _with_locations(self, declared: Declared, observe: Callable[[], Observed]) -> Observed:
+        """Observe, and add what is known of the namespaces."""
+        at = time.monotonic()
+        observed, ended = self._with_ended(observe)
+        if ended is None:
+            # Namespaces may have ended after the dump, and their numbers may be others' by
+            # now. A second dump is newer than whatever was lost.
+            at = time.monotonic()
+            observed, ended = self._with_ended(observe)
         self._namespaces = self._namespaces.learn(
             declared, observed, ended, self._kernel.name_inside
         )
@@ -77,3 +79,17 @@ class Observer:
             bus_off_since=self._bus_off.since(observed, at),
             at=at,
         )
+
+    def _with_ended(
+        self, observe: Callable[[], Observed]
+    ) -> tuple[Observed, frozenset[int] | None]:
+        """Observe, then ask which namespaces have ended, and forget what was known of these.
+
+        Asked after the observation: a namespace that ended before or during it is not
+        learned. The kernel announces an end only one time, so it is taken into account
+        at once, even if the rest of the observation fails.
+        """
+        observed = observe()
+        ended = self._kernel.ended_namespaces()
+        self._namespaces = self._namespaces.without(ended)
+        return observed, ended

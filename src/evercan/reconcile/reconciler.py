@@ -296,7 +296,7 @@ class Reconciler:
             steps = [step for step in plan.steps if step not in failed]
             if not steps:
                 break
-            noted = before_steps(declared, observed, steps)
+            noted = before_steps(declared, steps)
             if noted != declared:
                 self._save_derived(noted)
             newly_failed = dict(

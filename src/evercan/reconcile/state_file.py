@@ -8,6 +8,7 @@ overwritten.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -20,7 +21,7 @@ import orjson
 from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import Rule
+from evercan.model.observed import OWNER_MARK, Rule
 from evercan.values import fields_of
 
 VERSION = 3
@@ -132,10 +133,12 @@ class StateFile:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise StateError(
-                f"cannot write {self.path}: {error.strerror}",
-                "free some space or make the folder writable, and try again",
-            ) from error
+            remedy = "free some space or make the folder writable, and try again"
+            if error.errno == errno.EROFS:
+                # The engine mounts the folder as it is when the plugin starts.
+                remedy += "; if the disk is writable already, restart the plugin "
+                remedy += "('docker plugin disable -f' and 'docker plugin enable')"
+            raise StateError(f"cannot write {self.path}: {error.strerror}", remedy) from error
         self.writes += 1
 
 
@@ -166,10 +169,8 @@ def encode(declared: Declared) -> bytes:
                     "source": rule.source,
                     "target": rule.target,
                     "flags": rule.flags,
-                    "hops": rule.hops,
-                    "others": others,
                 }
-                for rule, others in sorted(declared.host_rules.items())
+                for rule in sorted(declared.host_rules)
             ],
         },
         default=fields_of,
@@ -203,7 +204,7 @@ def decode(data: bytes) -> Declared:
         endpoints={endpoint.id: endpoint for endpoint in endpoints},
         retired=frozenset(_read_list(document["retired"], _text)),
         configured=dict(_read_list(document.get("configured", []), _configured)),
-        host_rules=dict(_read_list(document.get("host_rules", []), _host_rule)),
+        host_rules=frozenset(_read_list(document.get("host_rules", []), _host_rule)),
     )
 
 
@@ -253,13 +254,13 @@ def _settings(given: Any) -> ControllerSettings:
     return ControllerSettings(**given)
 
 
-def _host_rule(fields: Mapping[str, Any]) -> tuple[Rule, int]:
-    numbers = [fields[name] for name in ("source", "target", "flags", "hops", "others")]
+def _host_rule(fields: Mapping[str, Any]) -> Rule:
+    numbers = [fields[name] for name in ("source", "target", "flags")]
     for number in numbers:
         if type(number) is not int or number < 0:
             raise TypeError(f"a rule between interfaces of the host has {number!r}")
-    source, target, flags, hops, others = numbers
-    return Rule(source, target, flags, hops), others
+    source, target, flags = numbers
+    return Rule(source, target, flags, extras=OWNER_MARK)
 
 
 def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:

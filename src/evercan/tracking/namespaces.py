@@ -56,7 +56,8 @@ class Namespaces(NamedTuple):
             declared: whose endpoints count; what was known of others is dropped.
             observed: the observation.
             ended: what was announced since the last observation and until after this one,
-                and is left out already: what it was observed with may be gone.
+                and is left out already: what it was observed with may be gone. None if
+                announcements may have been lost: then nothing new is learned.
             name_inside: asked once for each pair that is newly observed up at both
                 ends: the engine renames an end before it brings it up.
         """
@@ -69,7 +70,8 @@ class Namespaces(NamedTuple):
                 gone.discard(endpoint.id)
                 if known is not None and known.nsid != link.known_nsid:
                     known = None
-                if known is None and link.running and link.known_nsid not in (ended or ()):
+                may_be_gone = ended is None or link.known_nsid in ended
+                if known is None and link.running and not may_be_gone:
                     known = _location(link.known_nsid, name_inside(link))
             if known is not None:
                 trusted[endpoint.id] = known

@@ -100,9 +100,12 @@ def test_adopt_reports_strays_and_prunes_them_only_with_prune(host: Host) -> Non
         finding("NetworkID", "used", "in-use", Bus="vcan4"),
     ]
     pairs = [{"HostEnd": "vxcanaaaaaaaa", "Outcome": "reported", "Text": ""}]
-    requests = host.plugin({"Networks": [], "Strays": strays, "Pairs": pairs}, page="/adopt")
+    rules = [{"Interfaces": "can1 <-> vcan0", "Outcome": "reported", "Text": ""}]
+    answer = {"Networks": [], "Strays": strays, "Pairs": pairs, "Rules": rules}
+    requests = host.plugin(answer, page="/adopt")
     ended = host.run("adopt")
     assert ended.status == 0
+    assert "stray rules can1 <-> vcan0: no network needs them; --prune removes them" in ended.out
     assert (
         "stray network gone: unknown to the engine; --prune makes the plugin forget it (vcan3)"
         in (ended.out)
@@ -110,7 +113,10 @@ def test_adopt_reports_strays_and_prunes_them_only_with_prune(host: Host) -> Non
     assert [body["Prune"] for body in requests.bodies] == [[]]
     # Only strays that were reported before the engine was read again.
     host.run("adopt", "--prune")
-    assert [body["Prune"] for body in requests.bodies[1:]] == [[], ["gone", "vxcanaaaaaaaa"]]
+    assert [body["Prune"] for body in requests.bodies[1:]] == [
+        [],
+        ["gone", "vxcanaaaaaaaa", "can1 <-> vcan0"],
+    ]
 
 
 GHOST = finding("EndpointID", "0123456789abcdef", "reported", HostEnd="vxcan01234567")
@@ -221,7 +227,10 @@ def test_adopt_prints_json(host: Host) -> None:
     )
     stray = finding("NetworkID", "gone", "reported", Bus="vcan3")
     pair = {"HostEnd": "vxcanaaaaaaaa", "Outcome": "reported", "Text": ""}
-    host.plugin({**answered(rejected, strays=[stray]), "Pairs": [pair]}, page="/adopt")
+    rules = {"Interfaces": "can1 <-> vcan0", "Outcome": "reported", "Text": ""}
+    host.plugin(
+        {**answered(rejected, strays=[stray]), "Pairs": [pair], "Rules": [rules]}, page="/adopt"
+    )
     ended = host.run("adopt", "--json")
     assert (ended.status, ended.err) == (1, "")
     document = json.loads(ended.out)
@@ -248,6 +257,7 @@ def test_adopt_prints_json(host: Host) -> None:
     ]
     assert [found["id"] for found in plugin["strays"]] == ["gone"]
     assert plugin["pairs"] == [{"interface": "vxcanaaaaaaaa", "outcome": "reported"}]
+    assert plugin["rules"] == [{"interfaces": "can1 <-> vcan0", "outcome": "reported"}]
 
 
 # --- errors --------------------------------------------------------

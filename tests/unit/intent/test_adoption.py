@@ -10,7 +10,7 @@ from evercan.intent.adoption import adopt
 from evercan.intent.changes import CreateNetwork
 from evercan.intent.findings import EndpointClaim, NetworkClaim, Outcome
 from evercan.model.declared import BusKind, Declared, Phase
-from evercan.model.observed import LINK_GROUP, Location
+from evercan.model.observed import HOST_GROUP, LINK_GROUP, Location
 from evercan.model.steps import MakeBus, MakePair
 from evercan.options.network import network_options
 from evercan.planning.plan import make_plan
@@ -40,6 +40,7 @@ def pair(kernel: FakeKernel, host_end: str, nsid: int | None) -> None:
     ("kind", "group", "expected"),
     [
         ("vcan", LINK_GROUP, (BusKind.VIRTUAL, True)),
+        ("vcan", HOST_GROUP, (BusKind.VIRTUAL, False)),
         ("vcan", 0, (BusKind.VIRTUAL, False)),
         ("", 0, (BusKind.PHYSICAL, False)),
         ("", LINK_GROUP, (BusKind.PHYSICAL, False)),

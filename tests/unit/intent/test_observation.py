@@ -304,7 +304,7 @@ def configure(index: int = 5) -> ConfigureBus:
 
 
 def test_a_controller_counts_as_configured_from_before_the_step_is_taken() -> None:
-    noted = before_steps(controlled(), Observed(), [MakeBus("vcan0"), configure()])
+    noted = before_steps(controlled(), [MakeBus("vcan0"), configure()])
     assert noted.configured == not_yet_observed()
 
 
@@ -314,7 +314,7 @@ def test_a_step_that_fails_restores_what_was_known_before_it() -> None:
         controlled(not_yet_observed(3)),
         controlled(made(index=3) | made()),
     ):
-        noted = before_steps(former, Observed(), [configure()])
+        noted = before_steps(former, [configure()])
         assert noted.configured[5] == Configured(FAST)
         assert after_steps(noted, former, [configure()], [configure()]) == former
         assert after_steps(noted, former, [configure()], []) == noted

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Endpoint, Network
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import OWNER_MARK, Observed, Rule
 from evercan.model.problems import ProblemKind
 from evercan.model.steps import AddRules, MakePair, RemoveRules
 from evercan.planning.drift import DriftKind
@@ -62,7 +62,7 @@ def converge(kernel: FakeKernel, declared: Declared, before: Declared | None = N
         steps = make_plan(declared, observed, before).steps
         if not steps:
             return declared
-        noted = before_steps(declared, observed, steps)
+        noted = before_steps(declared, steps)
         failed = [failure.step for failure in kernel.apply(steps)]
         declared = after_steps(
             noted, declared, steps, [step for step in failed if not isinstance(step, RemoveRules)]
@@ -124,19 +124,20 @@ def found(draw: st.DrawFn) -> Found:
     networks = [bridged(*draw(st.sampled_from([(), ("vcan9",), ("can1",), ("can1", "vcan9")])))]
     declared = declare(networks, ends())
     host_links = [link.index for link in kernel.observe().links.values() if not link.is_pair]
-    recorded: dict[Rule, int] = {}
+    recorded: set[Rule] = set()
     foreign: Counter[Rule] = Counter()
     for source, target in permutations(host_links, 2):
         for kind in (0, 8):
             rule = Rule(source, target, ECHO | IIF_TX_OK | kind)
+            marked = rule._replace(extras=OWNER_MARK)
             if draw(st.booleans()):
-                recorded[rule] = 0
+                recorded.add(marked)
                 if draw(st.booleans()):
-                    kernel.add_rule(rule)
+                    kernel.add_rule(marked)
             for _ in range(draw(st.integers(0, 1))):
                 kernel.add_rule(rule)
                 foreign[rule] += 1
-    return Found(kernel, replace(declared, host_rules=recorded), foreign)
+    return Found(kernel, replace(declared, host_rules=frozenset(recorded)), foreign)
 
 
 @given(found())
@@ -170,9 +171,7 @@ def test_no_rule_of_somebody_else_is_removed(situation: Found) -> None:
             if {rule.source, rule.target} <= indexes
         }
     )
-    # Of a rule that the state lists, one that exists counts as evercan's.
-    assert set(surviving - left.rules) <= set(situation.declared.host_rules)
-    assert left.rules <= surviving, "a rule of evercan's is left over"
+    assert left.rules == surviving
 
 
 def _names(observed: Observed, rule: Rule) -> tuple[str, str]:
@@ -201,6 +200,14 @@ def test_rules_between_interfaces_of_the_host_go_with_the_network() -> None:
     declared = converge(kernel, declared.without_network("net"), declared)
     assert not kernel.observe().rules
     assert not declared.host_rules
+
+
+def test_a_rule_that_exists_twice_goes_with_the_network() -> None:
+    kernel = host("vcan0", "vcan9", members=0)
+    declared = converge(kernel, declare([foreign_bus()]))
+    kernel.add_rule(next(iter(declared.host_rules)))
+    converge(kernel, declared.without_network("net"), declared)
+    assert not kernel.observe().rules
 
 
 def test_a_rule_that_existed_before_stays() -> None:
@@ -232,7 +239,7 @@ def crash_before(kernel: FakeKernel, declared: Declared) -> Declared:
     """Save what is about to be done, and do nothing."""
     observed = kernel.observe()
     declared = after_observation(declared, observed)
-    return before_steps(declared, observed, make_plan(declared, observed).steps)
+    return before_steps(declared, make_plan(declared, observed).steps)
 
 
 def crash_after(kernel: FakeKernel, declared: Declared) -> Declared:

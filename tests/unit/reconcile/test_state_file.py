@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import Rule
+from evercan.model.observed import OWNER_MARK, Rule
 from evercan.reconcile.state_file import StateFile, decode, encode
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
@@ -220,8 +220,10 @@ def test_a_write_that_fails_is_an_error_and_keeps_the_old_state(
 
     with monkeypatch.context() as patch:
         patch.setattr(os if call == "fsync" else Path, call, fail)
-        with pytest.raises(StateError, match=rf"cannot write .*{os.strerror(code)}"):
+        with pytest.raises(StateError, match=rf"cannot write .*{os.strerror(code)}") as failure:
             file.save(NEW)
+    # The mount of a plugin that was started meanwhile stays read-only.
+    assert ("restart the plugin" in failure.value.remedy) == (code == errno.EROFS)
     assert file.load() == OLD
     file.save(NEW)
     assert file.load() == NEW
@@ -467,14 +469,16 @@ def test_a_chosen_number_and_a_whole_name_are_kept(file: StateFile) -> None:
 
 def test_bridged_interfaces_and_rules_between_them_are_kept(file: StateFile) -> None:
     bridged = Network(id="n", bus="vcan0", bridge=("vcan9", "can1"))
-    state = Declared(networks={"n": bridged}, host_rules={Rule(2, 3, 5): 0, Rule(3, 2, 13): 1})
+    rules = {Rule(*ends, extras=OWNER_MARK) for ends in ((2, 3, 5), (3, 2, 13))}
+    state = Declared(networks={"n": bridged}, host_rules=frozenset(rules))
     file.save(state)
     assert file.load() == state
 
 
 @pytest.mark.parametrize("wrong", [None, "5", True, -1, 1.5])
 def test_rules_of_the_wrong_type_are_a_damaged_file(wrong: object) -> None:
-    document = orjson.loads(encode(Declared(host_rules={Rule(2, 3, 5): 0})))
+    rule = Rule(2, 3, 5, extras=OWNER_MARK)
+    document = orjson.loads(encode(Declared(host_rules=frozenset({rule}))))
     document["host_rules"][0]["source"] = wrong
     with pytest.raises((TypeError, ValueError)):
         decode(orjson.dumps(document))

@@ -100,8 +100,11 @@ def test_after_lost_announcements_no_number_is_trusted_and_no_endpoint_has_ended
     assert after.ended == frozenset()
 
 
-def test_after_lost_announcements_a_pair_that_is_observed_is_learned_again() -> None:
-    assert learn(KNOWN, DECLARED, observed(4), None, inside).trusted == {"end": Location(4, "can0")}
+def test_an_observation_before_lost_announcements_teaches_nothing_and_the_next_one_does() -> None:
+    after = learn(KNOWN, DECLARED, observed(4), None, must_not_ask)
+    assert after.trusted == {}
+    after = learn(after, DECLARED, observed(4), NOTHING, inside)
+    assert after.trusted == {"end": Location(4, "can0")}
 
 
 def test_an_endpoint_that_is_not_declared_is_forgotten() -> None:

@@ -57,7 +57,7 @@ def _adopt(
     if prune and (strays := _strays(answer)):
         # The engine is asked again: what was being created before is in its new answer.
         _, pruned = _post(engine, socket, strays)
-        answer |= {key: pruned[key] for key in ("Strays", "Pairs")}
+        answer |= {key: pruned[key] for key in ("Strays", "Pairs", "Rules") if key in pruned}
         answer["Networks"] = [*_with_pruned_endpoints(answer["Networks"], pruned["Networks"])]
     report = report_of(plugin.name, networks, answer)
     bare, _, tag = plugin.name.rpartition(":")
@@ -79,7 +79,7 @@ def _post(
 
 
 def _strays(answer: Mapping[str, Any]) -> list[str]:
-    """Return what only the plugin has: ids of networks and endpoints, and host ends of pairs."""
+    """Return what only the plugin has, by the names that it takes to remove it."""
     reported = [stray["NetworkID"] for stray in answer["Strays"] if stray["Outcome"] == "reported"]
     reported += [
         endpoint["EndpointID"]
@@ -88,7 +88,13 @@ def _strays(answer: Mapping[str, Any]) -> list[str]:
         if endpoint["Outcome"] == "reported"
     ]
     pairs = [pair["HostEnd"] for pair in answer["Pairs"] if pair["Outcome"] == "reported"]
-    return reported + pairs
+    rules = [item["Interfaces"] for item in _rules(answer) if item["Outcome"] == "reported"]
+    return reported + pairs + rules
+
+
+def _rules(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the stray rules; a plugin up to 0.1 does not report any."""
+    return list(answer.get("Rules", ()))
 
 
 def _with_pruned_endpoints(
@@ -162,6 +168,10 @@ def report_of(
         "pairs": [
             {"interface": pair["HostEnd"], "outcome": pair["Outcome"]} for pair in answer["Pairs"]
         ],
+        "rules": [
+            {"interfaces": item["Interfaces"], "outcome": item["Outcome"]}
+            for item in _rules(answer)
+        ],
         "to_do": to_do,
     }
 
@@ -200,6 +210,12 @@ _PAIR_OUTCOMES = {
 }
 
 
+_RULES_OUTCOMES = {
+    "reported": "no network needs them; --prune removes them",
+    "forgotten": "removed",
+}
+
+
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield a report for people."""
     yield f"plugin {report['plugin']}"
@@ -214,7 +230,10 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     for pair in report["pairs"]:
         outcome = _PAIR_OUTCOMES.get(pair["outcome"], pair["outcome"])
         yield f"  stray pair {pair['interface']}: {outcome}"
-    if not (report["networks"] or report["strays"] or report["pairs"]):
+    for rules in report["rules"]:
+        outcome = _RULES_OUTCOMES.get(rules["outcome"], rules["outcome"])
+        yield f"  stray rules {rules['interfaces']}: {outcome}"
+    if not (report["networks"] or report["strays"] or report["pairs"] or report["rules"]):
         yield "  the engine has no networks of this plugin"
 
 
