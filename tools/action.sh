@@ -28,7 +28,7 @@ else
     python3 -m venv .venv
     .venv/bin/python -m pip install --quiet --require-hashes -r requirements/install.txt
     # As root, who may use KVM.
-    host=$($as_root .venv/bin/python -m lab up | tail -n 1) lab=true
+    host=$($as_root .venv/bin/python -m lab up | sed -n 's/^export DOCKER_HOST=//p') lab=true
     $as_root .venv/bin/python -m tools.plugin
     .venv/bin/python -m tools.install --host "$host"
     echo "DOCKER_HOST=$host" >>"$environment"

@@ -25,7 +25,7 @@ def runner(tmp_path: Path) -> Path:
     python = log + (
         'case "$*" in\n'
         '"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;\n'
-        '"-m lab up") echo booting; echo tcp://127.0.0.1:4444 ;;\n'
+        '"-m lab up") echo booting; echo export DOCKER_HOST=tcp://127.0.0.1:4444 ;;\n'
         "esac\n"
     )
     for name, script in (
