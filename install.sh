@@ -120,11 +120,11 @@ install_plugin() {
     case $reference in 127.0.0.1:* | docker.io/*) ;; *) back=$reference ;; esac
     [ -z "$from" ] || serve
     [ -z "$id" ] || [ -n "$back" ] || note "the former build is from no registry; to go back, install its file"
-    run "pulling $ref" docker plugin install --disable --grant-all-permissions --alias "$pulled" "$ref"
-    [ -n "$dry" ] || about=$(docker plugin inspect -f '{{.Config.Documentation}}' "$pulled") || die "$pulled is gone"
-    case $dry$about in 1* | *" Version $version for $arch.") ;;
-    *) die "$ref is not evercan $version for $arch but: $about" "report it to its publisher" ;;
-    esac
+    if [ -z "$id" ] || [ -z "$from" ]; then # an upgrade is pulled while the installed build runs
+        run "pulling $ref" docker plugin install --disable --grant-all-permissions --alias "$pulled" "$ref"
+        [ -n "$dry" ] || about=$(docker plugin inspect -f '{{.Config.Documentation}}' "$pulled") || die "$pulled is gone"
+        case $dry$about in 1* | *" Version $version for $arch.") ;; *) die "$ref is another build: $about" ;; esac
+    fi
     [ "$enabled" != true ] || run "disabling $NAME; frames keep flowing" docker plugin disable -f $NAME
     [ -z "$id" ] || run "upgrading $NAME" docker plugin upgrade --grant-all-permissions --skip-remote-check $NAME "$ref"
     run "enabling $NAME" docker plugin enable $NAME
