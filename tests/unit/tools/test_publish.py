@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,11 @@ def test_another_file_is_no_tarball(tmp_path: Path) -> None:
 
 
 def test_the_reference_of_what_was_pushed_has_its_digest() -> None:
-    answers = [{"status": "Pushing"}, {"aux": {"Digest": "sha256:12"}}, {"status": "done"}]
+    answers: list[dict[str, Any]] = [
+        {"status": "Pushing"},
+        {"aux": {"Digest": "sha256:12"}},
+        {"status": "done"},
+    ]
     pushed = publish._pushed("localhost:5000/evercan:1-amd64", answers)
     assert pushed == "localhost:5000/evercan@sha256:12"
     with pytest.raises(BuildError, match="denied"):

@@ -18,8 +18,8 @@ from tools.common.checkout import ROOT
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel, as the release workflow does."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder]
-    subprocess.run([*command, ROOT], check=True, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+    subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True, cwd=folder)
     (built,) = folder.glob("evercan-*.whl")
     return built
 
