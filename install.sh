@@ -152,7 +152,8 @@ clean() { { docker plugin rm -f $STAGED; docker rm -f $HELPER; docker image rm $
 finish() {
     trap - EXIT && trap '' INT TERM HUP && set +e
     if [ "$1" != 0 ] && [ -z "$dry" ]; then
-        [ -z "$undo" ] || restore >"$tmp/out" 2>&1 || echo "evercan: $NAME is not as it was: $(tail -n 3 "$tmp/out")" >&2
+        [ -z "$undo" ] || { restore >"$tmp/out" 2>&1 && note "$NAME is as it was before"; } ||
+            echo "evercan: $NAME is not as it was before: $(tail -n 3 "$tmp/out")" >&2
         [ -z "$wrote" ] || $sudo rm -f "$conf"
         for module in $loaded; do $sudo modprobe -r "$module" 2>/dev/null; done
     fi
@@ -186,8 +187,7 @@ main() {
         shift
     done
     [ "$(id -u)" = 0 ] || sudo=sudo
-    tmp=$(mktemp -d)
-    trap 'finish $?' EXIT
+    tmp=$(mktemp -d) && trap 'finish $?' EXIT
     trap 'exit 143' INT TERM HUP
     examine_engine
     [ -n "$uninstall" ] || { choose_source; load_modules; }
