@@ -104,7 +104,7 @@ serve() {
     run "starting it" docker start $HELPER
     tries=0 && echo PORT >"$tmp/port"
     until [ -n "$dry" ] || docker logs $HELPER 2>"$tmp/out" | head -n 1 | grep '^[0-9]' >"$tmp/port"; do
-        [ $tries -lt 60 ] || die "container $HELPER does not serve: $(tail -n 3 "$tmp/out")"
+        { [ $tries -lt 60 ] && ! grep -q Error "$tmp/out"; } || die "container $HELPER does not serve: $(tail -n 3 "$tmp/out")"
         sleep 1 && tries=$((tries + 1))
     done
     ref=127.0.0.1:$(cat "$tmp/port")/evercan:$version-$arch

@@ -22,11 +22,16 @@ FOLDER = Path("/registry")
 PLUGINS = Path("/plugins")
 MANIFEST = "manifest.json"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
+LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 OLD_TAG, OLD_MANIFEST = "old", "old.json"
 
 
 def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
     """Copy an installed plugin's blobs, which the engine deletes when it upgrades the plugin.
+
+    The manifest is made anew: after an upgrade the engine has none, and still names the former
+    one.
 
     Args:
         plugins: The engine's folder of plugins.
@@ -35,18 +40,26 @@ def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
 
     Raises:
         OSError: A blob is missing.
-        KeyError: The engine has no manifest of the plugin.
     """
     blobs = plugins / "storage/blobs/sha256"
     record = json.loads((plugins / plugin_id / "config.json").read_bytes())
-    digest = _hex(record["Manifest"])
-    content = (blobs / digest).read_bytes()
-    manifest = json.loads(content)
-    for blob in (manifest["config"], *manifest["layers"]):
-        name = _hex(blob["digest"])
-        if not (folder / name).exists():
-            shutil.copyfile(blobs / name, folder / name)
-    (folder / digest).write_bytes(content)
+    descriptors = []
+    for digest in (record["Config"], *record["Blobsums"]):
+        blob = folder / _hex(digest)
+        if not blob.exists():
+            shutil.copyfile(blobs / blob.name, blob)
+        with blob.open("rb") as stream:
+            kind = LAYER_TYPE + (".gzip" if stream.read(2) == b"\x1f\x8b" else "")
+        descriptors.append({"mediaType": kind, "digest": digest, "size": blob.stat().st_size})
+    config, *layers = descriptors
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": {**config, "mediaType": CONFIG_TYPE},
+        "layers": layers,
+    }
+    content = json.dumps(manifest).encode()
+    (folder / hashlib.sha256(content).hexdigest()).write_bytes(content)
     (folder / OLD_MANIFEST).write_bytes(content)
 
 

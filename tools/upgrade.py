@@ -30,8 +30,6 @@ from tools.common.progress import report
 
 HELPER = "evercan/upgrade-helper"
 LABEL, PURPOSE = "evercan.purpose", "upgrade"
-CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
-LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 # Seconds in which the helper prints its port; an interpreter starts slowly under emulation.
 PORT_SECONDS = 60.0
 
@@ -66,8 +64,10 @@ def write_blobs(plugin: Path, folder: Path) -> Path:
         {
             "schemaVersion": 2,
             "mediaType": loopback_registry.MANIFEST_TYPE,
-            "config": _descriptor(CONFIG_TYPE, config_digest, len(config)),
-            "layers": [_descriptor(LAYER_TYPE, layer_digest, layer.stat().st_size)],
+            "config": _descriptor(loopback_registry.CONFIG_TYPE, config_digest, len(config)),
+            "layers": [
+                _descriptor(loopback_registry.LAYER_TYPE, layer_digest, layer.stat().st_size)
+            ],
         }
     ).encode()
     (folder / loopback_registry.MANIFEST).write_bytes(manifest)
