@@ -26,10 +26,12 @@ test-long: export EVERCAN_HYPOTHESIS := long
 test-long: export EVERCAN_LONG := 1
 test-long: unit e2e ## run the tests with many more random cases; takes much longer
 
-lint: $(VENV) ## check style, format and the direction of imports
+lint: $(VENV) ## check style, format, the direction of imports, shell scripts and workflows
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	PYTHONPATH=src $(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/shellcheck $$(git ls-files '*.sh') .ci/run
+	$(VENV)/bin/zizmor --offline --quiet --no-progress .
 
 types: $(VENV) ## check types with mypy
 	$(VENV)/bin/mypy
@@ -50,7 +52,11 @@ e2e: $(VENV) ## run the tests on a real engine and kernel: this machine's, or th
 plugin: $(VENV) ## build the plugin in dist/plugin
 	$(PYTHON) -m lab plugin
 
-install: plugin ## install the plugin on the engine at DOCKER_HOST, or upgrade it there
+# Needs only its own list of requirements, unless those of the other targets are there already.
+install: export REQUIREMENTS := install
+install: PACKAGES := python3-venv docker.io
+install: $(VENV) ## install the plugin on the engine at DOCKER_HOST, or upgrade it there
+	$(PYTHON) -m tools.plugin
 	$(PYTHON) -m tools.install
 
 lab-up: $(VENV) ## boot the lab, an emulated machine; tests and `make run` then use it
@@ -60,10 +66,10 @@ lab-down: $(VENV) ## stop the lab
 	$(PYTHON) -m lab down
 
 lock: ## update requirements/*.txt from requirements/*.in (needs uv)
-	cd requirements && for set in dev plugin; do \
+	cd requirements && for set in dev plugin install; do \
 	    uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-	        --python-version $$([ $$set = dev ] && echo 3.11 || echo 3.13) \
-	        $$([ $$set = plugin ] && echo --constraint dev.txt) $$set.in -o $$set.txt; done
+	        --python-version $$([ $$set = plugin ] && echo 3.13 || echo 3.11) \
+	        $$([ $$set = dev ] || echo --constraint dev.txt) $$set.in -o $$set.txt; done
 
 clean: ## remove everything that was built in this folder; the user's cache folder is kept
 	rm -rf dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

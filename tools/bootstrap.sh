@@ -2,7 +2,9 @@
 # Prepares a Debian machine: installs the named Debian packages that are missing,
 # and creates the project's Python environment.
 #
-#   tools/bootstrap.sh VENV [PACKAGE...]
+#   [REQUIREMENTS=LIST] tools/bootstrap.sh VENV [PACKAGE...]
+#
+# LIST is one of requirements/LIST.txt; without it dev, which has everything of the others.
 #
 # The environment is in the user's cache folder. Its name is a hash of the locked
 # requirements and the interpreter: a change of either creates a new environment,
@@ -81,11 +83,21 @@ fi
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
-key=$({ "$python" -VV; cat "$root/requirements/dev.txt"; } | sha256sum | cut -c1-16)
-target=${XDG_CACHE_HOME:-$HOME/.cache}/evercan/venv/$key
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/evercan/venv
+
+# Prints the environment's folder for a list of requirements.
+folder_of() {
+    echo "$cache/$({ "$python" -VV; cat "$root/requirements/$1.txt"; } | sha256sum | cut -c1-16)"
+}
+list=${REQUIREMENTS:-dev}
+# An environment for development that is there is good for an installation too.
+[ ! -e "$(folder_of dev)/.complete" ] || list=dev
+requirements=$root/requirements/$list.txt
+target=$(folder_of "$list")
 
 if [ ! -e "$target/.complete" ]; then
-    report "creating the Python environment from requirements/dev.txt (about a minute)"
+    packages=$(grep -c '^[a-z]' "$requirements" || :)
+    report "creating the Python environment: $packages packages of requirements/$list.txt (about a minute)"
     mkdir -p "$(dirname "$target")"
     # If two checkouts do this at the same time, the second one waits.
     exec 9>"$target.lock"
@@ -98,7 +110,7 @@ if [ ! -e "$target/.complete" ]; then
             exit 1
         fi
         if ! quietly "$target/bin/python" -m pip install --disable-pip-version-check \
-            --no-input --require-hashes -r "$root/requirements/dev.txt"; then
+            --no-input --require-hashes -r "$requirements"; then
             report "pip failed; the reason is in the lines above"
             report "remedy: check the connection to the package index, and run this again"
             exit 1

@@ -18,7 +18,7 @@ from tools.common.programs import run_step
 from tools.common.progress import report
 
 SOURCES = (
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"),
     *("docs", "examples", "build/ROOTFS.md"),
 )
 """Files and folders of the site, relative to the repository's root."""

@@ -2,10 +2,16 @@
 
 It runs on the engine's host, in a temporary container made of the plugin's own root file system,
 with the standard library alone. It binds 127.0.0.1 and prints its port as its first line.
+
+With the engine's folder of plugins at `PLUGINS` and a plugin's id in the environment variable
+``OLD``, it also serves that plugin as it is at the start, under the tag `OLD_TAG`: the way back.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shutil
 import sys
 from http import HTTPStatus
@@ -13,8 +19,53 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 FOLDER = Path("/registry")
+PLUGINS = Path("/plugins")
 MANIFEST = "manifest.json"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
+LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
+OLD_TAG, OLD_MANIFEST = "old", "old.json"
+
+
+def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
+    """Copy an installed plugin's blobs, which the engine deletes when it upgrades the plugin.
+
+    The manifest is made anew: after an upgrade the engine has none, and still names the former
+    one.
+
+    Args:
+        plugins: The engine's folder of plugins.
+        plugin_id: The engine's id of the plugin.
+        folder: The registry's folder.
+
+    Raises:
+        OSError: A blob is missing.
+    """
+    blobs = plugins / "storage/blobs/sha256"
+    record = json.loads((plugins / plugin_id / "config.json").read_bytes())
+    descriptors = []
+    for digest in (record["Config"], *record["Blobsums"]):
+        blob = folder / _hex(digest)
+        if not blob.exists():
+            shutil.copyfile(blobs / blob.name, blob)
+        with blob.open("rb") as stream:
+            kind = LAYER_TYPE + (".gzip" if stream.read(2) == b"\x1f\x8b" else "")
+        descriptors.append({"mediaType": kind, "digest": digest, "size": blob.stat().st_size})
+    config, *layers = descriptors
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": {**config, "mediaType": CONFIG_TYPE},
+        "layers": layers,
+    }
+    content = json.dumps(manifest).encode()
+    (folder / hashlib.sha256(content).hexdigest()).write_bytes(content)
+    (folder / OLD_MANIFEST).write_bytes(content)
+
+
+def _hex(digest: str) -> str:
+    """Return a digest without its algorithm."""
+    return digest.removeprefix("sha256:")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,25 +89,30 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         """Answer ``/v2/NAME/manifests/TAG`` or ``/v2/NAME/blobs/DIGEST``."""
         path = self.path.partition("?")[0]
-        name = path.rpartition("/")[2].removeprefix("sha256:")
+        tag = path.rpartition("/")[2]
+        name = _hex(tag)
         if path.rstrip("/") == "/v2":
             self._send(HTTPStatus.OK, {"Content-Type": "application/json", "Content-Length": "0"})
             return
-        if "/manifests/" in path:
-            blob, kind = self.folder / MANIFEST, MANIFEST_TYPE
-        else:
-            blob, kind = self.folder / name, "application/octet-stream"
-        if not name.isalnum() or not blob.is_file():
+        is_manifest = "/manifests/" in path
+        if is_manifest and name == tag:
+            name = OLD_MANIFEST if tag == OLD_TAG else MANIFEST
+        elif not name.isalnum():
+            name = ""
+        blob = self.folder / name
+        if not name or not blob.is_file():
             self._send(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
             return
-        headers = {"Content-Type": kind, "Content-Length": str(blob.stat().st_size)}
-        if kind == MANIFEST_TYPE:
-            digest = (self.folder / "digest").read_text()
-            headers["Docker-Content-Digest"] = f"sha256:{digest}"
-        self._send(HTTPStatus.OK, headers)
+        kind = "application/octet-stream"
+        headers = {"Content-Length": str(blob.stat().st_size)}
+        if is_manifest:
+            content = blob.read_bytes()
+            kind = json.loads(content).get("mediaType", MANIFEST_TYPE)
+            headers["Docker-Content-Digest"] = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self._send(HTTPStatus.OK, {"Content-Type": kind, **headers})
         if with_body:
-            with blob.open("rb") as content:
-                shutil.copyfileobj(content, self.wfile, 1 << 20)
+            with blob.open("rb") as stream:
+                shutil.copyfileobj(stream, self.wfile, 1 << 20)
 
     def _send(self, status: HTTPStatus, headers: dict[str, str]) -> None:
         """Send the status and the headers of an answer."""
@@ -69,6 +125,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until the container is removed."""
+    if old := os.environ.get("OLD"):
+        keep_old(PLUGINS, old, FOLDER)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()

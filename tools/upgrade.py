@@ -30,8 +30,6 @@ from tools.common.progress import report
 
 HELPER = "evercan/upgrade-helper"
 LABEL, PURPOSE = "evercan.purpose", "upgrade"
-CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
-LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 # Seconds in which the helper prints its port; an interpreter starts slowly under emulation.
 PORT_SECONDS = 60.0
 
@@ -47,8 +45,7 @@ def write_blobs(plugin: Path, folder: Path) -> Path:
 
     Args:
         plugin: A folder with config.json and rootfs/.
-        folder: An existing folder. It gets each blob under its digest, the manifest, and
-            the manifest's digest in ``digest``.
+        folder: An existing folder. It gets each blob under its digest, and the manifest.
 
     Returns:
         The blob of the root file system: a tar archive.
@@ -67,15 +64,37 @@ def write_blobs(plugin: Path, folder: Path) -> Path:
         {
             "schemaVersion": 2,
             "mediaType": loopback_registry.MANIFEST_TYPE,
-            "config": _descriptor(CONFIG_TYPE, config_digest, len(config)),
-            "layers": [_descriptor(LAYER_TYPE, layer_digest, layer.stat().st_size)],
+            "config": _descriptor(loopback_registry.CONFIG_TYPE, config_digest, len(config)),
+            "layers": [
+                _descriptor(loopback_registry.LAYER_TYPE, layer_digest, layer.stat().st_size)
+            ],
         }
     ).encode()
     (folder / loopback_registry.MANIFEST).write_bytes(manifest)
-    manifest_digest = hashlib.sha256(manifest).hexdigest()
-    (folder / manifest_digest).write_bytes(manifest)
-    (folder / "digest").write_text(manifest_digest)
+    (folder / hashlib.sha256(manifest).hexdigest()).write_bytes(manifest)
     return layer
+
+
+def read_blobs(folder: Path, plugin: Path) -> None:
+    """Write what `write_blobs` has written as a plugin's folder again.
+
+    Args:
+        folder: The folder with the blobs and the manifest.
+        plugin: The folder to create.
+
+    Raises:
+        OSError: A blob is missing.
+        KeyError: The manifest is incomplete.
+    """
+    manifest = json.loads((folder / loopback_registry.MANIFEST).read_text())
+
+    def blob(entry: dict[str, str]) -> Path:
+        return folder / entry["digest"].removeprefix("sha256:")
+
+    (plugin / "rootfs").mkdir(parents=True)
+    (plugin / "config.json").write_bytes(blob(manifest["config"]).read_bytes())
+    with tarfile.open(blob(manifest["layers"][0])) as tar:
+        tar.extractall(plugin / "rootfs", filter="tar")
 
 
 def _descriptor(kind: str, digest: str, size: int) -> dict[str, Any]:

@@ -87,6 +87,7 @@ ENGINE: Answers = {
             "Name": socket.gethostname(),
             "KernelVersion": platform.release(),
             "ServerVersion": "28.5.2",
+            "Architecture": "x86_64",
             "DockerRootDir": "/nowhere/docker",
         },
     ),
@@ -118,14 +119,21 @@ def engine_answers(
 
 
 def plugin_entry(
-    name: str, *, enabled: bool = True, socket_name: str = "evercan.sock"
+    name: str,
+    *,
+    enabled: bool = True,
+    socket_name: str = "evercan.sock",
+    documentation: str = "",
 ) -> dict[str, Any]:
     """Return a plugin as ``GET /plugins`` lists it; its id is its name without the tag."""
     return {
         "Id": name.partition(":")[0].replace("/", "-"),
         "Name": name,
         "Enabled": enabled,
-        "Config": {"Interface": {"Socket": socket_name, "Types": []}},
+        "Config": {
+            "Interface": {"Socket": socket_name, "Types": []},
+            "Documentation": documentation,
+        },
     }
 
 

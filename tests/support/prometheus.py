@@ -1,16 +1,13 @@
 """Run Prometheus and promtool: those on the PATH, or those of Debian's package.
 
-The package is unpacked into the cache and not installed, since an installed one starts a service
-on the developer's machine.
+An installed package would start a service on the developer's machine.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -20,9 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tools.common.cache import cache_dir
-from tools.common.errors import BuildError
-from tools.common.locks import locked
+from tests.support import debian_package
 
 _METRIC = re.compile(r"\bevercan_[a-z0-9_]+")
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")
@@ -34,30 +29,7 @@ def program(name: str) -> str:
     Raises:
         BuildError: it is not on the PATH, and the package cannot be downloaded.
     """
-    return shutil.which(name) or str(_unpacked() / "usr/bin" / name)
-
-
-def _unpacked() -> Path:
-    target = cache_dir("debian") / "prometheus"
-    with locked(target.with_suffix(".lock"), "unpacking Debian's prometheus"):
-        if target.is_dir():
-            return target
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            try:
-                _run("apt-get", "download", "prometheus", cwd=scratch)
-                [package] = Path(scratch).glob("*.deb")
-                _run("dpkg-deb", "--extract", package.name, "content", cwd=scratch)
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise BuildError(
-                    f"no promtool on the PATH, and cannot download Debian's package: {error}",
-                    "run apt-get update, or put prometheus and promtool on the PATH",
-                ) from error
-            Path(scratch, "content").rename(target)
-    return target
-
-
-def _run(*argv: str, cwd: str) -> None:
-    subprocess.run(argv, cwd=cwd, check=True, capture_output=True)
+    return debian_package.program(name, "prometheus")
 
 
 def promtool(*argv: str, stdin: bytes = b"") -> str:

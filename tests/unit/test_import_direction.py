@@ -22,6 +22,8 @@ HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
 NETLINK_PACKAGES = ("kernel", "cli")
 CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 """What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
+TESTING_REQUIREMENTS = {"can", "pytest", "testcontainers"}
+"""What the extra ``testing`` adds, for `evercan.cli.pytest_plugin` alone."""
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
@@ -156,7 +158,8 @@ def test_the_package_itself_imports_nothing() -> None:
 @pytest.mark.parametrize("module", in_packages("cli"))
 def test_the_command_needs_only_its_own_requirements(module: str) -> None:
     names = imported_packages(module) - {"evercan", "__future__"}
-    assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS
+    more = TESTING_REQUIREMENTS if module == "cli.pytest_plugin" else set()
+    assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS | more
 
 
 @pytest.mark.parametrize("module", in_packages("cli"))

@@ -298,6 +298,66 @@ def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     return command.adopt(_target(options), prune=prune, json=json)
 
 
+_ENGINE = click.option(
+    "-H",
+    "--host",
+    "engine",
+    metavar="ADDRESS",
+    default="",
+    help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's current "
+    "context[/]",
+)
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done.")
+
+
+@evercan.command(
+    short_help="Install the plugin, or upgrade it in place.",
+    epilog=examples(
+        "sudo evercan install",
+        "sudo evercan install --from evercan-plugin-0.1.0-amd64.tar.gz",
+        "evercan -H ssh://root@gateway install --dry-run",
+    ),
+)
+@click.option("--from", "source", metavar="FILE", help="A release's tarball; needs no network.")
+@click.option("--version", metavar="X.Y.Z", help="The version.  [dim]default: this command's[/]")
+@click.option("--registry", metavar="REGISTRY", help="Where to pull from.")
+@_DRY_RUN
+@_ENGINE
+def install(*, source: str | None, engine: str, dry_run: bool, **options: str | None) -> int:
+    """Install the plugin on an engine, or upgrade it in place with its networks and its state.
+
+    On this host the kernel modules are loaded too, now and at each boot. If a step fails, the
+    former build runs on. It needs the command docker.
+
+    Exit status: 0 the plugin is installed and enabled; otherwise nothing has changed.
+    """
+    from evercan.cli.commands import install as command
+
+    before = get_current_context().find_root().params["engine"]
+    command.run(engine or before, {"from": source, "dry-run": dry_run, **options})
+
+
+@evercan.command(
+    short_help="Remove the plugin.",
+    epilog=examples("sudo evercan uninstall", "sudo evercan uninstall --force"),
+)
+@click.option("--force", is_flag=True, help="Remove the plugin's networks too.")
+@_DRY_RUN
+@_ENGINE
+def uninstall(*, engine: str, force: bool, dry_run: bool) -> int:
+    """Remove the plugin, its state, the list of kernel modules and the image evercan/can-tools.
+
+    It refuses while the plugin has networks, unless --force is given.
+
+    Exit status: 0 nothing of evercan is left.
+    """
+    from evercan.cli.commands import install as command
+
+    before = get_current_context().find_root().params["engine"]
+    options = {"uninstall": True, "force": force, "dry-run": dry_run}
+    command.run(engine or before, options)
+
+
 @evercan.command(
     short_help="Print shell code that completes commands and networks.",
     epilog=examples(*shells.INSTALL.values()),

@@ -296,7 +296,7 @@ def test_a_missing_permission_is_an_error(host: Host, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("plugins", "arguments", "words"),
     [
-        ([], [], "docker plugin create evercan:latest"),
+        ([], [], "evercan install"),
         ([plugin_entry("other:latest", socket_name="other.sock")], [], "no evercan plugin named"),
         (
             [EVERCAN],

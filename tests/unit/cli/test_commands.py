@@ -30,7 +30,10 @@ from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import endpoint_document, network_document, status_document
 
 SOURCE = Path(evercan.__file__).parents[1]
-COMMANDS = ("status", "watch", "doctor", "graph", "dump", "adopt", "completion", "help")
+COMMANDS = (
+    *("status", "watch", "doctor", "graph", "dump", "adopt"),
+    *("install", "uninstall", "completion", "help"),
+)
 READING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
 
 EVERCAN = plugin_entry("evercan:latest")
@@ -158,7 +161,7 @@ def test_a_missing_engine_is_one_sentence(host: Host, arguments: tuple[str, ...]
 @pytest.mark.parametrize("arguments", READING)
 def test_a_missing_plugin_is_one_sentence(host: Host, arguments: tuple[str, ...]) -> None:
     host.engine([], [])
-    assert "docker plugin create evercan:latest" in sentence(host, *arguments)
+    assert "install it: evercan install" in sentence(host, *arguments)
 
 
 @pytest.mark.parametrize("arguments", READING)
@@ -613,3 +616,44 @@ def test_dump_prints_one_json_object_a_line(host: Host, reachable: bool) -> None
         "data": "C0FFEE",
     }
     assert (second["sender"], second["id"], second["data"]) == ("vcan0", 0x456, "01")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed", "engine"),
+    [
+        (["install"], [], None),
+        (["install", "--dry-run", "--from", "x.tar.gz"], ["--from", "x.tar.gz", "--dry-run"], None),
+        (["-H", "tcp://gateway:2375", "install"], [], "tcp://gateway:2375"),
+        (
+            ["install", "-H", "tcp://gateway:2375", "--version", "1.0.0", "--registry", "local"],
+            ["--version", "1.0.0", "--registry", "local"],
+            "tcp://gateway:2375",
+        ),
+        (["uninstall", "--force"], ["--uninstall", "--force"], None),
+    ],
+)
+def test_install_and_uninstall_are_the_script(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed: list[str], engine: str | None
+) -> None:
+    called: list[Any] = []
+
+    def execve(program: str, words: list[str], environment: dict[str, str]) -> None:
+        called.append((program, words, environment))
+        raise OSError(0, "replaced")
+
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(os, "execve", execve)
+    assert main(arguments) == 2
+    ((program, (_, script, *options), environment),) = called
+    assert program == "/bin/sh"
+    assert "Installs evercan" in Path(script).read_text()
+    assert sorted(options) == sorted(passed)
+    assert environment.get("DOCKER_HOST") == engine
+
+
+def test_a_package_without_the_script_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evercan.cli.commands.install.SCRIPTS", ())
+    assert main(["install"]) == 2
+    assert "this package has no install.sh" in capsys.readouterr().err

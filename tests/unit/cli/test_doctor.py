@@ -16,16 +16,18 @@ from rich.console import Console
 
 from evercan.cli.access import engine
 from evercan.cli.access.host import LocalHost
-from evercan.cli.access.host_facts import _STATE_SCRIPT, read_host
+from evercan.cli.access.host_facts import _STATE_SCRIPT, read_architecture, read_host
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
 from evercan.cli.checks.networks import gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
+    architecture_check,
     engine_check,
     only_one_checks,
     plugin_checks,
     state_file_check,
+    version_check,
 )
 from evercan.cli.errors import NoAccess
 from evercan.cli.pages.doctor import Page
@@ -44,6 +46,7 @@ from tests.support.overviews import (
     overview_of,
     status_document,
 )
+from tests.support.small_plugin import small_plugin
 
 COMPLETE = HostFacts(
     kernel="6.12.1-amd64",
@@ -148,7 +151,7 @@ def test_engine_versions(version: str, result: Result) -> None:
 
 def test_plugin_checks() -> None:
     (none,) = plugin_checks([], None)
-    assert "docker plugin create evercan:latest" in none.remedy
+    assert none.remedy == "evercan install"
     off = DockerPlugin("id", "evercan:latest", enabled=False)
     (disabled,) = plugin_checks([off], None)
     assert disabled.remedy == "docker plugin enable evercan:latest"
@@ -363,6 +366,77 @@ def test_doctor_checks_engine_plugin_and_networks(host: Host) -> None:
     for check in ("host.vcan", "plugin.record", "networks.pools", "networks.gwbridge"):
         assert check in found
     assert found["plugin.record"]["result"] == "skipped"
+
+
+RELEASED = "D. Build 1. Version {} for {}."
+
+
+def test_doctor_names_a_plugin_of_another_architecture(host: Host) -> None:
+    plugin = plugin_entry(
+        "evercan:latest", enabled=False, documentation=RELEASED.format("0.1.0", "arm64")
+    )
+    host.engine([], [plugin])
+    status, found = examined(host)
+    assert status == 1
+    assert found["plugin.architecture"]["text"] == (
+        "evercan:latest is built for arm64; the host is amd64"
+    )
+    assert "evercan install" in found["plugin.architecture"]["remedy"]
+
+
+def test_doctor_names_a_plugin_that_is_older_than_the_command(host: Host) -> None:
+    host.engine([], [EVERCAN])
+    host.plugin(status_document() | {"version": "0.0.9"})
+    _, found = examined(host)
+    assert found["plugin.version"]["result"] == "warn"
+    assert "0.0.9, older than this command" in found["plugin.version"]["text"]
+    assert found["plugin.version"]["remedy"] == "evercan install"
+
+
+def test_the_architecture_of_a_plugin_is_that_of_its_interpreter(tmp_path: Path) -> None:
+    rootfs = small_plugin(tmp_path, "arm64") / "rootfs"
+    folder = tmp_path / "plugins/id"
+    folder.mkdir(parents=True)
+    rootfs.rename(folder / "rootfs")
+    plugin = replace(PLUGIN, documentation=RELEASED.format("0.1.0", "amd64"))
+    assert read_architecture(LocalHost(), str(tmp_path), plugin) == "arm64"
+    elsewhere = replace(plugin, id="elsewhere")
+    assert read_architecture(LocalHost(), str(tmp_path), elsewhere) == "amd64"
+    unknown = replace(elsewhere, documentation="D.")
+    assert read_architecture(LocalHost(), str(tmp_path), unknown) == ""
+
+
+@pytest.mark.parametrize(
+    ("built_for", "machine", "result"),
+    [
+        ("amd64", "x86_64", Result.OK),
+        ("arm64", "aarch64", Result.OK),
+        ("arm64", "arm64", Result.OK),
+        ("amd64", "aarch64", Result.FAIL),
+        ("arm64", "riscv64", Result.FAIL),
+        ("", "x86_64", None),
+        ("amd64", "", None),
+    ],
+)
+def test_a_plugin_is_checked_against_its_host(
+    built_for: str, machine: str, result: Result | None
+) -> None:
+    check = architecture_check(PLUGIN, built_for, machine)
+    assert (check.result if check else None) == result
+
+
+@pytest.mark.parametrize(
+    ("its", "own", "result"),
+    [
+        ("0.1.0", "0.1.0", Result.OK),
+        ("0.9.0", "0.10.0", Result.WARN),
+        ("0.10.0", "0.9.0", Result.OK),
+        ("", "0.1.0", None),
+    ],
+)
+def test_a_plugin_is_checked_against_the_command(its: str, own: str, result: Result | None) -> None:
+    check = version_check(PLUGIN, its, own)
+    assert (check.result if check else None) == result
 
 
 def test_without_an_engine_the_host_is_checked(host: Host) -> None:

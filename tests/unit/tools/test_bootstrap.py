@@ -232,3 +232,20 @@ def test_a_failure_of_pip_is_shown_and_the_environment_is_incomplete(machine: Ma
     assert not machine.link.is_symlink()
     assert machine.run().returncode == 0
     assert machine.called() == ["pip"]
+
+
+def test_an_installation_gets_an_environment_with_its_own_list(machine: Machine) -> None:
+    (machine.folder / "requirements/install.txt").write_text("docker==7.2.0 \\\n    --hash=x\n")
+    done = machine.run(REQUIREMENTS="install")
+    assert "1 packages of requirements/install.txt (about a minute)" in done.stderr
+    small = machine.link.readlink()
+    machine.run()
+    assert machine.link.readlink() != small
+
+
+def test_an_environment_for_development_is_good_for_an_installation(machine: Machine) -> None:
+    (machine.folder / "requirements/install.txt").write_text("docker==7.2.0\n")
+    machine.run()
+    full = machine.link.readlink()
+    machine.run(REQUIREMENTS="install")
+    assert machine.link.readlink() == full

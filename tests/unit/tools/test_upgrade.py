@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import install, loopback_registry
+from tools import archive, install, loopback_registry
 from tools.common.errors import BuildError
-from tools.upgrade import write_blobs
+from tools.upgrade import read_blobs, write_blobs
 
 
 @pytest.fixture
@@ -98,3 +99,58 @@ def test_an_installation_without_a_build_has_a_remedy(tmp_path: Path) -> None:
 def test_a_name_without_a_tag_is_rejected(plugin_dir: Path) -> None:
     with pytest.raises(BuildError, match="'evercan' has no tag"):
         install.install("unix:///nowhere", plugin_dir, "evercan")
+
+
+@pytest.fixture
+def installed(plugin_dir: Path, tmp_path: Path) -> Path:
+    """Return an engine's folder of plugins: one plugin, as the engine stores it."""
+    plugins = tmp_path / "plugins"
+    store = plugins / "storage/blobs/sha256"
+    store.mkdir(parents=True)
+    (plugin_dir / "rootfs/usr/file").write_text("former content")
+    write_blobs(plugin_dir, store)
+    written = (store / loopback_registry.MANIFEST).read_bytes()
+    manifest = json.loads(written)
+    # After an upgrade the engine keeps no manifest, and its record names one that it has deleted.
+    (store / loopback_registry.MANIFEST).unlink()
+    (store / hashlib.sha256(written).hexdigest()).unlink()
+    record = {
+        "Config": manifest["config"]["digest"],
+        "Blobsums": [layer["digest"] for layer in manifest["layers"]],
+        "Manifest": f"sha256:{'0' * 64}",
+    }
+    (plugins / "id").mkdir()
+    (plugins / "id/config.json").write_text(json.dumps(record))
+    return plugins
+
+
+def test_the_installed_plugin_is_served_as_the_way_back(
+    blobs: Path, installed: Path, registry: str
+) -> None:
+    loopback_registry.keep_old(installed, "id", blobs)
+    shutil.rmtree(installed)  # as the engine does after the upgrade
+    headers, old = get(f"{registry}/v2/evercan/manifests/{loopback_registry.OLD_TAG}")
+    _, new = get(f"{registry}/v2/evercan/manifests/0.1.0-amd64")
+    assert old != new
+    digest = headers["Docker-Content-Digest"]
+    assert digest == f"sha256:{hashlib.sha256(old).hexdigest()}"
+    assert get(f"{registry}/v2/evercan/manifests/{digest}")[1] == old
+    for entry in (json.loads(old)["config"], *json.loads(old)["layers"]):
+        _, content = get(f"{registry}/v2/evercan/blobs/{entry['digest']}")
+        assert f"sha256:{hashlib.sha256(content).hexdigest()}" == entry["digest"]
+
+
+def test_a_missing_blob_of_the_installed_plugin_is_an_error(blobs: Path, installed: Path) -> None:
+    for blob in (installed / "storage/blobs/sha256").iterdir():
+        blob.unlink()
+    with pytest.raises(FileNotFoundError):
+        loopback_registry.keep_old(installed, "id", blobs)
+
+
+def test_blobs_are_read_back_as_they_were_written(
+    blobs: Path, plugin_dir: Path, tmp_path: Path
+) -> None:
+    read_blobs(blobs, tmp_path / "again")
+    assert archive.tree_hash(tmp_path / "again/rootfs") == archive.tree_hash(plugin_dir / "rootfs")
+    config = json.loads((tmp_path / "again/config.json").read_text())
+    assert config["documentation"] == "D. Build 1."

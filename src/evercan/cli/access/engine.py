@@ -114,7 +114,12 @@ class DockerEngine:
             CliError: the engine does not answer.
         """
         return [
-            DockerPlugin(plugin["Id"], plugin["Name"], plugin["Enabled"])
+            DockerPlugin(
+                plugin["Id"],
+                plugin["Name"],
+                plugin["Enabled"],
+                str(plugin["Config"].get("Documentation") or ""),
+            )
             for plugin in self.ask(self.api.plugins) or []
             if plugin["Config"]["Interface"].get("Socket") == SOCKET
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evercan.cli.access.host import HostAccess
 from evercan.cli.errors import CliError, NoAccess
+from evercan.cli.views.docker import DockerPlugin, release_of
 from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
 
 # $1: the folder under which the host's files are mounted. For any POSIX shell and busybox.
@@ -37,6 +38,14 @@ cat state.json
 """
 _NO_PERMISSION, _NO_FOLDER = 3, 4
 
+# $1: the plugin's folder. Prints the two bytes of an ELF header that name the processor.
+_MACHINE_SCRIPT = r"""
+cd "$1" 2>/dev/null || exit 4
+dd if=rootfs/usr/bin/python3 bs=1 skip=18 count=2 2>/dev/null | od -An -tu1
+"""
+_MACHINES = {"62": "amd64", "183": "arm64", "40": "arm"}
+"""Architectures by the first of these bytes; the other is 0."""
+
 
 def read_host(host: HostAccess) -> HostFacts:
     """Read the facts about a host.
@@ -48,6 +57,25 @@ def read_host(host: HostAccess) -> HostFacts:
     if not done.out.startswith("kernel "):
         raise CliError(f"cannot examine {host.name}: {done.err.strip() or 'no answer'}")
     return parse_host(done.out)
+
+
+def read_architecture(host: HostAccess, data_root: str, plugin: DockerPlugin) -> str:
+    """Return the architecture that a plugin was built for; empty if it is not known.
+
+    It is that of the plugin's interpreter; without access to its files, that of a release's
+    documentation.
+
+    Args:
+        host: the access to the engine's host.
+        data_root: the engine's data folder.
+        plugin: the plugin.
+
+    Raises:
+        CliError: the host cannot be reached.
+    """
+    done = host.run(_MACHINE_SCRIPT, f"{host.root}{data_root}/plugins/{plugin.id}")
+    found = _MACHINES.get(done.out.strip().removesuffix("0").strip())
+    return found or release_of(plugin.documentation)[1]
 
 
 def read_state_file(host: HostAccess, data_root: str, plugin_id: str) -> StateFileFacts:

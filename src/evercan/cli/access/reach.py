@@ -82,7 +82,9 @@ def select_plugins(plugins: Sequence[DockerPlugin], wanted: str | None) -> list[
         name = wanted or "evercan:latest"
         raise NoPlugin(
             f"the engine has no evercan plugin named {name}{others}",
-            f"create it: docker plugin create {name} dist/plugin && docker plugin enable {name}",
+            f"create it: docker plugin create {name} dist/plugin && docker plugin enable {name}"
+            if wanted
+            else "install it: evercan install",
         )
     enabled = [plugin for plugin in named if plugin.enabled]
     if not enabled:

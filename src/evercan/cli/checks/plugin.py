@@ -46,7 +46,9 @@ def plugin_checks(plugins: Sequence[DockerPlugin], wanted: str | None) -> Iterat
             Result.FAIL,
             f"the engine has no plugin {name}"
             + (f"; plugins: {', '.join(plugin.name for plugin in plugins)}" if plugins else ""),
-            f"docker plugin create {name} dist/plugin && docker plugin enable {name}",
+            f"docker plugin create {name} dist/plugin && docker plugin enable {name}"
+            if wanted
+            else "evercan install",
         )
     for plugin in named:
         yield Check(
@@ -75,6 +77,49 @@ def only_one_checks(networks: Mapping[str, int]) -> Iterator[Check]:
             f"{least_used} has {number}",
             f"docker plugin disable -f {least_used}",
         )
+
+
+def architecture_check(plugin: DockerPlugin, built_for: str, machine: str) -> Check | None:
+    """Check that a plugin is built for its host; None if one of both is not known.
+
+    Args:
+        plugin: the plugin.
+        built_for: the plugin's architecture, such as ``arm64``.
+        machine: the host's, as the engine names it: ``x86_64``.
+    """
+    host = _ARCHITECTURES.get(machine, machine)
+    if not built_for or not host:
+        return None
+    right = built_for == host
+    return Check(
+        "plugin.architecture",
+        "plugin's architecture",
+        Result.OK if right else Result.FAIL,
+        built_for if right else f"{plugin.name} is built for {built_for}; the host is {host}",
+        "" if right else f"docker plugin rm -f {plugin.name}, then: evercan install",
+    )
+
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
+"""Names that plugins are published under, by the engine's."""
+
+
+def version_check(plugin: DockerPlugin, its: str, own: str) -> Check | None:
+    """Check that a plugin is not older than this command; None if its version is not known."""
+    if not its:
+        return None
+    older = _numbers(its) < _numbers(own)
+    return Check(
+        "plugin.version",
+        "plugin's version",
+        Result.WARN if older else Result.OK,
+        f"{plugin.name} is {its}, older than this command ({own})" if older else its,
+        "evercan install" if older else "",
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def state_file_check(

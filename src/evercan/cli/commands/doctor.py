@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
+from evercan import __version__
 from evercan.cli.access import host_facts
 from evercan.cli.access.engine import DockerEngine
 from evercan.cli.access.host import HostAccess, LocalHost
@@ -16,15 +18,17 @@ from evercan.cli.checks.health import health_checks
 from evercan.cli.checks.host import host_checks
 from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
+    architecture_check,
     engine_check,
     only_one_checks,
     plugin_checks,
     state_file_check,
+    version_check,
 )
 from evercan.cli.errors import CliError, NoAccess, NoEngine
 from evercan.cli.pages.doctor import Page, document
 from evercan.cli.pages.terminal import console, print_json
-from evercan.cli.views.docker import DockerContainer, DockerNetwork, DockerPlugin
+from evercan.cli.views.docker import DockerContainer, DockerNetwork, DockerPlugin, release_of
 
 _STATES = ("created", "exited")
 """States of a container that may have failed to start."""
@@ -109,9 +113,7 @@ class _Examination:
                 numbers[plugin.name] = len(own)
             if plugin.has_name(self._target.plugin):
                 networks += own
-                yield from self._plugin_checks(
-                    plugin, own, host, str(about.get("DockerRootDir") or "")
-                )
+                yield from self._plugin_checks(plugin, own, host, about)
         yield from only_one_checks(numbers)
         yield pool_check(networks)
         gateway = self._engine.ask(self._engine.api.inspect_network, "docker_gwbridge") or {}
@@ -124,8 +126,15 @@ class _Examination:
         plugin: DockerPlugin,
         networks: Sequence[DockerNetwork],
         host: HostAccess | None,
-        data_root: str,
+        about: Mapping[str, Any],
     ) -> Iterator[Check]:
+        data_root = str(about.get("DockerRootDir") or "")
+        built_for = release_of(plugin.documentation)[1]
+        if host is not None:
+            built_for = host_facts.read_architecture(host, data_root, plugin)
+        checked = architecture_check(plugin, built_for, str(about.get("Architecture") or ""))
+        if checked:
+            yield checked
         if host is None:
             yield Check(
                 "plugin.reachable", "plugin's socket", Result.SKIPPED, "its host cannot be reached"
@@ -154,6 +163,9 @@ class _Examination:
         except CliError as error:
             yield Check.of_error("plugin.reachable", "plugin's socket", error)
             return
+        its = overview.version or release_of(plugin.documentation)[0]
+        if checked := version_check(plugin, its, __version__):
+            yield checked
         text = f"{plugin.name} answers" + (f" ({overview.version})" if overview.version else "")
         yield Check("plugin.reachable", "plugin's socket", Result.OK, text)
         if overview.recovery == "fail-fast":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,15 +15,23 @@ class DockerPlugin:
         id: the engine's plugin id; the folder of its socket has this name.
         name: its name with the tag, which is the driver of its networks.
         enabled: whether it runs.
+        documentation: its description, which ends with version and architecture in a release.
     """
 
     id: str
     name: str
     enabled: bool
+    documentation: str = ""
 
     def has_name(self, wanted: str | None) -> bool:
         """Return whether this is its name, with or without ``:latest``; None is every name."""
         return wanted in (None, self.name, self.name.removesuffix(":latest"))
+
+
+def release_of(documentation: str) -> tuple[str, str]:
+    """Return the version and the architecture of a released plugin; empty for another build."""
+    found = re.search(r" Version (\S+) for (\w+)\.$", documentation)
+    return (found[1], found[2]) if found else ("", "")
 
 
 @dataclass(frozen=True)
