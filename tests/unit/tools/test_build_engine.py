@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab import cli
+from lab.recipe import Recipe
 from tools import build_engine, plugin
 from tools.common.errors import NoEngineError
 
@@ -64,7 +65,8 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
 ) -> None:
     built = plugin.Built("key", "content", 1, "amd64")
 
-    def build(fallback: str | None = None) -> plugin.Built:
+    def build(fallback: str | None = None, *, architecture: str | None) -> plugin.Built:
+        assert architecture == "amd64"
         if fallback is None:
             with build_engine.build_engine():
                 pass
@@ -72,9 +74,10 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
         return built
 
     @contextmanager
-    def lab() -> Iterator[SimpleNamespace]:
+    def lab(guest: Recipe) -> Iterator[SimpleNamespace]:
+        assert guest.architecture == "amd64"
         yield SimpleNamespace(docker_host="tcp://lab")
 
     monkeypatch.setattr(plugin, "build", build)
     monkeypatch.setattr(cli, "lab_testbed", lab)
-    assert cli.build_plugin() == built
+    assert cli.build_plugin("amd64") == built
