@@ -8,8 +8,8 @@ import pytest
 
 from lab import cli
 from lab.recipe import Recipe
-from tools import build_engine, plugin
-from tools.common.errors import NoEngineError
+from tools import build_engine, foreign, plugin
+from tools.common.errors import BuildError, NoEngineError
 
 
 @pytest.fixture
@@ -81,3 +81,32 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
     monkeypatch.setattr(plugin, "build", build)
     monkeypatch.setattr(cli, "lab_testbed", lab)
     assert cli.build_plugin("amd64") == built
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_elsewhere_does_not_build_for_another_architecture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = SimpleNamespace(info=lambda: {"Architecture": "x86_64"})
+    monkeypatch.setattr(build_engine, "connect", lambda *_: client)
+    assert build_engine.engine_architecture("tcp://lab") == "amd64"
+    with build_engine.build_engine("tcp://lab") as engine:
+        assert (engine.architecture, engine.foreign) == ("amd64", False)
+    with (
+        pytest.raises(BuildError, match=r"tcp://lab is of amd64.*to be built for arm64"),
+        build_engine.build_engine("tcp://lab", "arm64"),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_of_this_machine_builds_for_what_the_machine_can_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    client = SimpleNamespace(info=lambda: {"Architecture": "x86_64"})
+    required: list[str] = []
+    monkeypatch.setattr(build_engine, "connect", lambda *_: client)
+    monkeypatch.setattr(foreign, "require", required.append)
+    with build_engine.build_engine(f"unix://{tmp_path}/docker.sock", "arm64") as engine:
+        assert (engine.architecture, engine.foreign) == ("arm64", True)
+    assert required == ["arm64"]
