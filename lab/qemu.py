@@ -183,7 +183,8 @@ def argv(
         # everything that the guest had synced: QEMU has it, or has written it to its file.
         *("-drive", f"file={_escaped(files.overlay)},if=none,id=disk,format=qcow2,cache=unsafe"),
         *("-device", "virtio-blk-pci,drive=disk"),
-        *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net"),
+        # Without a ROM, which is a package of its own: the machine does not boot over the network.
+        *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="),
         *("-device", "virtio-rng-pci"),
         *("-object", "can-bus,id=wire"),
         *(part for device in (*hotplug_ports, *controllers) for part in ("-device", device)),
