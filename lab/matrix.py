@@ -68,18 +68,17 @@ def files(suite: str) -> list[Path]:
     return sorted(path.relative_to(ROOT) for path in (ROOT / "tests/e2e").glob(SUITES[suite]))
 
 
-def run(places: Sequence[str], suites: Sequence[str], page: Path = PAGE) -> bool:
+def run(places: Sequence[str], suites: Sequence[str]) -> bool:
     """Run suites in some places and write the page; return whether everything passes.
 
     Args:
         places: Names of guests, or `ENGINE`.
         suites: Names in `SUITES`.
-        page: The page to update.
 
     Raises:
         ToolError: A guest cannot be built or does not boot.
     """
-    good = True
+    good, commit = True, _commit()
     for name in places:
         with _place(name) as place:
             for suite in suites:
@@ -95,11 +94,11 @@ def run(places: Sequence[str], suites: Sequence[str], page: Path = PAGE) -> bool
                     result=result.text,
                     minutes=f"{minutes:.1f}",
                     date=datetime.now(UTC).strftime("%Y-%m-%d"),
-                    commit=_commit(),
+                    commit=commit,
                 )
-                text = page.read_text(encoding="utf-8")
+                text = PAGE.read_text(encoding="utf-8")
                 text = updated(text, [row], tuple(RELEASES), tuple(SUITES))
-                page.write_text(text, encoding="utf-8")
+                PAGE.write_text(text, encoding="utf-8")
                 report(f"{name}: {suite}: {result.text}")
                 good = good and result.ok
     return good
@@ -157,10 +156,16 @@ def _run_suite(place: Place, suite: str) -> Outcome:
 
 
 def _commit() -> str:
-    """Return the short name of the checkout's commit, with a `+` if there are changes beside it."""
-    shown = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
-    done = subprocess.run(shown, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """Return the short name of the checkout's commit, with a `+` if more than the page changed."""
+    name = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", f":(exclude){PAGE.relative_to(ROOT)}")
+    return f"{name}+" if changed else name or "unknown"
+
+
+def _git(*words: str) -> str:
+    # The checkout may belong to another user than root.
+    command = ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
