@@ -21,7 +21,8 @@ _UP_SECONDS = 300
 
 _COMPOSE: Final = (
     ("docker", "compose", "--progress", "plain"),
-    ("docker-compose",),  # version 1, in older releases
+    # Version 1, in older releases. It gives up when the engine is silent for a minute.
+    ("env", f"COMPOSE_HTTP_TIMEOUT={_UP_SECONDS}", "docker-compose"),
 )
 """The command lines of compose, by preference."""
 
