@@ -21,7 +21,7 @@ from tools.common.errors import ToolError
 from tools.common.polling import attempts
 from tools.common.progress import Phase, phase, report
 
-BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
+BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 900.0}
 _PANICS_ALLOWED: Final = 2
 _UNPLUG_TIMEOUT_S: Final = 60.0
 
