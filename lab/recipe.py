@@ -67,8 +67,11 @@ RELEASES: Final = {
     # Its docker.io contains the client.
     "bookworm": Release("bookworm", more=()),
     "trixie": Release("trixie"),
-    "trixie-backports": Release("trixie", kernel_suite="trixie-backports"),
-    "forky": Release("forky"),
+    # These kernels prefer dracut. Its initrd boots slowly, and lacks the network card's driver.
+    "trixie-backports": Release(
+        "trixie", more=("docker-cli", "initramfs-tools"), kernel_suite="trixie-backports"
+    ),
+    "forky": Release("forky", more=("docker-cli", "initramfs-tools")),
 }
 """The releases that the lab knows, oldest first."""
 
