@@ -137,9 +137,9 @@ def _described(environment: dict[str, str], release: str, docker_host: str | Non
 
 def _run_suite(place: Place, suite: str) -> Outcome:
     report(f"{place.release} {place.architecture}: running {suite}")
-    environment = os.environ | place.environment
-    if place.environment[testbed.VARIABLE] == "lab":
-        environment.pop("DOCKER_HOST", None)
+    other = recipe.VARIABLE if place.environment[testbed.VARIABLE] == "engine" else "DOCKER_HOST"
+    environment = {name: value for name, value in os.environ.items() if name != other}
+    environment |= place.environment
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.xml")
         paths = map(str, files(suite))
