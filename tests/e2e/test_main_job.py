@@ -31,6 +31,25 @@ def test_a_container_has_the_can_interface_and_nothing_else(trio: Bus) -> None:
     assert routes == b""
 
 
+def test_cansend_sends_fd_frames_from_host_and_container_also_on_kernel_7(
+    trio: Bus, testbed: Testbed
+) -> None:
+    # From kernel 7 on a new vcan or vxcan has MTU 2060, and cansend then refuses FD frames.
+    links = trio.links()
+    assert {links[name]["mtu"] for name in (trio.interface, *trio.host_ends())} == {72}
+    sender, *listeners = trio.containers
+    sent: Any = sender.exec_run(["cansend", "can0", "6A1##1C0FFEE"])
+    assert (sent.exit_code, sent.output) == (0, b"")
+    testbed.host("cansend", trio.interface, "6A2##1C0FFEE")
+    wanted = {b"6A1##1C0FFEE", b"6A2##1C0FFEE"}
+
+    def all_received() -> bool:
+        logs = [listener.logs(stderr=False).split() for listener in listeners]
+        return all(wanted <= set(words) for words in logs)
+
+    trio.wait(all_received, "both FD frames at both containers")
+
+
 def test_killing_the_plugin_keeps_the_interfaces_and_new_containers_reach_the_old_ones(
     trio: Bus, plugin: PluginProcess
 ) -> None:
