@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from tools import apt_sources, foreign
+from tools import apt_sources, archive, foreign
 from tools.build_engine import BuildEngine
 from tools.common.architecture import Architecture
 from tools.common.cache import cache_dir, content_key
@@ -60,26 +60,18 @@ def _ensure_foreign(engine: BuildEngine) -> str:
 
 def _import(engine: BuildEngine, repository: str, tag: str) -> None:
     tarball = _substitute(engine.architecture)
-    report(f"importing the substitute as {repository}:{tag}")
-    api = engine.client.api
-    # The SDK's import_image_from_file does not pass on the platform.
-    with tarball.open("rb") as stream:
-        answer = api.post(
-            f"{api.base_url}/v{api.api_version}/images/create",
-            params={
-                "fromSrc": "-",
-                "repo": repository,
-                "tag": tag,
-                "platform": f"linux/{engine.architecture}",
-            },
-            data=stream,
-            headers={"Content-Type": "application/x-tar"},
-        )
-    if not answer.ok or '"error"' in answer.text:
-        raise BuildError(
-            f"the engine does not import {tarball} as {repository}:{tag}: {answer.text.strip()}",
-            "read the engine's log; delete the file if it is damaged",
-        )
+    report(f"loading the substitute as {repository}:{tag}")
+    with tempfile.TemporaryFile() as packed:
+        archive.write_image(tarball, engine.architecture, packed)
+        packed.seek(0)
+        try:
+            [image] = engine.client.images.load(packed)
+            image.tag(repository, tag)
+        except DockerException as error:
+            raise BuildError(
+                f"the engine does not load {tarball} as {repository}:{tag}: {error}",
+                "read the engine's log; delete the file if it is damaged",
+            ) from error
 
 
 def _pull(client: docker.DockerClient) -> bool:
