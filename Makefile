@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 PACKAGES := python3-venv $(shell cat lab/packages.txt tools/packages.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run bench test test-long lint types docs unit e2e plugin install lab-up lab-down lock clean
+.PHONY: help run bench test test-long test-matrix lint types docs unit e2e plugin install lab-up lab-down lock clean
 
 help: ## show these targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,11 @@ test: lint types docs unit e2e ## run everything that CI runs
 test-long: export EVERCAN_HYPOTHESIS := long
 test-long: export EVERCAN_LONG := 1
 test-long: unit e2e ## run the tests with many more random cases; takes much longer
+
+# Guests of another architecture need an emulator, and their images one for programs.
+test-matrix: PACKAGES += $(shell cat lab/packages-arm64.txt)
+test-matrix: $(VENV) ## run the main tests on each Debian release and arm64; write docs/tested.md (MATRIX=--help)
+	$(PYTHON) -m lab.matrix $(MATRIX)
 
 lint: $(VENV) ## check style, format, the direction of imports, shell scripts and workflows
 	$(VENV)/bin/ruff check .

@@ -32,8 +32,8 @@ def _run(testbed: Testbed, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
 
 def measure(quick: bool) -> list[Figure]:
     """Install the plugin on a testbed and measure members and frames there."""
-    plugin.build()
     with choose() as testbed:
+        plugin.build_for(testbed.docker_host)
         install.install(testbed.docker_host)
         testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
         root = testbed.host("sh", "-c", _ROOT).stdout.decode().strip()

@@ -22,7 +22,7 @@ from lab.testbed import Testbed, choose
 from tools.common.errors import ToolError
 from tools.images import load_can_tools
 from tools.install import NAME, install
-from tools.plugin import build
+from tools.plugin import build_for
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "compose.yaml"
 BUS = "vcan0"
@@ -54,7 +54,7 @@ def _run() -> int:
                 "instead, set EVERCAN_TESTBED=lab[/]"
             )
         show.heading("The plugin")
-        show.line(f"built: {build(fallback=testbed.docker_host)}")
+        show.line(f"built: {build_for(testbed.docker_host)}")
         client = testbed.client()
         install(client)
         load_can_tools(client, testbed.docker_host)

@@ -13,42 +13,53 @@ from typing import Final
 
 from lab.errors import LabError
 from lab.paths import lab_cache
-from lab.qemu import Accel
+from lab.qemu import PLATFORMS, Accel
+from tools.common.architecture import Architecture
 from tools.common.programs import find_program
+from tools.foreign import is_native
 
 VARIABLE: Final = "EVERCAN_LAB_ACCEL"
 """Environment variable that forces `kvm` or `tcg`."""
 
 
-def candidates() -> list[Accel]:
+def candidates(architecture: Architecture) -> list[Accel]:
     """Return the accelerators to try, in order; the last one always works.
 
+    Args:
+        architecture: The guest's. KVM runs only guests of the machine's own.
+
     Raises:
-        LabError: The environment names an accelerator that does not exist.
+        LabError: The environment names an accelerator that does not exist or cannot be used.
     """
     forced = os.environ.get(VARIABLE, "")
     if forced == "kvm":
+        if not is_native(architecture):
+            raise LabError(
+                f"{VARIABLE}=kvm: on this machine KVM does not run a guest of {architecture}",
+                f"unset {VARIABLE}, or use a machine of {architecture}",
+            )
         return ["kvm"]
     if forced == "tcg":
         return ["tcg"]
     if forced:
         raise LabError(f"{VARIABLE}={forced} is neither kvm nor tcg", f"unset {VARIABLE}")
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if not is_native(architecture) or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ["tcg"]
-    return ["tcg"] if kvm_worked() is False else ["kvm", "tcg"]
+    return ["tcg"] if _kvm_worked(architecture) is False else ["kvm", "tcg"]
 
 
-def kvm_worked() -> bool | None:
+def _kvm_worked(architecture: Architecture) -> bool | None:
     """Return whether KVM booted a guest on this machine; None if it was never tried."""
-    result = _read().get(_machine())
+    result = _read().get(_machine(architecture))
     return result if isinstance(result, bool) else None
 
 
-def remember(*, works: bool) -> None:
+def remember(architecture: Architecture, *, works: bool) -> None:
     """Keep the result of a boot with KVM."""
     path = _file()
     new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.write_text(json.dumps(_read() | {_machine(): works}, indent=1) + "\n", encoding="utf-8")
+    results = _read() | {_machine(architecture): works}
+    new.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     new.replace(path)
 
 
@@ -64,14 +75,14 @@ def _read() -> dict[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _machine() -> str:
+def _machine(architecture: Architecture) -> str:
     """Return the kernel, the processor and the QEMU of this machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     processor = next(
         (line.partition(":")[2].strip() for line in lines if "model name" in line), "?"
     )
     qemu = subprocess.run(
-        [find_program("qemu-system-x86_64"), "--version"],
+        [find_program(PLATFORMS[architecture].program), "--version"],
         capture_output=True,
         text=True,
         check=True,

@@ -1,9 +1,9 @@
-"""Compose projects on a testbed, by ``docker compose`` on its host or by the engine's API."""
+"""Compose projects on a testbed, by compose on its host or by the engine's API."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from docker.types import IPAMConfig
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _UP_SECONDS = 300
 
+_COMPOSE: Final = (
+    ("docker", "compose", "--progress", "plain"),
+    # Version 1, in older releases. It gives up when the engine is silent for a minute.
+    ("env", f"COMPOSE_HTTP_TIMEOUT={_UP_SECONDS}", "docker-compose"),
+)
+"""The command lines of compose, by preference."""
+
 
 class Project:
     """One compose file on one testbed.
@@ -33,20 +40,32 @@ class Project:
         self._testbed = testbed
         self._text = file.read_text(encoding="utf-8")
         self._name = name
-        self.by_compose = testbed.host("docker", "compose", "version", check=False).returncode == 0
+        self._command = next(
+            (
+                command
+                for command in _COMPOSE
+                if testbed.host(*command, "version", check=False).returncode == 0
+            ),
+            None,
+        )
+
+    @property
+    def by_compose(self) -> bool:
+        """Whether the host has compose."""
+        return self._command is not None
 
     def up(self, **scale: int) -> None:
         """Start the project; ``scale`` gives the number of containers by service."""
-        if self.by_compose:
+        if self._command is not None:
             scales = [f"--scale={service}={count}" for service, count in scale.items()]
-            self._compose("up", "--detach", "--quiet-pull", *scales)
+            self._compose(self._command, "up", "--detach", "--quiet-pull", *scales)
         else:
             self._up_by_api(scale)
 
     def down(self) -> None:
         """Remove its containers and networks."""
-        if self.by_compose:
-            self._compose("down", "--timeout", "1")
+        if self._command is not None:
+            self._compose(self._command, "down", "--timeout", "1")
         else:
             self._down_by_api()
 
@@ -90,12 +109,9 @@ class Project:
             f"not running after {seconds:.0f} s: {', '.join(waiting)}", "read the engine's log"
         )
 
-    def _compose(self, *words: str) -> None:
+    def _compose(self, command: tuple[str, ...], *words: str) -> None:
         self._testbed.host(
-            "docker",
-            "compose",
-            "--progress",
-            "plain",
+            *command,
             "--project-name",
             self._name,
             "--file",

@@ -3,10 +3,13 @@
 #
 #   configure_guest.sh STAGE ROOT
 #
-# STAGE `early` is before the kernel is installed, `late` is at the end. This runs
-# as root outside ROOT, and runs ROOT's own programs with chroot.
+# STAGE `sources` is before apt reads its sources, `early` is before the kernel is
+# installed, `late` is at the end. This runs as root outside ROOT, and runs ROOT's own
+# programs with chroot.
 # Environment: LAB_GUEST, a folder with files to copy to ROOT; LAB_AUTHORIZED, the
-# public ssh key that may log in as root; LAB_MARK, the key of the image's recipe.
+# public ssh key that may log in as root; LAB_MARK, the guest's name and the key of its
+# recipe; LAB_SUITE, the Debian release; LAB_KERNEL_SUITE, the suite of the kernel if it
+# is another one, else empty.
 set -eu
 
 stage=$1
@@ -15,6 +18,15 @@ root=$2
 copy() { mkdir -p "$root/$1" && cp -R --no-preserve=ownership "$LAB_GUEST/$1/." "$root/$1/"; }
 
 case $stage in
+sources)
+    # The kernel's suite is on the same mirror as the release.
+    if [ -n "$LAB_KERNEL_SUITE" ]; then
+        added=$root/etc/apt/sources.list.d/kernel.list
+        sed -n "s/^\(deb .*\) $LAB_SUITE main.*/\1 $LAB_KERNEL_SUITE main/p" \
+            "$root/etc/apt/sources.list" >"$added"
+        test -s "$added"
+    fi
+    ;;
 early)
     # The kernel's package builds the initrd when it is installed.
     copy etc/initramfs-tools
@@ -35,7 +47,7 @@ late)
         apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
         e2scrub_all.timer e2scrub_reap.service systemd-tmpfiles-clean.timer \
         getty.target getty@tty1.service getty-static.service serial-getty@ttyS0.service \
-        console-getty.service systemd-logind.service systemd-user-sessions.service \
+        serial-getty@ttyAMA0.service console-getty.service systemd-logind.service systemd-user-sessions.service \
         systemd-firstboot.service systemd-hwdb-update.service systemd-pstore.service \
         systemd-journal-catalog-update.service systemd-update-done.service \
         systemd-update-utmp.service systemd-random-seed.service ldconfig.service \

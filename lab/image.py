@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab import image_builder, recipe
+from lab import image_builder
 from lab.paths import lab_cache
+from lab.recipe import Recipe, named
 from tools.common.locks import locked, locked_if_free, shared_lock
 
-_KEPT_IMAGES: Final = 3
+_KEPT_IMAGES: Final = 2
+"""Images that are kept of each guest: the current one, and that of another checkout."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Image:
     """A built disk with what is needed to boot it and to log in.
 
     Attributes:
-        folder: The image's folder; its name is the recipe's key.
+        folder: The image's folder; its name is the guest's name and the recipe's key.
     """
 
     folder: Path
@@ -51,10 +53,25 @@ class Image:
         return self.folder / "known_hosts"
 
     @property
-    def release(self) -> str:
+    def recipe(self) -> Recipe:
+        """What the guest was made from; the image may be older than the recipe of that name."""
+        return named(str(self._about()["guest"]))
+
+    @property
+    def kernel_release(self) -> str:
         """The guest's kernel release, `6.12.107+deb13-amd64`."""
-        described = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-        return str(described["kernel"])
+        return str(self._about()["kernel"])
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the image was made from the recipe as it is now."""
+        return self.folder == _folder(self.recipe)
+
+    def _about(self) -> dict[str, object]:
+        content: dict[str, object] = json.loads(
+            (self.folder / "about.json").read_text(encoding="utf-8")
+        )
+        return content
 
 
 def in_use(image: Image) -> AbstractContextManager[int]:
@@ -62,33 +79,38 @@ def in_use(image: Image) -> AbstractContextManager[int]:
     return shared_lock(image.folder / "about.json")
 
 
-def current() -> Image | None:
-    """Return the image of the current recipe, if it has been built."""
-    folder = lab_cache() / recipe.key()
+def current(recipe: Recipe) -> Image | None:
+    """Return the current image of a guest, if it has been built."""
+    folder = _folder(recipe)
     return Image(folder) if folder.is_dir() else None
 
 
-def ensure() -> Image:
-    """Return the image of the current recipe; build it if necessary.
+def ensure(recipe: Recipe) -> Image:
+    """Return the current image of a guest; build it if necessary.
 
     Raises:
         MissingProgramError: A program is not installed.
-        BuildError: The build has no rights, no space or no mirror, or a step failed.
+        BuildError: The build has no rights, no space or no mirror, this machine cannot run
+            programs of the guest's architecture, or a step failed.
     """
-    key = recipe.key()
-    folder = lab_cache() / key
+    folder = _folder(recipe)
     if not folder.is_dir():
-        with locked(lab_cache() / f"{key}.lock", "building the guest's image"):
+        with locked(folder.with_name(f"{folder.name}.lock"), f"building the guest {recipe.name}"):
             if not folder.is_dir():
-                image_builder.build(key, folder)
-                _prune()
+                image_builder.build(recipe, folder)
+                _prune(recipe)
     os.utime(folder)  # the time of the last use
     return Image(folder)
 
 
-def _prune() -> None:
-    """Remove the least recently used images, except those in use."""
-    images = [path.parent for path in lab_cache().glob("*/about.json")]
+def _folder(recipe: Recipe) -> Path:
+    return lab_cache() / f"{recipe.name}-{recipe.key()}"
+
+
+def _prune(recipe: Recipe) -> None:
+    """Remove the least recently used images of a guest, except those in use."""
+    key = "[0-9a-f]" * 16
+    images = [path.parent for path in lab_cache().glob(f"{recipe.name}-{key}/about.json")]
     images.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for old in images[_KEPT_IMAGES:]:
         with locked_if_free(old / "about.json") as free:

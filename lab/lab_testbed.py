@@ -6,7 +6,7 @@ from typing import Final
 
 import docker
 
-from lab import qemu, recipe
+from lab import qemu
 from lab.errors import TestbedError
 from lab.machine import Machine
 from lab.shell import JOURNAL, checked
@@ -27,8 +27,8 @@ class LabTestbed:
     @property
     def name(self) -> str:
         """A description: ``lab (trixie, kernel 6.12, TCG)``."""
-        accel = self.machine.info.accel.upper()
-        return f"lab ({recipe.SUITE}, kernel {self.machine.image.release}, {accel})"
+        image, accel = self.machine.image, self.machine.info.accel.upper()
+        return f"lab ({image.recipe.name}, kernel {image.kernel_release}, {accel})"
 
     @property
     def docker_host(self) -> str:
@@ -106,5 +106,5 @@ class LabTestbed:
 
     def interface(self, controller: int) -> str:
         """Return the name of the controller's interface in the guest; empty if there is none."""
-        folder = f"/sys/bus/pci/devices/{qemu.pci_address(controller)}/net"
-        return self.host("ls", folder, check=False).stdout.decode().strip()
+        folder = qemu.controller_folder(self.machine.image.recipe.architecture, controller)
+        return self.host("sh", "-c", f"ls {folder}/net", check=False).stdout.decode().strip()

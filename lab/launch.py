@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -62,31 +63,68 @@ def start(
         MissingProgramError: QEMU is not installed.
         BootError: QEMU ended at once.
     """
-    program = find_program("qemu-system-x86_64")
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_runs()))
     try:
-        return _start(program, folder, image, accel, detached=detached)
+        overlay = [
+            *(find_program("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
+            *("-b", str(image.disk), str(_overlay(folder))),
+        ]
+        subprocess.run(overlay, check=True)
+        info, process = _run(folder, image, accel, qemu.Hardware(), detached=detached)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    return folder, info, process
 
 
-def _start(
-    program: str, folder: Path, image: Image, accel: qemu.Accel, *, detached: bool
-) -> tuple[Path, MachineInfo, subprocess.Popen[bytes]]:
+def start_again(
+    folder: Path, info: MachineInfo, plugged: Iterable[int], *, detached: bool
+) -> tuple[MachineInfo, subprocess.Popen[bytes]]:
+    """Start QEMU again in the run folder of a machine that ended, with its disk and its ports.
+
+    Args:
+        folder: The run folder.
+        info: The machine's data before it ended.
+        plugged: The controllers that are plugged in.
+        detached: As for `start`.
+
+    Returns:
+        The machine's new data (also in the folder), and the process.
+
+    Raises:
+        MissingProgramError: QEMU is not installed.
+        BootError: QEMU ended at once.
+    """
+    ports = {qemu.ENGINE_PORT: info.engine_port, qemu.SSH_PORT: info.ssh_port}
+    hardware = qemu.Hardware(plugged=tuple(plugged))
+    image = Image(Path(info.image))
+    return _run(folder, image, info.accel, hardware, ports, detached=detached)
+
+
+def _overlay(folder: Path) -> Path:
+    return folder / "disk.qcow2"
+
+
+def _run(
+    folder: Path,
+    image: Image,
+    accel: qemu.Accel,
+    hardware: qemu.Hardware,
+    ports: Mapping[int, int] | None = None,
+    *,
+    detached: bool,
+) -> tuple[MachineInfo, subprocess.Popen[bytes]]:
+    """Run QEMU on the disk in a run folder."""
     files = qemu.Files(
         kernel=image.kernel,
         initrd=image.initrd,
-        overlay=folder / "disk.qcow2",
+        overlay=_overlay(folder),
         console=folder / "console.log",
         qmp=folder / "qmp",
     )
-    overlay = [
-        *(find_program("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw"),
-        *("-b", str(image.disk), str(files.overlay)),
-    ]
-    subprocess.run(overlay, check=True)
-    argv = qemu.argv(program, files, accel, qemu.Hardware())
+    architecture = image.recipe.architecture
+    program = find_program(qemu.PLATFORMS[architecture].program)
+    argv = qemu.argv(architecture, program, files, accel, hardware, ports)
     if not detached:
         argv = [sys.executable, "-I", "-S", str(HERE / "supervisor.py"), str(folder), *argv]
     with (folder / "qemu.log").open("wb") as log, in_use(image) as lock:
@@ -100,7 +138,7 @@ def _start(
             start_new_session=True,
         )
     try:
-        ports = _ports(files.qmp, process)
+        forwarded = _ports(files.qmp, process)
     except BaseException as error:
         process.kill()
         process.wait()
@@ -117,11 +155,11 @@ def _start(
         pid=process.pid,
         image=str(image.folder),
         accel=accel,
-        engine_port=ports[qemu.ENGINE_PORT],
-        ssh_port=ports[qemu.SSH_PORT],
+        engine_port=forwarded[qemu.ENGINE_PORT],
+        ssh_port=forwarded[qemu.SSH_PORT],
     )
     (folder / INFO_FILE).write_text(json.dumps(asdict(info)), encoding="utf-8")
-    return folder, info, process
+    return info, process
 
 
 def _ports(qmp: Path, process: subprocess.Popen[bytes]) -> dict[int, int]:

@@ -16,11 +16,12 @@ from lab.errors import BootError
 from lab.image import Image
 from lab.qmp import Qmp, QmpError
 from lab.ssh import Ssh
+from tools.common.architecture import Architecture
 from tools.common.errors import ToolError
 from tools.common.polling import attempts
 from tools.common.progress import Phase, phase, report
 
-BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 400.0}
+BOOT_TIMEOUT_S: Final[dict[qemu.Accel, float]] = {"kvm": 60.0, "tcg": 900.0}
 _PANICS_ALLOWED: Final = 2
 _UNPLUG_TIMEOUT_S: Final = 60.0
 
@@ -56,7 +57,8 @@ class Machine:
             MissingProgramError: QEMU or ssh is not installed.
             BootError: The guest did not boot.
         """
-        candidates = accelerator.candidates()
+        architecture = image.recipe.architecture
+        candidates = accelerator.candidates(architecture)
         for accel in candidates:
             machine = None
             try:
@@ -69,10 +71,10 @@ class Machine:
                 if not isinstance(error, ToolError) or accel == candidates[-1]:
                     raise
                 report("KVM does not boot the guest on this machine: emulating the processor")
-                accelerator.remember(works=False)
+                accelerator.remember(architecture, works=False)
             else:
                 if accel == "kvm":
-                    accelerator.remember(works=True)
+                    accelerator.remember(architecture, works=True)
                 return machine
         raise AssertionError("there is always a last candidate")
 
@@ -167,6 +169,22 @@ class Machine:
             QmpError: QEMU does not remove a CAN controller.
         """
         self.ssh.close()
+        if qemu.PLATFORMS[self._architecture].has_ports:
+            self._start_again()
+        else:
+            self._reset()
+
+    def _start_again(self) -> None:
+        """End QEMU and start it again: a controller behind a port is not replaced at a reset."""
+        with self._qmp() as monitor:
+            plugged = _plugged(monitor)
+        detached = self._process is None or self._process.stdin is None
+        self._end()
+        self.info, self._process = launch.start_again(
+            self.folder, self.info, plugged, detached=detached
+        )
+
+    def _reset(self) -> None:
         with self._qmp() as monitor:
             plugged = _plugged(monitor)
             # A reset of QEMU's SJA1000 resets its read position but not its write position
@@ -185,7 +203,7 @@ class Machine:
                     "restart the lab: python -m lab down, then python -m lab up",
                 )
             for controller in plugged:
-                _plug(monitor, controller)
+                self._plug(monitor, controller)
             monitor.execute("cont")
 
     def unplug(self, controller: int) -> None:
@@ -206,7 +224,7 @@ class Machine:
             QmpError: It is plugged in already.
         """
         with self._qmp() as monitor:
-            _plug(monitor, controller)
+            self._plug(monitor, controller)
 
     def console(self) -> str:
         """Return everything that the guest wrote to its serial console."""
@@ -218,6 +236,11 @@ class Machine:
     def stop(self) -> None:
         """Stop the machine and remove its run folder."""
         self.ssh.close()
+        self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        """End QEMU at once."""
         try:
             with self._qmp() as monitor:
                 monitor.execute("quit")
@@ -231,7 +254,13 @@ class Machine:
                     break
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _architecture(self) -> Architecture:
+        return self.image.recipe.architecture
+
+    def _plug(self, monitor: Qmp, controller: int) -> None:
+        monitor.execute("device_add", **qemu.controller_device(self._architecture, controller))
 
     def _qmp(self) -> Qmp:
         return Qmp(self.folder / "qmp")
@@ -242,13 +271,3 @@ def _plugged(monitor: Qmp) -> list[int]:
     listed = monitor.execute("qom-list", path="/machine/peripheral")
     ids = {device["name"] for device in listed}
     return [number for number in range(qemu.CONTROLLERS) if qemu.controller_id(number) in ids]
-
-
-def _plug(monitor: Qmp, controller: int) -> None:
-    monitor.execute(
-        "device_add",
-        driver="kvaser_pci",
-        canbus="wire",
-        id=qemu.controller_id(controller),
-        addr=qemu.slot(controller),
-    )

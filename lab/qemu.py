@@ -1,8 +1,11 @@
 """QEMU's command line for the emulated machine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from tools.common.architecture import Architecture
 
 Accel = Literal["kvm", "tcg"]
 
@@ -14,24 +17,12 @@ CONTROLLERS: Final = 2
 
 _FIRST_CONTROLLER_SLOT: Final = 8
 
-_ACCEL_OPTIONS: Final[dict[Accel, tuple[str, ...]]] = {
-    "kvm": ("-accel", "kvm", "-cpu", "host"),
-    # Nehalem is the smallest x86-64-v2 processor, which current programs need. It lacks features
-    # (AES, SVM) for which the kernel would load and test code.
-    "tcg": ("-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Nehalem"),
-}
-
 KERNEL_PARAMETERS: Final = (
     "root=/dev/vda",
     "rw",
-    "console=ttyS0",
     "net.ifnames=0",
     "mitigations=off",
     "audit=0",
-    # The kernel patches its own code while it boots, and with QEMU's multi-threaded translation
-    # the other processor sometimes runs an incomplete patch. A reliable clock avoids most
-    # patches; after a crash the guest boots again.
-    "tsc=reliable",
     "panic=1",
     "quiet",
     "systemd.show_status=1",
@@ -39,16 +30,70 @@ KERNEL_PARAMETERS: Final = (
 
 
 @dataclass(frozen=True)
+class Platform:
+    """How QEMU emulates a machine of one architecture.
+
+    Attributes:
+        program: QEMU's program.
+        machine: The kind of machine.
+        cpus: The options that choose accelerator and processor.
+        kernel_parameters: Parameters beside `KERNEL_PARAMETERS`.
+        has_ports: Whether each controller is behind a PCI Express port, without which it could
+            not be unplugged. Otherwise it is on the root bus.
+    """
+
+    program: str
+    machine: str
+    cpus: dict[Accel, tuple[str, ...]]
+    kernel_parameters: tuple[str, ...]
+    has_ports: bool
+
+
+PLATFORMS: Final[dict[Architecture, Platform]] = {
+    "amd64": Platform(
+        program="qemu-system-x86_64",
+        machine="pc",
+        cpus={
+            "kvm": ("-accel", "kvm", "-cpu", "host"),
+            # Nehalem is the smallest x86-64-v2 processor, which current programs need. It lacks
+            # features (AES, SVM) for which the kernel would load and test code.
+            "tcg": ("-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "Nehalem"),
+        },
+        kernel_parameters=(
+            "console=ttyS0",
+            # The kernel patches its own code while it boots, and with QEMU's multi-threaded
+            # translation the other processor sometimes runs an incomplete patch. A reliable
+            # clock avoids most patches; after a crash the guest boots again.
+            "tsc=reliable",
+        ),
+        has_ports=False,
+    ),
+    "arm64": Platform(
+        program="qemu-system-aarch64",
+        machine="virt,gic-version=max",
+        cpus={
+            "kvm": ("-accel", "kvm", "-cpu", "host"),
+            "tcg": ("-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "cortex-a72"),
+        },
+        kernel_parameters=("console=ttyAMA0",),
+        has_ports=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Hardware:
-    """Size of the machine.
+    """What the machine consists of.
 
     Attributes:
         cpus: Virtual processors.
         memory_mib: Memory in MiB.
+        plugged: The controllers that are plugged in when it starts.
     """
 
     cpus: int = 2
     memory_mib: int = 3072
+    plugged: tuple[int, ...] = tuple(range(CONTROLLERS))
 
 
 @dataclass(frozen=True)
@@ -70,46 +115,90 @@ class Files:
     qmp: Path
 
 
-def slot(controller: int) -> str:
-    """Return a controller's PCI slot for QEMU. It is fixed, so interface names keep their order."""
-    return f"{_FIRST_CONTROLLER_SLOT + controller:#x}"
-
-
-def pci_address(controller: int) -> str:
-    """Return a controller's PCI address in the guest."""
-    return f"0000:00:{_FIRST_CONTROLLER_SLOT + controller:02x}.0"
-
-
 def controller_id(controller: int) -> str:
     """Return QEMU's name of a controller, for unplugging it."""
     return f"kvaser{controller}"
 
 
-def argv(program: str, files: Files, accel: Accel, hardware: Hardware) -> list[str]:
-    """Return QEMU's command line."""
-    forwards = ",".join(f"hostfwd=tcp:127.0.0.1:0-:{port}" for port in (ENGINE_PORT, SSH_PORT))
-    controllers = [
-        f"kvaser_pci,canbus=wire,id={controller_id(n)},addr={slot(n)}" for n in range(CONTROLLERS)
+def controller_device(architecture: Architecture, controller: int) -> dict[str, str]:
+    """Return the properties of a controller's device, as ``device_add`` takes them.
+
+    Its place is fixed, so interface names keep their order.
+    """
+    ports = PLATFORMS[architecture].has_ports
+    place = {"bus": _port_id(controller)} if ports else {"addr": _slot(controller)}
+    return {"driver": "kvaser_pci", "canbus": "wire", "id": controller_id(controller), **place}
+
+
+def controller_folder(architecture: Architecture, controller: int) -> str:
+    """Return a shell pattern for a controller's folder in the guest's /sys."""
+    folder = f"/sys/bus/pci/devices/0000:00:{_FIRST_CONTROLLER_SLOT + controller:02x}.0"
+    return f"{folder}/0000:*" if PLATFORMS[architecture].has_ports else folder
+
+
+def _slot(controller: int) -> str:
+    return f"{_FIRST_CONTROLLER_SLOT + controller:#x}"
+
+
+def _port_id(controller: int) -> str:
+    return f"port{controller}"
+
+
+def argv(
+    architecture: Architecture,
+    program: str,
+    files: Files,
+    accel: Accel,
+    hardware: Hardware,
+    ports: Mapping[int, int] | None = None,
+) -> list[str]:
+    """Return QEMU's command line.
+
+    Args:
+        architecture: The machine's.
+        program: QEMU's path.
+        files: What the run reads and writes.
+        accel: The accelerator.
+        hardware: What the machine consists of.
+        ports: Loopback ports of this machine by guest port; by default the kernel chooses them.
+    """
+    platform = PLATFORMS[architecture]
+    forwards = ",".join(
+        f"hostfwd=tcp:127.0.0.1:{(ports or {}).get(port, 0)}-:{port}"
+        for port in (ENGINE_PORT, SSH_PORT)
+    )
+    hotplug_ports = [
+        f"pcie-root-port,id={_port_id(n)},chassis={n + 1},addr={_slot(n)}"
+        for n in (range(CONTROLLERS) if platform.has_ports else ())
     ]
+    controllers = [_device(controller_device(architecture, n)) for n in hardware.plugged]
     return [
         program,
         *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", "pc", *_ACCEL_OPTIONS[accel]),
+        *("-machine", platform.machine, *platform.cpus[accel]),
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory_mib)),
         *("-kernel", str(files.kernel), "-initrd", str(files.initrd)),
-        *("-append", " ".join(KERNEL_PARAMETERS)),
-        # cache=unsafe: the disk is not needed after QEMU ends. A power cut resets the guest
-        # inside QEMU, which keeps everything that the guest had synced.
+        *("-append", " ".join((*KERNEL_PARAMETERS, *platform.kernel_parameters))),
+        # cache=unsafe: the disk is not needed after the machine's end. A power cut keeps
+        # everything that the guest had synced: QEMU has it, or has written it to its file.
         *("-drive", f"file={_escaped(files.overlay)},if=none,id=disk,format=qcow2,cache=unsafe"),
         *("-device", "virtio-blk-pci,drive=disk"),
-        *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net"),
+        # Without a ROM, which is a package of its own: the machine does not boot over the network.
+        *("-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="),
         *("-device", "virtio-rng-pci"),
         *("-object", "can-bus,id=wire"),
-        *(part for controller in controllers for part in ("-device", controller)),
-        *("-chardev", f"file,id=console,path={_escaped(files.console)}"),
+        *(part for device in (*hotplug_ports, *controllers) for part in ("-device", device)),
+        # After a power cut the console continues the same file.
+        *("-chardev", f"file,id=console,path={_escaped(files.console)},append=on"),
         *("-serial", "chardev:console"),
         *("-qmp", f"unix:{_escaped(files.qmp)},server=on,wait=off"),
     ]
+
+
+def _device(properties: Mapping[str, str]) -> str:
+    """Return a device as QEMU's command line takes it: its driver, then its properties."""
+    rest = [f"{name}={value}" for name, value in properties.items() if name != "driver"]
+    return ",".join([properties["driver"], *rest])
 
 
 def _escaped(path: Path) -> str:

@@ -4,8 +4,8 @@
         testbed.client().containers.run(...)
         testbed.host("ip", "link", "show", "vcan0")
 
-An engine is used if its host has the modules vcan, vxcan and can-gw. The
-environment variable EVERCAN_TESTBED forces `lab` or `engine`.
+An engine is used if its host has the modules vcan, vxcan and can-gw. The environment variable
+EVERCAN_TESTBED forces `lab` or `engine`. EVERCAN_LAB chooses the lab's guest, and the lab too.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import docker
 
-from lab import detached, image
+from lab import detached, image, recipe
 from lab.engine_testbed import EngineTestbed, HelperImage, engine_testbed
 from lab.errors import TestbedError
 from lab.lab_testbed import LabTestbed
@@ -112,8 +112,14 @@ def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
     forced = os.environ.get(VARIABLE, "")
     if forced not in {"", "lab", "engine"}:
         raise TestbedError(f"{VARIABLE}={forced} is neither lab nor engine", f"unset {VARIABLE}")
+    guest = os.environ.get(recipe.VARIABLE, "")
+    if forced == "engine" and guest:
+        raise TestbedError(
+            f"{VARIABLE}=engine and {recipe.VARIABLE}={guest} contradict each other",
+            f"unset {recipe.VARIABLE} to use the engine, or {VARIABLE} to use the lab",
+        )
     engine: EngineTestbed | None = None
-    if forced != "lab":
+    if forced != "lab" and not guest:
         try:
             engine = engine_testbed(helper_image)
         except ToolError as error:
@@ -126,18 +132,21 @@ def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
         finally:
             engine.close()
         return
-    with lab_testbed() as testbed:
+    with lab_testbed(recipe.chosen()) as testbed:
         yield testbed
 
 
 @contextmanager
-def lab_testbed() -> Iterator[LabTestbed]:
+def lab_testbed(guest: recipe.Recipe) -> Iterator[LabTestbed]:
     """Yield the detached lab if it is not in use, else a new one that is stopped at the end.
+
+    Args:
+        guest: The guest to run.
 
     Raises:
         ToolError: The lab cannot be built or does not boot.
     """
-    running = detached.current()
+    running = detached.current(guest)
     if running is not None:
         # Two users would cut each other's power.
         with detached.reserved(running) as reserved:
@@ -146,7 +155,7 @@ def lab_testbed() -> Iterator[LabTestbed]:
                 yield LabTestbed(running)
                 return
         report("the running lab is in use: booting another")
-    machine = Machine.boot(image.ensure())
+    machine = Machine.boot(image.ensure(guest))
     try:
         yield LabTestbed(machine)
     finally:

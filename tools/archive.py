@@ -7,6 +7,8 @@ archive does not depend on who made it.
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,6 +52,39 @@ def write_tar(tree: Path, stream: IO[bytes], epoch: int = 0) -> None:
                     tar.addfile(info, content)
             else:
                 tar.addfile(info)
+
+
+def write_image(layer: Path, architecture: str, stream: IO[bytes]) -> None:
+    """Write an image of one layer as an archive for ``docker load``.
+
+    ``docker import`` would do, but engines before 23 give each image their own architecture.
+
+    Args:
+        layer: The layer, a tar archive.
+        architecture: What the image is for, by its name in Go.
+        stream: Where to write; need not be seekable.
+    """
+    with layer.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": "1970-01-01T00:00:00Z",
+        "config": {"Cmd": ["/bin/sh"]},
+        "history": [{"created": "1970-01-01T00:00:00Z"}],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": None, "Layers": ["layer.tar"]}]
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as tar:
+        for name, document in (("manifest.json", manifest), ("config.json", config)):
+            text = json.dumps(document).encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+        info = tarfile.TarInfo("layer.tar")
+        info.size = layer.stat().st_size
+        with layer.open("rb") as content:
+            tar.addfile(info, content)
 
 
 def tree_hash(tree: Path) -> str:

@@ -3,11 +3,14 @@
 The private engine is Debian's ``dockerd`` with its own folders, socket and container names, so
 it does not affect any other engine. Its layers stay in the user's cache folder. It ends with the
 process that started it, even if that process is killed.
+
+An engine of this machine also builds for another architecture, if the machine runs its programs.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +21,8 @@ from pathlib import Path
 
 import docker
 
+from tools import foreign
+from tools.common.architecture import Architecture, of_engine, of_machine
 from tools.common.cache import cache_dir
 from tools.common.docker_engine import (
     ENGINE_ERRORS,
@@ -45,15 +50,14 @@ class BuildEngine:
     Attributes:
         client: A connected client; its time-out is long enough for a build.
         private: whether it is used for builds alone, so that old layers may be removed.
+        architecture: what it builds for.
+        foreign: whether that is not the architecture of the engine's host.
     """
 
     client: docker.DockerClient
     private: bool
-
-    @property
-    def architecture(self) -> str:
-        """The architecture of the engine's host, by its name in Go: ``amd64`` or ``arm64``."""
-        return str(self.client.version()["Arch"])
+    architecture: Architecture
+    foreign: bool = False
 
     def clear_leftovers(self) -> None:
         """Remove layers that no named image needs; on a private engine only."""
@@ -62,7 +66,9 @@ class BuildEngine:
 
 
 @contextmanager
-def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
+def build_engine(
+    fallback: str | None = None, architecture: Architecture | None = None
+) -> Iterator[BuildEngine]:
     """Find or start an engine to build on; stop it at the end if it was started here.
 
     In this order: the one that DOCKER_HOST names, the machine's own, a private one
@@ -70,27 +76,80 @@ def build_engine(fallback: str | None = None) -> Iterator[BuildEngine]:
 
     Args:
         fallback: DOCKER_HOST value of an engine to use if there is no other.
+        architecture: What to build for; by default the architecture of the engine's host.
 
     Raises:
         NoEngineError: There is none of these.
         EngineError: DOCKER_HOST names an engine that does not answer.
-        BuildError: The private engine does not start.
+        BuildError: The private engine does not start, or the engine does not build for that
+            architecture.
     """
-    if os.environ.get("DOCKER_HOST"):
-        yield BuildEngine(connect(), private=False)
+    with _found(fallback) as (docker_host, client, private):
+        own = of_engine(client)
+        wanted = architecture or own
+        if wanted != own:
+            _require_foreign(docker_host, own, wanted)
+        yield BuildEngine(client, private, wanted, foreign=wanted != own)
+
+
+def engine_architecture(fallback: str | None = None) -> Architecture:
+    """Return the architecture of the engine that `build_engine` finds, without starting one.
+
+    Raises:
+        NoEngineError: There is none.
+        EngineError: DOCKER_HOST names an engine that does not answer.
+        BuildError: evercan is not built for that architecture.
+    """
+    if _starts_a_private_engine():
+        own = of_machine(platform.machine())
+        if own is not None:
+            return own
+    with _found(fallback) as (_, client, _private):
+        return of_engine(client)
+
+
+@contextmanager
+def _found(fallback: str | None) -> Iterator[tuple[str, docker.DockerClient, bool]]:
+    """Yield an engine's DOCKER_HOST value, a client of it, and whether it is a private engine."""
+    if named := os.environ.get("DOCKER_HOST"):
+        yield named, connect(), False
     elif LOCAL_SOCKET.exists() and (local := _local_engine()):
-        yield BuildEngine(local, private=False)
-    elif os.geteuid() == 0 and shutil.which("dockerd"):
+        yield LOCAL_ENGINE, local, False
+    elif _may_start_an_engine():
         with private_engine() as url:
-            yield BuildEngine(connect(url), private=True)
+            yield url, connect(url), True
     elif fallback:
-        yield BuildEngine(connect(fallback), private=False)
+        yield fallback, connect(fallback), False
     else:
         raise NoEngineError(
             "there is no Docker engine to build on",
             "set DOCKER_HOST; or install Debian's docker.io and run this as root; or build on the "
             "lab's engine: python -m lab plugin",
         )
+
+
+def _may_start_an_engine() -> bool:
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None
+
+
+def _starts_a_private_engine() -> bool:
+    if os.environ.get("DOCKER_HOST") or (LOCAL_SOCKET.exists() and _local_engine()):
+        return False
+    return _may_start_an_engine()
+
+
+def _require_foreign(docker_host: str, own: Architecture, wanted: Architecture) -> None:
+    """Make sure that an engine builds for another architecture than its host's.
+
+    Raises:
+        BuildError: It does not.
+    """
+    if not docker_host.startswith("unix://"):
+        raise BuildError(
+            f"the engine at {docker_host} is of {own}, and evercan is to be built for {wanted}",
+            f"set DOCKER_HOST to an engine of {wanted}, or unset it to build on this machine",
+        )
+    foreign.require(wanted)
 
 
 def _local_engine() -> docker.DockerClient | None:

@@ -16,7 +16,8 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 
 from tools import base_image
-from tools.build_engine import build_engine
+from tools.build_engine import build_engine, engine_architecture
+from tools.common.architecture import ARCHITECTURES, Architecture, of_engine
 from tools.common.cache import cache_dir, content_key
 from tools.common.checkout import ROOT
 from tools.common.docker_engine import connect
@@ -34,41 +35,45 @@ LABEL = "evercan.build"
 LOAD_SECONDS = 600
 
 
-def can_tools_key() -> str:
-    """Return the key of the files that the image is made from."""
-    return content_key([("dockerfile", DOCKERFILE), ("script", SCRIPT)])
+def can_tools_key(architecture: Architecture) -> str:
+    """Return the key of an image: of the files that it is made from, and its architecture."""
+    parts = [("architecture", architecture), ("dockerfile", DOCKERFILE), ("script", SCRIPT)]
+    return content_key(parts)
 
 
-def can_tools_archive(fallback: str | None = None) -> Path:
+def can_tools_archive(architecture: Architecture, fallback: str | None = None) -> Path:
     """Return the ``docker save`` archive of the image; build it if it is not in the cache.
 
     Args:
+        architecture: What the image is for.
         fallback: DOCKER_HOST value of an engine to build on if there is no other.
 
     Raises:
-        BuildError: There is no engine or no base image, or a build step failed.
+        BuildError: There is no engine or no base image, a build step failed, or the engine does
+            not build for that architecture.
     """
-    target = cache_dir("images") / f"can-tools-{can_tools_key()}.tar"
+    key = can_tools_key(architecture)
+    target = cache_dir("images") / f"can-tools-{architecture}-{key}.tar"
     with locked(target.with_suffix(".lock"), f"building {CAN_TOOLS}"):
         if not target.is_file():
-            _build(target, fallback)
+            _build(target, architecture, fallback)
     return target
 
 
-def _build(target: Path, fallback: str | None) -> None:
+def _build(target: Path, architecture: Architecture, fallback: str | None) -> None:
     """Build the image and save it to a file, which appears complete or not at all."""
     with (
-        build_engine(fallback) as engine,
+        build_engine(fallback, architecture) as engine,
         tempfile.TemporaryDirectory(dir=target.parent) as scratch,
     ):
-        base_image.ensure(engine)
+        base = base_image.ensure(engine)
         context = Path(scratch, "context")
         context.mkdir()
         shutil.copy(SCRIPT, context)
-        label = f'\nLABEL {LABEL}="{can_tools_key()}"\n'
+        label = f'\nLABEL {LABEL}="{can_tools_key(architecture)}"\n'
         (context / "Dockerfile").write_text(DOCKERFILE.read_text() + label)
-        report(f"building {CAN_TOOLS}")
-        build_image(engine, context, CAN_TOOLS)
+        report(f"building {CAN_TOOLS} for {architecture}")
+        build_image(engine, context, CAN_TOOLS, {"BASE": base})
         saved = Path(scratch, "saved.tar")
         with saved.open("wb") as stream:
             # Saved by name, so that the image has its name on the engine that loads it.
@@ -93,12 +98,13 @@ def load_can_tools(target: docker.DockerClient | str, fallback: str | None = Non
         BuildError: The image cannot be built, or the engine does not load it.
     """
     client = connect(target, LOAD_SECONDS) if isinstance(target, str) else target
+    architecture = of_engine(client)
     try:
-        if client.images.get(CAN_TOOLS).labels.get(LABEL) == can_tools_key():
+        if client.images.get(CAN_TOOLS).labels.get(LABEL) == can_tools_key(architecture):
             return CAN_TOOLS
     except ImageNotFound:
         pass
-    archive = can_tools_archive(fallback)
+    archive = can_tools_archive(architecture, fallback)
     report(f"loading {CAN_TOOLS} ({archive.stat().st_size / 1e6:.0f} MB) into the engine")
     timeout, client.api.timeout = client.api.timeout, LOAD_SECONDS
     try:
@@ -118,11 +124,14 @@ def main() -> None:
     """Run the command line: build the image, and load it into the engine that is named."""
     parser = argparse.ArgumentParser(prog="python -m tools.images", description=__doc__)
     parser.add_argument("--host", metavar="DOCKER_HOST", help="also load it into this engine")
+    parser.add_argument(
+        "--arch", choices=ARCHITECTURES, help="what to build it for; default: as the engine is"
+    )
     options = parser.parse_args()
     try:
-        archive = can_tools_archive()
         if options.host:
             load_can_tools(options.host)
+        archive = can_tools_archive(options.arch or engine_architecture())
     except ToolError as error:
         sys.exit(f"evercan: {error}")
     print(f"{CAN_TOOLS}  {archive.stat().st_size / 1e6:.1f} MB  {archive}")

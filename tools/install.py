@@ -19,6 +19,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 
 from tools import archive
+from tools.common.architecture import Architecture, of_engine
 from tools.common.docker_engine import connect
 from tools.common.errors import BuildError, ToolError
 from tools.common.polling import attempts
@@ -31,6 +32,8 @@ NAME = "evercan:latest"
 CALL_SECONDS = 600
 # Seconds until the engine lists the driver of an enabled plugin.
 READY_SECONDS = 30.0
+# The field e_machine of an ELF header; both architectures are little-endian.
+_ELF_MACHINES: dict[bytes, Architecture] = {b"\x3e\x00": "amd64", b"\xb7\x00": "arm64"}
 
 
 def install(
@@ -48,7 +51,8 @@ def install(
 
     Raises:
         EngineError: No engine answers.
-        BuildError: Nothing is built, or the engine rejects the plugin.
+        BuildError: Nothing is built, it is built for another architecture, or the engine
+            rejects the plugin.
     """
     if not (plugin_dir / "config.json").is_file():
         raise BuildError(f"there is no plugin in {plugin_dir}", "run: python -m tools.plugin")
@@ -59,6 +63,7 @@ def install(
         )
     client = client_or_url if isinstance(client_or_url, docker.DockerClient) else None
     client = client or connect(client_or_url if isinstance(client_or_url, str) else None)
+    _require_architecture(client, plugin_dir)
     timeout, client.api.timeout = client.api.timeout, CALL_SECONDS
     try:
         _bring_to_this_build(client, plugin_dir, name)
@@ -75,6 +80,31 @@ def install(
         ) from error
     finally:
         client.api.timeout = timeout
+
+
+def _require_architecture(client: docker.DockerClient, plugin_dir: Path) -> None:
+    """Check that a plugin is built for the engine's architecture, which no engine checks.
+
+    Raises:
+        BuildError: It is built for another one.
+    """
+    built = architecture_of(plugin_dir / "rootfs/usr/bin/python3")
+    wanted = of_engine(client)
+    if built is not None and built != wanted:
+        raise BuildError(
+            f"the plugin in {plugin_dir} is built for {built}, and the engine is of {wanted}",
+            f"build it for {wanted}: python -m lab plugin --arch {wanted}",
+        )
+
+
+def architecture_of(program: Path) -> Architecture | None:
+    """Return the architecture of a program (ELF); None if it is not there or of another kind."""
+    try:
+        with program.open("rb") as file:
+            header = file.read(20)
+    except FileNotFoundError:
+        return None
+    return _ELF_MACHINES.get(header[18:20]) if header.startswith(b"\x7fELF") else None
 
 
 def _bring_to_this_build(client: docker.DockerClient, plugin_dir: Path, name: str) -> None:

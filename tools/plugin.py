@@ -1,7 +1,7 @@
 """Builds the plugin in ``dist/plugin``, ready for ``docker plugin create``.
 
-``python -m tools.plugin`` does nothing if the sources, the locked requirements and the build
-files are those of the last build.
+``python -m tools.plugin`` does nothing if the sources, the locked requirements, the build files
+and the architecture are those of the last build.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from docker.errors import BuildError as StepFailed
 
 from tools import archive, base_image, wheels
-from tools.build_engine import BuildEngine, build_engine
+from tools.build_engine import BuildEngine, build_engine, engine_architecture
+from tools.common.architecture import Architecture, of_engine
 from tools.common.cache import content_key
 from tools.common.checkout import DIST, ROOT
+from tools.common.docker_engine import connect
 from tools.common.errors import BuildError, ToolError
 from tools.common.locks import locked
 from tools.common.progress import report
@@ -56,7 +59,7 @@ class Built:
     key: str
     content: str
     size: int
-    architecture: str
+    architecture: Architecture
 
     def __str__(self) -> str:
         return (
@@ -65,10 +68,15 @@ class Built:
         )
 
 
-def source_key() -> str:
-    """Return the key of the checkout as it is: equal keys mean equal plugins."""
+def source_key(architecture: Architecture) -> str:
+    """Return the key of the checkout as it is: equal keys mean equal plugins.
+
+    Args:
+        architecture: What the plugin is built for.
+    """
     return content_key(
         [
+            ("architecture", architecture),
             ("config", CONFIG),
             ("dockerfile", DOCKERFILE),
             ("requirements", wheels.REQUIREMENTS),
@@ -97,19 +105,27 @@ def last_build(file: Path = LAST_BUILD) -> Built | None:
         return None
 
 
-def build(fallback: str | None = None, *, from_scratch: bool = False) -> Built:
+def build(
+    fallback: str | None = None,
+    *,
+    architecture: Architecture | None = None,
+    from_scratch: bool = False,
+) -> Built:
     """Build ``dist/plugin`` unless it is up to date.
 
     Args:
         fallback: DOCKER_HOST value of an engine to build on if there is no other.
+        architecture: What to build for; by default the architecture of the engine that it is
+            built on.
         from_scratch: Build in any case, and use no layer of an earlier build.
 
     Raises:
         NoEngineError: There is no engine to build on.
-        BuildError: There is no base image, a wheel is missing, a build step failed, or the
-            root file system is too large.
+        BuildError: There is no base image, a wheel is missing, a build step failed, the
+            root file system is too large, or the engine does not build for that architecture.
     """
-    key = source_key()
+    architecture = architecture or engine_architecture(fallback)
+    key = source_key(architecture)
     with locked(DIST / "plugin.lock", "building the plugin"):
         last = last_build()
         if (
@@ -118,25 +134,37 @@ def build(fallback: str | None = None, *, from_scratch: bool = False) -> Built:
             and last.key == key
             and (PLUGIN / "rootfs/usr/bin/python3").exists()
         ):
-            report(f"dist/plugin is up to date (build {key})")
+            report(f"dist/plugin is up to date ({architecture}, build {key})")
             return last
         for leftover in [*DIST.glob("context-*"), *DIST.glob("plugin-*")]:
             shutil.rmtree(leftover)  # left by a build that was killed
-        with build_engine(fallback) as engine:
+        with build_engine(fallback, architecture) as engine:
             built = _build(engine, key, from_scratch=from_scratch)
         LAST_BUILD.write_text(json.dumps(asdict(built), indent=2) + "\n")
         return built
 
 
+def build_for(docker_host: str) -> Built:
+    """Build ``dist/plugin`` for an engine, and on that engine if there is no other.
+
+    Raises:
+        EngineError: No engine answers there.
+        BuildError: As for `build`.
+    """
+    with closing(connect(docker_host)) as client:
+        architecture = of_engine(client)
+    return build(docker_host, architecture=architecture)
+
+
 def _build(engine: BuildEngine, key: str, *, from_scratch: bool) -> Built:
     """Build on an engine and replace ``dist/plugin`` in one step."""
-    architecture = engine.architecture
     with tempfile.TemporaryDirectory(dir=DIST, prefix="context-") as scratch:
         context = Path(scratch)
-        _fill(context, wheels.fetch(architecture))
-        base_image.ensure(engine)
-        report("building the root file system")
+        _fill(context, wheels.fetch(engine.architecture))
+        base = base_image.ensure(engine)
+        report(f"building the root file system for {engine.architecture}")
         arguments = {
+            "BASE": base,
             "APT_WEEK": time.strftime("%G-%V", time.gmtime()),
             "SOURCE_DATE_EPOCH": str(commit_time()),
         }
@@ -162,7 +190,7 @@ def _build(engine: BuildEngine, key: str, *, from_scratch: bool) -> Built:
         fresh.rename(PLUGIN)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return Built(key, archive.tree_hash(PLUGIN / "rootfs"), size, architecture)
+    return Built(key, archive.tree_hash(PLUGIN / "rootfs"), size, engine.architecture)
 
 
 def _fill(context: Path, wheel_folder: Path) -> None:
@@ -222,6 +250,7 @@ def build_image(
             buildargs=arguments or {},
             target=stage,
             nocache=from_scratch,
+            platform=f"linux/{engine.architecture}" if engine.foreign else None,
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -237,7 +266,12 @@ def build_image(
 
 def export_image(engine: BuildEngine, tag: str, target: Path) -> None:
     """Unpack an image's files into an existing folder, without running anything."""
-    container = engine.client.containers.create(tag, ["never-run"], network_mode="none")
+    container = engine.client.containers.create(
+        tag,
+        ["never-run"],
+        network_mode="none",
+        platform=f"linux/{engine.architecture}" if engine.foreign else None,
+    )
     try:
         chunks: Iterable[bytes] = engine.client.api.export(str(container.id))
         archive.unpack_export(chunks, target)

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools.common.architecture import MACHINES, Architecture
 from tools.common.cache import cache_dir, content_key
 from tools.common.checkout import ROOT
-from tools.common.errors import BuildError
 from tools.common.locks import locked
 from tools.common.programs import run_step
 from tools.common.progress import report
@@ -22,8 +22,6 @@ REQUIREMENTS = ROOT / "requirements/plugin.txt"
 # The versions of the interpreter and the C library in Debian trixie.
 PYTHON = "3.13"
 GLIBC_MINOR = 41
-# Python's name of an architecture, by its name in Go, which engines use.
-MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def platform_tags(machine: str) -> list[str]:
@@ -37,7 +35,7 @@ def platform_tags(machine: str) -> list[str]:
     return [*tags, f"manylinux2014_{machine}"]
 
 
-def fetch(architecture: str, requirements: Path = REQUIREMENTS) -> Path:
+def fetch(architecture: Architecture, requirements: Path = REQUIREMENTS) -> Path:
     """Return a folder with the wheels of a requirements file; download them if necessary.
 
     Args:
@@ -45,13 +43,8 @@ def fetch(architecture: str, requirements: Path = REQUIREMENTS) -> Path:
         requirements: A file in which each package has a version and hashes.
 
     Raises:
-        BuildError: The architecture is unknown, or a wheel cannot be downloaded.
+        BuildError: A wheel cannot be downloaded.
     """
-    if architecture not in MACHINES:
-        raise BuildError(
-            f"the engine's architecture {architecture!r} is not one of {', '.join(MACHINES)}",
-            "build on an engine of one of these architectures",
-        )
     key = content_key([("requirements", requirements), ("for", f"{PYTHON} {architecture}")])
     target = cache_dir("wheels") / key
     with locked(target.with_suffix(".lock"), "downloading the plugin's wheels"):

@@ -24,7 +24,7 @@ from tests.e2e.usb_bus import MODELS
 from tests.e2e.wired_bus import WiredBus, plug
 from tools.images import load_can_tools
 from tools.install import install
-from tools.plugin import build
+from tools.plugin import build_for
 
 # testcontainers reads this when it is imported, which tests.e2e.bus does lazily.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def testbed() -> Iterator[Testbed]:
     """Choose a testbed; install this checkout's plugin and the containers' image on it."""
     with choose(helper_image=load_can_tools) as chosen:
-        build(fallback=chosen.docker_host)
+        build_for(chosen.docker_host)
         client = chosen.client()
         install(client)
         configure_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,26 @@ def test_a_container_has_the_can_interface_and_nothing_else(trio: Bus) -> None:
     routes = container.exec_run(["ip", "route", "show", "table", "all", "type", "unicast"]).output
     assert links.split() == [b"can0", b"lo"]
     assert routes == b""
+
+
+def test_cansend_sends_fd_frames_from_host_and_container_also_on_kernel_7(
+    trio: Bus, testbed: Testbed
+) -> None:
+    # From kernel 7 on a new vcan or vxcan has MTU 2060, and cansend then refuses FD frames.
+    links = trio.links()
+    assert {links[name]["mtu"] for name in (trio.interface, *trio.host_ends())} == {72}
+    sender, *listeners = trio.containers
+    sent: Any = sender.exec_run(["cansend", "can0", "6A1##1C0FFEE"])
+    assert (sent.exit_code, sent.output) == (0, b"")
+    testbed.host("cansend", trio.interface, "6A2##1C0FFEE")
+    # The digit after ## has the frame's flags; the kernel adds that of FD itself.
+    frames = [re.compile(rb" 6A1##.C0FFEE\n"), re.compile(rb" 6A2##.C0FFEE\n")]
+
+    def all_received() -> bool:
+        logs = [bytes(listener.logs(stderr=False)) for listener in listeners]
+        return all(len(frame.findall(log)) == 1 for frame in frames for log in logs)
+
+    trio.wait(all_received, "each FD frame once at each of the other containers")
 
 
 def test_killing_the_plugin_keeps_the_interfaces_and_new_containers_reach_the_old_ones(

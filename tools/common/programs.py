@@ -10,10 +10,12 @@ from typing import Final
 from tools.common.errors import BuildError, MissingProgramError
 
 PACKAGES: Final = {
+    "arch-test": "arch-test",
     "docker": "docker-cli (docker.io before Debian 13)",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "qemu-img": "qemu-utils",
+    "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -39,9 +41,26 @@ def find_program(name: str) -> str:
     return found
 
 
-def install_command(package: str) -> str:
-    """Return the command that installs a Debian package on a developer's machine."""
-    return f"tools/bootstrap.sh .venv {package}"
+def install_command(*packages: str) -> str:
+    """Return the command that installs Debian packages on a developer's machine."""
+    return f"tools/bootstrap.sh .venv {' '.join(packages)}"
+
+
+def as_root(purpose: str) -> list[str]:
+    """Return the words before a command that root must run.
+
+    Args:
+        purpose: What root is needed for, as the subject of a sentence.
+
+    Raises:
+        BuildError: This user is not root and may not become root without a password.
+    """
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    if shutil.which("sudo") and subprocess.run([*sudo, "true"], check=False).returncode == 0:
+        return sudo
+    raise BuildError(f"{purpose} needs root", "run it as root, or allow sudo without a password")
 
 
 def run_step(argv: Sequence[str | Path], remedy: str, cwd: Path | None = None) -> None:

@@ -35,6 +35,25 @@ def test_a_projects_networks_are_found_by_their_full_name() -> None:
     assert project(Engine("bridge")).networks() == []
 
 
+class OldEngine(Engine):
+    """A testbed whose release has version 1 of compose."""
+
+    ran: list[tuple[str, ...]]
+
+    def host(self, *argv: str, **_: object) -> SimpleNamespace:
+        self.ran = [*getattr(self, "ran", []), argv]
+        return SimpleNamespace(returncode=0 if "docker-compose" in argv else 1)
+
+
+def test_version_1_of_compose_is_used_where_the_release_has_no_other() -> None:
+    engine = OldEngine()
+    old = project(engine)
+    assert old.by_compose
+    old.up(sender=2)
+    assert engine.ran[-1][2:4] == ("docker-compose", "--project-name")
+    assert "--scale=sender=2" in engine.ran[-1]
+
+
 def test_only_the_demos_own_pairs_are_deleted() -> None:
     def endpoint(name: str, *, present: bool = True) -> dict[str, Any]:
         return {"endpoint": "e", "phase": "joined", "host_end": name, "present": present}

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lab import qemu
+from tools.common.architecture import ARCHITECTURES, Architecture
 
 FILES = qemu.Files(
     kernel=Path("/i/vmlinuz"),
@@ -13,8 +14,9 @@ FILES = qemu.Files(
 )
 
 
-def argv(accel: qemu.Accel = "tcg") -> list[str]:
-    return qemu.argv("qemu", FILES, accel, qemu.Hardware(cpus=3, memory_mib=1024))
+def argv(accel: qemu.Accel = "tcg", architecture: Architecture = "amd64") -> list[str]:
+    hardware = qemu.Hardware(cpus=3, memory_mib=1024)
+    return qemu.argv(architecture, "qemu", FILES, accel, hardware)
 
 
 def values(option: str, of: list[str]) -> list[str]:
@@ -32,9 +34,40 @@ def test_two_controllers_share_one_wire_in_fixed_slots() -> None:
     assert values("-object", argv()) == ["can-bus,id=wire"]
 
 
-def test_pci_addresses_match_qemus_slots() -> None:
-    assert qemu.pci_address(0) == "0000:00:08.0"
-    assert qemu.slot(0) == "0x8"
+def test_on_arm64_each_controller_is_behind_a_port_of_its_own() -> None:
+    devices = values("-device", argv(architecture="arm64"))
+    assert [device for device in devices if "port" in device] == [
+        "pcie-root-port,id=port0,chassis=1,addr=0x8",
+        "pcie-root-port,id=port1,chassis=2,addr=0x9",
+        "kvaser_pci,canbus=wire,id=kvaser0,bus=port0",
+        "kvaser_pci,canbus=wire,id=kvaser1,bus=port1",
+    ]
+
+
+def test_the_guest_has_a_controller_where_qemu_has_it() -> None:
+    assert qemu.controller_folder("amd64", 1) == "/sys/bus/pci/devices/0000:00:09.0"
+    assert qemu.controller_folder("arm64", 1) == "/sys/bus/pci/devices/0000:00:09.0/0000:*"
+
+
+def test_a_machine_that_starts_again_has_its_ports_and_what_is_plugged_in() -> None:
+    hardware = qemu.Hardware(plugged=(1,))
+    again = qemu.argv("arm64", "qemu", FILES, "tcg", hardware, {2375: 40001, 22: 40002})
+    (netdev,) = values("-netdev", again)
+    assert netdev.endswith("hostfwd=tcp:127.0.0.1:40001-:2375,hostfwd=tcp:127.0.0.1:40002-:22")
+    devices = " ".join(values("-device", again))
+    assert ("kvaser0" in devices, "kvaser1" in devices, "id=port0" in devices) == (
+        False,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_architecture_has_its_machine_and_its_console(architecture: Architecture) -> None:
+    machine, console = {"amd64": ("pc", "ttyS0"), "arm64": ("virt", "ttyAMA0")}[architecture]
+    options = argv(architecture=architecture)
+    assert values("-machine", options)[0].partition(",")[0] == machine
+    assert f"console={console}" in values("-append", options)[0].split()
 
 
 def test_ports_are_chosen_by_the_kernel_on_loopback() -> None:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from lab import cli
-from tools import build_engine, plugin
-from tools.common.errors import NoEngineError
+from lab.recipe import Recipe
+from tools import build_engine, foreign, plugin
+from tools.common.errors import BuildError, NoEngineError
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
 ) -> None:
     built = plugin.Built("key", "content", 1, "amd64")
 
-    def build(fallback: str | None = None) -> plugin.Built:
+    def build(fallback: str | None = None, *, architecture: str | None) -> plugin.Built:
+        assert architecture == "amd64"
         if fallback is None:
             with build_engine.build_engine():
                 pass
@@ -72,9 +74,39 @@ def test_without_an_engine_the_plugin_is_built_on_the_labs_engine(
         return built
 
     @contextmanager
-    def lab() -> Iterator[SimpleNamespace]:
+    def lab(guest: Recipe) -> Iterator[SimpleNamespace]:
+        assert guest.architecture == "amd64"
         yield SimpleNamespace(docker_host="tcp://lab")
 
     monkeypatch.setattr(plugin, "build", build)
     monkeypatch.setattr(cli, "lab_testbed", lab)
-    assert cli.build_plugin() == built
+    assert cli.build_plugin("amd64") == built
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_elsewhere_does_not_build_for_another_architecture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = SimpleNamespace(info=lambda: {"Architecture": "x86_64"})
+    monkeypatch.setattr(build_engine, "connect", lambda *_: client)
+    assert build_engine.engine_architecture("tcp://lab") == "amd64"
+    with build_engine.build_engine("tcp://lab") as engine:
+        assert (engine.architecture, engine.foreign) == ("amd64", False)
+    with (
+        pytest.raises(BuildError, match=r"tcp://lab is of amd64.*to be built for arm64"),
+        build_engine.build_engine("tcp://lab", "arm64"),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_of_this_machine_builds_for_what_the_machine_can_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    client = SimpleNamespace(info=lambda: {"Architecture": "x86_64"})
+    required: list[str] = []
+    monkeypatch.setattr(build_engine, "connect", lambda *_: client)
+    monkeypatch.setattr(foreign, "require", required.append)
+    with build_engine.build_engine(f"unix://{tmp_path}/docker.sock", "arm64") as engine:
+        assert (engine.architecture, engine.foreign) == ("arm64", True)
+    assert required == ["arm64"]

@@ -1,10 +1,14 @@
 import fcntl
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import docker
 import pytest
 
-from tools import plugin, wheels
+from tools import images, plugin, wheels
+from tools.common.architecture import of_engine
 from tools.common.cache import cache_dir, content_key
 from tools.common.errors import BuildError
 from tools.common.locks import locked
@@ -56,9 +60,15 @@ def test_platform_tags_reach_from_trixies_c_library_to_the_oldest() -> None:
     assert tags[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
 
 
-def test_an_unknown_architecture_is_rejected_before_any_download() -> None:
-    with pytest.raises(BuildError, match="'riscv64' is not one of amd64, arm64"):
-        wheels.fetch("riscv64")
+def test_an_engine_of_an_unknown_architecture_is_rejected() -> None:
+    client = cast("docker.DockerClient", SimpleNamespace(info=lambda: {"Architecture": "riscv64"}))
+    with pytest.raises(BuildError, match="'riscv64' is not one of x86_64, aarch64"):
+        of_engine(client)
+
+
+def test_plugins_images_and_wheels_of_another_architecture_have_other_keys() -> None:
+    assert plugin.source_key("amd64") != plugin.source_key("arm64")
+    assert images.can_tools_key("amd64") != images.can_tools_key("arm64")
 
 
 def test_an_unusable_file_of_the_last_build_is_ignored(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import requests
 from docker.errors import APIError, NotFound
 
 from tools import install
+from tools.common.architecture import of_machine
 from tools.common.errors import BuildError
 from tools.install import NAME
 
@@ -28,9 +31,10 @@ class Engine(docker.DockerClient):
 
     def info(self) -> dict[str, Any]:
         return {
+            "Architecture": "x86_64",
             "Plugins": {
                 "Network": [name for name, plugin in self.installed.items() if plugin["Enabled"]]
-            }
+            },
         }
 
     def inspect_plugin(self, name: str) -> dict[str, Any]:
@@ -111,6 +115,19 @@ def engine(monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]) -> Engi
 def test_a_first_installation_creates_and_enables(engine: Engine, plugin_dir: Path) -> None:
     install.install(engine, plugin_dir)
     assert engine.calls == ["create", "enable"]
+
+
+def test_a_plugin_for_another_architecture_is_not_installed(
+    engine: Engine, plugin_dir: Path
+) -> None:
+    program = plugin_dir / "rootfs/usr/bin/python3"
+    program.parent.mkdir(parents=True)
+    program.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00")
+    with pytest.raises(BuildError, match=r"is built for arm64, and the engine is of amd64\nremedy"):
+        install.install(engine, plugin_dir)
+    assert engine.calls == []
+    program.write_bytes(Path(sys.executable).read_bytes()[:20])
+    assert install.architecture_of(program) == of_machine(platform.machine())
 
 
 def test_a_second_installation_does_nothing(engine: Engine, plugin_dir: Path) -> None:

@@ -1,0 +1,202 @@
+"""Runs the end-to-end tests on each guest of the lab, and writes the table in ``docs/tested.md``.
+
+``python -m lab.matrix`` replaces only the rows of what it runs, after each suite, so a run may
+be interrupted. The status is 1 if anything falls short.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lab import detached, recipe, testbed
+from lab.recipe import MATRIX, RELEASES, named
+from lab.tested_table import Outcome, Row, outcome, updated
+from tools.common.architecture import of_engine
+from tools.common.checkout import ROOT
+from tools.common.docker_engine import connect
+from tools.common.errors import ToolError
+from tools.common.progress import report
+
+PAGE: Final = ROOT / "docs/tested.md"
+
+SUITES: Final = {
+    "main-job": "test_main_job.py",
+    "faults": "test_faults.py",
+    "engine-life": "test_engine_life.py",
+    "controllers-pci": "test_controllers.py",
+    "controllers-usb": "test_*usb*.py",
+    "power-cuts": "test_power_cuts.py",
+    "adoption": "test_adopt.py",
+}
+"""The files of each suite, as a pattern in ``tests/e2e``; a suite without files is left out."""
+
+ENGINE: Final = "engine"
+"""The name of the place that is not a guest of the lab: the engine that DOCKER_HOST names, or
+this machine's own."""
+
+_SUITE_TIMEOUT_S: Final = 3 * 3600.0
+
+
+class Place(NamedTuple):
+    """Where tests run.
+
+    Attributes:
+        environment: The variables that choose it.
+        release: What the table calls it.
+        engine: Its Docker engine's version.
+        kernel: Its kernel's release.
+        architecture: Its architecture.
+    """
+
+    environment: dict[str, str]
+    release: str
+    engine: str
+    kernel: str
+    architecture: str
+
+
+def files(suite: str) -> list[Path]:
+    """Return the files of a suite, relative to the checkout."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / "tests/e2e").glob(SUITES[suite]))
+
+
+def run(places: Sequence[str], suites: Sequence[str]) -> bool:
+    """Run suites in some places and write the page; return whether everything passes.
+
+    Args:
+        places: Names of guests, or `ENGINE`.
+        suites: Names in `SUITES`.
+
+    Raises:
+        ToolError: A guest cannot be built or does not boot.
+    """
+    good, commit = True, _commit()
+    for name in places:
+        with _place(name) as place:
+            for suite in suites:
+                started = time.monotonic()
+                result = _run_suite(place, suite)
+                minutes = (time.monotonic() - started) / 60
+                row = Row(
+                    release=place.release,
+                    engine=place.engine,
+                    kernel=place.kernel,
+                    architecture=place.architecture,
+                    suite=suite,
+                    result=result.text,
+                    minutes=f"{minutes:.1f}",
+                    date=datetime.now(UTC).strftime("%Y-%m-%d"),
+                    commit=commit,
+                )
+                text = PAGE.read_text(encoding="utf-8")
+                text = updated(text, [row], tuple(RELEASES), tuple(SUITES))
+                PAGE.write_text(text, encoding="utf-8")
+                report(f"{name}: {suite}: {result.text}")
+                good = good and result.ok
+    return good
+
+
+@contextmanager
+def _place(name: str) -> Iterator[Place]:
+    """Yield a place in which its engine runs; stop a lab that was started for it."""
+    if name == ENGINE:
+        with closing(connect()) as client:
+            system = str(client.info()["OperatingSystem"])
+        yield _described({testbed.VARIABLE: "engine"}, system, None)
+        return
+    guest = named(name)
+    was_running = detached.current(guest) is not None
+    machine = detached.up(guest)
+    try:
+        environment = {testbed.VARIABLE: "lab", recipe.VARIABLE: guest.name}
+        yield _described(environment, guest.release, machine.docker_host)
+    finally:
+        if not was_running:
+            detached.down(guest)
+
+
+def _described(environment: dict[str, str], release: str, docker_host: str | None) -> Place:
+    with closing(connect(docker_host)) as client:
+        about = client.info()
+        return Place(
+            environment,
+            release,
+            str(about["ServerVersion"]),
+            str(about["KernelVersion"]),
+            of_engine(client),
+        )
+
+
+def _run_suite(place: Place, suite: str) -> Outcome:
+    report(f"{place.release} {place.architecture}: running {suite}")
+    other = recipe.VARIABLE if place.environment[testbed.VARIABLE] == "engine" else "DOCKER_HOST"
+    environment = {name: value for name, value in os.environ.items() if name != other}
+    environment |= place.environment
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "report.xml")
+        paths = map(str, files(suite))
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={file}", *paths]
+        try:
+            status = subprocess.run(
+                command, cwd=ROOT, env=environment, check=False, timeout=_SUITE_TIMEOUT_S
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return Outcome(f"**stopped** after {_SUITE_TIMEOUT_S / 60:.0f} minutes", ok=False)
+        if not file.exists():
+            return Outcome(f"**not run**: pytest ended with status {status}", ok=False)
+        return outcome(file.read_text(encoding="utf-8"))
+
+
+def _commit() -> str:
+    """Return the short name of the checkout's commit, with a `+` if more than the page changed."""
+    name = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", f":(exclude){PAGE.relative_to(ROOT)}")
+    return f"{name}+" if changed else name or "unknown"
+
+
+def _git(*words: str) -> str:
+    # The checkout may belong to another user than root.
+    command = ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m lab.matrix", description=__doc__)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="GUEST",
+        default=MATRIX,
+        help=f"guests of the lab, or {ENGINE}: DOCKER_HOST's engine or this machine's own; "
+        f"default: {' '.join(MATRIX)}",
+    )
+    available = [suite for suite in SUITES if files(suite)]
+    parser.add_argument(
+        "--suites", nargs="+", metavar="SUITE", choices=available, default=available,
+        help=f"default: {' '.join(available)}",
+    )  # fmt: skip
+    arguments = parser.parse_args(argv)
+    try:
+        for name in arguments.only:
+            if name != ENGINE:
+                named(name)
+        return 0 if run(arguments.only, arguments.suites) else 1
+    except ToolError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
