@@ -7,7 +7,7 @@ set -eu
 {
     echo "### $1"
     echo
-    grep '^| release ' docs/tested.md
-    echo '| --- | --- | --- | --- | --- | --- | --- | --- | --- |'
-    git diff --unified=0 docs/tested.md | sed -n 's/^+\(| .*\)/\1/p' | grep -v '^| ---\|^| release'
+    # The table's first two lines, then what this run has added.
+    grep --max-count=1 --after-context=1 '^| release ' docs/tested.md || echo "no results"
+    git diff --unified=0 docs/tested.md | sed -n '/^+| \(release\|---\) /d; s/^+\(| .*\)/\1/p'
 } >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
