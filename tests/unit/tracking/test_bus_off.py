@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from evercan.model.controller import Controller, ControllerState, Events
 from evercan.model.observed import Link, Observed
 from evercan.tracking.bus_off import BusOff
+from evercan.values import replace
 from tests.support.fake_controllers import GS_USB
 
 

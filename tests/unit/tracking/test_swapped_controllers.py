@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from evercan.model.observed import Link, Observed
 from evercan.tracking.swapped_controllers import SwappedControllers
+from evercan.values import replace
 from tests.support.declarations import declare, physical
 from tests.support.fake_controllers import GS_USB
 
