@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
 
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
@@ -63,7 +64,7 @@ def test_containers_are_back_on_their_bus_after_an_engine_restart(
 
 
 def test_under_live_restore_traffic_continues_while_the_engine_restarts(
-    lasting_trio: Bus, lab: Testbed
+    lasting_trio: Bus, bus: Bus, lab: Testbed
 ) -> None:
     lab.host(
         "sh",
@@ -81,6 +82,11 @@ def test_under_live_restore_traffic_continues_while_the_engine_restarts(
         [added] = lasting_trio.start(1)
         lasting_trio.assert_healthy()
         lasting_trio.discard(added)
+        # The engine numbers the names inside from the beginning again.
+        with pytest.raises(APIError, match="file exists"):
+            bus.connect(lasting_trio.containers[0], "second")
+        lasting_trio.assert_healthy()
+        assert bus.host_ends() == []
     finally:
         lab.host("sh", "-c", "rm -f /etc/docker/daemon.json; systemctl reload docker")
 

@@ -7,6 +7,8 @@ import io
 import tarfile
 from pathlib import Path
 
+import pytest
+
 import evercan
 from lab.testbed import Testbed
 from tools.common.checkout import ROOT
@@ -14,8 +16,17 @@ from tools.common.checkout import ROOT
 FOLDER = "/tmp/evercan-pytest"  # noqa: S108 - on the testbed
 PACKAGES = (
     *("_pytest", "can", "certifi", "charset_normalizer", "click", "docker", "dotenv", "idna"),
-    *("iniconfig", "markdown_it", "mdurl", "msgpack", "packaging", "pluggy", "pygments", "pytest"),
-    *("requests", "rich", "rich_click", "testcontainers", "typing_extensions", "urllib3", "wrapt"),
+    *("iniconfig", "markdown_it", "mdurl", "packaging", "pluggy", "py", "pygments"),
+    *(
+        "pytest",
+        "requests",
+        "rich",
+        "rich_click",
+        "testcontainers",
+        "typing_extensions",
+        "urllib3",
+        "wrapt",
+    ),
 )
 """What ``pip install 'evercan[testing]'`` installs, as far as the fixtures import it."""
 
@@ -37,6 +48,8 @@ def _packed() -> bytes:
             origin = Path(found.origin)
             path = origin.parent if origin.name == "__init__.py" else origin
             tar.add(path, path.name, filter=without_caches)
+        for metadata in Path(pytest.__file__).parents[1].glob("*.dist-info"):
+            tar.add(metadata, metadata.name)
         tar.add(Path(evercan.__file__).parent, "evercan", filter=without_caches)
         tar.add(ROOT / "examples/pytest", "example", filter=without_caches)
     return packed.getvalue()
@@ -48,6 +61,8 @@ def test_the_example_project_passes_on_the_engines_host(testbed: Testbed) -> Non
     try:
         done = testbed.host(
             *("env", f"PYTHONPATH={FOLDER}", "TESTCONTAINERS_RYUK_DISABLED=true"),
+            # Plugins of other packages, which were not packed, have their metadata there too.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1",
             *("PYTHONDONTWRITEBYTECODE=1", "python3", "-m", "pytest", "-rs", "--evercan-required"),
             *("-p", "evercan.cli.pytest_plugin", "-p", "no:cacheprovider", f"{FOLDER}/example"),
             check=False,
