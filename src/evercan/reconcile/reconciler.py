@@ -230,7 +230,15 @@ class Reconciler:
         """Keep what a pass with a scope has found; the next full pass judges the rest."""
         self._save_derived(declared)
         self.replaced_pairs.forget_absent(declared)
-        former, self.state = self.state, self.state._replace(declared=declared, observed=observed)
+        former = self.state
+        members = {end.id for end in declared.endpoints.values() if end.is_member}
+        self.state = former._replace(
+            declared=declared,
+            observed=observed,
+            warnings=tuple(
+                warning for warning in former.warnings if warning.endpoint in {None, *members}
+            ),
+        )
         self.recoveries.completed(self.state, former)
 
     def _apply_changes(
