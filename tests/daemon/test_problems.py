@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from evercan.model.problems import ProblemKind
 from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
 from evercan.tracking.repair_limits import BURST
+from evercan.values import replace
 from tests.support.engine import Container, Engine, engine_id
 from tests.support.fake_controllers import GS_USB
 from tests.support.http import exchange, request

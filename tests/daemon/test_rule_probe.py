@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from evercan.reconcile import retries
 from evercan.settings import Recovery
 from tests.support.engine import Container, Engine, engine_id
 from tests.support.invariants import full_mesh, paths
@@ -33,9 +34,16 @@ async def plugin(tmp_path: Path, kernel: SharedKernel) -> AsyncIterator[Plugin]:
 
 
 @pytest.fixture
-async def member(engine: Engine) -> Container:
+async def member(
+    engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
+) -> Container:
+    """Start a container, and wait for the full pass that follows."""
+    monkeypatch.setattr(retries, "VERIFY_AFTER", PROBE)
     await engine.create_network(NETWORK)
-    return await engine.start(NETWORK, DASHBOARD)
+    before = kernel.calls["observe"]
+    container = await engine.start(NETWORK, DASHBOARD)
+    await wait_until(lambda: kernel.calls["observe"] > before)
+    return container
 
 
 async def repaired(kernel: SharedKernel, member: Container) -> None:
