@@ -109,6 +109,9 @@ def _demonstrate(testbed: Testbed, project: Project) -> int:
 def _interrupt(testbed: Testbed, project: Project) -> None:
     """Cut the lab's power; on another engine kill the plugin and delete the demo's pairs."""
     if testbed.cuts_power:
+        # The engine does not sync that a container was started. If its state is lost, the engine
+        # takes it for one that was never started, and leaves it so.
+        testbed.host("sync")
         show.waiting("the machine boots again", testbed.power_cut)
         return
     plugin = PluginProcess(testbed)
