@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lab import detached, image, qemu
-from lab.errors import LabError, TestbedError
+from lab.errors import LabError, TestbedError, exit_status
 from lab.lab_testbed import LabTestbed
 from lab.machine import Machine
 from lab.recipe import RELEASES, VARIABLE, Recipe, chosen
 from lab.testbed import lab_testbed
 from tools import plugin
 from tools.common.architecture import ARCHITECTURES, Architecture
-from tools.common.errors import NoEngineError, ToolError
+from tools.common.errors import NoEngineError
 from tools.common.progress import report
 
 _Command = Callable[[argparse.Namespace], int]
@@ -196,11 +196,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 after an error, 2 if the usage is wrong."""
     arguments = _parser().parse_args(argv)
     command: _Command = arguments.command
-    try:
-        return command(arguments)
-    except ToolError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("lab: interrupted", file=sys.stderr)
-        return 130
+    return exit_status(lambda: command(arguments))

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lab import detached, recipe, testbed
+from lab.errors import exit_status
 from lab.recipe import MATRIX, RELEASES, named
 from lab.tested_table import Outcome, Row, outcome, updated
 from tools.common.architecture import of_engine
 from tools.common.checkout import ROOT
 from tools.common.docker_engine import connect
-from tools.common.errors import ToolError
 from tools.common.progress import report
 
 PAGE: Final = ROOT / "docs/tested.md"
@@ -185,17 +185,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"default: {' '.join(available)}",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
-    try:
+
+    def run_all() -> int:
         for name in arguments.only:
             if name != ENGINE:
                 named(name)
         return 0 if run(arguments.only, arguments.suites) else 1
-    except ToolError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("lab: interrupted", file=sys.stderr)
-        return 130
+
+    return exit_status(run_all)
 
 
 if __name__ == "__main__":

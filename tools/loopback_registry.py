@@ -30,8 +30,8 @@ OLD_TAG, OLD_MANIFEST = "old", "old.json"
 def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
     """Copy an installed plugin's blobs, which the engine deletes when it upgrades the plugin.
 
-    The manifest is made anew: after an upgrade the engine has none, and still names the former
-    one.
+    The manifest is created again: after an upgrade the engine has none, and still names the
+    former one.
 
     Args:
         plugins: The engine's folder of plugins.

@@ -2,7 +2,7 @@
 
 The kernel's driver is ``drivers/net/can/usb/ucan.c``, where the numbers are from; the protocol is
 in its ``Documentation/networking/device_drivers/can/can_ucan_protocol.rst``. After bus-off the
-kernel restarts it: after ``restart-ms``, or when it is told to.
+kernel restarts it: after ``restart-ms``, or on request.
 """
 
 import struct

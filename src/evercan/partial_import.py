@@ -86,7 +86,7 @@ def defer(name: str, *functions: str, **values: object) -> None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     module = importlib.util.module_from_spec(spec)
     module.__class__ = _Deferred
-    vars(module).update(values, **{each: _function(module, each) for each in functions})
+    vars(module).update(values, **{function: _function(module, function) for function in functions})
     sys.modules[name] = module
     package, _, last = name.rpartition(".")
     if package:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from evercan.intent.findings import Finding, Outcome
 from evercan.intent.host_rules import marked_rules
@@ -65,17 +65,11 @@ def stray_pairs(
         for name, link in sorted(observed.links.items())
         if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
     ]
-    found = tuple(
-        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
-        if name in prune
-        else Finding(
-            id=name,
-            outcome=Outcome.REPORTED,
-            interface=name,
-            text="an interface pair that no container has and no network knows",
-            remedy="delete it with 'evercan adopt --prune'",
-        )
-        for name in names
+    found = _findings(
+        names,
+        prune,
+        "an interface pair that no container has and no network knows",
+        "delete it with 'evercan adopt --prune'",
     )
     return replace(declared, retired=declared.retired | {*names} & {*prune}), found
 
@@ -90,21 +84,26 @@ def stray_rules(
         if rule.source in name_of and rule.target in name_of:
             ends = " <-> ".join(sorted((name_of[rule.source], name_of[rule.target])))
             strays.setdefault(ends, set()).add(rule)
-    found = tuple(
-        Finding(id=ends, outcome=Outcome.FORGOTTEN, interface=ends)
-        if ends in prune
-        else Finding(
-            id=ends,
-            outcome=Outcome.REPORTED,
-            interface=ends,
-            text="can-gw rules of evercan's between two interfaces of the host that no network "
-            "needs",
-            remedy="remove them with 'evercan adopt --prune'",
-        )
-        for ends in sorted(strays)
+    found = _findings(
+        sorted(strays),
+        prune,
+        "can-gw rules of evercan's between two interfaces of the host that no network needs",
+        "remove them with 'evercan adopt --prune'",
     )
     pruned = {rule for ends in strays if ends in prune for rule in strays[ends]}
     return replace(declared, host_rules=declared.host_rules | pruned), found
+
+
+def _findings(
+    names: Iterable[str], prune: Collection[str], text: str, remedy: str
+) -> tuple[Finding, ...]:
+    """Find strays of the host, which have no id but a name: forgotten if pruned, else reported."""
+    return tuple(
+        Finding(id=name, outcome=Outcome.FORGOTTEN, interface=name)
+        if name in prune
+        else Finding(id=name, outcome=Outcome.REPORTED, interface=name, text=text, remedy=remedy)
+        for name in names
+    )
 
 
 def _is_taken(observed: Observed, host_end: str) -> bool:

@@ -52,7 +52,7 @@ class Scope(NamedTuple):
     names: AbstractSet[str]
     former: Collection[int]
     ends: Mapping[str, Ends]
-    fresh: AbstractSet[int] = frozenset()
+    fresh: AbstractSet[int]
 
 
 def plan_scope(
@@ -110,9 +110,10 @@ def _host_ends(
 ) -> list[int]:
     """Return the interfaces of the host that a bus has and that can forward frames."""
     networks = declared.networks_by_bus()[bus]
-    bridged = map(observed.find, declared.bridged()[bus])
-    found = [plan_bus(declared, networks, observed, steps, problems), *bridged]
-    links = {link.index: link for link in found if link is not None and link.up}
-    for link in links.values():
+    bus_link = plan_bus(declared, networks, observed, steps, problems)
+    found = map(observed.find, declared.bridged()[bus])
+    bridged = [link for link in found if link is not None and link.up]
+    for link in bridged:
         plan_bus_off(bus, link, None, observed, steps, problems)
-    return list(links)
+    links = bridged if bus_link is None else [bus_link, *bridged]
+    return list(dict.fromkeys(link.index for link in links))

@@ -72,13 +72,12 @@ class Meshes:
         former = (observed.links.get(name) for name in names)
         bridged = declared.bridged()
         host = (observed.find(name) for bus in buses for name in (bus, *bridged[bus]))
-        return self.current(
-            Scope(
-                endpoints=ids,
-                names=names | {link.name for link in host if link is not None},
-                former={link.index for link in former if link is not None},
-                ends=dict.fromkeys(buses, Ends((), ())),
-            )
+        return Scope(
+            endpoints=ids,
+            names=names | {link.name for link in host if link is not None},
+            former={link.index for link in former if link is not None},
+            ends={bus: self._ends[bus] for bus in buses},
+            fresh=frozenset(self._fresh),
         )
 
     def current(self, scope: Scope) -> Scope:
