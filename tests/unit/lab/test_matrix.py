@@ -35,9 +35,8 @@ def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[s
     def run(command: list[str], env: dict[str, str], **_: object) -> Any:
         seen.append(env)
         [file] = [word.partition("=")[2] for word in command if word.startswith("--junitxml=")]
-        name = Path(command[-1]).name
-        if name in REPORTS:
-            Path(file).write_text(REPORTS[name])
+        for report in [REPORTS[Path(word).name] for word in command if Path(word).name in REPORTS]:
+            Path(file).write_text(report)
         return subprocess.CompletedProcess(command, 3)
 
     monkeypatch.setattr(matrix, "PAGE", page)
@@ -87,10 +86,8 @@ def results_are_empty() -> bool:
 
 
 def test_the_suites_files_exist_and_the_workflow_has_a_job_for_each_guest() -> None:
-    assert [suite for suite in matrix.SUITES if not matrix.files(suite)] in (
-        [],
-        ["controllers-usb"],
-    )
+    named_files = [file for suite in matrix.SUITES for file in matrix.files(suite)]
+    assert [file for file in named_files if not (ROOT / file).is_file()] == []
     workflow = (ROOT / ".github/workflows/matrix.yml").read_text()
     assert [name for name in MATRIX if f"guest: {name}," not in workflow] == []
     assert matrix.PAGE == ROOT / "docs/tested.md"
