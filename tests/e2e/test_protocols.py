@@ -13,12 +13,17 @@ from tests.e2e.bus import Bus
 from tools.common.polling import attempts
 
 PRELUDE = """
-import json, os, socket, struct, sys
+import ctypes, json, os, socket, struct, sys
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
 
 def inside(pid, *kind):
     "Return a socket in the network namespace of a process."
     with open(f"/proc/{pid}/ns/net") as namespace:
-        os.setns(namespace.fileno(), os.CLONE_NEWNET)
+        # os.setns is new in Python 3.12; the host may have an older one.
+        if libc.setns(namespace.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
     made = socket.socket(socket.AF_CAN, *kind)
     made.settimeout(20)
     return made
