@@ -60,6 +60,8 @@ threads = [threading.Thread(target=watch, daemon=True) for watch in (watch_plugi
 for thread in threads:
     thread.start()
 for turn in range(rounds):
+    if turn > 1 and any(unknown):
+        break  # seen; how long the kernel shows it depends on the machine
     endpoints = [f"{turn * number + n + 0xA0000000:08x}" * 8 for n in range(number)]
     names = [f"evercan-{n}" for n in range(number)]
     batch([f"netns add {name}" for name in names])
@@ -86,8 +88,8 @@ def test_calls_are_answered_and_nothing_fails_while_namespaces_end(
 ) -> None:
     before, since = plugin.pid(), testbed.now()
     bus.start(1)
-    program = ["python3", "-c", PROGRAM, bus.network_id, "2", "3"]
-    seen = json.loads(testbed.host(*program, timeout=120).stdout)
+    program = ["python3", "-c", PROGRAM, bus.network_id, "20", "3"]
+    seen = json.loads(testbed.host(*program, timeout=400).stdout)
     assert seen["unknown"] > 0, seen
     assert set(seen["answers"]) <= {200, 503}, seen
     assert plugin.pid() == before
