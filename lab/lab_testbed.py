@@ -57,6 +57,10 @@ class LabTestbed:
         """Forward a loopback port of this machine to a port of the guest; yield the former."""
         return self.machine.ssh.forwarded(port)
 
+    def exposed(self, port: int) -> AbstractContextManager[None]:
+        """Forward a loopback port of the guest to the same one of this machine."""
+        return self.machine.ssh.exposed(port)
+
     def power_cut(self) -> None:
         """Cut the guest's power; return when its engine answers again.
 

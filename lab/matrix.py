@@ -50,6 +50,7 @@ SUITES: Final = {
     "controllers-usb": ("test_usb_adapters.py", "test_usb_names.py"),
     "power-cuts": ("test_power_cuts.py",),
     "adoption": ("test_adopt.py",),
+    "installation": ("test_installer.py",),
 }
 """The files of each suite, in ``tests/e2e``."""
 

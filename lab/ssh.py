@@ -87,15 +87,28 @@ class Ssh:
         self._open()
         with socket.create_server(("127.0.0.1", 0)) as free:
             here: int = free.getsockname()[1]
-        forward = f"127.0.0.1:{here}:127.0.0.1:{port}"
-        if not self._control_command("forward", "-L", forward):
-            raise TestbedError(
-                f"the lab's ssh does not forward to the guest's port {port}", _REMEDY
-            )
-        try:
+        with self._forward("-L", f"127.0.0.1:{here}:127.0.0.1:{port}"):
             yield here
+
+    @contextlib.contextmanager
+    def exposed(self, port: int) -> Iterator[None]:
+        """Forward a loopback port of the guest to the same one of this machine.
+
+        Raises:
+            TestbedError: The guest cannot be reached, or the port is taken there.
+        """
+        self._open()
+        with self._forward("-R", f"127.0.0.1:{port}:127.0.0.1:{port}"):
+            yield
+
+    @contextlib.contextmanager
+    def _forward(self, option: str, ports: str) -> Iterator[None]:
+        if not self._control_command("forward", option, ports):
+            raise TestbedError(f"the lab's ssh does not forward {option} {ports}", _REMEDY)
+        try:
+            yield
         finally:
-            self._control_command("cancel", "-L", forward)
+            self._control_command("cancel", option, ports)
 
     def wait(self, timeout: float) -> None:
         """Wait until the guest accepts logins.

@@ -9,13 +9,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from lab.lab_testbed import LabTestbed
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
@@ -34,7 +37,7 @@ PORT = 5067
 REGISTRY = f"127.0.0.1:{PORT}"
 REGISTRY_CONFIG = f"""version: 0.1
 log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {FOLDER}/registry}}, delete: {{enabled: true}}}}
+storage: {{filesystem: {{rootdirectory: FOLDER}}, delete: {{enabled: true}}}}
 http: {{addr: {REGISTRY}}}
 """
 VERSION = release.version()
@@ -109,29 +112,34 @@ def host(testbed: Testbed) -> Iterator[Testbed]:
 @pytest.fixture(scope="module")
 def registry(
     host: Testbed, releases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    """Run Debian's registry on the engine's host, with the plugin of two architectures in it."""
-    config = tmp_path_factory.mktemp("registry") / "registry.yml"
-    config.write_text(REGISTRY_CONFIG)
-    put(host, config)
-    put(host, Path(debian_package.program("docker-registry", "docker-registry")), "755")
-    command = f"{FOLDER}/docker-registry serve {FOLDER}/registry.yml"
-    host.host("sh", "-c", f"nohup {command} >{FOLDER}/registry.log 2>&1 & echo $! >{FOLDER}/pid")
-    answers = f"import urllib.request; urllib.request.urlopen('http://{REGISTRY}/v2/')"
-    wait_until(
-        lambda: host.host("python3", "-c", answers, check=False).returncode == 0,
-        30,
-        "the registry to answer",
-    )
-    for which in ("this", "foreign"):
-        assert "@sha256:" in publish.push_plugin(releases[which], REGISTRY)
-    return REGISTRY
+) -> Iterator[str]:
+    """Run Debian's registry on this machine, with the plugin of two architectures in it.
+
+    The engine reaches it at its own loopback address, for which it needs no TLS.
+    """
+    folder = tmp_path_factory.mktemp("registry")
+    config = folder / "registry.yml"
+    config.write_text(REGISTRY_CONFIG.replace("FOLDER", str(folder)))
+    program = debian_package.program("docker-registry", "docker-registry")
+    port = host.exposed(PORT) if isinstance(host, LabTestbed) else nullcontext()
+    with port, subprocess.Popen([program, "serve", str(config)]) as process:
+        try:
+            wait_until(answers, 30, "the registry to answer")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(publish, "connect", host.client)
+                for which in ("this", "foreign"):
+                    assert "@sha256:" in publish.push_plugin(releases[which], REGISTRY)
+            yield REGISTRY
+        finally:
+            process.terminate()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _registry_ends(host: Testbed) -> Iterator[None]:
-    yield
-    host.host("sh", "-c", f"[ ! -f {FOLDER}/pid ] || kill $(cat {FOLDER}/pid)", check=False)
+def answers() -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{REGISTRY}/v2/") as page:
+            return bool(page.status == 200)
+    except OSError:
+        return False
 
 
 def run(host: Testbed, *arguments: str) -> tuple[str, float]:
@@ -235,7 +243,7 @@ def test_a_build_for_another_architecture_is_rejected_before_anything_is_touched
 
 
 def test_uninstall_leaves_nothing_and_a_tarball_installs_it_again_offline(
-    host: Testbed, releases: dict[str, Path], registry: str
+    host: Testbed, releases: dict[str, Path]
 ) -> None:
     client = host.client()
     for network in client.networks.list(filters={"driver": NAME}):
@@ -249,8 +257,6 @@ def test_uninstall_leaves_nothing_and_a_tarball_installs_it_again_offline(
         "docker ps -aq -f name=evercan; true",
     ).stdout.decode()  # fmt: skip
     assert left == ""
-    if host.cuts_power:  # a testbed of its own, so its registry may end
-        host.host("sh", "-c", f"kill $(cat {FOLDER}/pid); rm {FOLDER}/pid")
     _, seconds = run(host, "--from", put(host, releases["this"]))
     print(f"offline installation: {seconds:.1f} s")
     assert installed(host) == (VERSION, True)
@@ -262,4 +268,3 @@ def test_uninstall_leaves_nothing_and_a_tarball_installs_it_again_offline(
         again.assert_healthy()
     finally:
         again.remove()
-    assert registry
