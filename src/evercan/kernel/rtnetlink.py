@@ -15,7 +15,7 @@ from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.controller import NO_SETTINGS, Controller
-from evercan.model.controller_match import restoring
+from evercan.model.controller_match import lacks_mode, restoring
 from evercan.model.observed import (
     Counts,
     Link,
@@ -187,8 +187,13 @@ class RtnetlinkKernel:
         The kernel takes modes before it rejects a bitrate (``can_changelink``), so that a
         rejected request can leave a controller changed. A driver that cannot restart rejects
         a restart delay; evercan restarts such a controller itself (``planning.bus_off``), so
-        that it is configured without one.
+        that it is configured without one. A mode that the controller lacks is not even asked
+        for: Linux 6.1 takes the bitrate before it rejects a mode, and a bitrate that was never
+        set cannot be restored.
         """
+        seen = self.controller(step.index)
+        if seen is not None and lacks_mode(step.settings, seen):
+            return Reply(errno.EOPNOTSUPP)
         if step.was_up:
             self._netlink.batch([links.bring_down(step.index)])
         (answer,) = self._netlink.batch([links.configure(step.index, step.settings)])

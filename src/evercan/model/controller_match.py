@@ -6,7 +6,7 @@ sample point, so the two need not be equal.
 
 from __future__ import annotations
 
-from evercan.model.controller import Controller, ControllerSettings, written
+from evercan.model.controller import FD, LISTEN_ONLY, Controller, ControllerSettings, written
 from evercan.values import NamedTuple
 
 MAX_ERROR = 0.05
@@ -80,10 +80,17 @@ def _alike(field: str, wanted: int, there: int) -> bool:
     return wanted == there
 
 
+def lacks_mode(wanted: ControllerSettings, seen: Controller) -> bool:
+    """Whether a controller says that it has not a mode that is asked for."""
+    asked = (FD if wanted.fd else 0) | (LISTEN_ONLY if wanted.listen_only else 0)
+    return seen.supported is not None and asked & ~seen.supported != 0
+
+
 def restoring(asked: ControllerSettings, former: ControllerSettings) -> ControllerSettings:
     """Return the settings that undo what a kernel took of ``asked`` before it rejected the rest.
 
-    A bitrate that never was set cannot be restored, and need not be: it is taken last.
+    A bitrate that never was set cannot be restored, and need not be: it is taken last. Linux
+    6.1 takes the modes after it; see `lacks_mode`.
     """
     concerned = {name.replace("-", "_") for name, _ in asked.given()}
     if asked.fd is not None and former.fd:
