@@ -107,7 +107,7 @@ serve() {
         { [ $tries -lt 60 ] && ! grep -q Error "$tmp/out"; } || die "container $HELPER does not serve: $(tail -n 3 "$tmp/out")"
         sleep 1 && tries=$((tries + 1))
     done
-    ref=127.0.0.1:$(cat "$tmp/port")/evercan:$version-$arch
+    ref=127.0.0.1:$(cat "$tmp/port")/evercan-upgrade:$version-$arch
     back=${ref%:*}:old
 }
 
@@ -117,7 +117,7 @@ install_plugin() {
         return ;; esac
     pulled=${id:+$STAGED} pulled=${pulled:-$NAME} undo=1
     [ -n "$dry" ] || { cleaning=1 && clean; } || :
-    case $reference in 127.0.0.1:* | docker.io/*) ;; *) back=$reference ;; esac
+    case $reference in */evercan-upgrade:* | docker.io/*) ;; *) back=$reference ;; esac
     [ -z "$from" ] || serve
     [ -z "$id" ] || [ -n "$back" ] || note "the former build is from no registry; to go back, install its file"
     if [ -z "$id" ] || [ -z "$from" ]; then # an upgrade is pulled while the installed build runs

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,11 +44,16 @@ def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
     """
     blobs = plugins / "storage/blobs/sha256"
     record = json.loads((plugins / plugin_id / "config.json").read_bytes())
-    descriptors = []
-    for digest in (record["Config"], *record["Blobsums"]):
+    digests = [record["Config"], *(record["Blobsums"] or [])]
+    for digest in digests:
         blob = folder / _hex(digest)
         if not blob.exists():
             shutil.copyfile(blobs / blob.name, blob)
+    if not record["Blobsums"]:
+        digests = _pack_again(folder / _hex(record["Config"]), plugins / plugin_id / "rootfs")
+    descriptors = []
+    for digest in digests:
+        blob = folder / _hex(digest)
         with blob.open("rb") as stream:
             kind = LAYER_TYPE + (".gzip" if stream.read(2) == b"\x1f\x8b" else "")
         descriptors.append({"mediaType": kind, "digest": digest, "size": blob.stat().st_size})
@@ -61,6 +67,33 @@ def keep_old(plugins: Path, plugin_id: str, folder: Path) -> None:
     content = json.dumps(manifest).encode()
     (folder / hashlib.sha256(content).hexdigest()).write_bytes(content)
     (folder / OLD_MANIFEST).write_bytes(content)
+
+
+def _pack_again(config: Path, rootfs: Path) -> list[str]:
+    """Make blobs of a plugin that was pulled with a compressed layer, as registries have it.
+
+    The engine forgets that layer (``storeFetchMetadata`` in moby's plugin/fetch_linux.go does
+    not list its type), and deletes it with the next plugin that is removed.
+
+    Args:
+        config: The blob of the plugin's configuration; the new ones are put beside it.
+        rootfs: The plugin's files.
+
+    Returns:
+        The digests of the configuration and of the layer.
+    """
+    packed = config.with_name("packing")
+    with tarfile.open(packed, "w") as tar:
+        tar.add(rootfs, ".")
+    with packed.open("rb") as stream:
+        layer = hashlib.file_digest(stream, "sha256").hexdigest()
+    packed.rename(config.with_name(layer))
+    fields = json.loads(config.read_bytes())
+    fields["rootfs"]["diff_ids"] = [f"sha256:{layer}"]
+    content = json.dumps(fields).encode()
+    name = hashlib.sha256(content).hexdigest()
+    config.with_name(name).write_bytes(content)
+    return [f"sha256:{name}", f"sha256:{layer}"]
 
 
 def _hex(digest: str) -> str:

@@ -162,7 +162,7 @@ def _registry(client: docker.DockerClient, plugin: Path) -> Iterator[str]:
             (folder / "serve.py").write_bytes(Path(loopback_registry.__file__).read_bytes())
             _put(container, folder)
         container.start()
-        yield f"127.0.0.1:{_port(container)}/evercan:latest"
+        yield f"127.0.0.1:{_port(container)}/evercan-upgrade:latest"
     finally:
         # A failure of the clean-up must not hide why the upgrade failed.
         with suppress(APIError):

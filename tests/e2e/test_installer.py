@@ -127,7 +127,7 @@ def registry(
             wait_until(answers, 30, "the registry to answer")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(publish, "connect", host.client)
-                for which in ("this", "foreign"):
+                for which in ("this", "other", "foreign"):
                     assert "@sha256:" in publish.push_plugin(releases[which], REGISTRY)
             yield REGISTRY
         finally:
@@ -219,17 +219,17 @@ def test_upgrades_and_failed_upgrades_lose_no_frame(
     bus.discard(added)
 
 
-@pytest.mark.parametrize("step", ["pulling", "disabling", "upgrading", "enabling"])
+@pytest.mark.parametrize("step", ["pulling", "upgrading", "copying", "enabling"])
 def test_an_interrupted_upgrade_leaves_the_former_build_running(
     host: Testbed, registry: str, releases: dict[str, Path], step: str
 ) -> None:
-    former = put(host, releases["other"])
-    run(host, "--from", former)
-    before = host.client().api.inspect_plugin(NAME)  # type: ignore[no-untyped-call]
-    out = interrupted(host, step, "--registry", registry)
-    after = host.client().api.inspect_plugin(NAME)  # type: ignore[no-untyped-call]
+    run(host, "--registry", registry, "--version", OTHER)
+    assert installed(host) == (OTHER, True)
+    to_this = {"pulling": ("--registry", registry), "upgrading": ("--registry", registry)}
+    offline = ("--from", put(host, releases["this"]))
+    out = interrupted(host, step, *to_this.get(step, offline))
     assert f"{NAME} is as it was before" in out
-    assert (after["Enabled"], after["Config"]) == (True, before["Config"])
+    assert installed(host) == (OTHER, True)
     assert leftovers(host) == ""
 
 

@@ -183,7 +183,7 @@ class Engine:
     def pulled(self, reference: str) -> str:
         """Return the documentation of what a registry has under a reference."""
         address, _, tag = reference.rpartition(":")
-        if address == "127.0.0.1:40123/evercan":
+        if address == "127.0.0.1:40123/evercan-upgrade":
             served = self.state["helper"].get("served")
             need(served, "dial tcp 127.0.0.1:40123: connect: connection refused")
             found = served.get("old") if tag == "old" else served["new"]

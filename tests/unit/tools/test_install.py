@@ -65,7 +65,7 @@ class Engine(docker.DockerClient):
         # The reference is that of the temporary registry; the name stays.
         self.installed[name] |= {
             "Config": {"Documentation": documentation},
-            "PluginReference": f"127.0.0.1:{40000 + len(self.calls)}/evercan:latest",
+            "PluginReference": f"127.0.0.1:{40000 + len(self.calls)}/evercan-upgrade:latest",
         }
 
 

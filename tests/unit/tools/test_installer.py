@@ -23,6 +23,7 @@ SCRIPT = ROOT / "install.sh"
 VERSION = release.version()
 NAME = "evercan:latest"
 REGISTRY = "ghcr.io/evercan"
+FROM_A_FILE = "127.0.0.1:9/evercan-upgrade"
 # A shell for everyday tests: the strictest that this machine has.
 SHELL = next(shell for shell in ("dash", "sh") if shutil.which(shell))
 SHELLS = [
@@ -171,13 +172,15 @@ def tarball(folder: Path, architecture: str = "amd64") -> str:
     return str(folder / f"evercan-plugin-{VERSION}-{architecture}.tar.gz")
 
 
-def with_old_build(machine: Machine, *, enabled: bool = True, source: str = REGISTRY) -> None:
+def with_old_build(
+    machine: Machine, *, enabled: bool = True, source: str = f"{REGISTRY}/evercan"
+) -> None:
     """Install version 0.0.9, with a network and state that only that plugin has."""
     old = {
         "id": "f" * 64,
         "enabled": enabled,
         "documentation": documentation("0.0.9"),
-        "reference": f"{source}/evercan:0.0.9-amd64",
+        "reference": f"{source}:0.0.9-amd64",
         "state": "of years",
     }
     machine.change(plugins={NAME: old}, networks={"bridge": "bridge", "powertrain": NAME})
@@ -390,7 +393,7 @@ def test_another_version_can_be_installed(machine: Machine) -> None:
 def test_a_build_that_does_not_start_gives_way_to_the_old_one(
     machine: Machine, tarballs: Path, *, offline: bool
 ) -> None:
-    with_old_build(machine, source="127.0.0.1:9" if offline else REGISTRY)
+    with_old_build(machine, source=FROM_A_FILE if offline else f"{REGISTRY}/evercan")
     before = machine.everything()
     new = release.released("D. Build 2.", VERSION, "amd64") if offline else documentation(VERSION)
     machine.change(broken=[new])
@@ -402,7 +405,7 @@ def test_a_build_that_does_not_start_gives_way_to_the_old_one(
 
 
 def test_a_build_that_cannot_be_restored_is_announced(machine: Machine) -> None:
-    with_old_build(machine, source="127.0.0.1:9")
+    with_old_build(machine, source=FROM_A_FILE)
     machine.change(broken=[documentation(VERSION)])
     done = machine.run()
     assert "the former build is from no registry" in done.stdout

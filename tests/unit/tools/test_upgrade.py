@@ -140,6 +140,27 @@ def test_the_installed_plugin_is_served_as_the_way_back(
         assert f"sha256:{hashlib.sha256(content).hexdigest()}" == entry["digest"]
 
 
+def test_the_way_back_of_a_plugin_whose_layer_the_engine_forgot_is_packed_again(
+    blobs: Path, installed: Path, plugin_dir: Path, tmp_path: Path
+) -> None:
+    # As after a pull from a registry: the record lists no layer, and its blob is gone.
+    record = installed / "id/config.json"
+    fields = json.loads(record.read_text())
+    for digest in fields["Blobsums"]:
+        (installed / "storage/blobs/sha256" / digest.removeprefix("sha256:")).unlink()
+    record.write_text(json.dumps(fields | {"Blobsums": None}))
+    shutil.copytree(plugin_dir / "rootfs", installed / "id/rootfs", symlinks=True)
+    loopback_registry.keep_old(installed, "id", blobs)
+    (blobs / loopback_registry.OLD_MANIFEST).replace(blobs / loopback_registry.MANIFEST)
+    read_blobs(blobs, tmp_path / "again")
+    again = archive.tree_hash(tmp_path / "again/rootfs")
+    assert again == archive.tree_hash(plugin_dir / "rootfs")
+    manifest = json.loads((blobs / loopback_registry.MANIFEST).read_text())
+    config = json.loads((blobs / manifest["config"]["digest"].removeprefix("sha256:")).read_text())
+    assert config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]]
+    assert config["documentation"] == "D. Build 1."
+
+
 def test_a_missing_blob_of_the_installed_plugin_is_an_error(blobs: Path, installed: Path) -> None:
     for blob in (installed / "storage/blobs/sha256").iterdir():
         blob.unlink()
