@@ -79,7 +79,9 @@ def test_killing_a_plugin_that_hangs_ends_the_calls_that_wait_for_it(
             assert_exactly_once_without(lasting_trio, leaving)
             plugin.kill()
         removal.result(60)
-        with pytest.raises(APIError, match=r"request's body is empty.* run the command again"):
+        # On a slow machine the engine asks again before the new process listens.
+        reasons = r"request's body is empty.* run the command again|connect: no such file"
+        with pytest.raises(APIError, match=reasons):
             start.result(60)
     [failed] = testbed.client().containers.list(
         all=True, filters={"network": lasting_trio.name, "status": "created"}
