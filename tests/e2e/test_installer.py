@@ -242,29 +242,37 @@ def test_a_build_for_another_architecture_is_rejected_before_anything_is_touched
     assert host.client().api.inspect_plugin(NAME) == before  # type: ignore[no-untyped-call]
 
 
-def test_uninstall_leaves_nothing_and_a_tarball_installs_it_again_offline(
-    host: Testbed, releases: dict[str, Path]
+@pytest.mark.parametrize("source", ["registry", "file"])
+def test_uninstall_leaves_nothing_and_one_line_installs_it_again(
+    host: Testbed, registry: str, releases: dict[str, Path], source: str
 ) -> None:
     client = host.client()
-    for network in client.networks.list(filters={"driver": NAME}):
-        pytest.fail(f"{network.name} is left by another test")
+    assert [network.name for network in client.networks.list(filters={"driver": NAME})] == []
     run(host, "--uninstall")
-    data = client.info()["DockerRootDir"]
-    left = host.host(
+    assert remains(host) == ""
+    sources = {
+        "registry": ("--registry", registry),
+        "file": ("--from", put(host, releases["this"])),
+    }
+    _, seconds = run(host, *sources[source])
+    assert installed(host) == (VERSION, True)
+    assert host.host("cat", "/etc/modules-load.d/evercan.conf").stdout == b"vcan\nvxcan\ncan-gw\n"
+    load_can_tools(client, host.docker_host)
+    bus = Bus(host, "vcan7")
+    try:
+        bus.start(2)
+        print(f"installation from a {source}: {seconds:.1f} s")
+        bus.assert_healthy()
+    finally:
+        bus.remove()
+
+
+def remains(host: Testbed) -> str:
+    """List what an uninstalled plugin must not leave."""
+    data = host.client().info()["DockerRootDir"]
+    return host.host(
         "sh", "-c",
         f"ls {data}/plugins | grep -vx -e storage -e tmp; ls /etc/modules-load.d/evercan.conf;"
         "docker plugin ls -q; docker image ls -q 'evercan/*'; ip -brief link show type vxcan;"
         "docker ps -aq -f name=evercan; true",
     ).stdout.decode()  # fmt: skip
-    assert left == ""
-    _, seconds = run(host, "--from", put(host, releases["this"]))
-    print(f"offline installation: {seconds:.1f} s")
-    assert installed(host) == (VERSION, True)
-    assert host.host("cat", "/etc/modules-load.d/evercan.conf").stdout == b"vcan\nvxcan\ncan-gw\n"
-    load_can_tools(client, host.docker_host)
-    again = Bus(host, "vcan7")
-    try:
-        again.start(2)
-        again.assert_healthy()
-    finally:
-        again.remove()
