@@ -14,6 +14,7 @@ from lab.plugin_process import PluginProcess
 from lab.rules import Job, mesh_problems, parse_cangw
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
+from tests.e2e.host_vcan import vcan
 
 EIGHT = Path(__file__).parent / "eight.yaml"
 
@@ -174,14 +175,12 @@ def test_two_networks_on_one_interface_are_one_bus_and_removing_them_leaves_what
 
 
 def test_a_bus_interface_that_existed_before_is_used_and_kept(testbed: Testbed) -> None:
-    testbed.host("ip", "link", "add", "vcan800", "type", "vcan")
-    testbed.host("ip", "link", "set", "vcan800", "up")
-    bus = Bus(testbed, "vcan800")
-    try:
-        bus.start(1)
-        bus.assert_healthy()  # the host is the other member
-        bus.remove()
-        assert "vcan800" in bus.links()
-    finally:
-        bus.remove()
-        testbed.host("ip", "link", "del", "vcan800", check=False)
+    with vcan(testbed, "vcan800"):
+        bus = Bus(testbed, "vcan800")
+        try:
+            bus.start(1)
+            bus.assert_healthy()  # the host is the other member
+            bus.remove()
+            assert "vcan800" in bus.links()
+        finally:
+            bus.remove()
