@@ -18,6 +18,7 @@ import pytest
 
 import evercan
 from lab.testbed import Testbed
+from tests.e2e.kernel import kernel_version
 from tests.support import conformance_runner
 from tests.support.conformance_cases import CASES, run_on_fake
 
@@ -56,16 +57,11 @@ def real(testbed: Testbed) -> dict[str, list[dict[str, Any]]]:
     testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
     output = testbed.host("sh", "-c", _RUN, stdin=_archive(), timeout=240).stdout
     observed: dict[str, list[dict[str, Any]]] = json.loads(output)
-    if _version(testbed) < (6, 3):
+    if kernel_version(testbed) < (6, 3):
         for result in (result for case in observed.values() for result in case):
             if result["code"] == errno.EDOM:
                 result["code"] = errno.EINVAL  # what Linux 6.3 and newer answer to a bad bitrate
     return observed
-
-
-def _version(testbed: Testbed) -> tuple[int, int]:
-    major, minor = testbed.host("uname", "-r").stdout.decode().split(".")[:2]
-    return int(major), int(minor)
 
 
 @pytest.mark.parametrize("name", CASES)

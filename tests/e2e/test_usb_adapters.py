@@ -19,6 +19,7 @@ from lab.usb_adapters import UsbAdapters
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALED, HEALTH_INTERVAL
 from tests.e2e.health import assert_no_problems, reasons
+from tests.e2e.kernel import kernel_version
 from tests.e2e.test_controllers import create
 from tests.e2e.usb_bus import FD_SETTINGS, TIMING, UsbBus, replug, status_of, wait_for_state
 from tools.common.polling import wait_until
@@ -147,17 +148,19 @@ def test_an_error_state_is_shown_and_is_no_problem(
     fd_bus: UsbBus, plugin: PluginProcess, command: Command
 ) -> None:
     bus = fd_bus.interface
+    counts = kernel_version(fd_bus.testbed) > (6, 1)  # gs_usb of 6.1 has no error counters
     for word, level in (("warning", 96), ("passive", 128)):
         fd_bus.adapters.say("FD0", word)
         wait_for_state(plugin, bus, f"error-{word}")
         controller = status_of(plugin, bus)["controller"]
-        assert controller["errors"] == {"tx": level, "rx": 0}
+        expected = {"tx": level, "rx": 0} if counts else {"tx": None, "rx": None}
+        assert controller["errors"] == expected
         assert controller["events"][f"error_{word}"] >= 1
         states = samples(plugin, "evercan_controller_state", bus)
         assert [key for key, value in states.items() if value] == [(f"error-{word}",)]
         assert_no_problems(plugin)
     diagnosis = command.doctor()
-    assert "is error-passive, error counters 128 tx, 0 rx" in diagnosis.text
+    assert f"is error-passive{', error counters 128 tx, 0 rx' if counts else ''}" in diagnosis.text
     assert [check for check in diagnosis.failed if check["id"].startswith("health")] == []
     assert "error-passive" in command.run("status")[1]
     fd_bus.adapters.say("FD0", "active")
