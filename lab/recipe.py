@@ -71,7 +71,8 @@ RELEASES: Final = {
     "trixie-backports": Release(
         "trixie", more=("docker-cli", "initramfs-tools"), kernel_suite="trixie-backports"
     ),
-    "forky": Release("forky", more=("docker-cli", "initramfs-tools")),
+    # Its essential packages no longer include mount.
+    "forky": Release("forky", more=("docker-cli", "initramfs-tools", "mount")),
 }
 """The releases that the lab knows, oldest first."""
 
