@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import rich_click as click
-from click import get_current_context
 
 from evercan import __version__
-from evercan.cli.access.reach import Target
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
+from evercan.cli.options import (
+    DRY_RUN,
+    ENGINE,
+    JSON,
+    NETWORKS,
+    connection,
+    engine_of,
+    examples,
+    target_of,
+)
 from evercan.cli.pages.terminal import columns
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 _HELP = click.RichHelpConfiguration(
     text_markup="rich",
     width=min(80, columns()),
     use_click_short_help=True,
 )
-
-_NETWORKS = click.argument(
-    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
-)
-_JSON = click.option("--json", is_flag=True, help="Print JSON.")
 
 
 class _Commands(click.RichGroup):
@@ -35,67 +35,6 @@ class _Commands(click.RichGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - its parent's
         """Return the names of the commands in the order of their definition."""
         return list(self.commands)
-
-
-def examples(*lines: str) -> str:
-    """Format examples for the end of a command's help."""
-    return "[bold]Examples[/]\n\n" + "\n\n".join(f"  [dim]$[/] {line}" for line in lines)
-
-
-def connection(command: _F, helper_image_variable: str | None = None) -> _F:
-    """Add the options that say which engine, plugin and host a command uses."""
-    for option in (
-        click.option(
-            "--sockets",
-            metavar="FOLDER",
-            default="",
-            help="Folder of the plugins' sockets.",
-            hidden=True,
-        ),
-        click.option(
-            "--helper-image",
-            metavar="IMAGE",
-            default="",
-            envvar=helper_image_variable,
-            help="Image of the helper container that reaches the engine's host. It needs sh, "
-            "candump, and nc.openbsd or socat.  [dim]default: EVERCAN_HELPER_IMAGE, or "
-            "evercan/can-tools[/]",
-        ),
-        click.option(
-            "--plugin",
-            "--driver",
-            metavar="NAME",
-            shell_complete=shells.complete_plugins,
-            help="The plugin.  [dim]default: every enabled evercan[/]",
-        ),
-        click.option(
-            "-H",
-            "--host",
-            "--engine",
-            "engine",
-            metavar="ADDRESS",
-            default="",
-            help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's "
-            "current context[/]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _target(options: dict[str, Any]) -> Target:
-    """Take the connection options: those after the command, else those before it."""
-    before = get_current_context().find_root().params
-
-    def pick(name: str) -> Any:
-        return options.pop(name) or before[name]
-
-    return Target(
-        engine=pick("engine"),
-        plugin=pick("plugin"),
-        helper_image=pick("helper_image"),
-        sockets=pick("sockets"),
-    )
 
 
 @click.group(
@@ -119,10 +58,8 @@ def evercan(**_: Any) -> None:
         "evercan status --json | jq '.plugins[].networks[] | {name, bus, state}'",
     ),
 )
-@click.argument(
-    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
-)
-@_JSON
+@NETWORKS
+@JSON
 @connection
 def status(*, networks: tuple[str, ...], json: bool, **options: Any) -> int:
     """Show all networks, or those that are named, with their buses and containers.
@@ -131,16 +68,14 @@ def status(*, networks: tuple[str, ...], json: bool, **options: Any) -> int:
     """
     from evercan.cli.commands import status as command
 
-    return command.status(_target(options), networks, json=json)
+    return command.status(target_of(options), networks, json=json)
 
 
 @evercan.command(
     short_help="Show the same live, with frames per second.",
     epilog=examples("sudo evercan watch", "evercan -H tcp://10.0.0.7:2375 watch -n 2 powertrain"),
 )
-@click.argument(
-    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
-)
+@NETWORKS
 @click.option(
     "-n",
     "--interval",
@@ -159,7 +94,7 @@ def watch(*, networks: tuple[str, ...], interval: float, **options: Any) -> int:
     """
     from evercan.cli.commands import watch as command
 
-    return command.watch(_target(options), networks, interval)
+    return command.watch(target_of(options), networks, interval)
 
 
 @evercan.command(
@@ -170,7 +105,7 @@ def watch(*, networks: tuple[str, ...], interval: float, **options: Any) -> int:
         "DOCKER_CONTEXT=gateway evercan doctor",
     ),
 )
-@_JSON
+@JSON
 @click.option("--strict", is_flag=True, help="Count warnings as failures.")
 @connection
 def doctor(*, json: bool, strict: bool, **options: Any) -> int:
@@ -183,7 +118,7 @@ def doctor(*, json: bool, strict: bool, **options: Any) -> int:
     """
     from evercan.cli.commands import doctor as command
 
-    return command.doctor(_target(options), json=json, strict=strict)
+    return command.doctor(target_of(options), json=json, strict=strict)
 
 
 @evercan.command(
@@ -194,9 +129,7 @@ def doctor(*, json: bool, strict: bool, **options: Any) -> int:
         "sudo evercan graph --format dot | dot -Tpdf -o can.pdf",
     ),
 )
-@click.argument(
-    "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
-)
+@NETWORKS
 @click.option(
     "-f",
     "--format",
@@ -205,7 +138,7 @@ def doctor(*, json: bool, strict: bool, **options: Any) -> int:
     help="The format.  [dim]default: by the file's ending (.svg, .mmd, .md, .dot, .gv, .json), "
     "else svg[/]",
 )
-@_JSON
+@JSON
 @click.option(
     "-o",
     "--output",
@@ -222,7 +155,7 @@ def graph(
 
     if json and format_:
         raise click.UsageError("--json and --format cannot be used together")
-    return command.graph(_target(options), networks, "json" if json else format_, output)
+    return command.graph(target_of(options), networks, "json" if json else format_, output)
 
 
 @evercan.command(
@@ -269,7 +202,7 @@ def dump(*, network: str, **options: Any) -> int:
     """
     from evercan.cli.commands import dump as command
 
-    target = _target(options)
+    target = target_of(options)
     return command.dump(target, network, command.DumpOptions(**options))
 
 
@@ -283,7 +216,7 @@ def dump(*, network: str, **options: Any) -> int:
     help="Let the plugin forget networks and endpoints that the engine does not have, and delete "
     "its interface pairs that belong to no container.",
 )
-@_JSON
+@JSON
 @connection
 def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     """Restore the engine's networks to a plugin that lost its state.
@@ -295,19 +228,7 @@ def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     """
     from evercan.cli.commands import adopt as command
 
-    return command.adopt(_target(options), prune=prune, json=json)
-
-
-_ENGINE = click.option(
-    "-H",
-    "--host",
-    "engine",
-    metavar="ADDRESS",
-    default="",
-    help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's current "
-    "context[/]",
-)
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done.")
+    return command.adopt(target_of(options), prune=prune, json=json)
 
 
 @evercan.command(
@@ -321,8 +242,8 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done.
 @click.option("--from", "source", metavar="FILE", help="A release's tarball; needs no network.")
 @click.option("--version", metavar="X.Y.Z", help="The version.  [dim]default: this command's[/]")
 @click.option("--registry", metavar="REGISTRY", help="Where to pull from.")
-@_DRY_RUN
-@_ENGINE
+@DRY_RUN
+@ENGINE
 def install(*, source: str | None, engine: str, dry_run: bool, **options: str | None) -> int:
     """Install the plugin on an engine, or upgrade it in place with its networks and its state.
 
@@ -333,8 +254,7 @@ def install(*, source: str | None, engine: str, dry_run: bool, **options: str | 
     """
     from evercan.cli.commands import install as command
 
-    before = get_current_context().find_root().params["engine"]
-    command.run(engine or before, {"from": source, "dry-run": dry_run, **options})
+    command.run(engine_of(engine), {"from": source, "dry-run": dry_run, **options})
 
 
 @evercan.command(
@@ -342,8 +262,8 @@ def install(*, source: str | None, engine: str, dry_run: bool, **options: str | 
     epilog=examples("sudo evercan uninstall", "sudo evercan uninstall --force"),
 )
 @click.option("--force", is_flag=True, help="Remove the plugin's networks too.")
-@_DRY_RUN
-@_ENGINE
+@DRY_RUN
+@ENGINE
 def uninstall(*, engine: str, force: bool, dry_run: bool) -> int:
     """Remove the plugin, its state, the list of kernel modules and the image evercan/can-tools.
 
@@ -353,9 +273,8 @@ def uninstall(*, engine: str, force: bool, dry_run: bool) -> int:
     """
     from evercan.cli.commands import install as command
 
-    before = get_current_context().find_root().params["engine"]
     options = {"uninstall": True, "force": force, "dry-run": dry_run}
-    command.run(engine or before, options)
+    command.run(engine_of(engine), options)
 
 
 @evercan.command(
