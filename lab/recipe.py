@@ -71,8 +71,9 @@ RELEASES: Final = {
     "trixie-backports": Release(
         "trixie", more=("docker-cli", "initramfs-tools"), kernel_suite="trixie-backports"
     ),
-    # Its essential packages no longer include mount.
-    "forky": Release("forky", more=("docker-cli", "initramfs-tools", "mount")),
+    # Its essential packages no longer include mount, and passwd, whose programs make the user
+    # that the engine maps others to.
+    "forky": Release("forky", more=("docker-cli", "initramfs-tools", "mount", "passwd")),
 }
 """The releases that the lab knows, oldest first."""
 

@@ -24,9 +24,11 @@ def restart(testbed: Testbed, configuration: str) -> None:
 @pytest.fixture
 def remapped(lab: Testbed) -> Iterator[Testbed]:
     """Yield the lab with an engine that maps the users of containers to others of the host."""
-    restart(lab, '{"userns-remap": "default"}')
-    yield lab
-    restart(lab, "")
+    try:
+        restart(lab, '{"userns-remap": "default"}')
+        yield lab
+    finally:
+        restart(lab, "")
 
 
 def test_the_plugin_is_installed_once_more_and_serves_containers_with_mapped_users(
