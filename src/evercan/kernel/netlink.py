@@ -11,8 +11,9 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar  # noqa: TID251 - a pass makes thousands of them
 
@@ -165,17 +166,20 @@ class NetlinkSocket:
                 return part.offset, part.length, part.flags
         return None
 
-    def batch(self, messages: Sequence[Message]) -> list[Reply]:
+    def batch(self, messages: Iterable[Message]) -> list[Reply]:
         """Send requests in order and return the kernel's answer to each.
+
+        They are taken batch by batch: those of a large mesh are not in memory all at once.
 
         Only the last message of a batch asks for an acknowledgement: the kernel
         handles them in order and reports every error without being asked
         (``netlink_rcv_skb``), so one reply says that all were handled.
         """
         answers: list[Reply] = []
-        for start in range(0, len(messages), _BATCH):
+        waiting = iter(messages)
+        while batch := list(islice(waiting, _BATCH)):
             with self._exchange():
-                answers += self._batch_once(messages[start : start + _BATCH])
+                answers += self._batch_once(batch)
         return answers
 
     def _batch_once(self, messages: Sequence[Message]) -> list[Reply]:

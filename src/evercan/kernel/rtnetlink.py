@@ -158,13 +158,20 @@ class RtnetlinkKernel:
                     failures.append(Failure(step, answer.code, answer.words))
         return failures
 
-    def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Reply]]:
+    def _take(self, steps: Sequence[Step]) -> Iterable[tuple[Step, Reply]]:
         """Take a run of steps that all are one message each or more, or all several calls."""
         if isinstance(steps[0], RepairPair | ConfigureBus):
             return [(step, self._take_one(step)) for step in steps]
-        sent = [(step, message) for step in steps for message in _messages(step)]
-        answers = self._netlink.batch([message for _, message in sent])
-        return [(step, answer) for (step, _), answer in zip(sent, answers, strict=True)]
+        sent: list[Step] = []
+
+        def messages() -> Iterator[Message]:
+            for step in steps:
+                for message in _messages(step):
+                    sent.append(step)
+                    yield message
+
+        answers = self._netlink.batch(messages())
+        return zip(sent, answers, strict=True)
 
     def _take_one(self, step: Step) -> Reply:
         match step:
