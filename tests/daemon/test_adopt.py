@@ -15,7 +15,7 @@ import pytest
 from evercan.cli import main
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Phase
-from evercan.model.observed import Rule
+from evercan.model.rule import Rule
 from evercan.model.steps import MakePair
 from evercan.settings import Recovery
 from tests.support.engine import Container, Engine, EngineError, engine_id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evercan.model.observed import Rule
+from evercan.model.rule import Rule
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.invariants import assert_exactly_once, full_mesh, paths
 from tests.support.plugin import Plugin

@@ -15,8 +15,8 @@ import pytest
 
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import Phase
-from evercan.model.observed import Rule
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import Rule
 from evercan.model.steps import MakeBus
 from evercan.settings import Recovery
 from evercan.tracking.repair_limits import BURST

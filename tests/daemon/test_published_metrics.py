@@ -14,7 +14,8 @@ import pytest
 
 from evercan import daemon
 from evercan.libnetwork import server, web
-from evercan.model.observed import Observed, RuleCount
+from evercan.model.observed import Observed
+from evercan.model.rule import RuleCount
 from evercan.reconcile import retries
 from evercan.values import replace
 from tests.daemon.test_process import connect, running

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from evercan.kernel.port import Kernel
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
-from evercan.model.observed import HOST_GROUP, LINK_GROUP, Link, Location, Rule
+from evercan.model.observed import HOST_GROUP, LINK_GROUP, Link, Location
+from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,

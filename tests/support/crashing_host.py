@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
-from evercan.model.observed import Link, Rule
+from evercan.model.observed import Link
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import Rule
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.state_file import decode

@@ -17,7 +17,9 @@ from typing import Any
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
-from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Receivers, Rule
+from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Receivers
+from evercan.model.rule import Rule
+from evercan.model.rule_table import RuleTable
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -89,7 +91,7 @@ class FakeKernel:
         entries = self.receive_list_entries()
         return Observed(
             links={link.name: link for link in self._host_links()},
-            rules=Counter(self._rules),
+            rules=RuleTable.of(self._rules),
             can_gw="can-gw" in self.modules,
             receivers=None if entries is None else Receivers(entries, self._rules.total()),
         )

@@ -17,7 +17,6 @@ A rule is written ``"SOURCE > TARGET"`` and the words that apply: ``fd``, ``echo
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,9 @@ from typing import Any
 
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed
+from evercan.model.rule import Rule
+from evercan.model.rule_table import RuleTable
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -143,7 +144,7 @@ def _observed(document: Mapping[str, Any]) -> Observed:
     }
     return Observed(
         links=links,
-        rules=Counter(read_rule(text, links) for text in document.get("rules", [])),
+        rules=RuleTable.of(read_rule(text, links) for text in document.get("rules", [])),
         can_gw=document.get("can_gw", True),
         bus_off_since={
             links[name].index: -fields["bus_off_for"]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
-from evercan.model.observed import LINK_GROUP, Link, Observed, Rule
+from evercan.model.observed import LINK_GROUP, Link, Observed
+from evercan.model.rule import Rule
 from evercan.model.steps import ConfigureBus, MakePair
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint

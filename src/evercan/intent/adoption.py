@@ -153,11 +153,7 @@ def _numbered_bus(
         if link.is_can and not is_host_end(link.name) and form.fullmatch(link.name)
     }
     ends = {observed.links[host_end].index for host_end in host_ends}
-    found = {
-        buses[rule.target].name
-        for rule in observed.rules
-        if rule.source in ends and rule.target in buses
-    }
+    found = {buses[rule.target].name for rule, _ in observed.rules.among(ends, buses)}
     if not found and _alone(declared, prefix, claims):
         taken = set(declared.networks_by_bus()) | set(_asked_buses(claims))
         found = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evercan.model.declared import Declared
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import Observed
+from evercan.model.rule import OWNER_MARK, Rule
 
 
 def marked_rules(declared: Declared, observed: Observed) -> tuple[set[Rule], set[Rule]]:
@@ -14,7 +15,7 @@ def marked_rules(declared: Declared, observed: Observed) -> tuple[set[Rule], set
         for name in (bus, *bridged)
         if (link := observed.find(name)) is not None
     }
-    marked = {rule for rule in observed.rules if rule.is_marked}
+    marked = set(observed.rules.with_extras(OWNER_MARK))
     known = {
         rule
         for rule in marked

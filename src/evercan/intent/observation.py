@@ -8,7 +8,8 @@ from evercan.intent.changes import with_phase
 from evercan.intent.host_rules import marked_rules
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
-from evercan.model.observed import Observed, Rule, placeholder_name
+from evercan.model.observed import Observed, placeholder_name
+from evercan.model.rule import Rule
 from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, Step
 from evercan.values import replace
 

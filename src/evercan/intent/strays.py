@@ -8,7 +8,8 @@ from evercan.intent.findings import Finding, Outcome
 from evercan.intent.host_rules import marked_rules
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.names import is_host_end
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import Observed
+from evercan.model.rule import Rule
 from evercan.values import replace
 
 

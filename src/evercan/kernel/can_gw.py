@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections import Counter
+from array import array
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from itertools import combinations, repeat
 from operator import itemgetter
 
 from evercan.kernel.alike import Layout
 from evercan.kernel.netlink import HEADER, Message, align
-from evercan.model.observed import Rule, RuleCount
+from evercan.model.rule import Counts, Rule, RuleCount
+from evercan.model.rule_table import INDEXES, Group, RuleTable
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 _CREATE = 0x400
@@ -25,6 +27,8 @@ _RTCANMSG = struct.Struct("=BBH")  # family, gateway type, flags
 _CAN_CAN = 1
 _ATTRIBUTE = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
+_U64 = struct.Struct("=Q")
+_HEAD = struct.Struct("=2xHI")  # the end of a struct rtcanmsg, and a target
 
 HANDLED, DROPPED, SRC_IF, DST_IF, DELETED, LIM_HOPS = 7, 8, 9, 10, 12, 13
 COUNTERS = (HANDLED, DROPPED, DELETED)
@@ -56,11 +60,26 @@ class _Plain:
             [(0, length), (HEADER.size, family), *heads], f"=18xH{'4xI' * many}4xB3x4xI4xI0s"
         )
         self._rule = itemgetter(many + 2, many + 3, 0, many + 1, many + 4)
+        self._hops_at = start + 4
+        # Where these are, in words of four bytes: the family and the flags, the ends.
+        self._words = HEADER.size // 4, start // 4 + 5, start // 4 + 3
         self._counters = {kind: itemgetter(1 + n) for n, kind in enumerate(counters)}
 
-    def rules(self, data: bytes) -> Iterator[Rule]:
-        """Read the rules of messages that have this layout."""
-        return Rule.of(map(self._rule, self.layout.read(data)))
+    def hops(self, data: bytes) -> int | None:
+        """Return the hop limit of all messages that have this layout; None if it differs."""
+        column = data[self._hops_at :: self.layout.length]
+        return column[0] if column and column.count(column[0]) == len(column) else None
+
+    def columns(self, data: bytes) -> tuple[array[int], array[int]]:
+        """Read the heads and the sources of messages that have this layout.
+
+        The head of a message is its flags and target as one number, which ``_read_head`` reads.
+        """
+        words = array(INDEXES, data)
+        flags, targets, sources = (words[at :: self.layout.length // 4] for at in self._words)
+        both = array(INDEXES, bytes(8 * len(flags)))
+        both[::2], both[1::2] = flags, targets
+        return array("Q", both.tobytes()), sources
 
     def jobs(self, data: bytes) -> Iterator[tuple[Rule, RuleCount]]:
         """Read them with their counters, if they have counted anything."""
@@ -114,19 +133,59 @@ class NotCanGw(ValueError):  # noqa: N818 - a fact about the answer, not a fault
     """The answer has other routes: without can-gw the kernel lists those of IP instead."""
 
 
-def decode_rules(chunks: Iterable[bytes]) -> Counter[Rule]:
-    """Decode a dump into a multiset of rules.
+def _new_sources() -> array[int]:
+    return array(INDEXES)
+
+
+def _read_head(head: int) -> tuple[int, int]:
+    """Return the flags and the target of which ``_Plain.columns`` made a number."""
+    flags, target = _HEAD.unpack(_U64.pack(head))
+    return flags, target
+
+
+def decode_rules(chunks: Iterable[bytes]) -> RuleTable:
+    """Decode a dump into a table.
 
     All rules of evercan are plain, and there may be tens of thousands: those with the same
-    counters are read at once.
+    counters are read at once, and loops that run in C sort them by what they have in common.
 
     Raises:
         NotCanGw: the kernel answered with other routes.
     """
-    rules: Counter[Rule] = Counter()
+    groups: defaultdict[Group, array[int]] = defaultdict(_new_sources)
+    by_hops: dict[int, defaultdict[int, array[int]]] = {}
     for plain, data in _pieces(chunks):
-        rules.update(plain.rules(data) if plain else (rule for rule, _ in _jobs(data)))
-    return rules
+        hops = plain.hops(data) if plain else None
+        if plain is None or hops is None:
+            for rule, _ in _jobs(data):
+                groups[rule[1:]].append(rule.source)
+            continue
+        by_head = by_hops.setdefault(hops, defaultdict(_new_sources))
+        heads, sources = plain.columns(data)
+        deque(map(array.append, map(by_head.__getitem__, heads), sources), maxlen=0)
+    for hops, by_head in by_hops.items():
+        while by_head:
+            head, found = by_head.popitem()
+            flags, target = _read_head(head)
+            groups[target, flags, hops, b""].extend(found)
+    return RuleTable(groups)
+
+
+def decode_without_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, Counts]:
+    """Decode a dump into a table alone; errors as of ``decode_rules``."""
+    return decode_rules(chunks), ()
+
+
+def decode_with_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, Counts]:
+    """Decode a dump into a table, and the rules that have counted; errors as of either."""
+    counts: list[tuple[Rule, RuleCount]] = []
+
+    def counted() -> Iterator[bytes]:
+        for data in chunks:
+            counts.extend(decode_counts([data]))
+            yield data
+
+    return decode_rules(counted()), tuple(counts)
 
 
 def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:

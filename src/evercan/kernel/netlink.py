@@ -11,10 +11,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
-from typing import NamedTuple, Self  # noqa: TID251 - a pass makes thousands of them
+from typing import NamedTuple, Self, TypeVar  # noqa: TID251 - a pass makes thousands of them
 
 from evercan.errors import KernelError
 
@@ -38,6 +39,8 @@ _CHUNK = 1 << 16
 _TIMEOUT = 5.0
 _DUMP_ATTEMPTS = 10
 _MAX_ERRNO = 4095
+
+_T = TypeVar("_T")
 
 
 class Message(NamedTuple):
@@ -80,6 +83,7 @@ class NetlinkSocket:
         """Open it; needs no privilege until something is changed."""
         self._socket = _open()
         self._broken = False
+        self._interrupted = False
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -102,45 +106,57 @@ class NetlinkSocket:
     def dump(self, message: Message) -> list[bytes]:
         """Ask for a table; return the datagrams, each a run of whole messages.
 
-        A dump during which the table changed is requested again (``NLM_F_DUMP_INTR``); of a
-        table that changes all the time the last dump is returned, since the next
-        observation corrects what it missed.
+        Raises:
+            KernelError: the kernel rejected the dump.
+        """
+        return self.read(message, list)
+
+    def read(self, message: Message, decode: Callable[[Iterator[bytes]], _T]) -> _T:
+        """Ask for a table; return what ``decode`` makes of the datagrams as they come.
+
+        So a large table is never in memory as it was sent. A dump during which the table
+        changed is requested and decoded again (``NLM_F_DUMP_INTR``); of a table that changes
+        all the time the last dump is taken, since the next observation corrects what it missed.
+
+        Args:
+            message: the request.
+            decode: takes the datagrams; an error that it raises is passed on.
 
         Raises:
             KernelError: the kernel rejected the dump.
         """
         for _ in range(_DUMP_ATTEMPTS):
+            self._interrupted = False
             with self._exchange():
-                chunks, interrupted = self._dump_once(message)
-            if not interrupted:
+                decoded = decode(self._chunks(message))
+            if not self._interrupted:
                 break
-        return chunks
+        return decoded
 
-    def _dump_once(self, message: Message) -> tuple[list[bytes], bool]:
+    def _chunks(self, message: Message) -> Iterator[bytes]:
+        """Yield the datagrams of a dump; note whether the table changed meanwhile."""
         sequence = self._send([message], DUMP)
-        chunks: list[bytes] = []
-        interrupted = False
         while True:
             data = self._receive()
             length, kind, flags, seen, _ = HEADER.unpack_from(data)
             if seen != sequence:
                 continue  # the rest of an answer that an earlier error cut short
-            interrupted |= bool(flags & DUMP_INTR)
+            self._interrupted |= bool(flags & DUMP_INTR)
             if kind == NLMSG_ERROR:
                 raise self._error("read the kernel's table", _reply(data, 0, length, flags))
             end = self._last(data)
             if end is None:
-                chunks.append(data)
+                yield data
                 continue
             offset, length, flags = end
-            interrupted |= bool(flags & DUMP_INTR)
+            self._interrupted |= bool(flags & DUMP_INTR)
             if offset:
-                chunks.append(data[:offset])
+                yield data[:offset]
             if length >= HEADER.size + 4:
                 (code,) = ERROR.unpack_from(data, offset + HEADER.size)
                 if code < 0:
                     raise self._error("read the kernel's table", Reply(_errno(code)))
-            return chunks, interrupted
+            return
 
     @staticmethod
     def _last(data: bytes) -> tuple[int, int, int] | None:
@@ -150,17 +166,20 @@ class NetlinkSocket:
                 return part.offset, part.length, part.flags
         return None
 
-    def batch(self, messages: Sequence[Message]) -> list[Reply]:
+    def batch(self, messages: Iterable[Message]) -> list[Reply]:
         """Send requests in order and return the kernel's answer to each.
+
+        They are taken batch by batch: those of a large mesh are not in memory all at once.
 
         Only the last message of a batch asks for an acknowledgement: the kernel
         handles them in order and reports every error without being asked
         (``netlink_rcv_skb``), so one reply says that all were handled.
         """
         answers: list[Reply] = []
-        for start in range(0, len(messages), _BATCH):
+        waiting = iter(messages)
+        while batch := list(islice(waiting, _BATCH)):
             with self._exchange():
-                answers += self._batch_once(messages[start : start + _BATCH])
+                answers += self._batch_once(batch)
         return answers
 
     def _batch_once(self, messages: Sequence[Message]) -> list[Reply]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -16,14 +16,7 @@ from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import lacks_mode, restoring
-from evercan.model.observed import (
-    Counts,
-    Link,
-    Observed,
-    Receivers,
-    clashing_name,
-    placeholder_name,
-)
+from evercan.model.observed import Link, Observed, Receivers, clashing_name, placeholder_name
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -86,26 +79,26 @@ class RtnetlinkKernel:
         Raises:
             KernelError: a dump was rejected.
         """
-        return self._observe(lambda _: ())
+        return self._observe(counted=False)
 
     def observe_with_counts(self) -> Observed:
         """Dump links, and rules with their counters; errors as of ``observe``."""
-        return self._observe(lambda rules: tuple(can_gw.decode_counts(rules)))
+        return self._observe(counted=True)
 
-    def _observe(self, count: Callable[[list[bytes]], Counts]) -> Observed:
+    def _observe(self, *, counted: bool) -> Observed:
         with _decoding("the kernel's tables"):
-            return self._read(count)
+            return self._read(counted=counted)
 
-    def _read(self, count: Callable[[list[bytes]], Counts]) -> Observed:
+    def _read(self, *, counted: bool) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
         # Read before the rules: what changes afterwards makes another number of it.
         entries = self.receive_list_entries()
         try:
-            dump = self._netlink.dump(can_gw.list_all())
-            rules = can_gw.decode_rules(dump)
+            decode = can_gw.decode_with_counts if counted else can_gw.decode_without_counts
+            rules, counts = self._netlink.read(can_gw.list_all(), decode)
             receivers = None if entries is None else Receivers(entries, rules.total())
-            return Observed(links=named, rules=rules, counts=count(dump), receivers=receivers)
+            return Observed(links=named, rules=rules, counts=counts, receivers=receivers)
         except can_gw.NotCanGw:
             pass
         except KernelError as error:
@@ -165,13 +158,20 @@ class RtnetlinkKernel:
                     failures.append(Failure(step, answer.code, answer.words))
         return failures
 
-    def _take(self, steps: Sequence[Step]) -> list[tuple[Step, Reply]]:
+    def _take(self, steps: Sequence[Step]) -> Iterable[tuple[Step, Reply]]:
         """Take a run of steps that all are one message each or more, or all several calls."""
         if isinstance(steps[0], RepairPair | ConfigureBus):
             return [(step, self._take_one(step)) for step in steps]
-        sent = [(step, message) for step in steps for message in _messages(step)]
-        answers = self._netlink.batch([message for _, message in sent])
-        return [(step, answer) for (step, _), answer in zip(sent, answers, strict=True)]
+        sent: list[Step] = []
+
+        def messages() -> Iterator[Message]:
+            for step in steps:
+                for message in _messages(step):
+                    sent.append(step)
+                    yield message
+
+        answers = self._netlink.batch(messages())
+        return zip(sent, answers, strict=True)
 
     def _take_one(self, step: Step) -> Reply:
         match step:

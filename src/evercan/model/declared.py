@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
-from evercan.model.observed import Rule
+from evercan.model.rule import Rule
 from evercan.values import NamedTuple, dataclass, field, replace
 
 NONE: Mapping[Any, Any] = MappingProxyType({})

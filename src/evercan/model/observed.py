@@ -1,17 +1,16 @@
-"""What the kernel shows at one moment: links, can-gw rules and their counters."""
+"""What the kernel shows at one moment: links and can-gw rules."""
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from typing import NamedTuple, Self  # noqa: TID251 - a pass makes tens of thousands of rules
+from collections.abc import Mapping
+from typing import Self
 
 from evercan.model.controller import Controller
-from evercan.values import dataclass, field, replace
+from evercan.model.rule import TAG, Counts
+from evercan.model.rule_table import RuleTable
+from evercan.values import NamedTuple, dataclass, field, replace
 
-LINK_GROUP = 0x0CA0_E7E2
+LINK_GROUP = TAG
 """``IFLA_GROUP`` of every interface that evercan creates: the tag that says "ours".
 
 Releases before 0.2 set it on controllers that they had configured, too.
@@ -21,14 +20,6 @@ HOST_GROUP = LINK_GROUP + 1
 """``IFLA_GROUP`` of a vcan that evercan has created in the place of one of the host's own.
 
 It says whose the interface is, also if the state file is lost.
-"""
-
-
-OWNER_MARK = struct.pack("=HHII", 12, 11, LINK_GROUP, 0)
-"""``CGW_FILTER`` that says "ours" of a rule none of whose ends is evercan's.
-
-Its id is the tag and its mask is empty, so that it lets every frame pass: the kernel treats it
-as no filter (``can_rx_register``), and shows it in a dump.
 """
 
 FD_MTU = 72
@@ -126,56 +117,6 @@ class Link:
         return None if self.peer_nsid is None or self.peer_nsid < 0 else self.peer_nsid
 
 
-class Rule(NamedTuple):
-    """A can-gw job, compared as the kernel compares it (``net/can/gw.c``, cgw_remove_job).
-
-    Attributes:
-        source: ifindex that the frames come from.
-        target: ifindex that they are sent to.
-        flags: ``CGW_FLAGS_*`` of ``linux/can/gw.h``.
-        hops: ``CGW_LIM_HOPS``; 0 when not limited.
-        extras: the message's other attributes, encoded, in the kernel's order: filters
-            and modifications, which evercan's own rules do not have.
-    """
-
-    source: int
-    target: int
-    flags: int
-    hops: int = 1
-    extras: bytes = b""
-
-    @property
-    def is_marked(self) -> bool:
-        """Whether it has evercan's mark."""
-        return self.extras == OWNER_MARK
-
-    def without_mark(self) -> Self:
-        """Return the rule that does the same and is somebody else's."""
-        return self._replace(extras=b"")
-
-    @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, int, int, bytes]]) -> Iterator[Self]:
-        """Make rules of rows of all their attributes, without a Python call for each."""
-        return map(tuple.__new__, repeat(cls), rows)
-
-
-class RuleCount(NamedTuple):
-    """The counters of a can-gw job, in frames since it was added."""
-
-    handled: int = 0
-    dropped: int = 0
-    deleted: int = 0
-
-    @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, int]]) -> Iterator[Self]:
-        """Make counts of rows, as ``Rule.of`` does."""
-        return map(tuple.__new__, repeat(cls), rows)
-
-
-Counts = Sequence[tuple[Rule, RuleCount]]
-"""Rules with their counters; a rule that exists twice is listed twice."""
-
-
 class Location(NamedTuple):
     """Where a container end is.
 
@@ -219,7 +160,7 @@ class Observed:
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
-    rules: Counter[Rule] = field(default_factory=Counter)
+    rules: RuleTable = field(default_factory=RuleTable)
     counts: Counts = ()
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
@@ -229,8 +170,8 @@ class Observed:
     at: float = field(default=0.0, compare=False)
 
     def without_rules(self) -> Self:
-        """Drop the rules, which take 5 MB for 100 members and are needed only during a pass."""
-        return replace(self, rules=Counter(), counts=())
+        """Drop the rules, of which there are N² and which are needed only during a pass."""
+        return replace(self, rules=RuleTable(), counts=())
 
     def find(self, name: str) -> Link | None:
         """Find a link as the kernel would: by name, then by altname."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from evercan.errors import number_of
 from evercan.model.controller import ControllerSettings
-from evercan.model.observed import Location, Rule
+from evercan.model.observed import Location
+from evercan.model.rule import Rule
 from evercan.values import NamedTuple, dataclass
 
 

@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,

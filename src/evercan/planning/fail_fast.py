@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
     BringUp,

@@ -14,12 +14,15 @@ only once (``max_hops``), so a full mesh is needed. The flags:
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, filterfalse, repeat
+from itertools import chain, repeat
 
 from evercan.model.declared import Declared
-from evercan.model.observed import OWNER_MARK, Observed, Rule
+from evercan.model.observed import Observed
+from evercan.model.rule import OWNER_MARK, Rule
+from evercan.model.rule_table import INDEXES, Group, RuleTable
 from evercan.model.steps import AddRules, RemoveRules
 from evercan.values import NamedTuple
 
@@ -81,10 +84,25 @@ def is_host_rule(rule: Rule) -> bool:
     )
 
 
-def _size(host_indexes: Sequence[int], member_indexes: Sequence[int]) -> int:
-    """Return how many rules a mesh has."""
-    ends = len(member_indexes) + len(host_indexes)
-    return 2 * ends * (ends - 1)
+def _needed(ends: Ends) -> Iterator[tuple[Group, array[int]]]:
+    """Yield the rules of ``mesh`` as a table has them: by group, the sources in order."""
+    hosts, members = (array(INDEXES, sorted(indexes)) for indexes in ends)
+    everybody = array(INDEXES, sorted(hosts + members))
+    for target in members:
+        others = _without(everybody, target)
+        for kind in (0, FD):
+            yield (target, IIF_TX_OK | kind, 1, b""), others
+    for target in hosts:
+        others = _without(hosts, target)
+        for kind in (0, FD):
+            flags = IIF_TX_OK | ECHO | kind
+            yield (target, flags, 1, b""), members
+            yield (target, flags, 1, OWNER_MARK), others
+
+
+def _without(indexes: array[int], index: int) -> array[int]:
+    at = bisect_left(indexes, index)
+    return indexes[:at] + indexes[at + 1 :]
 
 
 def plan_rules(
@@ -106,38 +124,91 @@ def plan_rules(
         buses: the ends of each bus, by bus interface.
     """
     rules = observed.rules
-    found = 0
+    wanted = _Wanted()
     for bus, ends in buses.items():
-        missing = tuple(
-            rule
-            for rule in filterfalse(rules.__contains__, mesh(*ends))
-            if not (rule.is_marked and rule.without_mark() in rules)
-        )
-        found += _size(*ends) - len(missing)
+        missing = wanted.compare(rules, ends)
         if missing:
             yield AddRules(bus, missing)
-    if found == len(rules) == rules.total() and declared.host_rules <= rules.keys():
-        return  # every rule that exists is wanted, and exists one time
-    wanted = {rule for ends in buses.values() for rule in mesh(*ends)}
     bus_of = _pairs(declared, observed)
     leaving = _leaving(declared, observed)
     host_bus = {index: bus for bus, ends in buses.items() for index in ends.host}
-    surplus: dict[str, list[Rule]] = {}
-    for rule, extra in _unwanted(rules, wanted):
+    surplus: dict[str, list[Rule]] = {bus: [] for bus in buses}
+    for rule, extra in wanted.surplus(rules):
         if rule.source in leaving or rule.target in leaving:
             continue
         owner = bus_of.get(rule.source) or bus_of.get(rule.target)
         if owner is None and rule in wanted:
             owner = host_bus[rule.source]
         if owner is not None:
-            surplus.setdefault(owner, []).extend([rule] * extra)
+            surplus[owner] += [rule] * extra
     for bus, unwanted in surplus.items():
-        yield RemoveRules(bus, tuple(unwanted))
+        if unwanted:
+            yield RemoveRules(bus, tuple(unwanted))
     left_over = tuple(
-        rule for rule in sorted(declared.host_rules - wanted) for _ in range(max(rules[rule], 1))
+        rule
+        for rule in sorted(declared.host_rules)
+        if rule not in wanted
+        for _ in range(max(rules[rule], 1))
     )
     if left_over:
         yield RemoveRules("", left_over)
+
+
+class _Wanted:
+    """The rules that all buses need, as far as they differ from those that exist."""
+
+    def __init__(self) -> None:
+        self._healthy: set[Group] = set()
+        self._sources: dict[Group, set[int]] = {}
+
+    def compare(self, rules: RuleTable, ends: Ends) -> tuple[Rule, ...]:
+        """Want what a bus needs; return what is missing of it, in the order of ``mesh``.
+
+        The rules of a healthy bus are compared as arrays, and none of them becomes an object.
+        """
+        missing: list[tuple[Group, Collection[int]]] = []
+        size = 0
+        for group, sources in _needed(ends):
+            size += len(sources)
+            seen = rules.sources(group)
+            if seen == sources:
+                self._healthy.add(group)
+            elif seen:
+                missing.append((group, {*sources}.difference(seen)))
+            else:
+                missing.append((group, sources))
+            if (seen and seen != sources) or group[3]:
+                self._sources.setdefault(group, set()).update(sources)
+        if sum(len(sources) for _, sources in missing) == size:
+            found = list(mesh(*ends))
+        else:
+            found = [Rule(source, *group) for group, sources in missing for source in sources]
+            order = {index: n for n, index in enumerate((*ends.host, *ends.members))}
+            found.sort(key=lambda rule: (rule.flags & FD, order[rule.source], order[rule.target]))
+        return tuple(
+            rule for rule in found if not (rule.is_marked and rule.without_mark() in rules)
+        )
+
+    def __contains__(self, rule: Rule) -> bool:
+        """Whether a rule is wanted that has evercan's mark, or whose group differs from a bus's."""
+        group: Group = rule[1:]
+        return rule.source in self._sources.get(group, ())
+
+    def surplus(self, rules: RuleTable) -> Iterator[tuple[Rule, int]]:
+        """Yield each rule that is not wanted or exists too often, and how many to remove."""
+        for group in rules.groups():
+            if group in self._healthy:
+                continue
+            wanted = self._sources.get(group, ())
+            for rule, count in rules.of_group(group):
+                if rule.source in wanted:
+                    if count > 1:
+                        yield rule, count - 1
+                    continue
+                yield rule, count
+                mine = rule._replace(extras=OWNER_MARK)
+                if not rule.extras and mine in self and mine in rules:
+                    yield mine, 1
 
 
 def _pairs(declared: Declared, observed: Observed) -> dict[int, str]:
@@ -159,16 +230,3 @@ def _leaving(declared: Declared, observed: Observed) -> set[int]:
     left = (endpoint.host_end for endpoint in declared.endpoints.values() if endpoint.has_left)
     found = (observed.links.get(name) for name in (*left, *declared.retired))
     return {link.index for link in found if link is not None and link.is_pair}
-
-
-def _unwanted(rules: Counter[Rule], wanted: Collection[Rule]) -> Iterator[tuple[Rule, int]]:
-    """Yield each rule that is not wanted, or exists more than once, and how many to remove."""
-    for rule in filterfalse(wanted.__contains__, rules):
-        yield rule, rules[rule]
-        mine = rule._replace(extras=OWNER_MARK)
-        if not rule.extras and mine in wanted and mine in rules:
-            yield mine, 1
-    if rules.total() > len(rules):
-        for rule, count in rules.items():
-            if count > 1 and rule in wanted:
-                yield rule, count - 1

@@ -91,9 +91,8 @@ def _find_foreign_rules(
     names = {link.index: link.name for link in observed.links.values() if not link.is_pair}
     outside: dict[str, set[str]] = {}
     inside: dict[str, set[str]] = {}
-    for rule, times in observed.rules.items():
-        if (source := names.get(rule.source)) is None or (target := names.get(rule.target)) is None:
-            continue
+    for rule, times in observed.rules.among(names, names):
+        source, target = names[rule.source], names[rule.target]
         ends = bus_of.get(rule.source), bus_of.get(rule.target)
         if ends[0] != ends[1]:
             for end, other in zip(ends, (target, source), strict=True):

@@ -9,8 +9,9 @@ from evercan.intent.observation import after_observation
 from evercan.kernel.port import Kernel
 from evercan.model.controller import Controller
 from evercan.model.declared import NONE, Declared
-from evercan.model.observed import Counts, Observed
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem
+from evercan.model.rule import Counts
 from evercan.model.state import State
 from evercan.planning.plan import Plan
 from evercan.reconcile.comparison import compare

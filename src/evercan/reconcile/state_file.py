@@ -21,7 +21,7 @@ import orjson
 from evercan.errors import StateError, StateUnreadable
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import OWNER_MARK, Rule
+from evercan.model.rule import OWNER_MARK, Rule
 from evercan.values import fields_of
 
 VERSION = 3

@@ -22,7 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from evercan.model.observed import RuleCount
+from evercan.model.rule import RuleCount
 from evercan.planning.drift import DriftKind
 from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_metrics import families

@@ -14,7 +14,8 @@ from itertools import product
 from operator import add
 
 from evercan.model.declared import NONE, Declared
-from evercan.model.observed import Observed, Rule, RuleCount
+from evercan.model.observed import Observed
+from evercan.model.rule import Rule, RuleCount
 from evercan.planning.rules import FD
 from evercan.values import NamedTuple
 

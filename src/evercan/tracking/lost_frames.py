@@ -15,8 +15,9 @@ from collections.abc import Container, Iterable
 from evercan.errors import number_of
 from evercan.log import lines
 from evercan.model.declared import Declared
-from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.model.observed import Link, Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.model.rule import Rule, RuleCount
 from evercan.planning.rules import FD
 from evercan.values import NamedTuple
 

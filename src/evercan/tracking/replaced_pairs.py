@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from evercan.model.declared import Declared
-from evercan.model.observed import Counts, Observed
+from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.model.rule import Counts
 from evercan.model.steps import RepairPair, Step
 
 

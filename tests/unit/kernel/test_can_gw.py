@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evercan.kernel import can_gw
 from evercan.kernel.can_gw import NotCanGw, decode_counts, decode_rules
-from evercan.model.observed import Rule, RuleCount
+from evercan.model.rule import Rule, RuleCount
 from tests.support.netlink_peer import attribute, message
 
 # linux/can/gw.h

@@ -18,7 +18,8 @@ from evercan.kernel import can_gw
 from evercan.kernel.events import LinkEvents, NamespaceEvents
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.model.controller import ControllerSettings
-from evercan.model.observed import Link, Rule
+from evercan.model.observed import Link
+from evercan.model.rule import Rule
 from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, MakeBus
 from tests.support.netlink_peer import NetlinkPeer, Sent, attribute, done, error, part
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Declared, Endpoint, Network
-from evercan.model.observed import OWNER_MARK, Observed, Rule
+from evercan.model.observed import Observed
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import OWNER_MARK, Rule
+from evercan.model.rule_table import RuleTable
 from evercan.model.steps import AddRules, MakePair, RemoveRules
 from evercan.planning.drift import DriftKind
 from evercan.planning.fail_fast import leave_drift
@@ -272,7 +274,7 @@ def test_after_a_crash_an_identical_rule_of_somebody_else_stays(
 def test_a_rule_that_a_dump_lacks_is_removed_all_the_same() -> None:
     kernel = host("vcan0", "vcan9", members=0)
     declared = converge(kernel, declare([foreign_bus()])).without_network("net")
-    torn = replace(kernel.observe(), rules=Counter())
+    torn = replace(kernel.observe(), rules=RuleTable())
     declared = after_observation(declared, torn)
     kernel.apply(make_plan(declared, torn).steps)
     assert not kernel.observe().rules

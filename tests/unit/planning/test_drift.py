@@ -10,8 +10,9 @@ from hypothesis import given
 from evercan.intent.changes import Join, Leave
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared, Network, Phase
-from evercan.model.observed import LINK_GROUP, Location, Observed, Rule
+from evercan.model.observed import LINK_GROUP, Location, Observed
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
     BringDown,

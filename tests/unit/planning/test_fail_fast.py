@@ -9,8 +9,9 @@ from hypothesis import given
 
 from evercan.intent.changes import Join, Leave
 from evercan.model.declared import Declared, Phase
-from evercan.model.observed import LINK_GROUP, Observed, Rule
+from evercan.model.observed import LINK_GROUP, Observed
 from evercan.model.problems import Problem, ProblemKind
+from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
     BringDown,

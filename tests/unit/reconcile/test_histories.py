@@ -25,8 +25,10 @@ from evercan.libnetwork.driver import Driver
 from evercan.model.controller import ControllerSettings
 from evercan.model.controller_match import differences
 from evercan.model.declared import BusKind, Declared, Phase
-from evercan.model.observed import Link, Observed, Rule
+from evercan.model.observed import Link, Observed
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import Rule
+from evercan.model.rule_table import RuleTable
 from evercan.planning.plan import make_plan
 from evercan.reconcile.state_file import decode
 from tests.support.changes import queue_of
@@ -395,7 +397,8 @@ class Histories(RuleBasedStateMachine):
             problem.bus for problem in self.queue.state.problems if problem.kind in _WITHOUT_RULES
         }
         links = {name: link for name, link in observed.links.items() if name not in without_rules}
-        assert_healthy(self.declared, Observed(links=links, rules=observed.rules - foreign))
+        rules = RuleTable.of(Counter(observed.rules) - foreign)
+        assert_healthy(self.declared, Observed(links=links, rules=rules))
 
     def a_second_check_changes_nothing(self, observed: Observed) -> None:
         assert make_plan(self.declared, observed).steps == ()
@@ -413,7 +416,7 @@ class Histories(RuleBasedStateMachine):
                 link.up,
                 link.group,
             )
-        assert not self.foreign_rules - observed.rules
+        assert not self.foreign_rules - Counter(observed.rules)
 
     def hardware_is_not_impersonated(self, observed: Observed) -> None:
         for network in self.declared.networks.values():

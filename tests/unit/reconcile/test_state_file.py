@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import OWNER_MARK, Rule
+from evercan.model.rule import OWNER_MARK, Rule
 from evercan.reconcile.state_file import StateFile, decode, encode
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical

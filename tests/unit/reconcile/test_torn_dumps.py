@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from evercan.model.names import is_host_end
-from evercan.model.observed import Observed, Rule
+from evercan.model.observed import Observed
+from evercan.model.rule import Rule
+from evercan.model.rule_table import RuleTable
 from evercan.model.steps import AddRules, Failure, MakePair, RemoveRules, Step
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.reconciler import Reconciler
@@ -56,7 +58,7 @@ class PagingKernel(FakeKernel):
             if self.meanwhile is not None and self.torn == 0:
                 happens, self.meanwhile = self.meanwhile, None
                 happens()
-        return replace(links, rules=rules)
+        return replace(links, rules=RuleTable.of(rules))
 
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         self.applied.append(steps)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.model.declared import Declared, Endpoint, Network, Phase
-from evercan.model.observed import Link, Observed, Rule, RuleCount
+from evercan.model.observed import Link, Observed
+from evercan.model.rule import Rule, RuleCount
 from evercan.planning.rules import mesh
 from evercan.tracking.frame_counters import DIRECTIONS, EndpointFrames, FrameCounters
 from evercan.values import replace

@@ -8,7 +8,7 @@ import pytest
 
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared
-from evercan.model.observed import Rule, RuleCount
+from evercan.model.rule import Rule, RuleCount
 from evercan.tracking.lost_frames import LostFrames, has_controllers
 from evercan.values import replace
 from tests.support.declarations import declare, network, physical

@@ -9,8 +9,9 @@ import pytest
 
 from evercan.intent.changes import DeleteEndpoint
 from evercan.model.declared import Declared, Phase
-from evercan.model.observed import Link, Location, Observed, Rule, RuleCount
+from evercan.model.observed import Link, Location, Observed
 from evercan.model.problems import ProblemKind
+from evercan.model.rule import Rule, RuleCount
 from evercan.model.state import State
 from evercan.model.steps import BringUp, RepairPair
 from evercan.reconcile.inspector import Inspector
