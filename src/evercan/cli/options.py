@@ -17,15 +17,22 @@ NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
 JSON = click.option("--json", is_flag=True, help="Print JSON.")
-ENGINE = click.option(
-    "-H",
-    "--host",
-    "engine",
-    metavar="ADDRESS",
-    default="",
-    help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's current "
-    "context[/]",
-)
+
+
+def _engine(*more_names: str) -> Callable[[_F], _F]:
+    return click.option(
+        "-H",
+        "--host",
+        *more_names,
+        "engine",
+        metavar="ADDRESS",
+        default="",
+        help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's "
+        "current context[/]",
+    )
+
+
+ENGINE = _engine()
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done.")
 
 
@@ -60,16 +67,7 @@ def connection(command: _F, helper_image_variable: str | None = None) -> _F:
             shell_complete=shells.complete_plugins,
             help="The plugin.  [dim]default: every enabled evercan[/]",
         ),
-        click.option(
-            "-H",
-            "--host",
-            "--engine",
-            "engine",
-            metavar="ADDRESS",
-            default="",
-            help="The engine: unix://, tcp:// or ssh://.  [dim]default: DOCKER_HOST, or docker's "
-            "current context[/]",
-        ),
+        _engine("--engine"),
     ):
         command = option(command)
     return command
