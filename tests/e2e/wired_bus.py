@@ -52,6 +52,20 @@ class WiredBus(Bus):
         finally:
             sender.exec_run(["sh", "-c", "kill $(cat /sender)"])
 
+    @contextmanager
+    def slow_wire(self) -> Iterator[None]:
+        """Hold the bus at about 60 frames/s, so that a flood fills its queue on any machine.
+
+        An emulated controller sends as fast as its processor permits: how full its queue
+        becomes depends on the machine otherwise.
+        """
+        limits = ["tbf", "rate", "8kbit", "burst", "72", "limit", "160"]
+        self.lab.host("tc", "qdisc", "add", "dev", BUS, "root", *limits)
+        try:
+            yield
+        finally:
+            self.lab.host("tc", "qdisc", "del", "dev", BUS, "root")
+
     def wait_for_frames(self) -> float:
         """Wait until the other node receives the containers' traffic; return the seconds."""
         with closing(HostMember(self.lab, OTHER)) as other:
