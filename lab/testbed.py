@@ -136,6 +136,18 @@ def choose(*, helper_image: HelperImage | None = None) -> Iterator[Testbed]:
         yield testbed
 
 
+def is_lab(*, helper_image: HelperImage | None = None) -> bool:
+    """Whether ``choose``, with the same helper image, would use the lab; boots nothing."""
+    forced = os.environ.get(VARIABLE, "")
+    if forced == "lab" or os.environ.get(recipe.VARIABLE, ""):
+        return True
+    try:
+        engine_testbed(helper_image).close()
+    except ToolError:
+        return forced != "engine"
+    return False
+
+
 @contextmanager
 def lab_testbed(guest: recipe.Recipe) -> Iterator[LabTestbed]:
     """Yield the detached lab if it is not in use, else a new one that is stopped at the end.

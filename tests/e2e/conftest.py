@@ -16,7 +16,7 @@ import pytest
 
 from lab.lab_testbed import LabTestbed
 from lab.plugin_process import NAME, PluginProcess
-from lab.testbed import Testbed, choose
+from lab.testbed import Testbed, choose, is_lab
 from lab.usb_adapters import UsbAdapters, missing_modules
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
@@ -56,6 +56,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"{len(healed)} faults, median {median:.1f}, longest {healed[-1][0]:.1f}; the rule table "
         f"is checked every {HEALTH_INTERVAL:g} s"
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Answer ``-n auto``: two guests of the lab, each with its files; an engine has one user."""
+    workers = min(2, os.cpu_count() or 1)
+    if workers < 2 or not is_lab(helper_image=load_can_tools):
+        return 0
+    config.option.dist = "loadfile"
+    return workers
 
 
 def configure_plugin(client: docker.DockerClient, *settings: str) -> None:
