@@ -28,7 +28,8 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "memory": on_machine.memory,
     "lasting": long_run.memory,
     "turn": long_run.passes,
-    "host": on_host.measure,
+    "members": on_host.members,
+    "frames": on_host.frames,
 }
 
 
