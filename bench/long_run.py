@@ -132,8 +132,9 @@ def passes(quick: bool) -> list[Figure]:
             )
             for most, base, words in measured
         ]  # fmt: skip
-    for words, with_passes in (("during passes with 100 members", True), ("at rest", False)):
-        late = sorted(bus_passes.lateness(100, 1 if quick else 10, with_passes=with_passes))
+    most = sizes[-1]
+    for words, with_passes in ((f"during passes with {most} members", True), ("at rest", False)):
+        late = sorted(bus_passes.lateness(most, 1 if quick else 10, with_passes=with_passes))
         # The worst value includes other load of the machine: compare it with the one at rest.
         figures.append(
             Figure(

@@ -28,7 +28,7 @@ def starts_and_stops(
         reference = by_process[str(n)]
         figures += [
             Figure(
-                group=group, name=f"container {group} as member {n}, {n} members", unit="ms",
+                group=group, name=f"container {group} as member {n}", unit="ms",
                 samples=around(measured[field], n), against=PROCESSES,
                 reference=[reference["seconds"] * 1e3],
                 budget=_START_BUDGETS.get(n) if group == "start" else None,

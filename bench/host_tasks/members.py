@@ -14,6 +14,7 @@ from bench.host_tasks.processes import (
     QUIET,
     Caller,
     Daemon,
+    count_rules,
     create_network,
     names,
     receivers,
@@ -51,7 +52,7 @@ def joins(root: Path, members: int, idle: float) -> dict[str, Any]:
         wipe()
         restored = plugin.start(**NO_CHECKS)
         time.sleep(QUIET)
-        rules = receivers()
+        rules = count_rules()
         plugin.end()
         plugin.start()
         as_installed = measure_idle(plugin, idle)
@@ -116,7 +117,7 @@ def large_bus(root: Path, sizes: list[int]) -> dict[str, Any]:
         wipe()
         restored = plugin.start(**NO_CHECKS)
         time.sleep(QUIET)
-        rules = receivers()
+        rules = count_rules()
         caller = Caller(plugin.path)
         left = [stop_container(caller, number) for number in range(sizes[-1], 0, -1)]
         return {

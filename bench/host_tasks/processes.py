@@ -162,11 +162,17 @@ def wipe() -> None:
 
 
 def receivers() -> int:
-    """Return how many entries the receive lists of this namespace have: one for each rule."""
+    """Return how many entries the receive lists of this namespace have: rules and sockets."""
     for line in Path("/proc/net/can/stats").read_text().splitlines():
         if "(CRCV)" in line:
             return int(line.split()[0])
     raise SystemExit("/proc/net/can/stats does not show the number of receive list entries")
+
+
+def count_rules() -> int:
+    """Return how many can-gw rules this namespace has, each of which is a receive list entry."""
+    listed = Path("/proc/net/can/rcvlist_all").read_text().splitlines()
+    return sum(line.endswith(" gw") for line in listed)
 
 
 def endpoint(number: int) -> str:
