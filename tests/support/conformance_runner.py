@@ -22,6 +22,7 @@ from evercan.kernel.port import Kernel
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.observed import HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -130,10 +131,10 @@ class Runner:
         return self._apply(SetMtu("", None, self._index(name), name, mtu))
 
     def do_add_rules(self, *rules: Sequence[Any]) -> int:
-        return self._apply(AddRules("", tuple(map(self._rule, rules))))
+        return self._apply(AddRules("", RuleList(map(self._rule, rules))))
 
     def do_remove_rules(self, *rules: Sequence[Any]) -> int:
-        return self._apply(RemoveRules("", tuple(map(self._rule, rules))))
+        return self._apply(RemoveRules("", RuleList(map(self._rule, rules))))
 
     def do_repair(
         self, host_end: str, sandbox: int, inside: str, altname: str | None = None

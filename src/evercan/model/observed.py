@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Self
 
 from evercan.model.controller import Controller
-from evercan.model.rule import TAG, Counts
+from evercan.model.rule import TAG
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.rule_table import RuleTable
 from evercan.values import NamedTuple, dataclass, field, replace
 
@@ -161,7 +162,7 @@ class Observed:
 
     links: Mapping[str, Link] = field(default_factory=dict)
     rules: RuleTable = field(default_factory=RuleTable)
-    counts: Counts = ()
+    counts: RuleCounts = field(default_factory=RuleCounts)
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
@@ -171,7 +172,7 @@ class Observed:
 
     def without_rules(self) -> Self:
         """Drop the rules, of which there are N² and which are needed only during a pass."""
-        return replace(self, rules=RuleTable(), counts=())
+        return replace(self, rules=RuleTable(), counts=RuleCounts())
 
     def find(self, name: str) -> Link | None:
         """Find a link as the kernel would: by name, then by altname."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 from evercan.errors import number_of
 from evercan.model.controller import ControllerSettings
 from evercan.model.observed import Location
-from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.values import NamedTuple, dataclass
 
 
@@ -185,7 +185,7 @@ class AddRules:
     """Add these can-gw rules to a bus, in one batch."""
 
     bus: str
-    rules: tuple[Rule, ...]
+    rules: RuleList
 
     endpoint: ClassVar[str | None] = None
 
@@ -201,7 +201,7 @@ class RemoveRules:
     """
 
     bus: str
-    rules: tuple[Rule, ...]
+    rules: RuleList
 
     endpoint: ClassVar[str | None] = None
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
+from itertools import compress
+from operator import not_
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -222,26 +225,27 @@ def _split_rules(
     step: AddRules | RemoveRules, asked: _Asked
 ) -> Iterator[tuple[AddRules | RemoveRules, Drift | None]]:
     """Split a step of rules into the drift and what was asked for."""
-    drifted: list[Rule] = []
-    rest: list[Rule] = []
     if not step.bus:
         yield step, None  # what no bus needs any more
         return
     if isinstance(step, AddRules):
         kind, what = DriftKind.RULES_MISSING, "missing"
-        for rule in step.rules:
-            (drifted if _within(rule, asked.old_ends) else rest).append(rule)
+        has_drifted = [_within(rule, asked.old_ends) for rule in step.rules]
     else:
         kind, what = DriftKind.RULES_SURPLUS, "surplus"
-        for rule in step.rules:
-            (rest if _touches(rule, asked.changed_ends) else drifted).append(rule)
+        has_drifted = [not _touches(rule, asked.changed_ends) for rule in step.rules]
+    if all(has_drifted):
+        drifted, rest = step.rules, RuleList()
+    else:
+        drifted = RuleList(compress(step.rules, has_drifted))
+        rest = RuleList(compress(step.rules, map(not_, has_drifted)))
     if drifted:
-        part = type(step)(step.bus, tuple(drifted))
+        part = type(step)(step.bus, drifted)
         verb = "is" if len(drifted) == 1 else "are"
         text = f"{number_of(len(drifted), 'rule')} of {step.bus} {verb} {what}"
         yield part, Drift(kind, step.bus, part, text)
     if rest:
-        yield type(step)(step.bus, tuple(rest)), None
+        yield type(step)(step.bus, rest), None
 
 
 def _within(rule: Rule, ends: Collection[int]) -> bool:
