@@ -22,6 +22,9 @@ HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
 NETLINK_PACKAGES = ("kernel", "cli")
 CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 """What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
+WORKBENCH_REQUIREMENTS = {"cantools"}
+"""What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone, which import it late."""
+WORKBENCH_MODULES = {"cli.access.databases"}
 TESTING_REQUIREMENTS = {"can", "pytest", "testcontainers"}
 """What the extra ``testing`` adds, for `evercan.cli.pytest_plugin` alone."""
 
@@ -62,6 +65,13 @@ def imports(nodes: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_at_start(module: str) -> Iterator[str]:
+    """Yield what a module imports when it is imported itself."""
+    for statement in tree(module).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield from imports(statement)
 
 
 def imported_packages(module: str) -> set[str]:
@@ -159,6 +169,9 @@ def test_the_package_itself_imports_nothing() -> None:
 def test_the_command_needs_only_its_own_requirements(module: str) -> None:
     names = imported_packages(module) - {"evercan", "__future__"}
     more = TESTING_REQUIREMENTS if module == "cli.pytest_plugin" else set()
+    if module in WORKBENCH_MODULES:
+        more = WORKBENCH_REQUIREMENTS
+        assert not {name.partition(".")[0] for name in imports_at_start(module)} & more
     assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS | more
 
 

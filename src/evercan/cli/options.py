@@ -16,7 +16,37 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
+NETWORK = click.argument("network", shell_complete=shells.complete_networks)
 JSON = click.option("--json", is_flag=True, help="Print JSON.")
+DBC = click.option(
+    "--dbc",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Decode frames by this database (DBC, ARXML, KCD, SYM). Repeat it for more files. Needs "
+    "evercan\\[workbench].",
+)
+FILTERS = click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="ID:MASK",
+    help="Only frames whose id equals ID in the bits of MASK (hexadecimal); ID~MASK: all others. "
+    "Repeat it for more ids.",
+)
+SENDERS = click.option(
+    "--from",
+    "senders",
+    multiple=True,
+    metavar="NAME",
+    help="Only frames of this container, or of the bus interface. Repeat it for more senders.",
+)
+COUNT = click.option(
+    "-n", "--count", type=click.IntRange(1), metavar="N", help="End after N frames."
+)
+DURATION = click.option(
+    "-t", "--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
+)
 
 
 def _engine(*more_names: str) -> Callable[[_F], _F]:

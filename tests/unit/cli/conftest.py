@@ -19,3 +19,8 @@ def collected() -> Iterator[None]:
     """Collect such connections in the last of these tests, where their warning is ignored."""
     yield
     gc.collect()
+
+
+def frames_of(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Let the host's interfaces have these frames: lines of ``candump -L -x``."""
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", lambda: iter(lines))
