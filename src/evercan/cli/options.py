@@ -26,6 +26,15 @@ DBC = click.option(
     help="Decode frames by this database (DBC, ARXML, KCD, SYM). Repeat it for more files. Needs "
     "evercan\\[workbench].",
 )
+FRAMES = click.argument("frames", nargs=-1, metavar="FRAME...")
+DBC_TO_SEND = click.option(
+    "--dbc",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Database (DBC, ARXML, KCD, SYM) of messages that are named in place of a frame, with "
+    "values of their signals. Repeat it for more files. Needs evercan\\[workbench].",
+)
 FILTERS = click.option(
     "--filter",
     "filters",
@@ -87,8 +96,8 @@ def connection(command: _F, helper_image_variable: str | None = None) -> _F:
             default="",
             envvar=helper_image_variable,
             help="Image of the helper container that reaches the engine's host. It needs sh, "
-            "candump, and nc.openbsd or socat.  [dim]default: EVERCAN_HELPER_IMAGE, or "
-            "evercan/can-tools[/]",
+            "candump, and nc.openbsd or socat; evercan-play to send frames.  [dim]default: "
+            "EVERCAN_HELPER_IMAGE, or evercan/can-tools[/]",
         ),
         click.option(
             "--plugin",

@@ -32,10 +32,13 @@ from tests.unit.cli.conftest import frames_of
 
 SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = (
-    *("status", "watch", "doctor", "graph", "dump", "adopt"),
-    *("install", "uninstall", "completion", "help"),
+    *("status", "watch", "doctor", "graph", "dump", "send", "generate"),
+    *("adopt", "install", "uninstall", "completion", "help"),
 )
-READING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
+READING = (
+    *(("adopt",), ("dump", "powertrain"), ("generate", "powertrain", "123#00"), ("graph",)),
+    *(("send", "powertrain", "123#00"), ("status",)),
+)
 
 EVERCAN = plugin_entry("evercan:latest")
 POWERTRAIN = network_entry(

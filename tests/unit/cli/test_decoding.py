@@ -17,10 +17,7 @@ from evercan.cli.access.databases import Databases, decode
 from evercan.cli.errors import CliError
 from evercan.cli.views.decoding import Decoded, SignalValue
 from evercan.cli.views.frame import Frame, parse_frame
-from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
-from tests.support.json_server import network_entry, plugin_entry
-from tests.support.overviews import network_document, status_document
 from tests.unit.cli.conftest import frames_of
 
 FOLDER = Path(__file__).parent / "databases"
@@ -156,17 +153,13 @@ def test_a_missing_extra_is_an_error_that_says_what_to_install(
 
 
 @pytest.fixture
-def bus(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
-    host.engine(
-        [network_entry(engine_id("powertrain"), "powertrain", {})], [plugin_entry("evercan:latest")]
-    )
-    host.plugin(status_document(network_document("powertrain", 0)))
+def bus(powertrain: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
     frames_of(
         monkeypatch,
         "(1790000000.000001) vcan0 123#0010320280FF0000 T",
         "(1790000000.000002) vcan0 777#01 T",
     )
-    return host
+    return powertrain
 
 
 def test_dump_prints_decoded_frames_behind_the_raw_ones(bus: Host) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from evercan.cli.access.engine import DockerEngine
 from evercan.cli.access.host import HostAccess
-from evercan.cli.access.reach import Target, plugin_socket, select_plugins
+from evercan.cli.access.reach import Target, host_access, plugin_socket, select_plugins
 from evercan.cli.errors import CliError, NoAccess, NoAnswer, NoNetwork
 from evercan.cli.views.docker import DockerNetwork, DockerPlugin
 
@@ -19,6 +20,35 @@ class Wiring:
 
     bus: str
     ends: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenBus:
+    """A network's bus, and what it was found through.
+
+    Attributes:
+        engine: the engine.
+        host: access to its host.
+        wiring: the bus.
+    """
+
+    engine: DockerEngine
+    host: HostAccess
+    wiring: Wiring
+
+
+@contextmanager
+def open_bus(target: Target, network: str) -> Iterator[OpenBus]:
+    """Connect to the engine and its host, and find a network's bus.
+
+    Raises:
+        CliError: there is no such network, or the host cannot be reached.
+    """
+    with closing(DockerEngine(target.engine)) as engine:
+        # Report a missing plugin before the access to the host is opened.
+        select_plugins(engine.plugins(), target.plugin)
+        with host_access(engine, target) as host:
+            yield OpenBus(engine, host, read_wiring(engine, target, host, network))
 
 
 def read_wiring(engine: DockerEngine, target: Target, host: HostAccess, name: str) -> Wiring:

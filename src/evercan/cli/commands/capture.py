@@ -7,13 +7,11 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from evercan.cli.access.engine import DockerEngine
-from evercan.cli.access.host import HostAccess
-from evercan.cli.access.reach import Target, host_access, select_plugins
-from evercan.cli.access.wiring import Wiring, read_wiring
+from evercan.cli.access.reach import Target
+from evercan.cli.access.wiring import OpenBus, Wiring, open_bus, read_wiring
 from evercan.cli.errors import CliError
 from evercan.cli.views.traffic import HOLD, BusFrame, Filter, Merger, parse, parse_filter, passes
 
@@ -48,27 +46,21 @@ class Capture:
             on all CAN interfaces of the host together.
     """
 
-    def __init__(
-        self,
-        engine: DockerEngine,
-        target: Target,
-        host: HostAccess,
-        network: str,
-        wanted: Selection,
-    ) -> None:
-        """Read the wiring; `batches` starts to read frames.
+    def __init__(self, bus: OpenBus, target: Target, network: str, wanted: Selection) -> None:
+        """Check the selection; `batches` starts to read frames.
 
         Raises:
-            CliError: there is no such network or sender, or a filter is not valid.
+            CliError: there is no such sender, or a filter is not valid.
         """
-        self._engine, self._target, self._host, self._network = engine, target, host, network
+        self._engine, self._host = bus.engine, bus.host
+        self._target, self._network = target, network
         self._wanted = wanted
         self._filters: list[Filter] = [parse_filter(text) for text in wanted.filters]
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._other_interfaces: set[str] = set()
         self._passed = 0
         self.lost = 0
-        wiring = read_wiring(engine, target, host, network)
+        wiring = bus.wiring
         self.bus = wiring.bus
         self._merger = Merger(wiring.bus, set())
         self._use(wiring)
@@ -160,8 +152,5 @@ def capture(target: Target, network: str, wanted: Selection) -> Iterator[Capture
     """
     for text in wanted.filters:
         parse_filter(text)  # before anything is opened
-    with closing(DockerEngine(target.engine)) as engine:
-        # Report a missing plugin before the access to the host is opened.
-        select_plugins(engine.plugins(), target.plugin)
-        with host_access(engine, target) as host:
-            yield Capture(engine, target, host, network, wanted)
+    with open_bus(target, network) as bus:
+        yield Capture(bus, target, network, wanted)

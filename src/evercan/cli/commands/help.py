@@ -85,7 +85,7 @@ evercan/can-tools, or the one that --helper-image or EVERCAN_HELPER_IMAGE names.
        unhealthy network, adopt something left to do
   2    an error: nothing could be read, or the output could not be written; one
        sentence on standard error says why and what to do
-  130  interrupted; dump, which is ended by Ctrl-C, has 0
+  130  interrupted; dump and generate, which are ended by Ctrl-C, have 0
   141  the reader of the output has closed it, as in: evercan status | head -1
 """,
     ),

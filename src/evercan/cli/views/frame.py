@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from evercan.cli.errors import CliError
+
 ID_BITS = 0x1FFFFFFF
 _ERROR = 0x20000000
 _SHORT_ID_BITS = 0x7FF
@@ -89,3 +91,25 @@ def parse_frame(text: str) -> Frame | None:
         length=int(found["length"] or 0) if remote else len(data),
         raw_length=int(found["raw"] or "0", 16),
     )
+
+
+def parse_input(text: str) -> Frame:
+    """Parse a frame that a person has written: ``123#c0.ff.ee``, as cansend takes it.
+
+    Raises:
+        CliError: it is no frame that a bus can carry.
+    """
+    frame = parse_frame(text.upper().replace(".", ""))
+    if frame is None or frame.error:
+        raise CliError(
+            f"{text} is not a frame",
+            "write ID#DATA in hexadecimal digits, 3 or 8 for ID: 123#C0FFEE; ID##1DATA is CAN FD "
+            "with a faster payload, ID##0DATA without, ID#R4 a remote frame",
+        )
+    if frame.fd and frame.length not in FD_LENGTHS:
+        lengths = ", ".join(map(str, FD_LENGTHS[9:]))
+        raise CliError(
+            f"{text} has {frame.length} bytes, which CAN FD cannot carry",
+            f"give at most 8 bytes, or {lengths}",
+        )
+    return frame
