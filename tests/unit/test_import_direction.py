@@ -22,9 +22,11 @@ HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
 NETLINK_PACKAGES = ("kernel", "cli")
 CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 """What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
-WORKBENCH_REQUIREMENTS = {"cantools"}
-"""What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone, which import it late."""
-WORKBENCH_MODULES = {"cli.access.databases"}
+WORKBENCH_REQUIREMENTS = {"asammdf", "can", "cantools", "numpy"}
+"""What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone."""
+WORKBENCH_MODULES = {"cli.access.databases", "cli.access.mdf", "cli.access.recordings"}
+IMPORTED_LATE = {"cli.access.mdf"}
+"""Those of them that another one imports when the extra is needed. The others import it late."""
 TESTING_REQUIREMENTS = {"can", "pytest", "testcontainers"}
 """What the extra ``testing`` adds, for `evercan.cli.pytest_plugin` alone."""
 
@@ -104,6 +106,12 @@ def test_a_package_describes_itself_in_one_sentence_and_imports_nothing(package:
 # --- what is pure ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_that_needs_the_workbench_is_imported_late(module: str) -> None:
+    late = {f"evercan.{name}" for name in IMPORTED_LATE}
+    assert not {name.rpartition(".")[0] for name in imports_at_start(module)} & late
+
+
 @pytest.mark.parametrize("module", in_packages(*PURE))
 def test_a_pure_package_does_no_io(module: str) -> None:
     assert not imported_packages(module) & IO_MODULES
@@ -171,7 +179,8 @@ def test_the_command_needs_only_its_own_requirements(module: str) -> None:
     more = TESTING_REQUIREMENTS if module == "cli.pytest_plugin" else set()
     if module in WORKBENCH_MODULES:
         more = WORKBENCH_REQUIREMENTS
-        assert not {name.partition(".")[0] for name in imports_at_start(module)} & more
+        at_start = {name.partition(".")[0] for name in imports_at_start(module)}
+        assert module in IMPORTED_LATE or not at_start & more
     assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS | more
 
 

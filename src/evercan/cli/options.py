@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,31 @@ from evercan.cli.access.reach import Target
 from evercan.cli.commands import completion as shells
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Unit(click.ParamType):  # type: ignore[type-arg] # generic only in newer releases
+    """A number with a unit: ``10m``."""
+
+    def __init__(self, name: str, units: dict[str, int], example: str) -> None:
+        self.name = name
+        self._units, self._example = units, example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number in the smallest unit."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", str(value), re.ASCII)
+        unit = self._units.get(found[2].lower()) if found else None
+        if found is None or unit is None or not float(found[1]):
+            units = ", ".join(unit for unit in self._units if unit)
+            self.fail(f"{value} is not a {self.name}; write {self._example} ({units})", param, ctx)
+        return float(found[1]) * unit
+
+
+SIZE = _Unit("size", {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}, "100M")
+TIME = _Unit("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "10m")
 
 NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks

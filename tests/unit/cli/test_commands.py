@@ -32,12 +32,14 @@ from tests.unit.cli.conftest import frames_of
 
 SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = (
-    *("status", "watch", "doctor", "graph", "dump", "send", "generate"),
+    *("status", "watch", "doctor", "graph"),
+    *("dump", "record", "play", "send", "generate"),
     *("adopt", "install", "uninstall", "completion", "help"),
 )
 READING = (
     *(("adopt",), ("dump", "powertrain"), ("generate", "powertrain", "123#00"), ("graph",)),
-    *(("send", "powertrain", "123#00"), ("status",)),
+    *(("record", "powertrain", "-o", "/nowhere/x.log"), ("send", "powertrain", "123#00")),
+    ("status",),
 )
 
 EVERCAN = plugin_entry("evercan:latest")

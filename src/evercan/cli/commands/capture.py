@@ -42,6 +42,7 @@ class Capture:
     Attributes:
         names: the sender's name for each interface: a container, or the bus interface itself.
         bus: the bus interface.
+        ended_early: whether `batches` was left before its end.
         lost: frames that were lost so far because reading was too slow. The kernel counts them
             on all CAN interfaces of the host together.
     """
@@ -60,6 +61,7 @@ class Capture:
         self._other_interfaces: set[str] = set()
         self._passed = 0
         self.lost = 0
+        self.ended_early = True
         wiring = bus.wiring
         self.bus = wiring.bus
         self._merger = Merger(wiring.bus, set())
@@ -85,10 +87,16 @@ class Capture:
             self._gather()
             yield list(self._select(self._merger.ready(time.monotonic())))
             if self._passed == self._wanted.count:
+                self.ended_early = False
                 return
+        self.ended_early = False
+        yield self.rest()
+
+    def rest(self) -> list[BusFrame]:
+        """Return the frames that were held back, at the end."""
         time.sleep(HOLD)
         self._gather()
-        yield list(self._select(self._merger.rest()))
+        return list(self._select(self._merger.rest()))
 
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
         wanted = self._wanted

@@ -58,6 +58,11 @@ class CapturedFrame:
     text: str
     local: bool
 
+    @property
+    def frame(self) -> Frame | None:
+        """The frame itself; None if the text is none."""
+        return parse_frame(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class BusFrame:
