@@ -29,6 +29,7 @@ from tools.plugin import build_image
 CAN_TOOLS = "evercan/can-tools:latest"
 DOCKERFILE = ROOT / "build/Dockerfile.can-tools"
 SCRIPT = ROOT / "build/assemble_can_tools.sh"
+PLAYER = ROOT / "build/evercan_play.c"
 # The key of the files that the image was made from. An engine that has this image needs no other.
 LABEL = "evercan.build"
 # Seconds in which an engine loads the archive, under emulation too.
@@ -37,8 +38,8 @@ LOAD_SECONDS = 600
 
 def can_tools_key(architecture: Architecture) -> str:
     """Return the key of an image: of the files that it is made from, and its architecture."""
-    parts = [("architecture", architecture), ("dockerfile", DOCKERFILE), ("script", SCRIPT)]
-    return content_key(parts)
+    files = [("dockerfile", DOCKERFILE), ("script", SCRIPT), ("player", PLAYER)]
+    return content_key([("architecture", architecture), *files])
 
 
 def can_tools_archive(architecture: Architecture, fallback: str | None = None) -> Path:
@@ -69,7 +70,8 @@ def _build(target: Path, architecture: Architecture, fallback: str | None) -> No
         base = base_image.ensure(engine)
         context = Path(scratch, "context")
         context.mkdir()
-        shutil.copy(SCRIPT, context)
+        for file in (SCRIPT, PLAYER):
+            shutil.copy(file, context)
         label = f'\nLABEL {LABEL}="{can_tools_key(architecture)}"\n'
         (context / "Dockerfile").write_text(DOCKERFILE.read_text() + label)
         report(f"building {CAN_TOOLS} for {architecture}")

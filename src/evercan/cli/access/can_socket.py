@@ -29,9 +29,7 @@ def frames() -> Iterator[str]:
         CliError: the kernel has no raw CAN sockets.
     """
     if sys.platform != "linux":
-        raise CliError(
-            "this system has no SocketCAN", "set DOCKER_HOST to an engine on a Linux host"
-        )
+        raise no_socket_can()
     try:
         listener = open_listener()
     except OSError as error:
@@ -63,6 +61,11 @@ def frames() -> Iterator[str]:
             yield (
                 f"({seconds:010d}.{nanoseconds // 1000:06d}) {address[0]} {text_of(data)} {mark}"
             )
+
+
+def no_socket_can() -> CliError:
+    """Explain that only Linux has CAN sockets."""
+    return CliError("this system has no SocketCAN", "set DOCKER_HOST to an engine on a Linux host")
 
 
 def open_listener() -> socket.socket:
