@@ -20,8 +20,8 @@ ANSWERS = "<!-- answers: written by bench -->\n"
 FIGURES = "<!-- figures: written by bench -->\n"
 _END = "\n<!-- end -->"
 _PICTURE = (
-    "![Time until the plugin has answered a container's start and stop, by the number of containers "
-    "on the bus, on logarithmic axes](benchmarks/{}-containers.svg)"
+    "![Time until the plugin has answered a container's start and stop, by the number of "
+    "containers on the bus, on logarithmic axes](benchmarks/{}-containers.svg)"
 )
 _NAME = re.compile(r"\{(.+?)\}")
 
