@@ -59,7 +59,7 @@ class _Extent:
     rates: tuple[int, ...] = (500, 1000, 2000, 4000, WIRE)
     delayed: tuple[int, ...] = (2, 10, 30)
     delays: int = 5000
-    ordered: int = 50_000
+    ordered: int = 20_000
 
 
 QUICK = _Extent(

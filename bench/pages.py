@@ -19,6 +19,10 @@ from tools.common.checkout import ROOT
 ANSWERS = "<!-- answers: written by bench -->\n"
 FIGURES = "<!-- figures: written by bench -->\n"
 _END = "\n<!-- end -->"
+_PICTURE = (
+    "![Time until the plugin has answered a container's start and stop, by the number of "
+    "containers on the bus, on logarithmic axes](benchmarks/{}-containers.svg)"
+)
 _NAME = re.compile(r"\{(.+?)\}")
 
 QUESTIONS = {
@@ -44,7 +48,8 @@ QUESTIONS = {
     ),
     "How much memory does the plugin need?": (
         "{resident memory, idle} without containers, "
-        "{resident memory, idle, 100 members, after a restart} with 100 of them after a restart"
+        "{resident memory, idle, 100 members, after a restart} with 100 of them after a restart; "
+        "{memory per member, 100 members} more for each container on a bus of 100"
     ),
     "How much processor time when idle?": (
         "{idle, 100 members: CPU time per hour} per hour with 100 containers"
@@ -88,7 +93,7 @@ def write(results: Path, root: Path = ROOT) -> None:
 
 
 def answers(version: str, figures: list[Figure]) -> str:
-    """Return the answers as a table.
+    """Return the answers as a table, and the picture that belongs to it.
 
     Raises:
         SystemExit: a figure is missing.
@@ -103,7 +108,7 @@ def answers(version: str, figures: list[Figure]) -> str:
 
     rows = [f"| question | answer for {version} |", "|---|---|"]
     rows += [f"| {asked} | {_NAME.sub(quote, text)} |" for asked, text in QUESTIONS.items()]
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, "", _PICTURE.format(version), ""])
 
 
 def _replace(page: Path, marker: str, table: str) -> None:

@@ -8,15 +8,20 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.host_tasks.containers import Bus, buses
+from bench.host_tasks.frames import FRAME
+from bench.host_tasks.processes import ip_batch
 from bench.host_tasks.references import Sockets, references
 
-_NUMBERED = struct.Struct("=IB3xQ")
+NUMBERED = struct.Struct("=IB3xQ")
+"""A frame with its number."""
+
+QUIET = 3.0
+"""Seconds without a frame after which no more are expected."""
 _STAY = 16
 """Frames that a sender sends before it moves to the next processor."""
 
@@ -52,17 +57,28 @@ def order(root: Path, members: int, frames: int) -> dict[str, dict[str, int]]:
 
 @contextmanager
 def load() -> Iterator[None]:
-    """Keep every processor busy."""
-    busy = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        for _ in os.sched_getaffinity(0)
-    ]
+    """Keep every processor busy with frames on a vcan of its own."""
+    busy = [start_flooding(processor) for processor in sorted(os.sched_getaffinity(0))]
     try:
         yield
     finally:
-        for process in busy:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        for child in busy:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def start_flooding(processor: int) -> int:
+    """Start a process that sends frames on one processor without end; return its id."""
+    name = f"load{processor}"
+    ip_batch(f"link add {name} type vcan", f"link set {name} up")
+    child = os.fork()
+    if child == 0:
+        os.sched_setaffinity(0, {processor})
+        with socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as sender:
+            sender.bind((name,))
+            while True:
+                sender.send(FRAME)
+    return child
 
 
 def receive_on_one_processor(bus: Bus) -> None:
@@ -84,7 +100,7 @@ def inversions(path: Sockets, frames: int, *, moving: bool) -> dict[str, int]:
         if number % _STAY == 0 and (moving or number == 0):
             at = processors[number // _STAY % len(processors)]
             os.sched_setaffinity(0, {at})
-        sender.send(_NUMBERED.pack(0x123, 8, number))
+        sender.send(NUMBERED.pack(0x123, 8, number))
     os.sched_setaffinity(0, processors)
     received, too_late = json.loads(os.read(read_end, 4096))
     os.waitpid(child, 0)
@@ -94,12 +110,12 @@ def inversions(path: Sockets, frames: int, *, moving: bool) -> dict[str, int]:
 
 
 def late(receiver: socket.socket) -> tuple[int, int]:
-    """Receive until nothing arrives for 3 s; return how many frames, and how many too late."""
-    receiver.settimeout(3)
+    """Receive until nothing arrives; return how many frames, and how many of them too late."""
+    receiver.settimeout(QUIET)
     received, too_late, latest = 0, 0, -1
     while True:
         try:
-            number = _NUMBERED.unpack(receiver.recv(16))[2]
+            number = NUMBERED.unpack(receiver.recv(16))[2]
         except TimeoutError:
             return received, too_late
         received += 1

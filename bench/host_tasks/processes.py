@@ -45,19 +45,22 @@ class Caller(http.client.HTTPConnection):
     def answer(self, verb: str, **fields: Any) -> Any:
         """Send one call of the engine; return what was answered."""
         self.request("POST", f"/{verb}", json.dumps(fields).encode())
-        return json.loads(self._read(verb))
-
-    def scrape(self) -> None:
-        """Read the metrics."""
-        self.request("GET", "/metrics")
-        self._read("metrics")
-
-    def _read(self, what: str) -> bytes:
         answer = self.getresponse()
         text = answer.read()
         if answer.status != 200:
-            raise SystemExit(f"{what}: {text!r}")
-        return text
+            raise SystemExit(f"{verb}: {text!r}")
+        return json.loads(text)
+
+    def scrape(self, attempts: int = 10) -> None:
+        """Read the metrics, again if the daemon gave up on a busy host."""
+        for left in reversed(range(attempts)):
+            self.request("GET", "/metrics")
+            answer = self.getresponse()
+            text = answer.read()
+            if answer.status == 200:
+                return
+            if not left:
+                raise SystemExit(f"metrics: {text!r}")
 
 
 class Daemon:

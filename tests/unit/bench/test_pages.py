@@ -121,6 +121,7 @@ def test_tables_and_pictures_are_written_and_everything_else_stays(
     assert "answer for 9.9.9" in page
     assert "10 ms as the 2nd container on the bus" in page
     assert "With 10 containers half of them within 100 µs and 999 of 1,000 within 300 µs" in page
+    assert "(benchmarks/9.9.9-containers.svg)" in page
     original = (ROOT / "docs/performance.md").read_text()
     assert page.partition("<!-- end -->")[2] == original.partition("<!-- end -->")[2]
     notes = (tmp_path / "bench/NOTES.md").read_text()
