@@ -257,7 +257,8 @@ class CrashingHost:
             for attachment in self.attachments.values()
             if attachment.source
             and self.networks[attachment.network] == bus
-            and attachment.endpoint not in self.degraded
+            # A filter interface stays a member without its pair; the filters then drop all.
+            and (attachment.limited or attachment.endpoint not in self.degraded)
         ]
 
     def _verify_nothing_is_left(self) -> None:
