@@ -83,7 +83,13 @@ class FrameCounters:
         self._buses: dict[tuple[str, str], RuleCount] = {}
         self._endpoints: dict[str, EndpointFrames] = {}
 
-    def add(self, declared: Declared, observed: Observed, counts: RuleCounts) -> Frames:
+    def add(
+        self,
+        declared: Declared,
+        observed: Observed,
+        counts: RuleCounts,
+        denied: dict[int, int] | None = None,
+    ) -> Frames:
         """Add what came since the last observation; forget networks and endpoints that are gone.
 
         Args:
@@ -91,6 +97,8 @@ class FrameCounters:
             observed: tells which endpoint an ifindex belongs to.
             counts: rules of the host, each as often as it is there; those that have
                 counted nothing may be left out.
+            denied: as of ``DeniedFrames.unattributed``: rules count as dropped what a filter
+                interface denies. What is taken off the rules is taken off here.
         """
         bus_of, end_of, bus_indexes = _owners(declared, observed)
         sent: Counter[tuple[int, bool]] = Counter()
@@ -109,11 +117,13 @@ class FrameCounters:
                     direction = "to_bus"
                 elif source in bus_indexes:
                     direction = "from_bus"
-                key = bus, direction
-                self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
                 kind = source, bool(flags & FD)
                 # A frame runs every rule of its source once: the busiest has seen them all.
                 sent[kind] = max(sent[kind], grown.handled + grown.dropped)
+                if denied:
+                    grown = _take_off(denied, target, grown)
+                key = bus, direction
+                self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
                 if target in end_of:
                     self._credit(end_of[target], EndpointFrames(0, *grown))
         for (source, _), frames in sent.items():
@@ -166,6 +176,14 @@ def _since(before: int, now: int) -> int:
     return wrapped if wrapped < _PLAUSIBLE else now
 
 
+def _take_off(denied: dict[int, int], target: int, grown: RuleCount) -> RuleCount:
+    """Take from what a rule has dropped the frames that its target's filters denied."""
+    off = min(grown.dropped, denied.get(target, 0))
+    if off:
+        denied[target] -= off
+    return grown._replace(dropped=grown.dropped - off)
+
+
 def _owners(
     declared: Declared, observed: Observed
 ) -> tuple[dict[int, str], dict[int, str], set[int]]:
@@ -176,7 +194,7 @@ def _owners(
     bus_of: dict[int, str] = {}
     end_of: dict[int, str] = {}
     for endpoint in declared.endpoints.values():
-        link = observed.links.get(endpoint.host_end)
+        link = observed.links.get(endpoint.rule_end)
         if link is not None:
             bus_of[link.index] = declared.networks[endpoint.network].bus
             end_of[link.index] = endpoint.id
