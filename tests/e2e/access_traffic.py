@@ -10,8 +10,9 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 - ``gap``: seconds between two frames (default 0.001),
 - ``run``: commands that the host runs meanwhile, one after another.
 
-The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
-sender how often each was sent. Every frame carries its number, so that a copy is a copy.
+The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and the
+seconds between the first and the last of them; and by sender how often each was sent. Every
+frame carries its number, so that a copy is a copy.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Member:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
+        self.times: dict[str, list[float]] = {}
 
     def send(self, can_id: int, kind: str, number: int) -> bool:
         data = struct.pack("<Q", number)
@@ -73,6 +75,8 @@ class Member:
         (can_id,) = struct.unpack_from("=I", frame)
         kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
         self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
+        now = time.monotonic()
+        self.times.setdefault(f"{can_id & ~_RTR:08X} {kind}", [now, now])[1] = now
 
 
 def listen(members: dict[str, Member], done: threading.Event) -> None:
@@ -115,7 +119,6 @@ def main() -> None:
                 if members[name].send(can_id, kind, number):
                     sent[name][f"{can_id:08X} {kind}"] += 1
                 time.sleep(request.get("gap", 0.001))
-    took = time.monotonic() - begin
     commands.join()
     done.set()
     listener.join()
@@ -127,7 +130,11 @@ def main() -> None:
         name: sum(times > 1 for key, times in member.seen.items() if key[2])
         for name, member in members.items()
     }
-    json.dump({"received": received, "sent": sent, "double": double, "seconds": took}, sys.stdout)
+    spans = {
+        name: {frame: last - first for frame, (first, last) in member.times.items()}
+        for name, member in members.items()
+    }
+    json.dump({"received": received, "sent": sent, "double": double, "spans": spans}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -294,7 +294,8 @@ def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
         run=[["sh", "-c", flooding]],
     )
     flooded = found["received"]["host"].pop("00000555 classic")
-    seconds = min(found["seconds"], 8.0)
+    seconds = found["spans"]["host"]["00000555 classic"]
+    assert seconds > 4
     assert flooded == pytest.approx(RATE * seconds + 20, rel=0.05)
     for name in ("host", "listener"):
         found["received"][name].pop("00000555 classic", None)
@@ -323,6 +324,7 @@ def test_a_power_cut_lets_no_denied_frame_through(
         return bytes(cut.containers["listener"].logs()).decode(errors="replace")
 
     wait_until(lambda: " 123#" in heard(), 30, "the first frames")
+    lab.host("sync")  # else the engine may not know that the containers were started
     lab.power_cut()
     lab.wait_engine()
     listener = lab.client().containers.get(str(cut.containers["listener"].id))
