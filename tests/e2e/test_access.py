@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from docker.errors import APIError
@@ -78,15 +78,16 @@ class Access:
         self,
         name: str,
         command: str = "exec sleep infinity",
-        restart: Literal["no", "always"] = "no",
+        restart: str = "no",
         **options: str,
     ) -> None:
         """Start a container with options of its endpoint."""
         client = self.testbed.client()
+        policy: Any = {"Name": restart}  # the SDK's stubs take a literal
         container = client.containers.create(
             CAN_TOOLS,
             ["sh", "-c", command],
-            restart_policy={"Name": restart},
+            restart_policy=policy,
             cap_add=["NET_ADMIN"],
             labels={"evercan.bus-under-test": self.bus.name},
             stop_signal="SIGKILL",

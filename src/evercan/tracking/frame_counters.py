@@ -9,7 +9,7 @@ not counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from itertools import product
 from operator import add
 
@@ -112,17 +112,12 @@ class FrameCounters:
                 if bus_of.get(source) != bus:
                     continue
                 grown = _growth(before.get(source), now)
-                direction = "between_members"
-                if target in bus_indexes:
-                    direction = "to_bus"
-                elif source in bus_indexes:
-                    direction = "from_bus"
                 kind = source, bool(flags & FD)
                 # A frame runs every rule of its source once: the busiest has seen them all.
                 sent[kind] = max(sent[kind], grown.handled + grown.dropped)
                 if denied:
                     grown = _take_off(denied, target, grown)
-                key = bus, direction
+                key = bus, _direction(source, target, bus_indexes)
                 self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
                 if target in end_of:
                     self._credit(end_of[target], EndpointFrames(0, *grown))
@@ -174,6 +169,13 @@ def _since(before: int, now: int) -> int:
         return now - before
     wrapped = (now - before) % _WRAP
     return wrapped if wrapped < _PLAUSIBLE else now
+
+
+def _direction(source: int, target: int, bus_indexes: Container[int]) -> str:
+    """Name the direction of a rule as the metrics do."""
+    if target in bus_indexes:
+        return "to_bus"
+    return "from_bus" if source in bus_indexes else "between_members"
 
 
 def _take_off(denied: dict[int, int], target: int, grown: RuleCount) -> RuleCount:
