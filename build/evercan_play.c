@@ -61,7 +61,8 @@ static void report(void)
 
 	while (step < STEPS && (below += late[step]) * 100 < sent * 99)
 		step++;
-	printf("%llu %llu %llu\n", (unsigned long long)sent, (unsigned long long)(step * STEP),
+	printf("%llu %llu %llu\n", (unsigned long long)sent,
+	       (unsigned long long)(step < STEPS ? step * STEP : worst),
 	       (unsigned long long)worst);
 	fflush(stdout);
 }

@@ -6,6 +6,7 @@ import io
 import itertools
 import socket
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from evercan.cli.access import player
 from evercan.cli.access.can_socket import text_of
 from evercan.cli.access.databases import Databases
+from evercan.cli.access.program import ContainerProgram
 from evercan.cli.access.sending import Sent, record_of
 from evercan.cli.commands.generate import Ramp, fuzz, limited, parse_ids
 from evercan.cli.errors import CliError
@@ -151,6 +153,38 @@ def test_frames_are_sent_at_their_times(capsys: pytest.CaptureFixture[str]) -> N
     sent, late, worst = map(int, capsys.readouterr().out.split())
     assert sent == 4
     assert late <= worst + 10
+
+
+def test_lateness_of_seconds_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    lateness = player._Lateness()
+    for late in (3, 2_500_000):
+        lateness.add(late)
+    lateness.report()
+    assert capsys.readouterr().out == "2 2500000 2500000\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"), [(0, ""), (1, "vcan0: Network is down"), (7, "vcan0: Network is down")]
+)
+def test_a_program_in_a_container_is_read_from_the_engines_stream(
+    status: int, failure: str
+) -> None:
+    ours, engine = socket.socketpair()
+    program = ContainerProgram(ours, lambda: status)
+    with closing(program), engine:
+        program.write(b"frames")
+        assert engine.recv(100) == b"frames"
+        for stream, part in (
+            (1, b"1 2 "),
+            (2, b"vcan0: Network "),
+            (1, b"3\n4"),
+            (2, b"is down\n"),
+        ):
+            engine.sendall(bytes([stream, 0, 0, 0]) + len(part).to_bytes(4, "big") + part)
+        engine.sendall(b"\1\0\0\0\0\0\0\5 5 6\n\1\0")  # and a head that is cut off
+        engine.shutdown(socket.SHUT_WR)
+        assert list(program.lines()) == ["1 2 3", "4 5 6"]
+        assert program.failure() == failure
 
 
 class FullQueue:

@@ -25,6 +25,8 @@ _LOST = 40  # SO_RXQ_OVFL, the same
 def frames() -> Iterator[str]:
     """Yield every frame of every interface of this network namespace, without end.
 
+    The first line is empty; frames that are sent after it are read.
+
     Raises:
         CliError: the kernel has no raw CAN sockets.
     """
@@ -48,6 +50,7 @@ def frames() -> Iterator[str]:
         listener.bind(("",))
         room = socket.CMSG_SPACE(_STAMP.size) + socket.CMSG_SPACE(_COUNT.size)
         lost = 0
+        yield ""
         while True:
             data, control, flags, address = listener.recvmsg(_FD, room)
             metadata = {kind: value for level, kind, value in control if level == socket.SOL_SOCKET}

@@ -32,6 +32,14 @@ LABEL = "evercan.helper"
 _STOP_TIMEOUT = 6
 """Seconds that the container may take to end by itself."""
 
+_SOCKETS = 16
+"""Sockets that candump can have. The kernel limits the buffer of each one, to about 500 frames."""
+
+# The empty line says that it begins: a slow host takes seconds to start a program in a container.
+# Each socket gets the ids that end in one hexadecimal digit.
+_CANDUMP = "echo; exec candump -L -x -d -r 212992 " + " ".join(
+    f"any,{digit:X}:F" for digit in range(_SOCKETS)
+)
 _PLAYER = "evercan-play"
 _NOT_FOUND = (126, 127)
 """Exit statuses of a program that the container does not have."""
@@ -145,7 +153,7 @@ class HelperHost:
         """Run the image's candump on all interfaces."""
         api = self._engine.api
         try:
-            made = api.exec_create(self._id, ["candump", "-L", "-x", "-d", "any"])
+            made = api.exec_create(self._id, ["sh", "-c", _CANDUMP])
             left, printed = b"", b""
             for out, err in api.exec_start(made["Id"], stream=True, demux=True):
                 printed += err or b""

@@ -67,7 +67,8 @@ class HostAccess(Protocol):
     def frames(self) -> Iterator[str]:
         """Yield the frames of all CAN interfaces of the host, as ``candump -L -x`` writes them.
 
-        Ends only with an error, or when `close` is called.
+        The first line is empty, and comes when the reading begins. Ends only with an error, or
+        when `close` is called.
 
         Raises:
             CliError: the frames cannot be read.

@@ -52,7 +52,8 @@ class _Lateness:
             if below * 100 >= self._sent * 99:
                 break
             step += 1
-        print(self._sent, step * _STEP, self._worst, flush=True)
+        late = step * _STEP if step < _STEPS else self._worst
+        print(self._sent, late, self._worst, flush=True)
 
 
 def play(records: BinaryIO, bus: socket.socket) -> None:

@@ -60,6 +60,7 @@ class Capture:
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._other_interfaces: set[str] = set()
         self._passed = 0
+        self._begun: float | None = None
         self.lost = 0
         self.ended_early = True
         wiring = bus.wiring
@@ -80,10 +81,7 @@ class Capture:
             CliError: the frames cannot be read.
         """
         threading.Thread(target=self._read, daemon=True).start()
-        ends = None
-        if self._wanted.duration is not None:
-            ends = time.monotonic() + self._wanted.duration
-        while ends is None or time.monotonic() < ends:
+        while not self._is_over():
             self._gather()
             yield list(self._select(self._merger.ready(time.monotonic())))
             if self._passed == self._wanted.count:
@@ -91,6 +89,12 @@ class Capture:
                 return
         self.ended_early = False
         yield self.rest()
+
+    def _is_over(self) -> bool:
+        """Whether the duration has passed since the reading has begun."""
+        if self._begun is None or self._wanted.duration is None:
+            return False
+        return time.monotonic() >= self._begun + self._wanted.duration
 
     def rest(self) -> list[BusFrame]:
         """Return the frames that were held back, at the end."""
@@ -125,6 +129,7 @@ class Capture:
         """Take the lines that have arrived; wait a moment if there are none."""
         try:
             line = self._lines.get(timeout=_TICK)
+            self._begun = self._begun or time.monotonic()
             while True:
                 if isinstance(line, CliError):
                     raise line
