@@ -38,8 +38,8 @@ CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
 SCRIPTS = tuple(ROOT / "tools/rootfs" / f"{name}.py" for name in ("assemble", "check", "no_tls"))
 SOURCE = ROOT / "src/evercan"
-# The command for the host is not part of the plugin; the daemon does not import it.
-NOT_SHIPPED = ("__pycache__", "cli")
+# The command for the host and the link are not part of the plugin; the daemon does not import them.
+NOT_SHIPPED = ("__pycache__", "cli", "link")
 IMAGE = "evercan/rootfs"
 # The largest size of the unpacked root file system, in bytes.
 SIZE_LIMIT = 70_000_000
