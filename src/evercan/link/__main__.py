@@ -1,14 +1,11 @@
-"""Run a link: ``python3 -m evercan.link``; with ``--check``, ask a running one for its health."""
+"""Run a link: ``python3 -m evercan.link``."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
-import urllib.error
-import urllib.request
 from threading import Event, Thread
 from typing import NoReturn
 
@@ -63,23 +60,6 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
     )
 
 
-def check(settings: Settings) -> int:
-    """Return 0 if the link of this container is healthy; print its problems if not."""
-    host, port = settings.http
-    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/health"
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return 0
-    except urllib.error.HTTPError as error:
-        with error:
-            for problem in json.load(error)["problems"]:
-                print(f"{problem['text']}; {problem['remedy']}")
-    except OSError as error:
-        print(f"the link does not answer at {url}: {error}")
-    return 1
-
-
 def main() -> NoReturn:
     """Run the command line, and end the process."""
     try:
@@ -88,8 +68,6 @@ def main() -> NoReturn:
         for mistake in error.mistakes:
             print(f"evercan-link: {mistake}", file=sys.stderr)
         sys.exit(UNUSABLE)
-    if sys.argv[1:] == ["--check"]:
-        sys.exit(check(settings))
     logging.basicConfig(
         stream=sys.stdout, level=settings.log_level.upper(), format="%(levelname)s %(message)s"
     )
