@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from evercan import __version__
+from evercan.cli.app_link import link
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
@@ -229,6 +230,9 @@ def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     from evercan.cli.commands import adopt as command
 
     return command.adopt(target_of(options), prune=prune, json=json)
+
+
+evercan.add_command(link)
 
 
 @evercan.command(
