@@ -83,7 +83,14 @@ class LinkProcess:
         given = {"bus": "powertrain", "host": host, "http": http, **settings}
         environment = {f"LINK_{name.upper()}": value for name, value in given.items()}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.link_program", str(bus.theirs.fileno())],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "tests.support.link_program",
+                str(bus.theirs.fileno()),
+            ],
             pass_fds=[bus.theirs.fileno()],
             cwd=ROOT,
             env={

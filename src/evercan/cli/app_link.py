@@ -139,3 +139,27 @@ def certs(*, folder: Path, hosts: tuple[str, ...], days: int) -> int:
     from evercan.cli.commands import link_certs as command
 
     return command.certs(folder, hosts, days)
+
+
+@link.command(
+    short_help="Print the frames of another host's bus.",
+    epilog=examples("evercan link join powertrain 10.0.0.5 --certs site/desk"),
+)
+@click.argument("bus")
+@click.argument("address", metavar="ADDRESS[:PORT]")
+@click.option(
+    "--certs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder that 'evercan link certs' made for this machine.",
+)
+@click.option("-n", "--count", type=click.IntRange(1), metavar="N", help="End after N frames.")
+def join(*, bus: str, address: str, certs: Path | None, count: int | None) -> int:
+    """Print the frames of a bus on other hosts, through the link at ADDRESS.
+
+    It needs neither Docker nor CAN in the kernel, so it runs on macOS and Windows too. The format
+    is candump's log format, with the sender's host in place of the interface. Programs use
+    python-can: can.Bus(interface="evercan", channel=BUS, connect=ADDRESS).
+    """
+    from evercan.cli.commands import link_join as command
+
+    return command.join(bus, address, certs, count=count)

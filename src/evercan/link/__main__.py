@@ -17,7 +17,7 @@ from evercan.link.link import Link, new_link_id
 from evercan.link.settings import Settings, read_settings
 from evercan.link.web import serve
 from evercan.link.zenoh_config import session_config
-from evercan.link.zenoh_session import Network, open_session
+from evercan.link.zenoh_session import open_session
 
 UNUSABLE = 2
 """Exit status if the settings cannot be used."""
@@ -43,7 +43,7 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
             allow=settings.allow,
         )
     )
-    link = Link(settings.bus, own, settings.deadline, Network(session, settings.bus, own))
+    link = Link(settings.bus, own, settings.deadline, session)
     server = serve(settings.http, link.report)
     Thread(target=server.serve_forever, daemon=True).start()
     log = logging.getLogger("evercan.link")
@@ -74,7 +74,7 @@ def main() -> NoReturn:
     zenoh.init_log_from_env_or("error")
     try:
         run(settings)
-    except (zenoh.ZError, OSError) as error:
+    except OSError as error:
         print(f"evercan-link: cannot start: {error}", file=sys.stderr)
         os._exit(1)
     # Threads of Zenoh may still work; a normal exit would wait for them.

@@ -20,7 +20,7 @@ from evercan.link.message import MalformedMessage, decode, encode
 from evercan.link.names import LinkId
 from evercan.link.outbox import Outbox
 from evercan.link.report import ACTIVE, STANDBY, STARTING, Report, Sent
-from evercan.link.zenoh_session import Network
+from evercan.link.zenoh_session import Network, Session
 
 SETTLE = 0.5
 """Seconds after the start in which a link is quiet, until it knows of older links of its host."""
@@ -46,10 +46,10 @@ def new_link_id(host: str) -> LinkId:
 class Link:
     """One link between a bus and the same bus of other hosts."""
 
-    def __init__(self, bus: str, own: LinkId, deadline: int, network: Network) -> None:
+    def __init__(self, bus: str, own: LinkId, deadline: int, session: Session) -> None:
         """Take what identifies the link, the deadline in ns, and the way to the others."""
         self._bus, self._own = bus, own
-        self._network = network
+        self._network = Network(session, bus, own, _end_process)
         self._members = Members(own, deadline)
         self._members_lock = Lock()
         self._outbox = Outbox()
@@ -76,7 +76,7 @@ class Link:
             self._outbox.run,
             lambda: self._watch(connect, certificates),
         ):
-            Thread(target=_ends_process, args=(work,), daemon=True).start()
+            Thread(target=_run, args=(work,), daemon=True).start()
         if not stop.wait(SETTLE):
             self._settled.set()
             if older := self._members.older:
@@ -240,10 +240,15 @@ def _can_problem(error: OSError) -> Problem:
     )
 
 
-def _ends_process(work: Callable[[], None]) -> None:
-    """Run the work of a thread; an unforeseen error ends the process, so that it starts again."""
+def _run(work: Callable[[], None]) -> None:
+    """Run the work of a thread."""
     try:
         work()
-    except Exception:  # noqa: BLE001 - reported, and the process ends
-        traceback.print_exc()
-        os._exit(1)
+    except Exception as error:  # noqa: BLE001 - reported, and the process ends
+        _end_process(error)
+
+
+def _end_process(error: Exception) -> None:
+    """Report an unforeseen error and end the process, so that the engine starts it again."""
+    traceback.print_exception(error)
+    os._exit(1)

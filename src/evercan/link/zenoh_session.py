@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -22,19 +20,11 @@ _CLOSE_SECONDS = 1.0
 _PING_SECONDS = 2.0
 _T = TypeVar("_T")
 
+Session = zenoh.Session
 
-def _ends_process(callback: Callable[[_T], None]) -> Callable[[_T], None]:
-    """Let an unforeseen error in a thread of Zenoh end the process, so that it starts again."""
 
-    @wraps(callback)
-    def guarded(value: _T) -> None:
-        try:
-            callback(value)
-        except Exception:  # noqa: BLE001 - reported, and the process ends
-            traceback.print_exc()
-            os._exit(1)
-
-    return guarded
+class CannotOpen(OSError):  # noqa: N818 - reads as the fact that it states
+    """A session cannot be opened: an address is in use, or a certificate cannot be read."""
 
 
 def open_session(config: dict[str, Any]) -> zenoh.Session:
@@ -44,12 +34,15 @@ def open_session(config: dict[str, Any]) -> zenoh.Session:
         config: as `zenoh_config.session_config` returns it.
 
     Raises:
-        zenoh.ZError: an address cannot be listened on, or a certificate cannot be read.
+        CannotOpen: an address cannot be listened on, or a certificate cannot be read.
     """
     values = zenoh.Config()
     for path, value in config.items():
         values.insert_json5(path, json.dumps(value))
-    return zenoh.open(values)
+    try:
+        return zenoh.open(values)
+    except zenoh.ZError as error:
+        raise CannotOpen(str(error)) from error
 
 
 class Network:
@@ -60,9 +53,19 @@ class Network:
             in ns; 0 while it does not wait.
     """
 
-    def __init__(self, session: zenoh.Session, bus: str, own: LinkId) -> None:
-        """Take an open session, the bus's name and this link."""
+    def __init__(
+        self, session: zenoh.Session, bus: str, own: LinkId, failed: Callable[[Exception], None]
+    ) -> None:
+        """Take what the network needs.
+
+        Args:
+            session: an open session.
+            bus: the bus's name.
+            own: this link.
+            failed: takes an unforeseen error of a function that Zenoh has called.
+        """
         self.sending_since = 0
+        self._failed = failed
         self._session = session
         self._bus, self._own = bus, own
         # One priority for all frames of a host, so that they keep their order.
@@ -89,25 +92,21 @@ class Network:
             left: takes a link that has gone.
         """
 
-        @_ends_process
+        @self._guarded
         def on_sample(sample: zenoh.Sample) -> None:
             received(host_of(str(sample.key_expr)), sample.payload.to_bytes())
 
-        @_ends_process
+        @self._guarded
         def on_token(sample: zenoh.Sample) -> None:
             link = link_of(str(sample.key_expr))
             if link is not None:
                 (joined if sample.kind == zenoh.SampleKind.PUT else left)(link)
 
-        @_ends_process
+        @self._guarded
         def on_ping(query: zenoh.Query) -> None:
             with query:
-                query.reply(
-                    query.key_expr,
-                    _CLOCK.pack(time.monotonic_ns()),
-                    priority=zenoh.Priority.REAL_TIME,
-                    express=True,
-                )
+                # It has the priority of the question.
+                query.reply(query.key_expr, _CLOCK.pack(time.monotonic_ns()), express=True)
 
         own = link_key(self._bus, self._own)
         everybody = links_key(self._bus)
@@ -121,6 +120,18 @@ class Network:
             ),
         ]
 
+    def _guarded(self, callback: Callable[[_T], None]) -> Callable[[_T], None]:
+        """Report an error of a function that Zenoh calls; Zenoh would drop it."""
+
+        @wraps(callback)
+        def guarded(value: _T) -> None:
+            try:
+                callback(value)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                self._failed(error)
+
+        return guarded
+
     def send(self, data: bytes) -> None:
         """Send a message to all links; it is dropped if the network has no room for it."""
         self.sending_since = time.monotonic_ns()
@@ -131,7 +142,7 @@ class Network:
         """Ask a link for its clock; the answer comes in a thread of Zenoh, or never."""
         sent = time.monotonic_ns()
 
-        @_ends_process
+        @self._guarded
         def on_reply(reply: zenoh.Reply) -> None:
             received = time.monotonic_ns()
             data = reply.ok.payload.to_bytes() if reply.ok else b""
