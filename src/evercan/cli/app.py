@@ -9,6 +9,7 @@ import rich_click as click
 
 from evercan import __version__
 from evercan.cli import frames
+from evercan.cli.app_link import link
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
@@ -186,6 +187,9 @@ def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     from evercan.cli.commands import adopt as command
 
     return command.adopt(target_of(options), prune=prune, json=json)
+
+
+evercan.add_command(link)
 
 
 @evercan.command(

@@ -51,8 +51,8 @@ def test_the_command_of_the_wheel_finds_the_installer(wheel: Path, tmp_path: Pat
     assert done.stdout.strip() == str(tmp_path / "evercan/cli/install.sh")
 
 
-@pytest.mark.parametrize("name", ["cli", "workbench"])
-def test_an_extra_of_the_command_is_the_list_that_is_locked(name: str) -> None:
+@pytest.mark.parametrize("name", ["cli", "link", "workbench"])
+def test_an_extra_is_the_list_that_is_locked(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extra = {
         package.partition(">")[0]
