@@ -126,7 +126,7 @@ def add_link(engine: DockerEngine, link: NewLink) -> str:
         if isinstance(error, ImageNotFound):
             raise CliError(
                 f"the engine at {engine.where} has no image {link.image}",
-                "load it (in a checkout of evercan: .venv/bin/python -m tools.images --host "
+                "load it (in a checkout of evercan: .venv/bin/python -m tools.images --image link --host "
                 f"{engine.where}), or name another with --image",
             ) from error
         if isinstance(error, APIError):
