@@ -185,6 +185,9 @@ LINK_IMAGE = ProjectImage(
 )
 
 
+IMAGES = {"can-tools": CAN_TOOLS_IMAGE, "link": LINK_IMAGE}
+
+
 def load_can_tools(target: docker.DockerClient | str, fallback: str | None = None) -> str:
     """Load evercan/can-tools into an engine; see `ProjectImage.load`."""
     return CAN_TOOLS_IMAGE.load(target, fallback)
@@ -202,9 +205,13 @@ def main() -> None:
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, help="what to build them for; default: as the engine is"
     )
+    parser.add_argument(
+        "--image", action="append", choices=list(IMAGES), help="which ones; default: can-tools"
+    )
     options = parser.parse_args()
     try:
-        for image in (CAN_TOOLS_IMAGE, LINK_IMAGE):
+        for name in options.image or ["can-tools"]:
+            image = IMAGES[name]
             if options.host:
                 image.load(options.host)
             archive = image.archive(options.arch or engine_architecture())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -16,6 +17,7 @@ from evercan.link.bus import EvercanBus, frame_of, message_of
 from tests.support import links as support
 from tests.support.links import Links, classic, fd, free_port
 from tests.unit.link.test_message import CLASSIC, FD
+from tools.common.checkout import ROOT
 
 
 @pytest.fixture
@@ -30,6 +32,12 @@ def test_a_frame_is_the_same_after_python_can_had_it(frame: bytes) -> None:
     again = message_of(frame_of(message), 0, "a")
     assert again.equals(message, timestamp_delta=0)
     assert len(frame_of(message)) == len(frame)
+
+
+def test_python_can_finds_the_bus_by_the_name_evercan() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    target = project["entry-points"]["can.interface"]["evercan"]
+    assert target == f"{EvercanBus.__module__}:{EvercanBus.__name__}"
 
 
 def test_a_program_exchanges_frames_with_a_bus(links: Links) -> None:

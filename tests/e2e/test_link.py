@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -23,7 +24,7 @@ from tools.images import load_link
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-IP_NETWORK = "evercan-link-test"
+IP_NETWORK = f"evercan-link-{secrets.token_hex(4)}"
 BURST = 0x600
 """The lowest CAN id of frames that are judged."""
 
@@ -89,7 +90,7 @@ class Site:
         [host] = self.health(bus)["hosts"]
         return {result: host[result] for result in ("delivered", "late", "lost", "doubled")}
 
-    def judge(self, count: int = 20) -> Deliveries:
+    def judge(self, count: int = 10) -> Deliveries:
         """Let every container and both bus interfaces send, and count what all others receive."""
         with ExitStack() as stack:
             hosts = [
@@ -97,9 +98,10 @@ class Site:
                 for bus in (self.a, self.b)
             ]
             members = [*self.a.members(by_exec=False), *self.b.members(by_exec=False), *hosts]
+            before = [len(member.received()) for member in members]
             judged = count_deliveries(members, count)
-            for member in members:
-                assert in_order(member.received()), member.name
+            for member, start in zip(members, before, strict=True):
+                assert in_order(member.received()[start:]), member.name
         return judged
 
     def inside(self, bus: Bus, *argv: str) -> None:
@@ -124,7 +126,7 @@ def in_order(log: str) -> bool:
 def site(
     testbed: Testbed, command: Command, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """Yield two linked buses with two containers each, for tests that leave them linked."""
+    """Yield two linked buses with a container each, for tests that leave them linked."""
     client = testbed.client()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DOCKER_HOST")  # the testbed's engine, which is slow to build on
@@ -153,7 +155,7 @@ def test_frames_reach_every_member_of_both_hosts_once_and_in_order(site: Site) -
     assert judged.exactly_once, str(judged)
     for bus in (site.a, site.b):
         counts = site.counts(bus)
-        assert counts["delivered"] >= 80
+        assert counts["delivered"] >= 40
         assert (counts["late"], counts["lost"], counts["doubled"]) == (0, 0, 0)
 
 
@@ -175,10 +177,10 @@ def test_a_link_has_no_privilege_and_a_health_check(site: Site) -> None:
 def test_a_killed_link_starts_again_and_the_local_bus_goes_on(site: Site) -> None:
     container = site.link(site.b)
     site.testbed.host("kill", "-9", str(container.attrs["State"]["Pid"]))
-    local = site.a.judge(5)
+    local = site.a.judge(3)
     assert local.exactly_once, str(local)
     site.wait_linked()
-    judged = site.judge(10)
+    judged = site.judge(5)
     assert judged.exactly_once, str(judged)
 
 
@@ -191,7 +193,7 @@ def test_after_a_cut_of_the_network_no_old_frame_is_replayed(site: Site) -> None
     time.sleep(3)
     site.inside(site.b, "tc", "qdisc", "del", "dev", "eth0", "root")
     site.wait_linked()
-    judged = site.judge(10)
+    judged = site.judge(5)
     assert judged.exactly_once, str(judged)
     seen = [frame for frame in parse_candump(receiver.received()) if frame.can_id == 0x5A1]
     after = site.counts(site.b)
@@ -211,4 +213,4 @@ def test_a_wrong_certificate_is_refused_and_named(site: Site, tmp_path: Path) ->
         return status == 1 and f"the certificate of tls/{connect}:7447 is refused" in output
 
     wait_until(refused, 60, "the refusal")
-    assert site.a.judge(5).exactly_once
+    assert site.a.judge(3).exactly_once

@@ -126,8 +126,8 @@ def add_link(engine: DockerEngine, link: NewLink) -> str:
         if isinstance(error, ImageNotFound):
             raise CliError(
                 f"the engine at {engine.where} has no image {link.image}",
-                "load it (in a checkout of evercan: .venv/bin/python -m tools.images --host "
-                f"{engine.where}), or name another with --image",
+                "load it (in a checkout of evercan: .venv/bin/python -m tools.images --image link "
+                f"--host {engine.where}), or name another with --image",
             ) from error
         if isinstance(error, APIError):
             raise CliError(
