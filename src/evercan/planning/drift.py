@@ -61,6 +61,7 @@ class Drift(NamedTuple):
         step: the step that repairs it.
         text: what is wrong, without the remedy.
         endpoint: the endpoint id, when it concerns one endpoint alone.
+        interface: the name of the endpoint's interface, which may have several.
     """
 
     kind: DriftKind
@@ -68,11 +69,12 @@ class Drift(NamedTuple):
     step: Step
     text: str
     endpoint: str | None = None
+    interface: str | None = None
 
     @property
-    def key(self) -> tuple[DriftKind, str, str | None]:
+    def key(self) -> tuple[DriftKind, str, str | None, str | None]:
         """Identify it over several observations, in which the step may differ."""
-        return self.kind, self.bus, self.endpoint
+        return self.kind, self.bus, self.endpoint, self.interface
 
     def problem(self) -> Problem:
         """Return the problem that it is until it is repaired."""
@@ -190,7 +192,9 @@ def _drift_of(step: Step, asked: _Asked) -> Drift | None:
         return Drift(of_bus[0], step.bus, step, of_bus[1])
     if step.endpoint is not None and asked.had_pair(step.endpoint):
         of_pair = _drift_of_pair(step)
-        return None if of_pair is None else Drift(of_pair[0], step.bus, step, *of_pair[1:])
+        if of_pair is not None:
+            kind, text, interface = of_pair
+            return Drift(kind, step.bus, step, text, step.endpoint, interface)
     return None
 
 
@@ -213,21 +217,22 @@ def _drift_of_bus(step: Step, asked: _Asked) -> tuple[DriftKind, str] | None:
 
 
 def _drift_of_pair(step: Step) -> tuple[DriftKind, str, str] | None:
+    """Return the kind of drift, what is wrong, and the interface concerned."""
     match step:
-        case SetMtu(_, str(endpoint), _, name):
+        case SetMtu(_, str(), _, name):
             text = f"the {end_words(name)} {name} has not the MTU that carries FD frames"
-            return DriftKind.PAIR_MTU, text, endpoint
-        case BringUp(_, str(endpoint), name):
-            return DriftKind.PAIR_DOWN, f"the {end_words(name)} {name} is down", endpoint
+            return DriftKind.PAIR_MTU, text, name
+        case BringUp(_, str(), name):
+            return DriftKind.PAIR_DOWN, f"the {end_words(name)} {name} is down", name
         case MakePair(_, endpoint, name, _) | RepairPair(_, endpoint, name, _, _):
             text = f"the interface pair {name} of endpoint {endpoint[:12]} is missing"
-            return DriftKind.PAIR_MISSING, text, endpoint
+            return DriftKind.PAIR_MISSING, text, name
         case MakeFilterInterface(_, endpoint, name):
             text = f"the filter interface {name} of endpoint {endpoint[:12]} is missing"
-            return DriftKind.FILTER_MISSING, text, endpoint
+            return DriftKind.FILTER_MISSING, text, name
         case SetFilters(_, endpoint, _, name):
             text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
-            return DriftKind.FILTER_MISSING, text, endpoint
+            return DriftKind.FILTER_MISSING, text, name
         case _:
             return None
 
