@@ -68,7 +68,7 @@ class Link:
     def run(
         self, open_can: OpenCan, connect: Sequence[str], certificates: Path | None, stop: Event
     ) -> None:
-        """Work until it is told to stop.
+        """Run the link until ``stop`` is set.
 
         Args:
             open_can: opens the CAN socket, again after an interface has gone.
