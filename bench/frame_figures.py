@@ -85,6 +85,24 @@ def _delay(
     )  # fmt: skip
 
 
+LIMITS = "time per frame, limits of the sender: "
+"""How the names of the figures of limits begin."""
+
+
+def limits(taken: dict[str, list[float]]) -> list[Figure]:
+    """Return the figures of the task ``limits``."""
+    unlimited = [seconds * 1e6 for seconds in taken["none"]]
+    return [
+        Figure(
+            group="limits", name=f"{LIMITS}{name}", unit="us",
+            samples=[one * 1e6 for one in seconds],
+            against="" if name == "none" else "no limits",
+            reference=() if name == "none" else unlimited,
+        )
+        for name, seconds in taken.items()
+    ]  # fmt: skip
+
+
 def order(found: dict[str, dict[str, int]]) -> list[Figure]:
     """Return the figures of the task ``order``."""
     return [

@@ -25,6 +25,10 @@ WIRE = 8000
 """About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
 
 
+_BURST = 200
+"""Frames of a burst: a socket holds them all, whatever the size of its buffer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Extent:
     """How much is measured.
@@ -44,6 +48,8 @@ class _Extent:
         delayed: numbers of members for delays.
         delays: how many frames are sent for these.
         ordered: how many frames are sent under load.
+        lists: how many ids the lists of limited senders have.
+        bursts: how many bursts of 200 frames each of them sends.
     """
 
     at: tuple[int, ...] = (2, 10, 30, 100)
@@ -60,11 +66,14 @@ class _Extent:
     delayed: tuple[int, ...] = (2, 10, 30)
     delays: int = 5000
     ordered: int = 20_000
+    lists: tuple[int, ...] = (1, 50, 500)
+    bursts: int = 50
 
 
 QUICK = _Extent(
     at=(2, 4), large=(3, 5), by_process=20, idle=3.0, foreign=(20, 50), together=3, times=1,
     sizes=(2, 5), frames=50, lossy=(2,), rates=(500,), delayed=(2,), delays=50, ordered=1000,
+    lists=(1, 3), bursts=2,
 )  # fmt: skip
 
 
@@ -129,7 +138,7 @@ def members(quick: bool) -> list[Figure]:
 
 
 def frames(quick: bool) -> list[Figure]:
-    """Measure what a frame costs, its delay, where frames are lost, and their order."""
+    """Measure what a frame costs, its delay, where frames are lost, their order, and limits."""
     extent = QUICK if quick else _Extent()
     with choose() as testbed:
         host = _Host(testbed)
@@ -139,11 +148,13 @@ def frames(quick: bool) -> list[Figure]:
         lost = host.run("losses", sizes=extent.lossy, rates=extent.rates)
         delayed = host.run("delays", sizes=extent.delayed, number=extent.delays)
         ordered = host.run("order", members=extent.delayed[-1], frames=extent.ordered)
+        limited = host.run("limits", lists=extent.lists, frames=_BURST, times=extent.bursts)
         where = testbed.name
     figures = [
         *frame_figures.floods(flooded),
         *frame_figures.delays(delayed),
         *frame_figures.losses(lost),
         *frame_figures.order(ordered),
+        *frame_figures.limits(limited),
     ]
     return [replace(figure, where=where) for figure in figures]

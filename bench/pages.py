@@ -12,12 +12,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench import plot
+from bench import frame_figures, plot
 from bench.figures import Figure, amount, markdown
 from tools.common.checkout import ROOT
 
 ANSWERS = "<!-- answers: written by bench -->\n"
 FIGURES = "<!-- figures: written by bench -->\n"
+LIMITS = "<!-- limits: written by bench -->\n"
 _END = "\n<!-- end -->"
 _PICTURE = (
     "![Time until the plugin has answered a container's start and stop, by the number of "
@@ -89,6 +90,7 @@ def write(results: Path, root: Path = ROOT) -> None:
         shutil.copy(results, kept)
     plot.draw(kept)
     _replace(root / "docs/performance.md", ANSWERS, rows)
+    _replace(root / "docs/performance.md", LIMITS, limits(figures))
     _replace(root / "bench/NOTES.md", FIGURES, markdown(figures))
 
 
@@ -109,6 +111,17 @@ def answers(version: str, figures: list[Figure]) -> str:
     rows = [f"| question | answer for {version} |", "|---|---|"]
     rows += [f"| {asked} | {_NAME.sub(quote, text)} |" for asked, text in QUESTIONS.items()]
     return "\n".join([*rows, "", _PICTURE.format(version), ""])
+
+
+def limits(figures: list[Figure]) -> str:
+    """Return what limits of the sender cost, as a table."""
+    rows = ["| limits of the sender | time | ratio |", "|---|---|---|"]
+    for figure in figures:
+        if figure.name.startswith(frame_figures.LIMITS):
+            name = figure.name.removeprefix(frame_figures.LIMITS)
+            ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+            rows.append(f"| {name} | {amount(figure.median, figure.unit)} | {ratio} |")
+    return "\n".join(rows)
 
 
 def _replace(page: Path, marker: str, table: str) -> None:

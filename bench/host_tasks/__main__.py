@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.host_tasks import by_process, delays, frames, members, order
+from bench.host_tasks import by_process, delays, frames, limits, members, order
 from bench.host_tasks.processes import run
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -25,6 +25,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "frames": frames.frames,
     "losses": frames.losses,
     "delays": delays.delays,
+    "limits": limits.limits,
     "order": order.order,
 }
 

@@ -6,9 +6,9 @@ import ctypes
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.host_tasks.processes import (
@@ -84,29 +84,43 @@ class Bus:
         return self.first.can_socket(self.first_end), self.middle.can_socket(self.middle_end)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A bus that is to be made.
+
+    Attributes:
+        members: how many it has.
+        limits: the endpoint options of the first member.
+    """
+
+    members: int
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+
 @contextmanager
-def buses(root: Path, sizes: list[int]) -> Iterator[dict[int, Bus]]:
-    """Make buses of the plugin with these numbers of members, each in a namespace.
+def buses(root: Path, wanted: Mapping[str, Wanted]) -> Iterator[dict[str, Bus]]:
+    """Make buses of the plugin by name, with each member in a namespace.
 
     The first member and one in the middle have a namespace of their own.
     """
     wipe()
     plugin = Daemon(root)
     rest = Container()
-    made: dict[int, Bus] = {}
+    made: dict[str, Bus] = {}
     try:
         plugin.start()
         caller = Caller(plugin.path)
-        for number, size in enumerate(sizes):
+        for number, (name, bus_wanted) in enumerate(wanted.items()):
             network = f"{number + 1:064x}"
             create_network(caller, network, number)
-            made[size] = bus = Bus(f"vcan{number}", Container(), Container())
-            for member in range(size):
-                _, end = start_container(caller, 1000 * number + member, network)
+            made[name] = bus = Bus(f"vcan{number}", Container(), Container())
+            for member in range(bus_wanted.members):
+                limits = bus_wanted.limits if member == 0 else {}
+                _, end = start_container(caller, 1000 * number + member, network, limits)
                 if member == 0:
                     bus.first_end = end
                     bus.first.take(end)
-                elif member == size // 2:
+                elif member == bus_wanted.members // 2:
                     bus.middle_end = end
                     bus.middle.take(end)
                 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bench.host_tasks.containers import buses
+from bench.host_tasks.containers import Wanted, buses
 from bench.host_tasks.frames import FRAME
 from bench.host_tasks.references import Sockets, references
 
@@ -27,8 +27,9 @@ def delays(root: Path, sizes: list[int], number: int) -> dict[str, dict[str, flo
     Returns:
         By path (``vcan``, ``pair``, or a number of members), seconds by percentile.
     """
-    with buses(root, sizes) as made, references() as compared:
-        paths = compared | {str(size): bus.path() for size, bus in made.items()}
+    wanted = {str(size): Wanted(size) for size in sizes}
+    with buses(root, wanted) as made, references() as compared:
+        paths = compared | {name: bus.path() for name, bus in made.items()}
         for _, receiver in paths.values():
             receiver.settimeout(2)
         measured: dict[str, list[float]] = {name: [] for name in paths}

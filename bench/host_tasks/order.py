@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.host_tasks.containers import Bus, buses
+from bench.host_tasks.containers import Bus, Wanted, buses
 from bench.host_tasks.frames import FRAME
 from bench.host_tasks.processes import ip_batch
 from bench.host_tasks.references import Sockets, references
@@ -41,8 +41,8 @@ def order(root: Path, members: int, frames: int) -> dict[str, dict[str, int]]:
         one that was sent later.
     """
     found = {}
-    with buses(root, [members]) as made, references() as compared, load():
-        bus = made[members]
+    with buses(root, {"loaded": Wanted(members)}) as made, references() as compared, load():
+        bus = made["loaded"]
         found["vcan, moving sender"] = inversions(compared["vcan"], frames, moving=True)
         found["pair, moving sender"] = inversions(compared["pair"], frames, moving=True)
         path = bus.path()

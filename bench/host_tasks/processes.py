@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +195,15 @@ def create_network(caller: Caller, network: str = NETWORK, bus: int = 0) -> None
     caller.call("NetworkDriver.CreateNetwork", NetworkID=network, Options=options)
 
 
-def start_container(caller: Caller, number: int, network: str = NETWORK) -> tuple[float, str]:
-    """Send what the engine sends for a container; return the seconds and the container end."""
+def start_container(
+    caller: Caller, number: int, network: str = NETWORK, options: Mapping[str, str] | None = None
+) -> tuple[float, str]:
+    """Send what the engine sends for a container; return the seconds and the container end.
+
+    Options are those of the endpoint, such as ``vxcan.send``.
+    """
     started = time.perf_counter()
-    caller.call("NetworkDriver.CreateEndpoint", **names(number, network))
+    caller.call("NetworkDriver.CreateEndpoint", **names(number, network), Options=options or {})
     answer = caller.answer("NetworkDriver.Join", **names(number, network))
     return time.perf_counter() - started, answer["InterfaceName"]["SrcName"]
 
