@@ -52,7 +52,7 @@ bench: $(VENV) ## measure speed, memory and size (BENCH=--quick: few repetitions
 
 # These tests build the plugin themselves.
 e2e: $(VENV) ## run the tests on a real engine and kernel: this machine's, or the lab's
-	$(PYTHON) -m pytest -n auto tests/e2e
+	$(PYTHON) -m pytest -n auto --durations=25 tests/e2e
 
 plugin: $(VENV) ## build the plugin in dist/plugin
 	$(PYTHON) -m lab plugin
