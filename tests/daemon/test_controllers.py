@@ -12,6 +12,7 @@ from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
 from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import ClearTag, ConfigureBus
+from evercan.reconcile.state_file import VERSION
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.fake_controllers import MCP251XFD
@@ -377,7 +378,7 @@ async def test_a_tag_of_an_older_release_is_cleared_and_the_controller_stays_con
     assert kernel.link("can0").group == 0
     assert kernel.taken[taken:] == [ClearTag(index, "can0")], "the bus was disturbed"
     assert set(plugin.declared.configured) == {index}
-    assert orjson.loads(plugin.state_bytes)["version"] == 3
+    assert orjson.loads(plugin.state_bytes)["version"] == VERSION
     assert await reasons(engine) == []
     assert_exactly_once(kernel.snapshot(), "can0", member.host_end)
     if recovery is Recovery.AUTO:

@@ -272,6 +272,39 @@ CALLS = {
 }
 
 
+# --- endpoints with limits ---------------------------------------------------------------
+
+
+def limited_container(host: CrashingHost) -> None:
+    two_containers(host)
+    host.start(next(iter(host.networks)), limited=True)
+    check(host)  # the plugin now knows the namespaces
+
+
+def created_limited_endpoint(host: CrashingHost) -> None:
+    two_containers(host)
+    host.create_endpoint(next(iter(host.networks)), limited=True)
+
+
+def left_limited(host: CrashingHost) -> None:
+    limited_container(host)
+    host.leave(last(host))
+    host.move_back(last(host))
+
+
+def start_limited_container(host: CrashingHost) -> None:
+    host.start(next(iter(host.networks)), limited=True)
+
+
+def delete_filter_interface(host: CrashingHost) -> None:
+    host.kernel.delete(host.attachments[last(host)].rule_end)
+
+
+def flush_filters(host: CrashingHost) -> None:
+    host.kernel.flush_filters(host.attachments[last(host)].host_end)
+    host.kernel.flush_filters(host.attachments[last(host)].rule_end)
+
+
 # --- repairs ----------------------------------------------------------------------------
 
 
@@ -319,9 +352,9 @@ def check(host: CrashingHost) -> None:
 
 def restart_degraded_containers(host: CrashingHost) -> None:
     for endpoint in host.degraded & set(host.attachments):
-        network = host.attachments[endpoint].network
+        attachment = host.attachments[endpoint]
         host.stop(endpoint)
-        host.start(network)
+        host.start(attachment.network, limited=attachment.limited)
 
 
 def after(damage: Act) -> Act:
@@ -353,6 +386,45 @@ DAMAGES: dict[str, Act] = {
 REPAIRS = {
     f"repair: {name}": Scenario(before=after(damage), act=check, again=restart_degraded_containers)
     for name, damage in DAMAGES.items()
+}
+
+
+def damage_limits(*damages: Act) -> Scenario:
+    def before(host: CrashingHost) -> None:
+        limited_container(host)
+        for damage in damages:
+            damage(host)
+
+    return Scenario(before=before, act=check, again=restart_degraded_containers)
+
+
+CALLS |= {
+    "CreateEndpoint with limits": Scenario(
+        before=two_containers,
+        act=lambda host: discard(host.create_endpoint(next(iter(host.networks)), limited=True)),
+        answered=join_and_move_last_inside,
+        again=start_limited_container,
+    ),
+    "Join with limits": Scenario(
+        before=created_limited_endpoint,
+        act=join_last,
+        unanswered=leave_and_delete_last,
+        answered=move_last_inside,
+        again=start_limited_container,
+    ),
+    "Leave with limits": Scenario(
+        before=limited_container,
+        act=leave_last,
+        unanswered=move_back_and_delete_last,
+        answered=move_back_and_delete_last,
+        again=start_limited_container,
+    ),
+    "DeleteEndpoint with limits": Scenario(
+        before=left_limited, act=delete_last, again=start_limited_container
+    ),
+    "repair: filters flushed": damage_limits(flush_filters),
+    "repair: filter interface deleted": damage_limits(delete_filter_interface),
+    "repair: limited pair deleted": damage_limits(delete_pair),
 }
 
 

@@ -25,6 +25,9 @@ _RULES = (
     ),
 )
 
+_MANY = ",".join(f"{0x100 + number:03X},{0x18FF0000 + number:08X}" for number in range(250))
+"""As many entries as a list can have."""
+
 CASES: dict[str, Case] = {
     "a bus": (
         ("create bus", "vcan0"),
@@ -123,6 +126,32 @@ CASES: dict[str, Case] = {
         ("add rules", ("vcan0", "vxcan2", PLAIN, 1), ("vxcan2p", "vxcan2", PLAIN, 1)),
         ("delete", "vcan0"),
         ("delete", "vxcan2p"),
+    ),
+    "filters": (
+        *_PAIR,
+        ("create filter interface", "vxcan1f"),
+        ("create filter interface", "vxcan1f"),
+        ("let send", "vxcan1", "vxcan1f", {"send": "123,200:700,400~7FF,12345678"}),
+        ("let receive", "vxcan1f", "vxcan1", {}),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "none"}),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "100~7FF"}),
+        ("let send", "vxcan1", "vxcan1f", {"send_rate": 100, "send_burst": 10}),
+        ("let send", "vxcan1", "vxcan1f", {"send": "1", "send_rate": 999_999, "send_burst": 1}),
+        ("somebody flushes the filters of", "vxcan1"),
+        ("let send", "vxcan1", "vxcan1f", {"send": _MANY}),
+        ("let send", "vxcan1", "nobody", {"send": "123"}),
+        ("let send", "nobody", "vxcan1f", {"send": "123"}),
+        ("let send", "vxcan1", "vxcan1f", {"send": "123"}),
+        ("set the mtu of", "vxcan1f", 72),
+        ("delete", "vxcan1f"),
+        ("create filter interface", "vxcan1f"),
+        ("let send", "vxcan1", "vxcan1f", {"send": "123"}),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "7FF"}),
+        ("delete", "vxcan1"),
+        ("repair", "vxcan1", 1, "can0"),
+        ("let send", "vxcan1", "vxcan1f", {"send": "123"}),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "7FF"}),
+        ("delete", "vxcan1f"),
     ),
     "a pair is repaired": (
         *_PAIR,
@@ -250,6 +279,9 @@ class FakeOthers:
 
     def flush_rules(self) -> None:
         self._kernel.flush_rules()
+
+    def flush_filters(self, name: str) -> None:
+        self._kernel.flush_filters(name)
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
         self._kernel.move_in(name, sandbox, inside)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evercan.kernel.port import Kernel
+from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
-from evercan.model.observed import HOST_GROUP, LINK_GROUP, Link, Location
+from evercan.model.observed import FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
 from evercan.model.steps import (
     AddRules,
@@ -29,10 +30,12 @@ from evercan.model.steps import (
     ConfigureBus,
     DeleteLink,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetFilters,
     SetMtu,
     Step,
 )
@@ -42,6 +45,9 @@ Case = Sequence[Act]
 
 NOBODY = 999_999
 """An ifindex that no interface has."""
+
+
+_TAGS = {LINK_GROUP: "evercan's", HOST_GROUP: "the host's", FILTER_GROUP: "a filter interface's"}
 
 
 class Others(Protocol):
@@ -61,6 +67,9 @@ class Others(Protocol):
 
     def flush_rules(self) -> None:
         """Remove every rule."""
+
+    def flush_filters(self, name: str) -> None:
+        """Remove the classifiers of an interface."""
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
         """Move an interface into a sandbox, rename it there and bring it up."""
@@ -135,6 +144,17 @@ class Runner:
     def do_remove_rules(self, *rules: Sequence[Any]) -> int:
         return self._apply(RemoveRules("", tuple(map(self._rule, rules))))
 
+    def do_create_filter_interface(self, name: str) -> int:
+        return self._apply(MakeFilterInterface("", "", name))
+
+    def do_let_send(self, host_end: str, target: str, access: dict[str, Any]) -> int:
+        filters = send_filters(Access(**access), self._index(target))
+        return self._apply(SetFilters("", "", self._index(host_end), host_end, True, filters))
+
+    def do_let_receive(self, name: str, target: str, access: dict[str, Any]) -> int:
+        filters = receive_filters(Access(**access), self._index(target))
+        return self._apply(SetFilters("", "", self._index(name), name, False, filters))
+
     def do_repair(
         self, host_end: str, sandbox: int, inside: str, altname: str | None = None
     ) -> int:
@@ -182,6 +202,9 @@ class Runner:
     def do_somebody_flushes(self) -> None:
         self._others.flush_rules()
 
+    def do_somebody_flushes_the_filters_of(self, name: str) -> None:
+        self._others.flush_filters(name)
+
     def do_engine_moves_in(self, name: str, sandbox: int, inside: str) -> None:
         host_end = next(
             link.name
@@ -217,6 +240,19 @@ class Runner:
                 [can[rule.source].name, can[rule.target].name, rule.flags, rule.hops, times]
                 for rule, times in observed.rules.items()
             ),
+            "filters": {
+                link.name: [
+                    [
+                        wanted.matches.hex(),
+                        can[wanted.target].name if wanted.target > 0 else wanted.target,
+                        wanted.rate,
+                        wanted.burst,
+                    ]
+                    for wanted in observed.filters[link.index]
+                ]
+                for link in can.values()
+                if link.index in observed.filters
+            },
             "inside": {
                 str(sandbox): self._others.inside(sandbox) for sandbox in sorted(self._nsids)
             },
@@ -238,7 +274,7 @@ class Runner:
             "kind": link.kind,
             "up": link.up,
             "running": link.running,
-            "tag": {LINK_GROUP: "evercan's", HOST_GROUP: "the host's"}.get(link.group),
+            "tag": _TAGS.get(link.group),
             # The default of an interface that somebody else creates depends on the kernel.
             "mtu": link.mtu if link.is_ours else None,
             "peer": peer,
@@ -299,6 +335,9 @@ class RealOthers:
 
     def flush_rules(self) -> None:
         self._run("cangw", "-F")
+
+    def flush_filters(self, name: str) -> None:
+        self._run("tc", "qdisc", "del", "dev", name, "clsact")
 
     def _pid(self, sandbox: int) -> str:
         if sandbox not in self._sandboxes:

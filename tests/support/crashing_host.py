@@ -34,6 +34,9 @@ _T = TypeVar("_T")
 
 FOREIGN = ("vcan8", "vcan9", "can9")
 
+LIMITS = {"vxcan.send": "123,200:700", "vxcan.receive": "400~7FF", "vxcan.send-rate": "100"}
+"""The options of an endpoint with limits."""
+
 CONTROLLER = "can3"
 """A CAN controller, which evercan did not create, but configures for a network on it."""
 
@@ -48,10 +51,21 @@ class Attachment:
     nsid: int = 0
     inside: str = "can0"
     name: str = ""
+    limited: bool = False
 
     @property
     def host_end(self) -> str:
         return self.source.removesuffix("p")
+
+    @property
+    def rule_end(self) -> str:
+        """The interface that the rules are to refer to."""
+        return f"{self.host_end}f" if self.limited else self.host_end
+
+    @property
+    def options(self) -> dict[str, str]:
+        options = {"vxcan.name": self.name} if self.name else {}
+        return {**options, **LIMITS} if self.limited else options
 
     @property
     def is_inside(self) -> bool:
@@ -154,11 +168,11 @@ class CrashingHost:
         del self.networks[network]
         self.call(self.driver.delete_network(network))
 
-    def create_endpoint(self, network: str, name: str = "") -> str:
+    def create_endpoint(self, network: str, name: str = "", *, limited: bool = False) -> str:
         endpoint = next(self._ids)
-        options = {"vxcan.name": name} if name else {}
-        if self.call(self.driver.create_endpoint(network, endpoint, options)):
-            self.attachments[endpoint] = Attachment(network, endpoint, name=name)
+        attachment = Attachment(network, endpoint, name=name, limited=limited)
+        if self.call(self.driver.create_endpoint(network, endpoint, attachment.options)):
+            self.attachments[endpoint] = attachment
         return endpoint
 
     def join(self, endpoint: str) -> None:
@@ -173,8 +187,8 @@ class CrashingHost:
         attachment.nsid = next(self._nsids)
         self.kernel.move_in(attachment.source, attachment.nsid, attachment.inside)
 
-    def start(self, network: str) -> str:
-        endpoint = self.create_endpoint(network)
+    def start(self, network: str, *, limited: bool = False) -> str:
+        endpoint = self.create_endpoint(network, limited=limited)
         self.join(endpoint)
         self.move_inside(endpoint)
         return endpoint
@@ -239,11 +253,12 @@ class CrashingHost:
 
     def _members_of(self, bus: str) -> list[str]:
         return [
-            attachment.host_end
+            attachment.rule_end
             for attachment in self.attachments.values()
             if attachment.source
             and self.networks[attachment.network] == bus
-            and attachment.endpoint not in self.degraded
+            # A filter interface stays a member without its pair; the filters then drop all.
+            and (attachment.limited or attachment.endpoint not in self.degraded)
         ]
 
     def _verify_nothing_is_left(self) -> None:
@@ -254,6 +269,9 @@ class CrashingHost:
             endpoint = declared.endpoints.get(attachment)
             if endpoint is not None:
                 wanted |= {endpoint.host_end, endpoint.container_end}
+                wanted |= (
+                    {f"{endpoint.host_end}f"} if self.attachments[attachment].limited else set()
+                )
         ours = {name for name, link in self.kernel.observe().links.items() if link.is_ours}
         assert ours <= wanted, f"left behind: {sorted(ours - wanted)}"
 

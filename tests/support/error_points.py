@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, Self, cast
 import pytest
 
 from evercan.errors import KernelError
+from evercan.model.access import Filters
 from evercan.model.controller import Controller
-from evercan.model.observed import Link, Observed
+from evercan.model.observed import Filtered, Link, Observed
 from evercan.model.steps import Failure, Step
 from tests.support.fake_kernel import FakeKernel, Message
 
@@ -142,6 +143,10 @@ class PluginsKernel:
     def links_named(self, names: Iterable[str]) -> list[Link]:
         self._point.call("links_named")
         return self._kernel.links_named(names)
+
+    def filters(self, interfaces: Iterable[Filtered]) -> Mapping[int, Filters]:
+        self._point.call("filters")
+        return self._kernel.filters(interfaces)
 
     def controller(self, index: int) -> Controller | None:
         self._point.call("controller")

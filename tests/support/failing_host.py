@@ -100,7 +100,7 @@ class FailingHost(CrashingHost):
                 network,
                 {"vxcan.dev": bus[:4], "vxcan.id": bus[4:], "vxcan.peer": "can"},
                 [
-                    EndpointClaim(attachment.endpoint)
+                    EndpointClaim(attachment.endpoint, attachment.options)
                     for attachment in self.attachments.values()
                     if attachment.network == network
                 ],

@@ -14,10 +14,21 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from evercan.model.access import Filter, Filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
 from evercan.model.names import MAX_NAME
-from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed, Receivers
+from evercan.model.observed import (
+    FD_MTU,
+    FILTER_GROUP,
+    HOST_GROUP,
+    LINK_GROUP,
+    Filtered,
+    Link,
+    Observed,
+    Receivers,
+    filtered_interfaces,
+)
 from evercan.model.rule import Rule
 from evercan.model.rule_table import RuleTable
 from evercan.model.steps import (
@@ -29,17 +40,21 @@ from evercan.model.steps import (
     DeleteLink,
     Failure,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     NameEnd,
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFilters,
     SetMtu,
     Step,
 )
 from evercan.values import replace
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
+
+FILTER_MODULES = ("sch_ingress", "cls_basic", "em_canid", "act_mirred", "act_police", "act_gact")
 
 HOST = None
 """The network namespace of the host; that of a container is its nsid."""
@@ -64,7 +79,7 @@ class FakeKernel:
     """
 
     def __init__(self, *, boot: str = "boot-1") -> None:
-        self.modules = {"vcan", "vxcan", "can-gw"}
+        self.modules = {"vcan", "vxcan", "can-gw", *FILTER_MODULES}
         self.default_mtu = FD_MTU
         self.calls = Counter[str]()
         self.taken: list[Step] = []
@@ -76,6 +91,7 @@ class FakeKernel:
         self._links: dict[int, Link] = {}
         self._where: dict[int, int | None] = {}
         self._rules: Counter[Rule] = Counter()
+        self._filters: dict[int, Filters] = {}
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
         self._ended: set[int] = set()
@@ -89,8 +105,10 @@ class FakeKernel:
     def observe(self) -> Observed:
         self.calls["observe"] += 1
         entries = self.receive_list_entries()
+        links = {link.name: link for link in self._host_links()}
         return Observed(
-            links={link.name: link for link in self._host_links()},
+            links=links,
+            filters=self._seen_filters(filtered_interfaces(links)),
             rules=RuleTable.of(self._rules),
             can_gw="can-gw" in self.modules,
             receivers=None if entries is None else Receivers(entries, self._rules.total()),
@@ -103,6 +121,22 @@ class FakeKernel:
         self.calls["links_named"] += 1
         wanted = set(names)
         return [link for link in self._host_links() if link.name in wanted]
+
+    def filters(self, interfaces: Iterable[Filtered]) -> dict[int, Filters]:
+        self.calls["filters"] += 1
+        return self._seen_filters(interfaces)
+
+    def _seen_filters(self, interfaces: Iterable[Filtered]) -> dict[int, Filters]:
+        """Return what a dump shows: an action whose interface is gone has no target."""
+        return {
+            interface.ifindex: tuple(
+                wanted
+                if not wanted.target or wanted.target in self._links
+                else wanted._replace(target=-1)
+                for wanted in self._filters.get(interface.ifindex, ())
+            )
+            for interface in interfaces
+        }
 
     def receive_list_entries(self) -> int | None:
         return self.sockets + self._rules.total() if self.shows_receivers else None
@@ -140,6 +174,8 @@ class FakeKernel:
             return self._repair(step)
         if isinstance(step, ConfigureBus):
             return self._configure(step)
+        if isinstance(step, SetFilters):
+            return self._set_filters(step)
         return self._first_error(self._batch(self._messages(step)))
 
     def _messages(self, step: Step) -> Iterator[Message]:
@@ -149,6 +185,8 @@ class FakeKernel:
                 yield from (partial(self._add_rule, rule) for rule in rules)
             case RemoveRules(_, rules):
                 yield from (partial(self._remove_rule, rule) for rule in rules)
+            case MakeFilterInterface(_, _, name):
+                yield partial(self.make, name, "vcan", group=FILTER_GROUP, up=True, mtu=FD_MTU)
             case _:
                 yield from self._link_messages(step)
 
@@ -277,6 +315,42 @@ class FakeKernel:
         )
         return error
 
+    def _set_filters(self, step: SetFilters) -> int:
+        """Do as ``kernel.classifiers`` does, request by request."""
+        self._batch([partial(self._remove_filters, step.index)])
+        codes = self._batch(
+            [
+                partial(self._make_qdisc, step.index),
+                *(partial(self._add_filter, step.index, wanted) for wanted in step.filters),
+            ]
+        )
+        error = self._first_error(codes)
+        return errno.EOPNOTSUPP if error == errno.ENOENT else error
+
+    def _remove_filters(self, index: int) -> int:
+        return 0 if self._filters.pop(index, None) is not None else errno.ENOENT
+
+    def _make_qdisc(self, index: int) -> int:
+        if self._where.get(index, -1) is not HOST:
+            return errno.ENODEV
+        if "sch_ingress" not in self.modules:
+            return errno.ENOENT
+        self._filters[index] = ()
+        return 0
+
+    def _add_filter(self, index: int, wanted: Filter) -> int:
+        if index not in self._filters:
+            return errno.EINVAL if index in self._links else errno.ENODEV
+        needed = {"cls_basic", "act_mirred" if wanted.target else "act_gact"}
+        needed |= {"em_canid"} if wanted.matches else set()
+        needed |= {"act_police"} if wanted.rate else set()
+        if not needed <= self.modules:
+            return errno.ENOENT
+        if wanted.target and self._where.get(wanted.target, -1) is not HOST:
+            return errno.ENODEV
+        self._filters[index] += (wanted,)
+        return 0
+
     def _configure(self, step: ConfigureBus) -> int:
         """Do as ``RtnetlinkKernel`` does, request by request."""
         if step.was_up:
@@ -363,6 +437,7 @@ class FakeKernel:
         for deleted in doomed:
             del self._links[deleted]
             del self._where[deleted]
+            self._filters.pop(deleted, None)
         for rule in list(self._rules):
             if doomed & {rule.source, rule.target}:
                 del self._rules[rule]
@@ -497,6 +572,10 @@ class FakeKernel:
         """Add a rule, as ``cangw -A`` does."""
         assert self._add_rule(rule) == 0
 
+    def flush_filters(self, name: str) -> None:
+        """Remove the classifiers of an interface, as ``tc qdisc del dev NAME clsact`` does."""
+        self._filters.pop(self.link(name).index, None)
+
     def flush_rules(self) -> None:
         """Remove every rule of the host, as ``cangw -F`` does."""
         self._rules.clear()
@@ -551,6 +630,7 @@ class FakeKernel:
         self._links.clear()
         self._where.clear()
         self._rules.clear()
+        self._filters.clear()
         self._namespaces.clear()
         self._boot = boot
 

@@ -44,7 +44,8 @@ def assert_exactly_once(
     The rules of a host end that left, and is down, forward nothing (``can_can_gw_rcv``).
     """
     members = {bus, *bridged, *host_ends}
-    left = {link.name for link in observed.links.values() if link.is_pair and not link.up} - members
+    left = {link.name for link in observed.links.values() if link.is_of_endpoint and not link.up}
+    left -= members
     touching = {
         path: times
         for path, times in paths(observed).items()

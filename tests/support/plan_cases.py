@@ -3,7 +3,7 @@
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
 ``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
 that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
-``rules``, ``can_gw``; ``tagged`` is true or ``"for the host"``; a controller has
+``rules``, ``can_gw``; ``tagged`` is true, ``"for the host"`` or ``"filter"``; a controller has
 ``kind = "can"`` and ``can = {model = …}``, and ``bus_off_for``, the seconds since it was first
 seen bus-off.
 Links have the ifindexes 11, 12, … in their order. ``plan.toml``: ``steps`` in order,
@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evercan.model.access import Access
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
-from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link, Observed
+from evercan.model.observed import FD_MTU, FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Observed
 from evercan.model.rule import Rule
 from evercan.model.rule_table import RuleTable
 from evercan.model.steps import (
@@ -35,11 +36,13 @@ from evercan.model.steps import (
     ConfigureBus,
     DeleteLink,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     NameEnd,
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFilters,
     SetMtu,
     Step,
 )
@@ -48,7 +51,7 @@ from evercan.values import fields_of, replace
 from tests.support.fake_controllers import GS_USB, MCP251XFD, SJA1000
 
 ECHO, IIF_TX_OK, FD = 0x01, 0x04, 0x08
-_GROUPS = {False: 0, True: LINK_GROUP, "for the host": HOST_GROUP}
+_GROUPS = {False: 0, True: LINK_GROUP, "for the host": HOST_GROUP, "filter": FILTER_GROUP}
 FILTER = b"\x0c\x00\x0b\x00\x23\x01\x00\x00\xff\x07\x00\x00"
 
 
@@ -101,6 +104,7 @@ def _declared(document: Mapping[str, Any]) -> Declared:
                 peer_prefix="vcanp",
                 phase=Phase(fields["phase"]),
                 altname=fields.get("altname"),
+                access=Access(**fields["access"]) if "access" in fields else None,
             )
             for name, fields in document.get("endpoints", {}).items()
         },
@@ -205,6 +209,8 @@ def _write_step(step: Step, observed: Observed) -> object:
         case RemoveRules(bus, rules):
             written = sorted(write_rule(rule, observed) for rule in rules)
             return {"remove_from": bus, "rules": written}
+        case MakeFilterInterface() | SetFilters():
+            return _write_step_of_filters(step, observed)
         case MakePair() | RepairPair() | NameEnd():
             return _write_step_of_pair(step, observed)
         case _:
@@ -220,6 +226,18 @@ def _write_step_of_pair(step: MakePair | RepairPair | NameEnd, observed: Observe
             return f"repair pair {host_end} {inside} in {nsid} for {endpoint} on {bus}{named}"
         case NameEnd(bus, endpoint, index, altname):
             return f"name {_name_of(index, observed)} {altname} for {endpoint} on {bus}"
+
+
+def _write_step_of_filters(step: MakeFilterInterface | SetFilters, observed: Observed) -> str:
+    match step:
+        case MakeFilterInterface(bus, endpoint, name):
+            return f"create filter interface {name} for {endpoint} on {bus}"
+        case SetFilters(bus, endpoint, index, name, ingress, filters):
+            assert name == _name_of(index, observed)
+            hook = "ingress" if ingress else "egress"
+            whither = {wanted.target for wanted in filters} - {0}
+            names = ",".join(_name_of(target, observed) for target in whither) or "nowhere"
+            return f"filter {hook} of {name} to {names} for {endpoint} on {bus}"
 
 
 def _write_step_of_link(

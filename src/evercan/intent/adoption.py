@@ -23,8 +23,14 @@ from evercan.intent.findings import (
 )
 from evercan.intent.strays import is_ghost, stray_endpoint, stray_network, stray_pairs, stray_rules
 from evercan.model.declared import BusKind, Declared, Endpoint, Phase
-from evercan.model.names import PAIR_SUFFIX, is_host_end, looks_like_hardware
+from evercan.model.names import (
+    PAIR_SUFFIX,
+    filter_interface_of,
+    is_host_end,
+    looks_like_hardware,
+)
 from evercan.model.observed import Observed
+from evercan.options.access import access_of
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import NetworkOptions, network_options
 from evercan.values import NamedTuple, replace
@@ -152,7 +158,8 @@ def _numbered_bus(
         for link in observed.links.values()
         if link.is_can and not is_host_end(link.name) and form.fullmatch(link.name)
     }
-    ends = {observed.links[host_end].index for host_end in host_ends}
+    names = [name for end in host_ends for name in (end, filter_interface_of(end))]
+    ends = {observed.links[name].index for name in names if name in observed.links}
     found = {buses[rule.target].name for rule, _ in observed.rules.among(ends, buses)}
     if not found and _alone(declared, prefix, claims):
         taken = set(declared.networks_by_bus()) | set(_asked_buses(claims))
@@ -208,6 +215,7 @@ def _adopt_endpoint(
         )
     try:
         wanted = endpoint_options(claim.options)
+        access = access_of(wanted.access.over(declared.networks[network_id].access))
     except EvercanError as error:
         return declared, _rejected(claim.id, error)
     endpoint = Endpoint(
@@ -218,6 +226,7 @@ def _adopt_endpoint(
         peer_prefix=wanted.peer_prefix or declared.networks[network_id].peer_prefix,
         altname=wanted.altname,
         ifname=wanted.ifname,
+        access=access,
         phase=Phase.JOINED,
     )
     return (

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from evercan.errors import RequestError, UnknownNetwork
 from evercan.model.declared import Declared, Endpoint, Network, Phase
-from evercan.model.names import host_ends, pair_names
+from evercan.model.names import filter_interface_of, host_ends, pair_names
 from evercan.model.observed import Link, Observed
+from evercan.options.access import access_of
 from evercan.options.altname import require_free
 from evercan.options.bus import choose_bus, with_free_number
 from evercan.options.endpoint import EndpointOptions
@@ -110,6 +111,7 @@ class CreateNetwork(NamedTuple):
                 peer_prefix=options.peer_prefix,
                 settings=options.settings,
                 bridge=options.bridge,
+                access=options.access,
             )
         )
 
@@ -146,7 +148,7 @@ class CreateEndpoint(NamedTuple):
 
         Raises:
             UnknownNetwork: the network is not known.
-            OptionError: ``vxcan.name`` is in use.
+            OptionError: ``vxcan.name`` is in use, or ``vxcan.send-burst`` is without a rate.
             RequestError: the endpoint is known with another network.
         """
         network = declared.networks.get(self.network)
@@ -176,6 +178,7 @@ class CreateEndpoint(NamedTuple):
                 peer_prefix=prefix,
                 altname=self.options.altname,
                 ifname=self.options.ifname,
+                access=access_of(self.options.access.over(network.access)),
             )
         )
 
@@ -245,7 +248,8 @@ class DeleteEndpoint(NamedTuple):
         stray = next((link for link in pairs if not link.is_in_container), None)
         if stray is None:
             return declared
-        return replace(declared, retired=declared.retired | {stray.name})
+        names = {stray.name, filter_interface_of(stray.name)}
+        return replace(declared, retired=declared.retired | names)
 
     def undo(self, _: Declared, declared: Declared) -> Declared:
         """Leave it removed: the engine does not repeat the call."""
@@ -310,6 +314,7 @@ def _require_same(known: Network, options: NetworkOptions) -> None:
         ("peer prefix", repr(known.peer_prefix), repr(options.peer_prefix)),
         ("kind", known.kind, options.kind or known.kind),
         ("bridge", _listed(known.bridge), _listed(options.bridge)),
+        ("access", known.access.words() or "all", options.access.words() or "all"),
         ("settings", known.settings.words() or "none", options.settings.words() or "none"),
     )
     differing = [f"{what} {had}, not {has}" for what, had, has in facts if had != has]

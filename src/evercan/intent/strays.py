@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from evercan.intent.findings import Finding, Outcome
 from evercan.intent.host_rules import marked_rules
 from evercan.model.declared import Declared, Endpoint, Network, Phase
-from evercan.model.names import is_host_end
-from evercan.model.observed import Observed
+from evercan.model.names import FILTER_SUFFIX, is_host_end
+from evercan.model.observed import Link, Observed
 from evercan.model.rule import Rule
 from evercan.values import replace
 
@@ -59,20 +59,30 @@ def stray_network(
 def stray_pairs(
     declared: Declared, observed: Observed, *, prune: Collection[str]
 ) -> tuple[Declared, tuple[Finding, ...]]:
-    """Find pairs of evercan's that are in no state and that no container has."""
+    """Find pairs and filter interfaces of evercan's, in no state, that no container has."""
     known = declared.pair_names() | declared.retired
     names = [
         name
         for name, link in sorted(observed.links.items())
-        if is_host_end(name) and link.is_pair and not link.is_in_container and name not in known
+        if name not in known and (_is_idle_pair(link) or _is_idle_filter_interface(observed, link))
     ]
     found = _findings(
         names,
         prune,
-        "an interface pair that no container has and no network knows",
+        "an interface that no container has and no network knows",
         "delete it with 'evercan adopt --prune'",
     )
     return replace(declared, retired=declared.retired | {*names} & {*prune}), found
+
+
+def _is_idle_pair(link: Link) -> bool:
+    return is_host_end(link.name) and link.is_pair and not link.is_in_container
+
+
+def _is_idle_filter_interface(observed: Observed, link: Link) -> bool:
+    if not link.is_filter_interface:
+        return False
+    return not _is_taken(observed, link.name.removesuffix(FILTER_SUFFIX))
 
 
 def stray_rules(

@@ -17,7 +17,7 @@ from evercan.kernel.controllers import decode_controller, link_info
 from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model.controller import Controller, ControllerSettings
-from evercan.model.observed import FD_MTU, HOST_GROUP, LINK_GROUP, Link
+from evercan.model.observed import FD_MTU, LINK_GROUP, Link
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWLINKPROP = 108
@@ -71,12 +71,12 @@ def _encode(
     return bytes(message.data[HEADER.size :])
 
 
-def make_vcan(name: str, *, for_host: bool = False) -> Message:
+def make_vcan(name: str, group: int = LINK_GROUP) -> Message:
     """Encode the request for a tagged vcan that is up; EEXIST if the name is taken.
 
     Args:
         name: its name.
-        for_host: give it the tag of what takes the place of the host's own.
+        group: its tag.
     """
     return Message(
         RTM_NEWLINK,
@@ -84,7 +84,7 @@ def make_vcan(name: str, *, for_host: bool = False) -> Message:
         _encode(
             [
                 ("IFLA_IFNAME", name),
-                ("IFLA_GROUP", HOST_GROUP if for_host else LINK_GROUP),
+                ("IFLA_GROUP", group),
                 ("IFLA_MTU", FD_MTU),
                 ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vcan")]}),
             ],

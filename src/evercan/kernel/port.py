@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from evercan.model.access import Filters
 from evercan.model.controller import Controller
-from evercan.model.observed import Link, Observed
+from evercan.model.observed import Filtered, Link, Observed
 from evercan.model.steps import Failure, Step
 
 
@@ -42,6 +43,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: the kernel cannot be asked.
+        """
+        ...
+
+    def filters(self, interfaces: Iterable[Filtered]) -> Mapping[int, Filters]:
+        """Read the classifiers of interfaces, by ifindex.
+
+        Raises:
+            KernelError: the kernel rejected a request.
         """
         ...
 

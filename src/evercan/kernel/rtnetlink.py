@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
+from evercan.kernel.classifiers import read_classifiers, replace_classifiers
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.receive_lists import ReceiveLists
+from evercan.model.access import Filters
 from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import lacks_mode, restoring
-from evercan.model.observed import Link, Observed, Receivers, clashing_name, placeholder_name
+from evercan.model.observed import (
+    FILTER_GROUP,
+    HOST_GROUP,
+    LINK_GROUP,
+    Filtered,
+    Link,
+    Observed,
+    Receivers,
+    clashing_name,
+    filtered_interfaces,
+    placeholder_name,
+)
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -26,15 +39,19 @@ from evercan.model.steps import (
     DeleteLink,
     Failure,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     NameEnd,
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFilters,
     SetMtu,
     Step,
 )
 from evercan.values import replace
+
+_SEVERAL_CALLS = RepairPair | ConfigureBus | SetFilters
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -92,13 +109,23 @@ class RtnetlinkKernel:
     def _read(self, *, counted: bool) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
+        filtered = read_classifiers(self._netlink, filtered_interfaces(named))
+        filters = {index: seen for index, (seen, _) in filtered.items()}
+        counted_by = {index: count for index, (_, count) in filtered.items()}
         # Read before the rules: what changes afterwards makes another number of it.
         entries = self.receive_list_entries()
         try:
             decode = can_gw.decode_with_counts if counted else can_gw.decode_without_counts
             rules, counts = self._netlink.read(can_gw.list_all(), decode)
             receivers = None if entries is None else Receivers(entries, rules.total())
-            return Observed(links=named, rules=rules, counts=counts, receivers=receivers)
+            return Observed(
+                links=named,
+                rules=rules,
+                counts=counts,
+                receivers=receivers,
+                filters=filters,
+                filter_counts=counted_by,
+            )
         except can_gw.NotCanGw:
             pass
         except KernelError as error:
@@ -106,13 +133,19 @@ class RtnetlinkKernel:
             # its short header under strict checking.
             if error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-        return Observed(links=named, can_gw=False)
+        return Observed(links=named, can_gw=False, filters=filters, filter_counts=counted_by)
 
     def links_named(self, names: Iterable[str]) -> list[Link]:
         """Ask for one link after another; the host may have hundreds of others."""
         found = ((name, self._get(links.get_by_name(name))) for name in names)
         # The kernel finds a link by its altnames too (__dev_get_by_name).
         return [link for name, link in found if link is not None and link.name == name]
+
+    def filters(self, interfaces: Iterable[Filtered]) -> Mapping[int, Filters]:
+        """Dump the classifiers of one interface after another."""
+        with _decoding("classifiers"):
+            found = read_classifiers(self._netlink, interfaces)
+        return {index: filters for index, (filters, _) in found.items()}
 
     def controller(self, index: int) -> Controller | None:
         """Read one link with its statistics."""
@@ -152,7 +185,7 @@ class RtnetlinkKernel:
     def apply(self, steps: Sequence[Step]) -> list[Failure]:
         """Send runs of plain steps as one batch each; take those of several calls between them."""
         failures: list[Failure] = []
-        for _, run in groupby(steps, lambda step: isinstance(step, RepairPair | ConfigureBus)):
+        for _, run in groupby(steps, lambda step: isinstance(step, _SEVERAL_CALLS)):
             for step, answer in self._take(list(run)):
                 if answer.code and not (failures and failures[-1].step is step):
                     failures.append(Failure(step, answer.code, answer.words))
@@ -160,7 +193,7 @@ class RtnetlinkKernel:
 
     def _take(self, steps: Sequence[Step]) -> Iterable[tuple[Step, Reply]]:
         """Take a run of steps that all are one message each or more, or all several calls."""
-        if isinstance(steps[0], RepairPair | ConfigureBus):
+        if isinstance(steps[0], _SEVERAL_CALLS):
             return [(step, self._take_one(step)) for step in steps]
         sent: list[Step] = []
 
@@ -179,6 +212,8 @@ class RtnetlinkKernel:
                 return self._repair(step)
             case ConfigureBus():
                 return self._configure(step)
+            case SetFilters():
+                return replace_classifiers(self._netlink, step)
         raise AssertionError(f"to {step} is one message")
 
     def _configure(self, step: ConfigureBus) -> Reply:
@@ -263,7 +298,10 @@ def _messages(step: Step) -> Iterator[Message]:
         case MakeBus(name, for_host):
             # Created up: a separate request could bring up an interface that somebody else
             # has created meanwhile under this name.
-            return iter((links.make_vcan(name, for_host=for_host),))
+            group = HOST_GROUP if for_host else LINK_GROUP
+            return iter((links.make_vcan(name, group),))
+        case MakeFilterInterface(_, _, name):
+            return iter((links.make_vcan(name, FILTER_GROUP),))
         case MakePair(_, _, host_end, container_end):
             return iter((links.make_pair(host_end, container_end, up=True),))
         case _:
@@ -273,7 +311,7 @@ def _messages(step: Step) -> Iterator[Message]:
 def _messages_of_link(step: Step) -> Iterator[Message]:
     """Yield the requests that change or delete a link."""
     match step:
-        case RepairPair() | ConfigureBus():
+        case RepairPair() | ConfigureBus() | SetFilters():
             raise AssertionError(f"to {step} takes several calls, not one message")
         case NameEnd(_, _, index, altname):
             yield links.add_altname(index, altname)

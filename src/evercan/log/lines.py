@@ -191,7 +191,7 @@ def _of_step(before: Declared, declared: Declared, step: Step) -> dict[str, Mapp
         return subject(declared, step.bus, step.endpoint)
     for known in (declared, before):
         for endpoint in known.endpoints.values():
-            if endpoint.host_end == step.name:
+            if step.name in endpoint.host_interfaces:
                 return subject(known, known.networks[endpoint.network].bus, endpoint.id)
     return subject(before, step.name)
 

@@ -10,7 +10,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
+from evercan.model.access import NOTHING_ASKED, Access, AskedAccess
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.names import filter_interface_of
 from evercan.model.rule import Rule
 from evercan.values import NamedTuple, dataclass, field, replace
 
@@ -67,6 +69,7 @@ class Network:
         settings: what the controller is to be set to, if the bus is a controller.
         bridge: further interfaces of the host that are members of the bus, by the names
             that the user gave (``vxcan.bridge``).
+        access: what is asked for as the default of its members.
     """
 
     id: str
@@ -79,6 +82,7 @@ class Network:
     peer_prefix: str = "vcanp"
     settings: ControllerSettings = NO_SETTINGS
     bridge: tuple[str, ...] = ()
+    access: AskedAccess = NOTHING_ASKED
 
     @property
     def asked_bus(self) -> str:
@@ -116,6 +120,7 @@ class Endpoint:
         altname: the container end's second name, if it has one (``vxcan.name``).
         ifname: its whole name inside the container, if the user chose it
             (``com.docker.network.endpoint.ifname``).
+        access: what it may send and receive; None without limits.
     """
 
     id: str
@@ -126,6 +131,26 @@ class Endpoint:
     phase: Phase = Phase.CREATED
     altname: str | None = None
     ifname: str | None = None
+    access: Access | None = None
+
+    @property
+    def filter_interface(self) -> str | None:
+        """The vcan through which its frames pass, if it has limits.
+
+        It stands in the rules in place of the host end, which then has none: so nothing
+        passes if the filters between the two are gone.
+        """
+        return None if self.access is None else filter_interface_of(self.host_end)
+
+    @property
+    def rule_end(self) -> str:
+        """The interface that the rules refer to."""
+        return self.filter_interface or self.host_end
+
+    @property
+    def host_interfaces(self) -> tuple[str, ...]:
+        """What it has on the host for as long as its container runs."""
+        return tuple(dict.fromkeys((self.host_end, self.rule_end)))
 
     @property
     def is_member(self) -> bool:
@@ -179,9 +204,9 @@ class Declared:
         """Add or replace an endpoint; its pair is wanted from now on unless it is dormant."""
         retired = self.retired
         if endpoint.phase is Phase.DORMANT:
-            retired |= {endpoint.host_end}
+            retired = retired.union(endpoint.host_interfaces)
         else:
-            retired -= {endpoint.host_end}
+            retired = retired.difference(endpoint.host_interfaces)
         return replace(self, endpoints={**self.endpoints, endpoint.id: endpoint}, retired=retired)
 
     def without_endpoint(self, endpoint_id: str) -> Self:
@@ -190,7 +215,7 @@ class Declared:
         if endpoint is None:
             return self
         rest = {key: value for key, value in self.endpoints.items() if key != endpoint_id}
-        return replace(self, endpoints=rest, retired=self.retired | {endpoint.host_end})
+        return replace(self, endpoints=rest, retired=self.retired.union(endpoint.host_interfaces))
 
     def without_network(self, network_id: str) -> Self:
         """Remove a network and its endpoints; retire its bus if evercan owns it and it is unused.
@@ -214,11 +239,11 @@ class Declared:
         return (endpoint for endpoint in self.endpoints.values() if endpoint.network == network_id)
 
     def pair_names(self) -> set[str]:
-        """Return the names of all pairs' ends, as they are on the host."""
+        """Return the names of all pairs' ends and filter interfaces, as they are on the host."""
         return {
             name
             for endpoint in self.endpoints.values()
-            for name in (endpoint.host_end, endpoint.container_end)
+            for name in (*endpoint.host_interfaces, endpoint.container_end)
         }
 
     def networks_by_bus(self) -> dict[str, list[Network]]:

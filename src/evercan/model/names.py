@@ -12,6 +12,9 @@ MAX_NAME = 15
 PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
 """Host ends are ``vxcan`` and eight hex digits; the container end adds a ``p``."""
 
+FILTER_SUFFIX = "f"
+"""The filter interface of an endpoint with limits is called as its host end with an ``f``."""
+
 _DIGITS = 8
 
 
@@ -61,6 +64,17 @@ def is_host_end(name: str) -> bool:
     return re.fullmatch(rf"{PAIR_PREFIX}[0-9a-f]{{{_DIGITS}}}", name) is not None
 
 
+def filter_interface_of(host_end: str) -> str:
+    """Name the filter interface that belongs to a host end."""
+    return f"{host_end}{FILTER_SUFFIX}"
+
+
+def end_words(name: str) -> str:
+    """Say which interface of an endpoint on the host has a name."""
+    is_filter = is_host_end(name.removesuffix(FILTER_SUFFIX)) and not is_host_end(name)
+    return "filter interface" if is_filter else "host end"
+
+
 def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
     """Choose the names of an endpoint's pair: host end, container end.
 
@@ -73,6 +87,6 @@ def pair_names(endpoint_id: str, taken: Collection[str]) -> tuple[str, str]:
     """
     for host_end in host_ends(endpoint_id):
         container_end = f"{host_end}{PAIR_SUFFIX}"
-        if host_end not in taken and container_end not in taken:
+        if not {host_end, container_end, filter_interface_of(host_end)}.intersection(taken):
             return host_end, container_end
     raise AssertionError("65,536 digests of one id are all taken")

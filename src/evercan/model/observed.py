@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
+from evercan.model.access import FilterCount, Filters
 from evercan.model.controller import Controller
+from evercan.model.names import FILTER_SUFFIX
 from evercan.model.rule import TAG, Counts
 from evercan.model.rule_table import RuleTable
 from evercan.values import NamedTuple, dataclass, field, replace
@@ -21,6 +23,9 @@ HOST_GROUP = LINK_GROUP + 1
 
 It says whose the interface is, also if the state file is lost.
 """
+
+FILTER_GROUP = LINK_GROUP + 2
+"""``IFLA_GROUP`` of the filter interface of an endpoint with limits."""
 
 FD_MTU = 72
 """``CANFD_MTU``: the MTU of every interface that evercan creates.
@@ -86,7 +91,7 @@ class Link:
     @property
     def is_ours(self) -> bool:
         """Whether evercan created it, by the tag and the kind: evercan repairs it."""
-        return self.group in (LINK_GROUP, HOST_GROUP) and self.is_virtual
+        return self.group in (LINK_GROUP, HOST_GROUP, FILTER_GROUP) and self.is_virtual
 
     @property
     def is_deletable(self) -> bool:
@@ -104,6 +109,16 @@ class Link:
         return self.is_ours and self.kind == "vxcan"
 
     @property
+    def is_filter_interface(self) -> bool:
+        """Whether it is the vcan through which the frames of an endpoint with limits pass."""
+        return self.group == FILTER_GROUP and self.kind == "vcan"
+
+    @property
+    def is_of_endpoint(self) -> bool:
+        """Whether evercan created it for an endpoint, not for a bus."""
+        return self.is_pair or self.is_filter_interface
+
+    @property
     def is_in_container(self) -> bool:
         """Whether its other end is in another namespace."""
         return self.peer_nsid is not None
@@ -115,6 +130,29 @@ class Link:
         ``peernet2id`` gives ``NETNSA_NSID_NOT_ASSIGNED`` (-1) for a namespace that is ending.
         """
         return None if self.peer_nsid is None or self.peer_nsid < 0 else self.peer_nsid
+
+
+class Filtered(NamedTuple):
+    """An interface whose classifiers matter.
+
+    Attributes:
+        ifindex: its number.
+        ingress: the frames that arrive on it are classified: it is a host end. Otherwise
+            those that are sent on it: it is a filter interface.
+    """
+
+    ifindex: int
+    ingress: bool
+
+
+def filtered_interfaces(links: Mapping[str, Link]) -> Iterator[Filtered]:
+    """Yield the filter interfaces among links, and the host ends that they belong to."""
+    for link in links.values():
+        if link.is_filter_interface:
+            yield Filtered(link.index, ingress=False)
+            host_end = links.get(link.name.removesuffix(FILTER_SUFFIX))
+            if host_end is not None and host_end.is_pair:
+                yield Filtered(host_end.index, ingress=True)
 
 
 class Location(NamedTuple):
@@ -153,6 +191,8 @@ class Observed:
         locations: by endpoint id, where container ends are, as far as that is certain
             (see ``tracking.namespaces``).
         ended: endpoints whose container's namespace has certainly ended.
+        filters: the classifiers of each filter interface and its host end, by ifindex.
+        filter_counts: what they have counted, by ifindex.
         receivers: the receive lists; None if the kernel does not show them.
         bus_off_since: when each controller that is bus-off was first seen so, by ifindex and in
             seconds of the monotonic clock.
@@ -165,6 +205,8 @@ class Observed:
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    filters: Mapping[int, Filters] = field(default_factory=dict)
+    filter_counts: Mapping[int, FilterCount] = field(default_factory=dict, compare=False)
     receivers: Receivers | None = field(default=None, compare=False)
     bus_off_since: Mapping[int, float] = field(default_factory=dict, compare=False)
     at: float = field(default=0.0, compare=False)

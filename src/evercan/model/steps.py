@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from evercan.errors import number_of
+from evercan.model.access import Filters
 from evercan.model.controller import ControllerSettings
 from evercan.model.observed import Location
 from evercan.model.rule import Rule
@@ -58,6 +59,41 @@ class RepairPair:
 
     def __str__(self) -> str:
         return f"restore interface pair {self.host_end} <-> {self.location.name} in its container"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeFilterInterface:
+    """Create the filter interface of an endpoint with limits: a vcan, tagged, up."""
+
+    bus: str
+    endpoint: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"create filter interface {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFilters:
+    """Replace the classifiers of a host end, or of a filter interface, by these.
+
+    Attributes:
+        index: its ifindex.
+        name: its name.
+        ingress: as of ``Filtered``.
+        filters: the classifiers.
+    """
+
+    bus: str
+    endpoint: str
+    index: int
+    name: str
+    ingress: bool
+    filters: Filters
+
+    def __str__(self) -> str:
+        whose = "may send" if self.ingress else "receives"
+        return f"set the filters on {self.name}: what endpoint {self.endpoint[:12]} {whose}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +250,8 @@ Step = (
     MakeBus
     | MakePair
     | RepairPair
+    | MakeFilterInterface
+    | SetFilters
     | BringUp
     | BringDown
     | SetMtu

@@ -124,7 +124,7 @@ def _require_one_bus(declared: Declared, observed: Observed, options: NetworkOpt
             )
         link = observed.find(name)
         what = "no CAN interface" if link is not None and not link.is_can else ""
-        if real in declared.pair_names() or (link is not None and link.is_pair):
+        if real in declared.pair_names() or (link is not None and link.is_of_endpoint):
             what = "a container's CAN interface"
         if what:
             raise OptionError(

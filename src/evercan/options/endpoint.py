@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evercan.errors import OptionError, shown
+from evercan.model.access import NOTHING_ASKED, AskedAccess
 from evercan.model.names import why_invalid
+from evercan.options.access import ACCESS_OPTIONS, asked_access
 from evercan.options.reading import PEER, own_options, peer_prefix
 from evercan.values import NamedTuple
 
 NAME = "vxcan.name"
-ENDPOINT_OPTIONS = (PEER, NAME)
+ENDPOINT_OPTIONS = (PEER, NAME, *ACCESS_OPTIONS)
 
 IFNAME = "com.docker.network.endpoint.ifname"
 """The engine's own option for the whole name inside a container (compose ``interface_name``).
@@ -39,11 +41,13 @@ class EndpointOptions(NamedTuple):
         peer_prefix: ``vxcan.peer``; None uses the network's.
         altname: ``vxcan.name``, a second name of the interface inside the container.
         ifname: the whole name inside the container, which the engine gives the interface.
+        access: what it may send and receive, where that is asked for.
     """
 
     peer_prefix: str | None = None
     altname: str | None = None
     ifname: str | None = None
+    access: AskedAccess = NOTHING_ASKED
 
 
 def endpoint_options(
@@ -66,7 +70,7 @@ def endpoint_options(
     ifname = _ifname(options.get(IFNAME), applied=ifname_applied)
     if ifname is not None and ifname == name:
         raise OptionError(NAME, name, f"is the name that {IFNAME} gives", "remove one of the two")
-    return EndpointOptions(peer_prefix=prefix, altname=name, ifname=ifname)
+    return EndpointOptions(prefix, name, ifname, asked_access(own))
 
 
 def _ifname(value: object, *, applied: bool) -> str | None:

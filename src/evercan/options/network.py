@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from evercan.errors import OptionError, named, shown
+from evercan.model.access import NOTHING_ASKED, AskedAccess
 from evercan.model.controller import NO_SETTINGS, ControllerSettings, written
 from evercan.model.declared import BusKind
 from evercan.model.names import looks_like_hardware, why_invalid
+from evercan.options.access import ACCESS_OPTIONS, access_of, asked_access
 from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
 from evercan.options.reading import PEER, own_options, peer_prefix
 from evercan.values import NamedTuple
 
 DEV, ID, KIND, BRIDGE = "vxcan.dev", "vxcan.id", "vxcan.kind", "vxcan.bridge"
-NETWORK_OPTIONS = (DEV, ID, PEER, KIND, BRIDGE, *CONTROLLER_OPTIONS)
+NETWORK_OPTIONS = (DEV, ID, PEER, KIND, BRIDGE, *ACCESS_OPTIONS, *CONTROLLER_OPTIONS)
 
 MAX_BRIDGED = 16
 """Interfaces that one network may add to its bus: each adds rules for every member."""
@@ -33,6 +35,7 @@ class NetworkOptions(NamedTuple):
         kind: ``vxcan.kind``; None is ``auto``.
         settings: what the controller is to be set to.
         bridge: ``vxcan.bridge``, further interfaces of the host that are members.
+        access: what members may send and receive, where that is asked for.
     """
 
     bus: str = "vcan0"
@@ -41,6 +44,7 @@ class NetworkOptions(NamedTuple):
     kind: BusKind | None = None
     settings: ControllerSettings = NO_SETTINGS
     bridge: tuple[str, ...] = ()
+    access: AskedAccess = NOTHING_ASKED
 
 
 def network_options(options: Mapping[str, object]) -> NetworkOptions:
@@ -73,6 +77,8 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
     if auto:
         _require_virtual(dev, bus, kind, settings)
         kind = BusKind.VIRTUAL
+    access = asked_access(own)
+    access_of(access)  # rejects options that no member could have
     return NetworkOptions(
         bus=bus,
         auto_prefix=dev if auto else None,
@@ -80,6 +86,7 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
         kind=kind,
         settings=settings,
         bridge=_bridge(own[BRIDGE]) if BRIDGE in own else (),
+        access=access,
     )
 
 

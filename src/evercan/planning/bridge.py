@@ -45,7 +45,7 @@ def plan_bridge(
             continue  # another name of a member
         if not link.is_can:
             problems.append(_foreign(bus, name, "is no CAN interface", "rename it"))
-        elif link.name in pairs or link.is_pair:
+        elif link.name in pairs or link.is_of_endpoint:
             problems.append(_foreign(bus, name, "is a container's CAN interface", "rename it"))
         elif other is not None:
             remedy = f"remove the networks on one of the two buses, or create those on {bus} "

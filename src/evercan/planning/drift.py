@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
+from evercan.model.names import end_words
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.rule import Rule
@@ -20,10 +21,12 @@ from evercan.model.steps import (
     BringUp,
     ConfigureBus,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFilters,
     SetMtu,
     Step,
 )
@@ -41,6 +44,7 @@ class DriftKind(StrEnum):
     PAIR_MISSING = "pair-missing"
     PAIR_MTU = "pair-mtu"
     PAIR_DOWN = "pair-down"
+    FILTER_MISSING = "filter-missing"
     RULES_MISSING = "rules-missing"
     RULES_SURPLUS = "rules-surplus"
 
@@ -173,7 +177,8 @@ def _member_ends(declared: Declared, observed: Observed) -> set[int]:
 
 
 def _indexes_of(endpoints: Iterable[Endpoint], observed: Observed) -> set[int]:
-    links = (observed.links.get(endpoint.host_end) for endpoint in endpoints)
+    names = (name for endpoint in endpoints for name in endpoint.host_interfaces)
+    links = map(observed.links.get, names)
     return {link.index for link in links if link is not None}
 
 
@@ -207,13 +212,19 @@ def _drift_of_bus(step: Step, asked: _Asked) -> tuple[DriftKind, str] | None:
 def _drift_of_pair(step: Step) -> tuple[DriftKind, str, str] | None:
     match step:
         case SetMtu(_, str(endpoint), _, name):
-            text = f"the host end {name} has not the MTU that carries FD frames"
+            text = f"the {end_words(name)} {name} has not the MTU that carries FD frames"
             return DriftKind.PAIR_MTU, text, endpoint
         case BringUp(_, str(endpoint), name):
-            return DriftKind.PAIR_DOWN, f"the host end {name} is down", endpoint
+            return DriftKind.PAIR_DOWN, f"the {end_words(name)} {name} is down", endpoint
         case MakePair(_, endpoint, name, _) | RepairPair(_, endpoint, name, _, _):
             text = f"the interface pair {name} of endpoint {endpoint[:12]} is missing"
             return DriftKind.PAIR_MISSING, text, endpoint
+        case MakeFilterInterface(_, endpoint, name):
+            text = f"the filter interface {name} of endpoint {endpoint[:12]} is missing"
+            return DriftKind.FILTER_MISSING, text, endpoint
+        case SetFilters(_, endpoint, _, name):
+            text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
+            return DriftKind.FILTER_MISSING, text, endpoint
         case _:
             return None
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared
+from evercan.model.names import end_words
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.rule import Rule
@@ -21,9 +22,11 @@ from evercan.model.steps import (
     BringUp,
     ConfigureBus,
     MakeBus,
+    MakeFilterInterface,
     MakePair,
     RemoveRules,
     RepairPair,
+    SetFilters,
     SetMtu,
     Step,
 )
@@ -75,7 +78,7 @@ def _of_link(step: Step) -> Iterator[Problem]:
                 "(docker compose down && docker compose up)"
             )
         case BringUp(_, endpoint, name):
-            text = f"the {'host end' if endpoint else 'bus interface'} {name} is down"
+            text = f"the {end_words(name) if endpoint else 'bus interface'} {name} is down"
             remedy = f"on the host run 'ip link set {name} up'"
         case SetMtu(_, _, _, name, mtu):
             text = f"the interface {name} has not the MTU {mtu}"
@@ -85,6 +88,12 @@ def _of_link(step: Step) -> Iterator[Problem]:
             remedy = f"on the host run '{settings.command(name)}'"
         case MakePair(_, endpoint, host_end, _) | RepairPair(_, endpoint, host_end, _, _):
             text = f"the interface pair {host_end} of endpoint {endpoint[:12]} is missing"
+            remedy = "restart its container"
+        case MakeFilterInterface(_, endpoint, name):
+            text = f"the filter interface {name} of endpoint {endpoint[:12]} is missing"
+            remedy = "restart its container"
+        case SetFilters(_, endpoint, _, name):
+            text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
             remedy = "restart its container"
         case _:
             return
@@ -106,7 +115,7 @@ def _of_rules(
     So no container is kept from joining, and restarting one after another repairs a bus.
     """
     for endpoint in declared.endpoints.values():
-        link = observed.links.get(endpoint.host_end)
+        link = observed.links.get(endpoint.rule_end)
         if link is None:
             continue
         lacks, extra = (
@@ -133,7 +142,7 @@ def _between_hosts(observed: Observed, step: Step) -> Iterator[Problem]:
     """Report what is wrong with the rules between the bus interface and bridged interfaces."""
     if not isinstance(step, AddRules | RemoveRules):
         return
-    names = {link.index: link.name for link in observed.links.values() if not link.is_pair}
+    names = {link.index: link.name for link in observed.links.values() if not link.is_of_endpoint}
     ends = [
         {names[rule.source], names[rule.target]}
         for rule in step.rules

@@ -16,6 +16,7 @@ from evercan.model.steps import (
     SetMtu,
     Step,
 )
+from evercan.planning.filters import plan_filters
 
 
 def plan_pairs(
@@ -26,7 +27,7 @@ def plan_pairs(
     problems: list[Problem],
     endpoints: Iterable[Endpoint] | None = None,
 ) -> list[Link]:
-    """Plan the pairs of one bus; return the members' host ends, which get rules.
+    """Plan the pairs of one bus; return the members' interfaces that get rules.
 
     Args:
         declared: what is wanted.
@@ -37,38 +38,52 @@ def plan_pairs(
         endpoints: the endpoints concerned; None for all.
     """
     members: list[Link] = []
+    filters: list[Step] = []
     for endpoint in declared.endpoints.values() if endpoints is None else endpoints:
         if declared.networks[endpoint.network].bus != bus or not endpoint.wants_pair:
             continue
-        link = observed.links.get(endpoint.host_end)
-        if link is None:
-            planned = _plan_missing_pair(observed, bus, endpoint)
-            if isinstance(planned, Problem):
-                problems.append(planned)
-            else:
-                steps.append(planned)
-        elif not link.is_ours:
-            problems.append(
-                Problem(
-                    kind=ProblemKind.PAIR_FOREIGN,
-                    bus=bus,
-                    endpoint=endpoint.id,
-                    text=f"the host's interface {link.name} has the name of an endpoint's pair "
-                    "and is not evercan's",
-                    remedy="rename or remove it",
-                )
-            )
-        elif observed.is_repair_unfinished(link):
-            steps.append(DeleteLink(link.index, link.name))
-        else:
-            if link.mtu != FD_MTU:
-                steps.append(SetMtu(bus, endpoint.id, link.index, link.name, FD_MTU))
-            elif not link.up:
-                steps.append(BringUp(bus, endpoint.id, link.name))
-            steps += _plan_name(observed, bus, endpoint)
-            if endpoint.is_member:
-                members.append(link)
+        end = _plan_pair(observed, bus, endpoint, steps, problems)
+        if endpoint.filter_interface is not None:
+            end = plan_filters(observed, bus, endpoint, filters, problems)
+        if end is not None and endpoint.is_member:
+            members.append(end)
+    steps += filters  # they redirect frames to interfaces that are up by then
     return members
+
+
+def _plan_pair(
+    observed: Observed, bus: str, endpoint: Endpoint, steps: list[Step], problems: list[Problem]
+) -> Link | None:
+    """Plan the pair of an endpoint; return its host end if it can get rules."""
+    link = observed.links.get(endpoint.host_end)
+    if link is None:
+        planned = _plan_missing_pair(observed, bus, endpoint)
+        if isinstance(planned, Problem):
+            problems.append(planned)
+        else:
+            steps.append(planned)
+        return None
+    if not link.is_ours:
+        problems.append(
+            Problem(
+                kind=ProblemKind.PAIR_FOREIGN,
+                bus=bus,
+                endpoint=endpoint.id,
+                text=f"the host's interface {link.name} has the name of an endpoint's pair "
+                "and is not evercan's",
+                remedy="rename or remove it",
+            )
+        )
+        return None
+    if observed.is_repair_unfinished(link):
+        steps.append(DeleteLink(link.index, link.name))
+        return None
+    if link.mtu != FD_MTU:
+        steps.append(SetMtu(bus, endpoint.id, link.index, link.name, FD_MTU))
+    elif not link.up:
+        steps.append(BringUp(bus, endpoint.id, link.name))
+    steps += _plan_name(observed, bus, endpoint)
+    return link
 
 
 def _plan_missing_pair(observed: Observed, bus: str, endpoint: Endpoint) -> Step | Problem:

@@ -27,10 +27,11 @@ def plan_removals(
         endpoint = declared.endpoints.get(endpoint_id)
         if endpoint is None or not endpoint.has_left:
             continue
-        link = observed.links.get(endpoint.host_end)
-        if link is not None and link.is_pair and link.up:
-            bus = declared.networks[endpoint.network].bus
-            yield BringDown(bus, endpoint.id, link.index, link.name)
+        for name in reversed(endpoint.host_interfaces):  # no frame for the second is lost on it
+            link = observed.links.get(name)
+            if link is not None and link.is_of_endpoint and link.up:
+                bus = declared.networks[endpoint.network].bus
+                yield BringDown(bus, endpoint.id, link.index, link.name)
     for name in retired:
         link = observed.links.get(name)
         if link is not None and link.is_deletable:

@@ -212,21 +212,27 @@ class _Wanted:
 
 
 def _pairs(declared: Declared, observed: Observed) -> dict[int, str]:
-    """Return the bus of each host end, by ifindex."""
+    """Return the bus of each host end and filter interface, by ifindex."""
     return {
         link.index: declared.networks[endpoint.network].bus
         for endpoint in declared.endpoints.values()
-        if (link := observed.links.get(endpoint.host_end)) is not None and link.is_ours
+        for name in endpoint.host_interfaces
+        if (link := observed.links.get(name)) is not None and link.is_ours
     }
 
 
 def _leaving(declared: Declared, observed: Observed) -> set[int]:
-    """Return the ifindexes of host ends whose rules the kernel removes with them.
+    """Return the ifindexes of host ends and filter interfaces whose rules go with them.
 
-    The host end of an endpoint that left is down, so that its rules forward nothing
+    That of an endpoint that left is down, so that its rules forward nothing
     (``can_can_gw_rcv``), until its pair is deleted. To remove them one by one takes the
     kernel a walk through its whole table for each.
     """
-    left = (endpoint.host_end for endpoint in declared.endpoints.values() if endpoint.has_left)
+    left = (
+        name
+        for endpoint in declared.endpoints.values()
+        if endpoint.has_left
+        for name in endpoint.host_interfaces
+    )
     found = (observed.links.get(name) for name in (*left, *declared.retired))
-    return {link.index for link in found if link is not None and link.is_pair}
+    return {link.index for link in found if link is not None and link.is_of_endpoint}

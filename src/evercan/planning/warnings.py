@@ -88,7 +88,7 @@ def _find_foreign_rules(
         for name in (bus, *bridged):
             if (link := observed.find(name)) is not None:
                 bus_of.setdefault(link.index, bus)
-    names = {link.index: link.name for link in observed.links.values() if not link.is_pair}
+    names = {link.index: link.name for link in observed.links.values() if not link.is_of_endpoint}
     outside: dict[str, set[str]] = {}
     inside: dict[str, set[str]] = {}
     for rule, times in observed.rules.among(names, names):

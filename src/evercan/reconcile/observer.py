@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from evercan.kernel.port import Kernel
 from evercan.model.declared import Declared
-from evercan.model.observed import Observed
+from evercan.model.observed import Observed, filtered_interfaces
 from evercan.model.steps import RestartBus, Step
 from evercan.tracking.bus_off import BusOff
 from evercan.tracking.namespaces import Namespaces
@@ -56,8 +56,13 @@ class Observer:
             KernelError: the kernel cannot be asked.
         """
         links = {name: link for name, link in observed.links.items() if name not in names}
-        links |= {link.name: link for link in self._kernel.links_named(names)}
-        return replace(observed, links=links)
+        read = self._kernel.links_named(names)
+        links |= {link.name: link for link in read}
+        own = {link.name: link for link in read}
+        filters = self._kernel.filters(filtered_interfaces(own))
+        gone = {link.index for name, link in observed.links.items() if name in names}
+        kept = {index: known for index, known in observed.filters.items() if index not in gone}
+        return replace(observed, links=links, filters={**kept, **filters})
 
     def _with_locations(self, declared: Declared, observe: Callable[[], Observed]) -> Observed:
         """Observe, and add what is known of the namespaces."""

@@ -12,7 +12,7 @@ from evercan.reconcile.observer import Observer
 from evercan.tracking.meshes import Meshes
 
 _ROUNDS = 4
-"""Plans at the most: create the pair, add its rules, and two for what changes meanwhile."""
+"""Plans at the most: create the pair, set its filters, and two for what changes meanwhile."""
 
 
 class ScopedPass:
@@ -53,7 +53,7 @@ class ScopedPass:
             name
             for endpoint in endpoints
             if endpoint is not None
-            for name in (endpoint.host_end, endpoint.container_end)
+            for name in (*endpoint.host_interfaces, endpoint.container_end)
         }
         scope = scope._replace(names=scope.names | ends)
         for _ in range(_ROUNDS):

@@ -12,25 +12,26 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import orjson
 
 from evercan.errors import StateError, StateUnreadable
+from evercan.model.access import Access, AskedAccess, read_ids
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.rule import OWNER_MARK, Rule
 from evercan.values import fields_of
 
-VERSION = 3
+VERSION = 4
 """The version that is written; older ones are still read.
 
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
 added ``alias``, ``link_kind``, ``auto_prefix`` and ``bridge`` of a network, ``ifname`` of an
-endpoint, and ``host_rules``.
+endpoint, and ``host_rules``; 4 added ``access`` of a network and of an endpoint.
 """
 
 _T = TypeVar("_T")
@@ -240,6 +241,7 @@ def _network(fields: Mapping[str, Any]) -> Network:
         peer_prefix=_text(fields["peer_prefix"]),
         settings=_settings(fields.get("settings", {})),
         bridge=tuple(_read_list(fields.get("bridge", []), _text)),
+        access=AskedAccess(*_access(fields.get("access") or {})),
     )
 
 
@@ -282,4 +284,30 @@ def _endpoint(fields: Mapping[str, Any]) -> Endpoint:
         phase=Phase(fields["phase"]),
         altname=_optional_text(fields, "altname"),
         ifname=_optional_text(fields, "ifname"),
+        access=Access(*map(_required, _access(fields["access"]))) if fields.get("access") else None,
     )
+
+
+def _access(given: Any) -> Iterator[Any]:
+    """Read the fields of ``AskedAccess`` in their order; None where there is none.
+
+    Raises:
+        ValueError, TypeError: a field is not one.
+    """
+    if not isinstance(given, dict):
+        raise TypeError(f"access is {type(given).__name__}, not an object")
+    for name, kind in (("send", str), ("receive", str), ("send_rate", int), ("send_burst", int)):
+        value = given.get(name)
+        if value is not None and type(value) is not kind:
+            raise TypeError(f"access has {name} {value!r}")
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"access has {name} {value}")
+        if isinstance(value, str):
+            read_ids(value)
+        yield value
+
+
+def _required(value: Any) -> Any:
+    if value is None:
+        raise TypeError("a field of access is missing")
+    return value

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping
 from evercan.errors import ModuleMissing, spelled, symbol
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import ConfigureBus, Failure, MakeBus, MakePair, Step
+from evercan.model.steps import (
+    ConfigureBus,
+    Failure,
+    MakeBus,
+    MakeFilterInterface,
+    MakePair,
+    SetFilters,
+    Step,
+)
 from evercan.values import dataclass, field
 
 RETRY_AFTER = 10.0
@@ -38,9 +46,15 @@ def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem
     if failure is not None:
         reason = failure.words.rstrip(".") or spelled(failure.code)
         text = f"could not {step}: {reason} ({symbol(failure.code)})"
-        if failure.code == errno.EOPNOTSUPP and isinstance(step, MakeBus | MakePair):
+        if failure.code == errno.EOPNOTSUPP and isinstance(
+            step, MakeBus | MakePair | MakeFilterInterface
+        ):
             kind = ProblemKind.MODULE_MISSING
-            missing = ModuleMissing("vcan" if isinstance(step, MakeBus) else "vxcan")
+            missing = ModuleMissing("vxcan" if isinstance(step, MakePair) else "vcan")
+            text, remedy = missing.text, missing.remedy
+        elif failure.code == errno.EOPNOTSUPP and isinstance(step, SetFilters):
+            kind = ProblemKind.MODULE_MISSING
+            missing = ModuleMissing(failure.words)
             text, remedy = missing.text, missing.remedy
         elif failure.code == errno.EPERM:
             remedy = "grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"

@@ -167,7 +167,7 @@ def _owners(
     bus_of: dict[int, str] = {}
     end_of: dict[int, str] = {}
     for endpoint in declared.endpoints.values():
-        link = observed.links.get(endpoint.host_end)
+        link = observed.links.get(endpoint.rule_end)
         if link is not None:
             bus_of[link.index] = declared.networks[endpoint.network].bus
             end_of[link.index] = endpoint.id

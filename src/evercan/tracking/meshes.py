@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
-from evercan.model.steps import MakePair, Step
+from evercan.model.steps import MakeFilterInterface, MakePair, Step
 from evercan.planning.plan import Plan
 from evercan.planning.rules import Ends
 from evercan.planning.scope import Scope
@@ -36,13 +36,13 @@ class Meshes:
         unfinished = {step.bus for step in plan.steps}
         self._ends = {bus: ends for bus, ends in plan.ends.items() if bus not in unfinished}
         created = (
-            observed.links.get(endpoint.host_end)
+            observed.links.get(endpoint.rule_end)
             for endpoint in declared.endpoints.values()
             if endpoint.wants_pair
             and not endpoint.is_member
             and declared.networks[endpoint.network].bus in self._ends
         )
-        self._fresh = {link.index for link in created if link is not None and link.is_pair}
+        self._fresh = {link.index for link in created if link is not None and link.is_of_endpoint}
 
     def scope(
         self, declared: Declared, observed: Observed, endpoints: Iterable[tuple[str, str | None]]
@@ -66,7 +66,7 @@ class Meshes:
             if endpoint is not None:
                 if endpoint.altname is not None and not (endpoint.is_member or endpoint.has_left):
                     return None  # the whole host tells whether the name is free
-                names |= {endpoint.host_end, endpoint.container_end}
+                names |= {*endpoint.host_interfaces, endpoint.container_end}
             buses.add(network.bus)
             ids[endpoint_id] = None  # several calls may be about one endpoint
         former = (observed.links.get(name) for name in names)
@@ -92,11 +92,13 @@ class Meshes:
             self._fresh.difference_update(ends.members)
 
     def created(self, steps: Iterable[Step], observed: Observed) -> None:
-        """Take over the pairs that were just created, which have no rules.
+        """Take over the pairs and filter interfaces that were just created, without rules.
 
         Args:
             steps: steps that the kernel has taken.
             observed: what was read of the links after them.
         """
-        made = (observed.links.get(step.host_end) for step in steps if isinstance(step, MakePair))
-        self._fresh.update(link.index for link in made if link is not None and link.is_pair)
+        names = [step.host_end for step in steps if isinstance(step, MakePair)]
+        names += [step.name for step in steps if isinstance(step, MakeFilterInterface)]
+        made = map(observed.links.get, names)
+        self._fresh.update(link.index for link in made if link is not None and link.is_of_endpoint)

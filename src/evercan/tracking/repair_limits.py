@@ -30,6 +30,7 @@ _WHAT_HAPPENS = {
     DriftKind.PAIR_MISSING: "interface pairs are deleted",
     DriftKind.PAIR_MTU: "the MTU of host ends is changed",
     DriftKind.PAIR_DOWN: "host ends are set down",
+    DriftKind.FILTER_MISSING: "the filters of members are removed",
     DriftKind.RULES_MISSING: "rules are removed",
     DriftKind.RULES_SURPLUS: "rules are added",
 }

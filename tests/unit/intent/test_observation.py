@@ -18,7 +18,7 @@ from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, Mak
 from evercan.options.network import NetworkOptions
 from evercan.planning.plan import make_plan
 from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import StateFile
+from evercan.reconcile.state_file import VERSION, StateFile
 from evercan.values import replace
 from tests.support.changes import creating, run_pass
 from tests.support.declarations import declare, endpoint, network, physical
@@ -437,7 +437,7 @@ def test_a_state_of_version_2_and_a_tagged_controller_are_taken_over(tmp_path: P
     assert reconciler.state.problems == ()
     assert dict(reconciler.recoveries.drift) == {}
     assert on_disk(tmp_path) == {link.index}
-    assert orjson.loads(file.path.read_bytes())["version"] == 3
+    assert orjson.loads(file.path.read_bytes())["version"] == VERSION
 
 
 # --- all states -----------------------------------------------------------------------

@@ -35,6 +35,7 @@ REJECTED = {
         errno.EOPNOTSUPP,
     ],
     "bitrates": [errno.EINVAL],
+    "filters": [errno.EEXIST, errno.ENODEV, errno.ENODEV],
     "a virtual bus is no controller": [errno.EOPNOTSUPP],
 }
 

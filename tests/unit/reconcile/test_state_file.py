@@ -18,7 +18,7 @@ from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.rule import OWNER_MARK, Rule
-from evercan.reconcile.state_file import StateFile, decode, encode
+from evercan.reconcile.state_file import VERSION, StateFile, decode, encode
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.strategies import declared_states
@@ -49,7 +49,7 @@ def test_what_was_saved_is_loaded_by_the_next_process(file: StateFile, tmp_path:
 def test_a_person_can_read_the_file(file: StateFile) -> None:
     file.save(NEW)
     document = orjson.loads(file.path.read_bytes())
-    assert (document["format"], document["version"]) == ("evercan-state", 3)
+    assert (document["format"], document["version"]) == ("evercan-state", VERSION)
     assert document["endpoints"][0]["phase"] == "joined"
     assert file.path.read_bytes().count(b"\n") > 10
 
@@ -326,10 +326,12 @@ def test_both_files_damaged_are_both_set_aside(tmp_path: Path) -> None:
 def test_a_newer_version_is_rejected_and_its_file_left_as_it_is(tmp_path: Path) -> None:
     file = StateFile(tmp_path)
     file.save(OLD)
-    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": 4})
+    written = orjson.dumps({**orjson.loads(encode(NEW)), "version": VERSION + 1})
     file.path.write_bytes(written)
     before = files(tmp_path)
-    with pytest.raises(StateError, match=r"version 4.*knows 3.*install the release"):
+    with pytest.raises(
+        StateError, match=rf"version {VERSION + 1}.*knows {VERSION}.*install the release"
+    ):
         file.load()
     assert files(tmp_path) == before
 
@@ -374,12 +376,12 @@ def test_a_file_of_version_2_is_read_with_no_controller_configured() -> None:
 
 
 @pytest.mark.parametrize("older", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])
-def test_an_older_file_is_written_back_as_version_3(file: StateFile, older: bytes) -> None:
+def test_an_older_file_is_written_back_as_the_newest_version(file: StateFile, older: bytes) -> None:
     file.path.write_bytes(older)
     declared = file.load()
     file.save(declared)
     document = orjson.loads(file.path.read_bytes())
-    assert document["version"] == 3
+    assert document["version"] == VERSION
     assert document["configured"] == []
     assert all("granted" not in fields for fields in document["networks"])
     assert StateFile(file.path.parent).load() == declared
