@@ -30,7 +30,7 @@ _IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, ch
 _I32 = struct.Struct("=i")
 _U32 = struct.Struct("=I")
 
-_IFNAME, _MTU, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 18, 27, 29
+_IFNAME, _MTU, _LINK, _QDISC, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 6, 18, 27, 29
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
 _INFO_KIND = 1
 _SKIP_STATS = 1 << 3
@@ -236,7 +236,7 @@ def _info_kind(data: bytes, at: int, end: int) -> str:
 
 def _decode(data: bytes, at: int, end: int) -> Link:
     _, hardware, index, flags, _ = _IFINFOMSG.unpack_from(data, at)
-    name = kind = ""
+    name = kind = qdisc = ""
     group = mtu = 0
     peer_index: int | None = None
     peer_nsid: int | None = None
@@ -249,6 +249,8 @@ def _decode(data: bytes, at: int, end: int) -> Link:
             (mtu,) = _U32.unpack_from(data, start)
         elif attribute == _LINK:
             (peer_index,) = _I32.unpack_from(data, start)
+        elif attribute == _QDISC:
+            qdisc = text(data, start, stop)
         elif attribute == _GROUP:
             (group,) = _U32.unpack_from(data, start)
         elif attribute == _LINK_NETNSID:
@@ -272,4 +274,5 @@ def _decode(data: bytes, at: int, end: int) -> Link:
         altnames=altnames,
         mtu=mtu,
         controller=controller,
+        qdisc=qdisc,
     )
