@@ -244,6 +244,7 @@ class Runner:
                 link.name: [
                     [
                         wanted.matches.hex(),
+                        wanted.denied.hex(),
                         can[wanted.target].name if wanted.target > 0 else wanted.target,
                         wanted.rate,
                         wanted.burst,

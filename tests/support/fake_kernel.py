@@ -342,7 +342,7 @@ class FakeKernel:
         if index not in self._filters:
             return errno.EINVAL if index in self._links else errno.ENODEV
         needed = {"cls_basic", "act_mirred" if wanted.target else "act_gact"}
-        needed |= {"em_canid"} if wanted.matches else set()
+        needed |= {"em_canid"} if wanted.matches or wanted.denied else set()
         needed |= {"act_police"} if wanted.rate else set()
         if not needed <= self.modules:
             return errno.ENOENT

@@ -43,6 +43,7 @@ def endpoint_document(name: str, number: int = 0, **more: Any) -> dict[str, Any]
         "present": True,
         "up": True,
         "altname": None,
+        "access": None,
         "frames": {"sent": 120 * number, "received": 4000 + number, "dropped": 0, "deleted": 0},
         **more,
     }

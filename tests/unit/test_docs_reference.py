@@ -15,6 +15,7 @@ from evercan.errors import OptionError
 from evercan.model.controller import NO_SETTINGS
 from evercan.model.problems import ProblemKind
 from evercan.options import endpoint, network
+from evercan.options.access import ACCESS_OPTIONS, SEND_BURST, SEND_RATE
 from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, DBITRATE, FD
 from evercan.options.reading import PEER
 from evercan.settings import LOG_FORMATS, LOG_LEVELS, Recovery, read_settings
@@ -52,6 +53,7 @@ def test_every_endpoint_option_is_listed_with_its_default() -> None:
     assert list(listed) == list(endpoint.ENDPOINT_OPTIONS)
     default = endpoint.endpoint_options({})
     assert (default.peer_prefix, plain(listed[PEER][0])) == (None, "the network's")
+    assert {plain(listed[option][0]) for option in ACCESS_OPTIONS} == {"the network's"}
     assert (default.altname, plain(listed[endpoint.NAME][0])) == (None, "none")
 
 
@@ -60,6 +62,8 @@ def test_the_listed_values_of_an_option_are_accepted(option: str) -> None:
     needed: dict[str, str] = {}
     if option in CONTROLLER_OPTIONS:
         needed = {BITRATE: "500000", FD: "on", DBITRATE: "2000000"}
+    if option == SEND_BURST:
+        needed = {SEND_RATE: "1"}
     values = rows("Network options")[option][1]
     numbers = re.match(r"(\d+) to (\d+)", values)
     for value in code(values) + list(numbers.groups() if numbers else ()):

@@ -109,23 +109,25 @@ class RtnetlinkKernel:
     def _read(self, *, counted: bool) -> Observed:
         found = links.decode_links(self._netlink.dump(links.list_all()))
         named = {link.name: link for link in found}
+        observed = self._read_rules(named, counted=counted)
+        # Read after the rules: what they count as dropped because of a filter is counted there.
         filtered = read_classifiers(self._netlink, filtered_interfaces(named))
-        filters = {index: seen for index, (seen, _) in filtered.items()}
-        counted_by = {index: count for index, (_, count) in filtered.items()}
+        if not filtered:
+            return observed
+        return replace(
+            observed,
+            filters={index: seen for index, (seen, _) in filtered.items()},
+            filter_counts={index: count for index, (_, count) in filtered.items()},
+        )
+
+    def _read_rules(self, named: Mapping[str, Link], *, counted: bool) -> Observed:
         # Read before the rules: what changes afterwards makes another number of it.
         entries = self.receive_list_entries()
         try:
             decode = can_gw.decode_with_counts if counted else can_gw.decode_without_counts
             rules, counts = self._netlink.read(can_gw.list_all(), decode)
             receivers = None if entries is None else Receivers(entries, rules.total())
-            return Observed(
-                links=named,
-                rules=rules,
-                counts=counts,
-                receivers=receivers,
-                filters=filters,
-                filter_counts=counted_by,
-            )
+            return Observed(links=named, rules=rules, counts=counts, receivers=receivers)
         except can_gw.NotCanGw:
             pass
         except KernelError as error:
@@ -133,7 +135,7 @@ class RtnetlinkKernel:
             # its short header under strict checking.
             if error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-        return Observed(links=named, can_gw=False, filters=filters, filter_counts=counted_by)
+        return Observed(links=named, can_gw=False)
 
     def links_named(self, names: Iterable[str]) -> list[Link]:
         """Ask for one link after another; the host may have hundreds of others."""

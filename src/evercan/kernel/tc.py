@@ -30,6 +30,7 @@ _KIND, _OPTIONS = 1, 2
 _BASIC_EMATCHES, _BASIC_ACT = 2, 3
 _TREE_HEADER, _TREE_LIST = 1, 2
 _EM_CANID = 7
+_EM_AND, _EM_INVERT = 1, 4
 _ACT_KIND, _ACT_OPTIONS, _ACT_STATS = 1, 2, 4
 _STATS_BASIC, _STATS_QUEUE = 1, 3
 _PARMS = 2  # TCA_MIRRED_PARMS, TCA_GACT_PARMS
@@ -76,7 +77,7 @@ def add(interface: Filtered, place: int, filtered: Filter) -> Message:
         place: its place among those of the interface, from 1 on (``tcm_info``, priority).
         filtered: the classifier.
     """
-    options = b"" if not filtered.matches else _ematches(filtered.matches)
+    options = _ematches(filtered)
     actions = []
     if not filtered.target:
         actions.append(_action(b"gact", _attribute(_PARMS, _ACTION.pack(0, 0, _SHOT, 0, 0))))
@@ -108,11 +109,23 @@ def _head(interface: Filtered, info: int) -> bytes:
     return _TCMSG.pack(0, interface.ifindex, 0, parent, info)
 
 
-def _ematches(matches: bytes) -> bytes:
+def _ematches(filtered: Filter) -> bytes:
+    """Encode what a classifier matches: no entry of ``denied``, and one of ``matches``."""
+    found = []
+    if filtered.denied:
+        found.append((_EM_INVERT | (_EM_AND if filtered.matches else 0), filtered.denied))
+    if filtered.matches:
+        found.append((0, filtered.matches))
+    if not found:
+        return b""
+    ematches = (
+        _attribute(number, _EMATCH.pack(0, _EM_CANID, flags, 0), entries)
+        for number, (flags, entries) in enumerate(found, start=1)
+    )
     return _attribute(
         _BASIC_EMATCHES,
-        _attribute(_TREE_HEADER, struct.pack("=HH", 1, 0)),
-        _attribute(_TREE_LIST, _attribute(1, _EMATCH.pack(0, _EM_CANID, 0, 0), matches)),
+        _attribute(_TREE_HEADER, struct.pack("=HH", len(found), 0)),
+        _attribute(_TREE_LIST, *ematches),
     )
 
 
@@ -162,7 +175,7 @@ class _Action(NamedTuple):
 
 def _decode(interface: Filtered, data: bytes, at: int, end: int) -> tuple[Filter, int, int]:
     """Decode one message: the classifier, the frames that it dropped, and those over its rate."""
-    matches: bytes | None = b""
+    matches: tuple[bytes, bytes] | None = (b"", b"")
     actions: list[_Action] = []
     basic = False
     for kind, start, stop in attributes(data, at, end):
@@ -175,20 +188,22 @@ def _decode(interface: Filtered, data: bytes, at: int, end: int) -> tuple[Filter
     match actions:
         case [_Action("gact") as drop]:
             known = _gact(data, drop) == _SHOT
-            return (Filter(matches) if known else _UNKNOWN), drop.packets, 0
+            return (Filter(*matches) if known else _UNKNOWN), drop.packets, 0
         case [_Action("mirred") as redirect]:
-            return Filter(matches, _target(interface, data, redirect)), 0, 0
+            return Filter(*matches, _target(interface, data, redirect)), 0, 0
         case [_Action("police") as police, _Action("mirred") as redirect]:
             rate, burst = _read_police(data, police)
-            found = Filter(matches, _target(interface, data, redirect), rate, burst)
+            found = Filter(*matches, _target(interface, data, redirect), rate, burst)
             return found, 0, police.drops
         case _:
             return _UNKNOWN, 0, 0
 
 
-def _read_options(data: bytes, at: int, end: int) -> tuple[bytes | None, list[_Action]]:
+def _read_options(
+    data: bytes, at: int, end: int
+) -> tuple[tuple[bytes, bytes] | None, list[_Action]]:
     """Return the entries of a classifier, as of ``_read_ematches``, and its actions."""
-    matches: bytes | None = b""
+    matches: tuple[bytes, bytes] | None = (b"", b"")
     actions: list[_Action] = []
     for option, start, stop in attributes(data, at, end):
         if option == _BASIC_EMATCHES:
@@ -198,18 +213,23 @@ def _read_options(data: bytes, at: int, end: int) -> tuple[bytes | None, list[_A
     return matches, actions
 
 
-def _read_ematches(data: bytes, at: int, end: int) -> bytes | None:
-    """Return the entries of the only ematch; none for an empty tree, None if it is another."""
-    found: list[bytes | None] = []
+def _read_ematches(data: bytes, at: int, end: int) -> tuple[bytes, bytes] | None:
+    """Return what a classifier matches and what it denies; None if evercan encodes no such."""
+    found: list[tuple[int, int, bytes]] = []
     for kind, start, stop in attributes(data, at, end):
         if kind == _TREE_LIST:
             for _, first, last in attributes(data, start, stop):
                 _, ematch, flags, _ = _EMATCH.unpack_from(data, first)
-                plain = ematch == _EM_CANID and not flags
-                found.append(data[first + _EMATCH.size : last] if plain else None)
-    if not found:
-        return b""
-    return found[0] if len(found) == 1 else None
+                found.append((ematch, flags, data[first + _EMATCH.size : last]))
+    kinds = [(ematch, flags) for ematch, flags, _ in found]
+    entries = [some for _, _, some in found]
+    if kinds == [(_EM_CANID, _EM_AND | _EM_INVERT), (_EM_CANID, 0)]:
+        return entries[1], entries[0]
+    if kinds == [(_EM_CANID, _EM_INVERT)]:
+        return b"", entries[0]
+    if kinds == [(_EM_CANID, 0)]:
+        return entries[0], b""
+    return None if kinds else (b"", b"")
 
 
 def _read_action(data: bytes, at: int, end: int) -> _Action:

@@ -159,7 +159,8 @@ class Filter(NamedTuple):
     """A classifier on an interface with what it does to the frames that it matches.
 
     Attributes:
-        matches: entries as of ``IdList``; empty for every frame.
+        matches: entries as of ``IdList``, one of which matches; empty for every frame.
+        denied: entries as of ``IdList``, none of which matches.
         target: the ifindex that frames are redirected to; 0 drops them.
         rate: frames a second; 0 for no limit.
         burst: the time in which ``send_burst`` frames may be sent at that rate, in ticks of
@@ -167,6 +168,7 @@ class Filter(NamedTuple):
     """
 
     matches: bytes = b""
+    denied: bytes = b""
     target: int = 0
     rate: int = 0
     burst: int = 0
@@ -201,8 +203,8 @@ def receive_filters(access: Access, target: int) -> Filters:
 def _filters(ids: IdList, target: int, rate: int, burst: int) -> Filters:
     # One tick more: act_police drops every frame if a frame takes more than the burst.
     ticks = burst * 1_000_000_000 // rate // 64 + 1 if rate else 0
-    passes = Filter(ids.allowed or b"", target, rate, ticks)
-    denies = (Filter(ids.denied),) if ids.denied else ()
-    if ids.allowed is None:
-        return (*denies, passes)
-    return (*denies, passes, Filter()) if ids.allowed else (*denies, Filter())
+    if ids.allowed == b"":
+        return (Filter(),)
+    passes = Filter(ids.allowed or b"", ids.denied, target, rate, ticks)
+    # The second only counts: without any of them fewer frames pass, never more.
+    return (passes, Filter()) if ids != IdList() else (passes,)

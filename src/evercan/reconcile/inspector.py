@@ -17,6 +17,7 @@ from evercan.planning.plan import Plan
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
+from evercan.tracking.denied_frames import Denied, DeniedFrames
 from evercan.tracking.failures import problems_of_failures
 from evercan.tracking.frame_counters import FrameCounters, Frames
 from evercan.tracking.lost_frames import LostFrames, controllers_of, has_controllers
@@ -31,6 +32,7 @@ class Snapshot(NamedTuple):
     Attributes:
         state: an observation, and what a pass would find as problems.
         frames: what the rules have counted.
+        denied: what the filters of members with limits have denied, by endpoint id.
         tally: what has happened so far.
         recoveries: the last recovery of each bus.
         controllers: each controller that is a bus, with its statistics, by bus interface.
@@ -39,6 +41,7 @@ class Snapshot(NamedTuple):
 
     state: State
     frames: Frames = Frames()
+    denied: Mapping[str, Denied] = NONE
     tally: Tally = Tally()
     recoveries: Mapping[str, LastRecovery] = NONE
     controllers: Mapping[str, Controller] = NONE
@@ -54,6 +57,7 @@ class Inspector:
         self._reconciler = reconciler
         self._lost_frames = LostFrames()
         self._frame_counters = FrameCounters()
+        self._denied_frames = DeniedFrames()
 
     def start(self) -> None:
         """Take the frames that were lost before this process as reported.
@@ -84,9 +88,12 @@ class Inspector:
         state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
         declared, observed = state.declared, state.observed
         recoveries = self._reconciler.recoveries
+        denied = self._denied_frames.add(declared, observed)
+        taken_off = self._denied_frames.unattributed
         return Snapshot(
             state=state,
-            frames=self._frame_counters.add(declared, observed, counts),
+            frames=self._frame_counters.add(declared, observed, counts, taken_off),
+            denied=denied,
             controllers=self._controllers(declared, observed),
             tally=Tally(
                 steps=dict(self._reconciler.applier.steps_taken),
@@ -99,16 +106,22 @@ class Inspector:
         )
 
     def report_lost_frames(self) -> None:
-        """Log the frames that controllers could not take, if any bus is a controller.
+        """Log the frames that controllers could not take, and those that filters have denied.
 
         The counters that this needs also show which replaced pairs are used.
 
         Raises:
             KernelError: the kernel cannot be observed.
         """
+        observer = self._reconciler.observer
         if self._has_controllers() or self._reconciler.replaced_pairs:
-            state, counts = self._inspect(self._reconciler.observer.observe_with_counts)
+            state, counts = self._inspect(observer.observe_with_counts)
             self._lost_frames.report(state.declared, state.observed, counts)
+        elif self._reconciler.state.observed.filters:
+            state, _ = self._inspect(observer.observe)
+        else:
+            return
+        self._denied_frames.report(state.declared, state.observed)
 
     def _has_controllers(self) -> bool:
         state = self._reconciler.state

@@ -87,6 +87,7 @@ class _Moment(Collector):
             "evercan_state_writes", "Times the state file was written.", value=tally.writes
         )
         yield self._frames()
+        yield self._denied()
         yield from families(self._snapshot.controllers)
 
     def _process(self) -> Iterator[Metric]:
@@ -163,4 +164,17 @@ class _Moment(Collector):
         for (bus, direction), count in self._snapshot.frames.by_bus.items():
             for fate, frames in zip(RuleCount._fields, count, strict=True):
                 family.add_metric((bus, direction, fate), frames)
+        return family
+
+    def _denied(self) -> Metric:
+        declared = self._snapshot.state.declared
+        family = CounterMetricFamily(
+            "evercan_denied_frames",
+            "Frames that a member may not send, may not receive, or sent beyond its rate.",
+            labels=("bus", "endpoint", "reason"),
+        )
+        for endpoint_id, denied in self._snapshot.denied.items():
+            bus = declared.networks[declared.endpoints[endpoint_id].network].bus
+            for reason, frames in denied._asdict().items():
+                family.add_metric((bus, endpoint_id[:12], reason), frames)
         return family

@@ -16,8 +16,9 @@ from evercan.model.state import State
 from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_view import describe
 from evercan.settings import Settings
+from evercan.tracking.denied_frames import Denied
 from evercan.tracking.frame_counters import Frames
-from evercan.values import NamedTuple
+from evercan.values import NamedTuple, fields_of
 
 SCHEMA = 1
 """Version of the document; raised when a field changes its meaning or is removed."""
@@ -133,4 +134,16 @@ def _endpoint(endpoint: Endpoint, snapshot: Snapshot, frames: Frames) -> Mapping
         "up": link is not None and link.up,
         "altname": endpoint.altname,
         "frames": frames.of_endpoint(endpoint.id)._asdict(),
+        "access": None if endpoint.access is None else _access(endpoint, snapshot),
+    }
+
+
+def _access(endpoint: Endpoint, snapshot: Snapshot) -> Mapping[str, Any]:
+    """Write what an endpoint with limits may do, and what was denied to it."""
+    denied = snapshot.denied.get(endpoint.id, Denied())
+    return {
+        **fields_of(endpoint.access),
+        "filter_interface": endpoint.filter_interface,
+        "denied": {"send": denied.send, "receive": denied.receive},
+        "over_rate": denied.over_rate,
     }

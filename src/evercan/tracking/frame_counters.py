@@ -82,7 +82,11 @@ class FrameCounters:
         self._endpoints: dict[str, EndpointFrames] = {}
 
     def add(
-        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+        self,
+        declared: Declared,
+        observed: Observed,
+        counts: Iterable[tuple[Rule, RuleCount]],
+        denied: dict[int, int] | None = None,
     ) -> Frames:
         """Add what came since the last observation; forget networks and endpoints that are gone.
 
@@ -91,6 +95,8 @@ class FrameCounters:
             observed: tells which endpoint an ifindex belongs to.
             counts: rules of the host, each as often as it is there; those that have
                 counted nothing may be left out.
+            denied: as of ``DeniedFrames.unattributed``: rules count as dropped what a filter
+                interface denies. What is taken off the rules is taken off here.
         """
         bus_of, end_of, bus_indexes = _owners(declared, observed)
         seen: dict[Rule, _Seen] = {}
@@ -111,11 +117,14 @@ class FrameCounters:
                 direction = "to_bus"
             elif rule.source in bus_indexes:
                 direction = "from_bus"
-            key = bus_of[rule.source], direction
-            self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
             kind = rule.source, bool(rule.flags & FD)
             # A frame runs every rule of its source once: the busiest has seen them all.
             sent[kind] = max(sent[kind], grown.handled + grown.dropped)
+            if denied and (off := min(grown.dropped, denied.get(rule.target, 0))):
+                denied[rule.target] -= off
+                grown = grown._replace(dropped=grown.dropped - off)
+            key = bus_of[rule.source], direction
+            self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
             if rule.target in end_of:
                 self._credit(end_of[rule.target], EndpointFrames(0, *grown))
         for (source, _), frames in sent.items():

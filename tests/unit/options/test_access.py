@@ -18,7 +18,8 @@ TARGET = 7
 def let_through(filters: tuple[Filter, ...], can_id: int) -> bool:
     """Let a frame meet classifiers as the kernel does: the first that matches decides."""
     for wanted in filters:
-        if not wanted.matches or em_canid(wanted.matches, can_id):
+        matches = not wanted.matches or em_canid(wanted.matches, can_id)
+        if matches and not (wanted.denied and em_canid(wanted.denied, can_id)):
             return wanted.target == TARGET
     return False  # a host end has no rules, and a filter interface sends nothing
 
@@ -39,8 +40,16 @@ def test_the_classifiers_let_through_what_the_list_lets_through(text: str, can_i
     assert let_through(receive_filters(Access(receive=text), TARGET), can_id) is expected
 
 
+@given(lists(), can_ids())
+def test_without_any_of_the_classifiers_no_further_frame_passes(text: str, can_id: int) -> None:
+    filters = send_filters(Access(send=text), TARGET)
+    for gone in range(len(filters)):
+        if let_through(filters[:gone] + filters[gone + 1 :], can_id):
+            assert passes(text, can_id)
+
+
 def test_entries_of_29_bits_come_first_as_the_kernel_keeps_them() -> None:
-    (found, _) = send_filters(Access(send="1,18FF0000:1FFF0000,1,2"), TARGET)
+    found, _ = send_filters(Access(send="1,18FF0000:1FFF0000,1,2"), TARGET)
     assert found.matches.hex() == "0000ff980000ff1f" + "01000000ff070000" + "02000000ff070000"
 
 

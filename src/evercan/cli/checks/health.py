@@ -27,6 +27,7 @@ def health_checks(overview: Overview) -> Iterator[Check]:
         yield Check("health", "buses", Result.OK, f"{number}, no problem")
     for network in overview.networks:
         yield from _sharing(network)
+        yield from _limits(network)
         yield from _controller(network)
         if network.recovered_at is not None and overview.now is not None:
             yield Check(
@@ -48,6 +49,18 @@ def _sharing(network: NetworkView) -> Iterator[Check]:
             "if they are not to be one bus, create one of them again with another vxcan.id; if "
             "they are, give all of them the same vxcan.id",
         )
+
+
+def _limits(network: NetworkView) -> Iterator[Check]:
+    """Say what members with limits may do."""
+    for member in network.members:
+        if member.limits:
+            yield Check(
+                "health.limits",
+                f"container {member.container}",
+                Result.OK,
+                f"on {network.name}: {member.limits}",
+            )
 
 
 def _problem(

@@ -39,6 +39,11 @@ A network's options are given when it is created; they select and set its bus:
                         appends a number: can0.
   vxcan.bridge          further interfaces of the host that are members of
                         the bus, as in vcan9,can1.
+  vxcan.send, vxcan.receive
+                        the ids that members may send and receive: all, none,
+                        or a list such as 123,200:700,12345678,400~7FF.
+  vxcan.send-rate, vxcan.send-burst
+                        frames that a member may send per second, and at once.
   vxcan.kind            auto (an existing interface, else a new vcan), virtual,
                         or physical (a CAN controller, which may be absent).
   vxcan.bitrate, vxcan.sample-point, vxcan.dbitrate, vxcan.dsample-point,
@@ -52,6 +57,8 @@ A container's options are given when it is connected:
   vxcan.peer            prefix of the interface's name in this container.
   vxcan.name            a second name for the interface in this container, which
                         does not depend on the order of networks.
+  vxcan.send, vxcan.receive, vxcan.send-rate, vxcan.send-burst
+                        as for a network, for this container alone.
 """,
     ),
     "connection": Topic(

@@ -9,6 +9,7 @@ from evercan.cli.views.overview import Verdict, shown_state
 from evercan.cli.views.topology import (
     NOT_RUNNING_STYLE,
     BusView,
+    denied_of,
     frames_of,
     style_of,
     unusual_state,
@@ -38,7 +39,12 @@ def _mermaid(shown: Sequence[BusView]) -> Iterator[str]:
         yield f'    bus{number}(["{label}"]):::{bus.verdict}'
         used.add(bus.verdict)
         for place, (_, member) in enumerate(bus.members):
-            lines = [member.container, unusual_state(member), frames_of(member)]
+            lines = [
+                member.container,
+                unusual_state(member),
+                frames_of(member),
+                denied_of(member),
+            ]
             text = "<br/>".join(_mermaid_text(line) for line in lines if line)
             yield f'    bus{number} --- m{number}_{place}["{text}"]:::{style_of(member)}'
             used.add(style_of(member))
@@ -71,7 +77,9 @@ def _dot(shown: Sequence[BusView]) -> Iterator[str]:
         style = f'style="rounded,bold", color="{_COLOURS[bus.verdict]}"'
         yield f"    bus{number} [label={label}, {style}];"
         for place, (_, member) in enumerate(bus.members):
-            label = _quoted(member.container, unusual_state(member), frames_of(member))
+            label = _quoted(
+                member.container, unusual_state(member), frames_of(member), denied_of(member)
+            )
             style = f'color="{_COLOURS[style_of(member)]}"'
             if style_of(member) == NOT_RUNNING_STYLE:
                 style += ', style="rounded,dashed"'

@@ -26,6 +26,7 @@ _COLUMNS: dict[str, JustifyMethod] = {
     "sent": "right",
     "received": "right",
     "dropped": "right",
+    "denied": "right",
 }
 _NAME, _BETWEEN = 14, 3
 """Columns for a container's name, at least, and between two columns of a table."""
@@ -199,6 +200,8 @@ def _table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("container", overflow="fold", min_width=_NAME)
     names = [column for column in _COLUMNS if column in shown or column == "state"]
+    if any(member.limits for member in network.members):
+        names.append("denied")
     for name in names:
         table.add_column(name, justify=_COLUMNS[name], no_wrap=True)
     needed = {name: len(name) for name in names}
@@ -209,6 +212,7 @@ def _table(
             "sent": Text(number(member.sent)),
             "received": Text(number(member.received)),
             "dropped": Text(number(member.dropped), style="yellow" if member.dropped else ""),
+            "denied": Text(number(member.denied), style="yellow" if member.denied_sent else ""),
         }
         table.add_row(Text(member.container), *(cells[name] for name in names))
         needed = {name: max(needed[name], cells[name].cell_len) for name in names}

@@ -14,7 +14,13 @@ from xml.etree import ElementTree as ET
 from evercan.cli.pages.lettering import distinct, shortened, width
 from evercan.cli.views import words
 from evercan.cli.views.overview import MemberView, Verdict, shown_state
-from evercan.cli.views.topology import NOT_RUNNING_STYLE, BusView, style_of, unusual_state
+from evercan.cli.views.topology import (
+    NOT_RUNNING_STYLE,
+    BusView,
+    denied_of,
+    style_of,
+    unusual_state,
+)
 
 _COLUMNS = 6
 _BOX_W, _BOX_H, _GAP = 170, 60, 14
@@ -238,6 +244,7 @@ def _draw_member(
 ) -> None:
     group = ET.SubElement(picture, "g")
     lines = [member.container, member.host_end, shown_state(member.state)]
+    lines += [member.limits, denied_of(member)]
     for problem in (*member.problems, *member.warnings):
         lines += [problem.text, problem.remedy]
     ET.SubElement(group, "title").text = "\n".join(filter(None, lines))

@@ -229,7 +229,7 @@ def _fitting(members: Sequence[MemberView], rates: Rates, width: int) -> tuple[i
     wanted = max(len("container"), min(longest, max(_NAME, width // 3)))
     all_of_them = _columns(members, rates)
     room, columns = width, []
-    for layout in _layouts(width):
+    for layout in _layouts(width, limited=any(member.limits for member in members)):
         columns = [all_of_them[column] for column in layout]
         room = width - sum(column.width + 1 for column in columns)
         if room >= wanted:
@@ -237,10 +237,15 @@ def _fitting(members: Sequence[MemberView], rates: Rates, width: int) -> tuple[i
     return max(1, room), columns
 
 
-def _layouts(width: int) -> Iterator[Sequence[str]]:
-    """Yield the layouts, each also with one counter after the other rounded."""
+def _layouts(width: int, *, limited: bool) -> Iterator[Sequence[str]]:
+    """Yield the layouts, each also with one counter after the other rounded.
+
+    Args:
+        width: columns of the terminal.
+        limited: there are members with limits, so that there is a column of what was denied.
+    """
     for columns in _LAYOUTS if width >= _WITH_INTERFACE else _LAYOUTS[1:]:
-        layout = columns
+        layout = (*columns, "denied") if limited and "dropped" in columns else columns
         yield layout
         for counter, short in _IN_SHORT.items():
             if counter in layout:
@@ -276,6 +281,11 @@ def _columns(members: Sequence[MemberView], rates: Rates) -> dict[str, _Column]:
         "sent": numbers("sent", (words.count(member.sent) for member in members), dim),
         "about sent": numbers("sent", (words.short_count(member.sent) for member in members), dim),
         "dropped": numbers("dropped", (words.count(member.dropped) for member in members), lost),
+        "denied": numbers(
+            "denied",
+            (words.short_count(member.denied) for member in members),
+            ["yellow" if member.denied_sent else "dim" for member in members],
+        ),
         "about dropped": numbers(
             "dropped", (words.short_count(member.dropped) for member in members), lost
         ),

@@ -82,6 +82,10 @@ class MemberView:
         sent: frames that the container sent; None if the plugin does not report it.
         received: frames delivered to it.
         dropped: frames for it that were lost.
+        limits: what it may send and receive, in a line; empty without limits.
+        denied_sent: frames that it sent and that its limits did not let through; None without
+            limits.
+        denied_received: frames that its limits kept from it.
         problems: what is wrong with it.
         warnings: what works, and is probably not as its user expects.
     """
@@ -94,8 +98,18 @@ class MemberView:
     sent: int | None = None
     received: int | None = None
     dropped: int | None = None
+    limits: str = ""
+    denied_sent: int | None = None
+    denied_received: int | None = None
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
+
+    @property
+    def denied(self) -> int | None:
+        """Frames that its limits did not let through, in both directions."""
+        if self.denied_sent is None or self.denied_received is None:
+            return None
+        return self.denied_sent + self.denied_received
 
     @property
     def running(self) -> bool:

@@ -256,6 +256,9 @@ def _member(
     own = tuple(problem for problem in problems if problem.endpoint == endpoint)
     about = tuple(warning for warning in warnings if warning.endpoint == endpoint)
     frames = document.get("frames") or {}
+    # A plugin of an older release knows no limits.
+    access = document.get("access") or {}
+    denied = access.get("denied") or {}
     state, verdict = _member_state(document)
     if (own or about) and verdict is Verdict.OK:
         state = (*own, *about)[0].kind
@@ -268,9 +271,22 @@ def _member(
         sent=frames.get("sent"),
         received=frames.get("received"),
         dropped=frames.get("dropped"),
+        limits=_limits(access),
+        denied_sent=denied.get("send", 0) + access.get("over_rate", 0) if access else None,
+        denied_received=denied.get("receive", 0) if access else None,
         problems=own,
         warnings=about,
     )
+
+
+def _limits(access: Mapping[str, Any]) -> str:
+    if not access:
+        return ""
+    parts = [f"may send {access['send']}", f"receives {access['receive']}"]
+    if access.get("send_rate"):
+        rate, burst = access["send_rate"], access["send_burst"]
+        parts.append(f"at most {rate} frames/s, {burst} at once")
+    return ", ".join(parts)
 
 
 def _member_state(document: Mapping[str, Any]) -> tuple[str, Verdict]:

@@ -103,6 +103,9 @@ def document(shown: Sequence[BusView]) -> dict[str, Any]:
                         "verdict": member.verdict,
                         "sent": member.sent,
                         "received": member.received,
+                        "limits": member.limits,
+                        "denied_sent": member.denied_sent,
+                        "denied_received": member.denied_received,
                     }
                     for network, member in bus.members
                 ],
@@ -137,3 +140,11 @@ def frames_of(member: MemberView) -> str:
     if member.sent is None or member.received is None:
         return ""
     return f"{words.count(member.sent)} sent, {words.count(member.received)} received"
+
+
+def denied_of(member: MemberView) -> str:
+    """Return what the limits of a member did not let through; empty if there was nothing."""
+    if not member.denied:
+        return ""
+    sent, received = words.count(member.denied_sent), words.count(member.denied_received)
+    return f"denied: {sent} sent, {received} received"

@@ -1,0 +1,134 @@
+"""Sends frames in namespaces of a testbed's host, and counts what each member receives.
+
+Runs on the host with its Python: ``python3 access_traffic.py < request.json``. A request has
+``members``, by name the process whose network namespace it is in (0 for the host's own) and
+its interface; ``send``, by name the frames that it sends, each ``[can_id, kind]`` with the
+kind ``classic``, ``fd`` or ``remote``; and optionally
+
+- ``rounds``: how often everything is sent (default 1),
+- ``seconds``: for how long it is sent again and again instead,
+- ``gap``: seconds between two frames (default 0.001),
+- ``run``: commands that the host runs meanwhile, one after another.
+
+The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
+sender how often each was sent. Every frame carries its number, so that a copy is a copy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+_RAW, _ERR_FILTER, _FD_FRAMES = 101, 2, 5
+_RTR = 0x4000_0000
+
+
+def _set_namespace(descriptor: int) -> None:
+    """Enter a network namespace; ``os.setns`` is newer than the Python of Debian 12."""
+    assert ctypes.CDLL(None).setns(descriptor, 0) == 0
+
+
+class Member:
+    """A socket on an interface in a namespace."""
+
+    def __init__(self, pid: int, interface: str) -> None:
+        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        if pid:
+            with Path(f"/proc/{pid}/ns/net").open() as namespace:
+                _set_namespace(namespace.fileno())
+        self.socket = socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
+        _set_namespace(own)
+        os.close(own)
+        self.socket.setsockopt(_RAW, _FD_FRAMES, 1)
+        self.socket.setsockopt(_RAW, _ERR_FILTER, 0x1FFF_FFFF)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self.socket.bind((interface,))
+        self.seen: Counter[tuple[int, str, bytes]] = Counter()
+
+    def send(self, can_id: int, kind: str, number: int) -> bool:
+        data = struct.pack("<Q", number)
+        remote = kind == "remote"
+        head = struct.pack(
+            "=IBBBB", can_id | (_RTR if remote else 0), 8, 1 if kind == "fd" else 0, 0, 0
+        )
+        try:
+            self.socket.send(head + (data.ljust(64, b"\0") if kind == "fd" else data))
+        except OSError:
+            return False  # its interface is down, or its queue is full
+        return True
+
+    def receive(self) -> None:
+        frame = self.socket.recv(128, socket.MSG_DONTWAIT)
+        (can_id,) = struct.unpack_from("=I", frame)
+        kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
+        self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
+
+
+def listen(members: dict[str, Member], done: threading.Event) -> None:
+    """Receive until nothing has come for a while after the end."""
+    by_fd = {member.socket.fileno(): member for member in members.values()}
+    poll = select.poll()
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN)
+    while (ready := poll.poll(300)) or not done.is_set():
+        for fd, _ in ready:
+            try:
+                by_fd[fd].receive()
+            except OSError:
+                time.sleep(0.01)  # its interface went down
+
+
+def main() -> None:
+    """Answer the request on standard input."""
+    request: dict[str, Any] = json.load(sys.stdin)
+    members = {name: Member(*where) for name, where in request["members"].items()}
+    sent: dict[str, Counter[str]] = {name: Counter() for name in request["send"]}
+    done = threading.Event()
+    listener = threading.Thread(target=listen, args=(members, done))
+    listener.start()
+    commands = threading.Thread(
+        target=lambda: [subprocess.run(argv, check=False) for argv in request.get("run", [])]
+    )
+    commands.start()
+    begin, number, rounds = time.monotonic(), 0, 0
+    seconds = request.get("seconds")
+    while (
+        rounds < request.get("rounds", 1)
+        if seconds is None
+        else time.monotonic() - begin < seconds or commands.is_alive()
+    ):
+        rounds += 1
+        for name, frames in request["send"].items():
+            for can_id, kind in frames:
+                number += 1
+                if members[name].send(can_id, kind, number):
+                    sent[name][f"{can_id:08X} {kind}"] += 1
+                time.sleep(request.get("gap", 0.001))
+    took = time.monotonic() - begin
+    commands.join()
+    done.set()
+    listener.join()
+    received: dict[str, Counter[str]] = {name: Counter() for name in members}
+    for name, member in members.items():
+        for (can_id, kind, _), times in member.seen.items():
+            received[name][f"{can_id:08X} {kind}"] += times
+    double = {
+        name: sum(times > 1 for key, times in member.seen.items() if key[2])
+        for name, member in members.items()
+    }
+    json.dump({"received": received, "sent": sent, "double": double, "seconds": took}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
