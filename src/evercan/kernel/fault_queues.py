@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from evercan.kernel.attributes import attributes, text
 from evercan.kernel.netlink import HEADER, Message, NetlinkSocket, Reply, messages_of
@@ -21,6 +22,7 @@ from evercan.kernel.tc import (
     EGRESS,
     MARKS,
     RTM_DELQDISC,
+    RTM_GETTFILTER,
     RTM_NEWQDISC,
     RTM_NEWTFILTER,
     TCMSG,
@@ -55,11 +57,9 @@ _U32_CLASSID, _U32_SEL, _U32_ACT, _U32_INDEV = 1, 5, 7, 8
 _SEL = struct.Struct("=BBBxHHhhI")  # tc_u32_sel: flags, shift, number of keys, and hashing
 _KEY = struct.Struct("=IIii")  # tc_u32_key: mask, value, offset, and its mask
 _TERMINAL = 1
-_FIRST_KNODE = 0x800
-_ACT_KIND, _ACT_OPTIONS, _PARMS = 1, 2, 2
-_GACT_PROB, _NETRAND = 3, 1
+_ACT_OPTIONS, _PARMS = 2, 2
+_GACT_PROB, _SKBEDIT_PRIORITY, _NETRAND = 3, 3, 1
 _PROB = struct.Struct("=HHi")  # tc_gact_p: how, one in so many, the action for that one
-_SKBEDIT_PRIORITY = 3
 _GENERIC = struct.Struct("=IIiii")  # tc_gen: index, capabilities, action, references, bindings
 _CONTINUE, _OK = -1, 0
 _U32, _S64 = struct.Struct("=I"), struct.Struct("=q")
@@ -72,9 +72,7 @@ _UNKNOWN_BAND = Netem(limit=-1)
 """A qdisc in a band that is not as evercan encodes its own."""
 
 
-def read_fault_queues(
-    netlink: NetlinkSocket, links: Mapping[str, Link]
-) -> dict[int, FaultQueue]:
+def read_fault_queues(netlink: NetlinkSocket, links: Mapping[str, Link]) -> dict[int, FaultQueue]:
     """Read the queues of evercan's for faults, by ifindex; costs nothing if there are none."""
     candidates = {link.index: link for link in links.values() if link.may_have_faults}
     if not candidates:
@@ -88,12 +86,12 @@ def read_fault_queues(
         if marker is not None and marker.is_filter_interface:
             request, marks = list_all(Filtered(marker.index, ingress=False)), True
         else:
-            request, marks = Message(_GETTFILTER, 0, _filter_head(index, 0, 0)), False
-        matches = netlink.read(request, lambda chunks, marks=marks: _decode_matches(chunks, marks))
+            request, marks = Message(RTM_GETTFILTER, 0, TCMSG.pack(0, index, 0, HANDLE, 0)), False
+        matches = netlink.read(request, partial(_decode_matches, marks=marks))
         found[index] = FaultQueue(
             tuple((slot, bands[slot].netem) for slot in sorted(bands)),
             tuple(matches),
-            {slot: band.count for slot, band in bands.items()},
+            {slot: band.counted for slot, band in bands.items()},
         )
     return found
 
@@ -106,9 +104,7 @@ def set_faults(netlink: NetlinkSocket, step: SetFaults) -> Reply:
     Returns:
         The kernel's answer; EOPNOTSUPP with the module's name if a module is missing.
     """
-    parent = step.marker or step.index
-    at = 0 if step.marker else HANDLE
-    unclassified = Message(RTM_DELTFILTER, 0, _filter_head(parent, at, MARKS))
+    unclassified = Message(RTM_DELTFILTER, 0, _classifiers_of(step))
     if step.queue == NO_QUEUE:
         if step.marker:
             netlink.batch([unclassified])
@@ -128,7 +124,9 @@ def set_faults(netlink: NetlinkSocket, step: SetFaults) -> Reply:
         for slot, band in step.queue.bands
         if slot not in kept or kept[slot] != band
     ]
-    for (band, _), answer in zip(bands, netlink.batch(message for _, message in bands), strict=True):
+    for (band, _), answer in zip(
+        bands, netlink.batch(message for _, message in bands), strict=True
+    ):
         if answer.code:
             return _with_module(answer, "sch_fifo" if band is None else "sch_netem")
     # The last mark that matches counts, and the first classifier of a queue.
@@ -185,38 +183,41 @@ def _remove_band(index: int, slot: int) -> Message:
     return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, 0, _class_of(slot), 0))
 
 
-def _filter_head(index: int, parent: int, place: int) -> bytes:
-    return TCMSG.pack(0, index, 0, parent or EGRESS, place << 16 | ALL_PROTOCOLS if place else 0)
+def _classifiers_of(step: SetFaults) -> bytes:
+    """Encode where the classifiers of a step are."""
+    where = (step.marker, EGRESS) if step.marker else (step.index, HANDLE)
+    return TCMSG.pack(0, where[0], 0, where[1], MARKS << 16 | ALL_PROTOCOLS)
 
 
 def _add_match(step: SetFaults, match: FaultMatch) -> Message:
-    options = attribute(_U32_CLASSID, _U32.pack(_class_of(match.slot)))
-    options += attribute(
+    band = _U32.pack(_class_of(match.slot))
+    options = attribute(
         _U32_SEL,
         _SEL.pack(_TERMINAL, 0, 1, 0, 0, 0, 0, 0),
-        _KEY.pack(match.mask, match.can_id & match.mask, 0, 0),
+        _KEY.pack(match.mask, match.can_id, 0, 0),
     )
     if match.source:
         options += attribute(_U32_INDEV, match.source.encode(errors="surrogateescape") + b"\0")
     if step.marker:
         parms = attribute(_PARMS, _GENERIC.pack(0, 0, _CONTINUE, 0, 0))
-        priority = attribute(_SKBEDIT_PRIORITY, _U32.pack(_class_of(match.slot)))
+        priority = attribute(_SKBEDIT_PRIORITY, band)
         options += attribute(_U32_ACT, attribute(1, action(b"skbedit", parms + priority)))
-    elif match.one_in:
+    else:
+        options += attribute(_U32_CLASSID, band)
+    if match.one_in:
         parms = attribute(_PARMS, _GENERIC.pack(0, 0, _CONTINUE, 0, 0))
         chance = attribute(_GACT_PROB, _PROB.pack(_NETRAND, match.one_in, _OK))
         options += attribute(_U32_ACT, attribute(1, action(b"gact", parms + chance)))
-    head = _filter_head(step.marker or step.index, 0 if step.marker else HANDLE, MARKS)
     return Message(
         RTM_NEWTFILTER,
         _CREATE | _EXCL,
-        head + attribute(_KIND, b"u32\0") + attribute(_OPTIONS, options),
+        _classifiers_of(step) + attribute(_KIND, b"u32\0") + attribute(_OPTIONS, options),
     )
 
 
 class _Band(NamedTuple):
     netem: Netem | None
-    count: FaultCount
+    counted: FaultCount
 
 
 def _decode_qdiscs(chunks: Iterable[bytes]) -> dict[int, dict[int, _Band]]:
@@ -278,7 +279,7 @@ def _decode_count(data: bytes, at: int, end: int) -> FaultCount:
     return FaultCount(passed, lost)
 
 
-def _decode_matches(chunks: Iterable[bytes], marks: bool) -> list[FaultMatch]:
+def _decode_matches(chunks: Iterable[bytes], *, marks: bool) -> list[FaultMatch]:
     """Decode a dump of the classifiers of a queue, or of the marks on a filter interface."""
     found: list[FaultMatch] = []
     for data in chunks:
@@ -314,30 +315,19 @@ def _decode_u32(data: bytes, at: int, end: int, *, marks: bool) -> FaultMatch:
         elif kind == _U32_INDEV:
             source = text(data, start, stop)
         elif kind == _U32_ACT:
-            chance, priority = _decode_actions(data, start, stop)
-            one_in = chance
-            if marks and priority != _class_of(slot):
-                return _UNKNOWN
+            if marks:
+                slot = (_decode_action(data, start, stop, _U32)[0] & 0xFFFF) - 1
+            else:
+                one_in = _decode_action(data, start, stop, _PROB)[1]
     return FaultMatch(slot, source, *key, one_in)
 
 
-def _decode_actions(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return of a classifier's action its chance, one in so many, and its priority; or 0."""
-    chance = priority = 0
-    for options in _options_of_actions(data, at, end):
-        for kind, start, _ in options:
-            if kind == _GACT_PROB:
-                chance = _chance(data, start)
-    return chance, priority
-
-
-def _options_of_actions(data: bytes, at: int, end: int) -> Iterator[Iterator[tuple[int, int, int]]]:
+def _decode_action(data: bytes, at: int, end: int, shape: struct.Struct) -> tuple[int, ...]:
+    """Return what the only action of a classifier has: ``TCA_GACT_PROB``, or a priority."""
     for _, first, last in attributes(data, at, end):
         for kind, start, stop in attributes(data, first, last):
             if kind == _ACT_OPTIONS:
-                yield attributes(data, start, stop)
-
-
-def _chance(data: bytes, at: int) -> int:
-    _, one_in, _ = _PROB.unpack_from(data, at)
-    return int(one_in)
+                for option, begin, _ in attributes(data, start, stop):
+                    if option == _GACT_PROB:
+                        return shape.unpack_from(data, begin)
+    return (0, 0)

@@ -7,7 +7,7 @@ that it is about wait in a queue of their own on the interface that leads to the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from evercan.values import NamedTuple, dataclass, field, fields_of
 
@@ -81,6 +81,25 @@ class Fault:
     def frames(self) -> tuple[str, str, str]:
         """Which frames it is about; a second fault about the same ones replaces it."""
         return self.source, self.target, self.ids
+
+    def words(self, endpoints: Container[str]) -> str:
+        """Write it as a person reads it.
+
+        Args:
+            endpoints: the ids of the endpoints; whatever else it names is an interface.
+        """
+
+        def name(member: str) -> str:
+            return f"endpoint {member[:12]}" if member in endpoints else member
+
+        about = "frames"
+        if self.source:
+            about += f" from {name(self.source)}"
+        if self.target:
+            about += f" to {name(self.target)}"
+        if self.ids:
+            about += f" with id {self.ids}"
+        return f"{about}: {self.effect.words()}"
 
 
 class Netem(NamedTuple):

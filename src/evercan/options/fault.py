@@ -10,6 +10,7 @@ from evercan.errors import OptionError, RequestError
 from evercan.model.access import ALL, read_ids
 from evercan.model.fault import WHOLE, Effect
 
+FROM, TO = "--from", "--to"
 LOSS, DELAY, JITTER = "--loss", "--delay", "--jitter"
 DUPLICATE, CORRUPT, IDS, FOR = "--duplicate", "--corrupt", "--id", "--for"
 
@@ -104,8 +105,7 @@ def read_fault_ids(given: str) -> str:
 
 def entries_of(ids: str) -> Iterator[tuple[int, int]]:
     """Yield the entries of a checked list as ``canid_t`` and mask; of an empty one none."""
-    for can_id, mask in _PAIR.iter_unpack(read_ids(ids).allowed or b"") if ids else ():
-        yield can_id, mask
+    yield from _PAIR.iter_unpack(read_ids(ids).allowed or b"") if ids else ()
 
 
 def _part(name: str, given: Mapping[str, str]) -> int:

@@ -180,9 +180,7 @@ def _queue_of(
         name = link.name if link is not None and fault.source else ""
         if name == receiver.link.name:
             continue
-        about = [
-            FaultMatch(fault.slot, name, can_id, mask) for can_id, mask in _entries(fault.ids)
-        ]
+        about = [FaultMatch(fault.slot, name, can_id, mask) for can_id, mask in _entries(fault.ids)]
         if not receiver.link.delivers_before_queue:
             bands.append((fault.slot, _netem(fault.effect)))
             matches += about
