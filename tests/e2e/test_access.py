@@ -74,12 +74,15 @@ class Access:
         self.members: dict[str, tuple[int, str]] = {"host": (0, BUS)}
         self.containers: dict[str, Container] = {}
 
-    def start(self, name: str, **options: str) -> None:
+    def start(
+        self, name: str, command: str = "exec sleep infinity", restart: str = "no", **options: str
+    ) -> None:
         """Start a container with options of its endpoint."""
         client = self.testbed.client()
         container = client.containers.create(
             CAN_TOOLS,
-            "sleep infinity",
+            ["sh", "-c", command],
+            restart_policy={"Name": restart},
             cap_add=["NET_ADMIN"],
             labels={"evercan.bus-under-test": self.bus.name},
             stop_signal="SIGKILL",
@@ -302,3 +305,25 @@ def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
     assert limits["over_rate"] > 1000
     assert limits["denied"] == {"send": 0, "receive": 0}
     access.containers.pop("flood").remove(force=True)
+
+
+def test_a_power_cut_lets_no_denied_frame_through(
+    lab: Testbed, plugin: PluginProcess, bus: Bus
+) -> None:
+    cut = Access(lab, bus)
+    both = "cangen can0 -g 5 -I 122 & exec cangen can0 -g 5 -I 123"
+    cut.start("sender", both, "always", **{"vxcan.send": "123"})
+    cut.start("listener", "exec candump -L can0", "always", **{"vxcan.send": "none"})
+
+    def heard() -> str:
+        return bytes(cut.containers["listener"].logs()).decode(errors="replace")
+
+    wait_until(lambda: " 123#" in heard(), 30, "the first frames")
+    lab.power_cut()
+    lab.wait_engine()
+    listener = lab.client().containers.get(str(cut.containers["listener"].id))
+    cut.containers["listener"] = listener
+    before = heard().count(" 123#")
+    wait_until(lambda: heard().count(" 123#") > before + 50, 120, "frames after the power cut")
+    assert " 122#" not in heard()
+    wait_until(lambda: healthy(plugin), 60, "the plugin to find nothing wrong")

@@ -22,32 +22,31 @@ from tests.e2e.kernel import kernel_version
 from tests.support import conformance_runner
 from tests.support.conformance_cases import CASES, run_on_fake
 
-_RUN = """
+RUN = """
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 tar -xz -C "$folder"
 cd "$folder"
-unshare --net python3 -B conformance_runner.py <cases.json
+unshare --net python3 -B program.py <cases.json
 """
 
 
-def _archive() -> bytes:
-    """Pack the runner, the cases, evercan and its netlink library."""
+def archive(program: Path, data: bytes) -> bytes:
+    """Pack a program, its ``cases.json``, evercan and its netlink library."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as packer:
 
         def add(folder: Path, name: str) -> None:
             for path in sorted(folder.rglob("*.py")):
-                archive.add(path, f"{name}/{path.relative_to(folder)}")
+                packer.add(path, f"{name}/{path.relative_to(folder)}")
 
         add(Path(evercan.__file__).parent, "evercan")
         add(Path(pyroute2.__file__).parent, "pyroute2")
-        archive.add(conformance_runner.__file__, "conformance_runner.py")
-        cases = json.dumps(CASES).encode()
+        packer.add(program, "program.py")
         entry = tarfile.TarInfo("cases.json")
-        entry.size = len(cases)
-        archive.addfile(entry, io.BytesIO(cases))
+        entry.size = len(data)
+        packer.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
 
 
@@ -55,7 +54,13 @@ def _archive() -> bytes:
 def real(testbed: Testbed) -> dict[str, list[dict[str, Any]]]:
     """Run every case on the real kernel; return what was observed after each act."""
     testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
-    output = testbed.host("sh", "-c", _RUN, stdin=_archive(), timeout=240).stdout
+    output = testbed.host(
+        "sh",
+        "-c",
+        RUN,
+        stdin=archive(Path(conformance_runner.__file__), json.dumps(CASES).encode()),
+        timeout=240,
+    ).stdout
     observed: dict[str, list[dict[str, Any]]] = json.loads(output)
     if kernel_version(testbed) < (6, 3):
         for result in (result for case in observed.values() for result in case):

@@ -97,6 +97,7 @@ class FakeKernel:
         self._rules: Counter[Rule] = Counter()
         self._filters: dict[int, Filters] = {}
         self.queues = FakeQueues(self._links, self.modules)
+        self._words = ""
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
         self._ended: set[int] = set()
@@ -167,7 +168,8 @@ class FakeKernel:
             self.taken.append(step)
             code = self._take(step)
             if code:
-                failures.append(Failure(step, code))
+                failures.append(Failure(step, code, self._words))
+                self._words = ""
         return failures
 
     def close(self) -> None:
@@ -355,6 +357,7 @@ class FakeKernel:
         if self._where.get(index, -1) is not HOST:
             return errno.ENODEV
         if "sch_ingress" not in self.modules:
+            self._words = "sch_ingress"
             return errno.ENOENT
         self._filters[index] = ()
         return 0
@@ -366,6 +369,7 @@ class FakeKernel:
         needed |= {"em_canid"} if wanted.matches or wanted.denied else set()
         needed |= {"act_police"} if wanted.rate else set()
         if not needed <= self.modules:
+            self._words = self._words or min(needed - self.modules)
             return errno.ENOENT
         if wanted.target and self._where.get(wanted.target, -1) is not HOST:
             return errno.ENODEV

@@ -90,7 +90,7 @@ def wanted_queues(declared: Declared, observed: Observed) -> dict[int, tuple[Rec
         if not faults:
             continue
         senders = fault_members(declared, bus)
-        for receiver in _receivers(declared, observed, bus):
+        for receiver in fault_receivers(declared, observed, bus):
             queue = _queue_of(receiver, faults, senders, observed)
             if queue != NO_QUEUE:
                 found[receiver.link.index] = (receiver, queue)
@@ -143,7 +143,7 @@ def _known_receivers(declared: Declared, observed: Observed) -> dict[int, Receiv
     return known
 
 
-def _receivers(declared: Declared, observed: Observed, bus: str) -> Iterator[Receiver]:
+def fault_receivers(declared: Declared, observed: Observed, bus: str) -> Iterator[Receiver]:
     """Yield the members of a bus that receive frames."""
     for name in dict.fromkeys((bus, *declared.bridged()[bus])):
         link = observed.find(name)

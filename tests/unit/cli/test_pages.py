@@ -26,7 +26,7 @@ from evercan.cli.checks.health import health_checks
 from evercan.cli.commands import status as command
 from evercan.cli.commands.graph import draw
 from evercan.cli.errors import CliError
-from evercan.cli.pages import status, watch
+from evercan.cli.pages import graph_text, status, watch
 from evercan.cli.pages.terminal import NOT_RUNNING_SIGN, SIGN
 from evercan.cli.views import words
 from evercan.cli.views.overview import (
@@ -805,3 +805,37 @@ def test_status_names_the_bridged_interfaces_and_those_that_are_not_up() -> None
     document = status_document(network_document("powertrain", 1, bridge=bridge))
     page = drawn(status.page([parse_status("p", [listed("powertrain", 1)], document)]))
     assert "  bridged: vcan9, can1 (down)" in page.splitlines()
+
+
+def limited() -> Overview:
+    """Return a bus with a member that has limits, and one without."""
+    access = {
+        "send": "123",
+        "receive": "all",
+        "send_rate": 100,
+        "send_burst": 10,
+        "filter_interface": "vxcan00000000f",
+        "denied": {"send": 12, "receive": 4},
+        "over_rate": 5,
+    }
+    members = [endpoint_document("gateway", 1, access=access), endpoint_document("logger", 2)]
+    document = status_document(network_document("powertrain", 2, endpoints=members))
+    STATUS_SCHEMA.validate(document)
+    return parse_status("evercan:latest", [], document)
+
+
+def test_what_limits_deny_is_shown_by_member() -> None:
+    overview = limited()
+    for page in (drawn(status.page([overview])), watched(overview)):
+        assert "denied" in page
+        assert [row for row in page.splitlines() if re.search(r"\b21\b", row)]
+    shown = buses(overview.networks)
+    for text in (graph_text.mermaid(shown), graph_text.dot(shown)):
+        assert "denied: 17 sent, 4 received" in text
+    for page in (drawn(status.page([one_network(3)])), watched(one_network(3))):
+        assert "denied" not in page
+
+
+def test_doctor_says_what_a_member_with_limits_may_do() -> None:
+    (check,) = [check for check in health_checks(limited()) if check.id == "health.limits"]
+    assert "may send 123, receives all, at most 100 frames/s, 10 at once" in check.text

@@ -229,7 +229,11 @@ def reported_wiring(
             for network in known
             if network.get("bus") == bus
             for endpoint in network.get("endpoints") or ()
-            if (end := endpoint.get("host_end"))
+            # What a member with limits sends arrives on its filter interface only.
+            if (
+                end := (endpoint.get("access") or {}).get("filter_interface")
+                or endpoint.get("host_end")
+            )
         },
     )
 
