@@ -11,7 +11,9 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 - ``run``: commands that the host runs meanwhile, one after another.
 
 The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
-sender how often each was sent. Every frame carries its number, so that a copy is a copy.
+sender how often each was sent. Every frame carries its number, so that a copy is a copy:
+``double`` has by receiver how many frames arrived more than once, and ``took`` the shortest and
+the longest time in seconds that a frame took, by its ``can_id kind``.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Member:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
+        self.times: dict[tuple[int, str], list[tuple[int, float]]] = {}
 
     def send(self, can_id: int, kind: str, number: int) -> bool:
         data = struct.pack("<Q", number)
@@ -72,7 +75,19 @@ class Member:
         frame = self.socket.recv(128, socket.MSG_DONTWAIT)
         (can_id,) = struct.unpack_from("=I", frame)
         kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
-        self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
+        can_id &= ~_RTR
+        self.seen[can_id, kind, b"" if kind == "remote" else frame[8:16]] += 1
+        if kind != "remote":
+            (number,) = struct.unpack_from("<Q", frame, 8)
+            self.times.setdefault((can_id, kind), []).append((number, time.monotonic()))
+
+    def took(self, sent_at: dict[int, float]) -> dict[str, tuple[float, float]]:
+        found = {}
+        for (can_id, kind), arrivals in self.times.items():
+            took = [at - sent_at[number] for number, at in arrivals if number in sent_at]
+            if took:
+                found[f"{can_id:08X} {kind}"] = (min(took), max(took))
+        return found
 
 
 def listen(members: dict[str, Member], done: threading.Event) -> None:
@@ -102,6 +117,7 @@ def main() -> None:
     )
     commands.start()
     begin, number, rounds = time.monotonic(), 0, 0
+    sent_at: dict[int, float] = {}
     seconds = request.get("seconds")
     while (
         rounds < request.get("rounds", 1)
@@ -112,10 +128,11 @@ def main() -> None:
         for name, frames in request["send"].items():
             for can_id, kind in frames:
                 number += 1
+                sent_at[number] = time.monotonic()
                 if members[name].send(can_id, kind, number):
                     sent[name][f"{can_id:08X} {kind}"] += 1
                 time.sleep(request.get("gap", 0.001))
-    took = time.monotonic() - begin
+    seconds = time.monotonic() - begin
     commands.join()
     done.set()
     listener.join()
@@ -127,7 +144,14 @@ def main() -> None:
         name: sum(times > 1 for key, times in member.seen.items() if key[2])
         for name, member in members.items()
     }
-    json.dump({"received": received, "sent": sent, "double": double, "seconds": took}, sys.stdout)
+    answer = {
+        "received": received,
+        "sent": sent,
+        "double": double,
+        "took": {name: member.took(sent_at) for name, member in members.items()},
+        "seconds": seconds,
+    }
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -346,6 +346,7 @@ class FakeKernel:
             if error and must_succeed:
                 # A request about an interface or a queue that is gone has the same error.
                 missing = error == errno.ENOENT and step.queue != NO_QUEUE
+                self._words = self.queues.missing if missing else ""
                 return errno.EOPNOTSUPP if missing else error
         return 0
 

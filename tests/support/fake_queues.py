@@ -21,6 +21,7 @@ class FakeQueues:
 
     Attributes:
         foreign: the ifindexes of interfaces that have a queue of somebody else.
+        missing: the module whose lack has made the last request fail.
     """
 
     def __init__(self, links: Mapping[int, Link], modules: set[str]) -> None:
@@ -30,6 +31,7 @@ class FakeQueues:
         self._bands: dict[int, dict[int, Netem | None]] = {}
         self._matches: dict[int, list[tuple[FaultMatch, int]]] = {}  # with the source's ifindex
         self.foreign: set[int] = set()
+        self.missing = ""
 
     def shown(self, link: Link) -> str:
         """Return the kind of an interface's queue, as a dump of links shows it."""
@@ -107,10 +109,14 @@ class FakeQueues:
         for match in step.queue.matches[::-1] if step.marker else step.queue.matches:
             yield True, [partial(self._add, step, match, host, marked)]
 
+    def _lacks(self, *modules: str) -> bool:
+        self.missing = next((name for name in modules if name not in self._modules), "")
+        return bool(self.missing)
+
     def _make(self, index: int, host: Mapping[str, Link]) -> int:
         if index not in {link.index for link in host.values()}:
             return errno.ENODEV
-        if "sch_prio" not in self._modules:
+        if self._lacks("sch_prio"):
             return errno.ENOENT
         if index in self._bands or index in self.foreign:
             return errno.EEXIST
@@ -131,7 +137,7 @@ class FakeQueues:
     def _set_band(self, index: int, slot: int, band: Netem | None) -> int:
         if index not in self._bands or not 0 <= slot <= MAX_FAULTS:
             return errno.ENODEV if index not in self._links else errno.ENOENT
-        if ("sch_fifo" if band is None else "sch_netem") not in self._modules:
+        if self._lacks("sch_fifo" if band is None else "sch_netem"):
             return errno.ENOENT
         self._bands[index][slot] = band
         return 0
@@ -150,8 +156,8 @@ class FakeQueues:
             return errno.ENODEV
         if step.marker and not marked:
             return errno.EINVAL
-        needed = {"cls_u32"} | ({"act_skbedit"} if step.marker else set())
-        if not needed | ({"act_gact"} if match.one_in else set()) <= self._modules:
+        actions = ["act_skbedit"] if step.marker else ["act_gact"] if match.one_in else []
+        if self._lacks("cls_u32", *actions):
             return errno.ENOENT
         if match.source and match.source not in host:
             return errno.EINVAL

@@ -16,6 +16,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
+FAULT_FROM = click.option(
+    "--from",
+    "source",
+    metavar="NAME",
+    help="Frames from this member: a container, or an interface of the host.",
+)
+FAULT_TO = click.option("--to", metavar="NAME", help="Frames to this member.")
 JSON = click.option("--json", is_flag=True, help="Print JSON.")
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from evercan.cli.errors import NoNetwork
+from evercan.cli.views.faults import FaultView
 
 
 class Verdict(StrEnum):
@@ -161,6 +162,7 @@ class NetworkView:
         recovered_at: when it was last repaired, seconds since 1970.
         recovery: what was repaired then, in a sentence.
         controller: what the plugin reports of the CAN controller.
+        faults: the faults that are set on it.
         problems: what is wrong with the bus, without the problems of single members.
         warnings: the warnings about the bus, without those about single members.
         shares: the names of other networks on its bus interface, if not all of them have asked
@@ -183,6 +185,7 @@ class NetworkView:
     recovered_at: float | None = None
     recovery: str = ""
     controller: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[FaultView, ...] = ()
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
     shares: tuple[str, ...] = ()
