@@ -166,6 +166,7 @@ CASES: dict[str, Case] = {
     "faults": (
         *_PAIR,
         ("remove faults", "vxcan1", None),
+        ("set faults", "vxcan1", None, [], []),
         ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "", 0, 0]]),
         ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "vcan0", 0x123, 0x7FF]]),
         ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "nobody", 0x123, 0x7FF]]),

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from evercan.kernel.port import Kernel
 from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
-from evercan.model.fault import NO_QUEUE, FaultMatch, FaultQueue, Netem
+from evercan.model.fault import FaultMatch, FaultQueue, Netem
 from evercan.model.observed import FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
 from evercan.model.steps import (
@@ -177,11 +177,11 @@ class Runner:
         return self._apply(self._set_faults(name, marker, queue))
 
     def do_remove_faults(self, name: str, marker: str | None) -> int:
-        return self._apply(self._set_faults(name, marker, NO_QUEUE))
+        return self._apply(self._set_faults(name, marker, None))
 
-    def _set_faults(self, name: str, marker: str | None, queue: FaultQueue) -> SetFaults:
+    def _set_faults(self, name: str, marker: str | None, queue: FaultQueue | None) -> SetFaults:
         index = self._index(name)
-        former = self._kernel.observe().fault_queues.get(index, NO_QUEUE)
+        former = self._kernel.observe().fault_queues.get(index)
         marks = 0 if marker is None else self._index(marker)
         return SetFaults("", None, index, name, marks, queue, former)
 

@@ -17,7 +17,6 @@ from typing import Any
 from evercan.model.access import Filter, Filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
-from evercan.model.fault import NO_QUEUE
 from evercan.model.names import MAX_NAME
 from evercan.model.observed import (
     FD_MTU,
@@ -345,7 +344,7 @@ class FakeKernel:
             error = self._first_error(self._batch(batch))
             if error and must_succeed:
                 # A request about an interface or a queue that is gone has the same error.
-                missing = error == errno.ENOENT and step.queue != NO_QUEUE
+                missing = error == errno.ENOENT and step.queue is not None
                 self._words = self.queues.missing if missing else ""
                 return errno.EOPNOTSUPP if missing else error
         return 0

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from evercan.model.fault import MAX_FAULTS, NO_QUEUE, FaultMatch, FaultQueue, Netem
+from evercan.model.fault import MAX_FAULTS, FaultMatch, FaultQueue, Netem
 from evercan.model.names import filter_interface_of
 from evercan.model.observed import Link
 from evercan.model.steps import SetFaults
@@ -87,15 +87,16 @@ class FakeQueues:
             marked: the filter interface has classifiers, so that more can be added.
         """
         parent = step.marker or step.index
-        if step.queue == NO_QUEUE:
+        if step.queue is None:
             if step.marker:
                 yield False, [partial(self._remove_matches, parent)]
             yield True, [partial(self._remove_own, step.index)]
             return
-        if step.former == NO_QUEUE:
+        if step.former is None:
             yield True, [partial(self._make, step.index, host)]
         yield False, [partial(self._remove_matches, parent)]
-        kept, wanted = dict(step.former.bands), dict(step.queue.bands)
+        kept = {} if step.former is None else dict(step.former.bands)
+        wanted = dict(step.queue.bands)
         gone = [slot for slot in kept if slot not in wanted]
         yield False, [partial(self._remove_band, step.index, slot) for slot in gone]
         yield (
@@ -132,7 +133,10 @@ class FakeQueues:
     def _remove_band(self, index: int, slot: int) -> int:
         if index not in self._bands:
             return errno.ENOENT
-        return 0 if self._bands[index].pop(slot, NO_QUEUE) is not NO_QUEUE else errno.ENOENT
+        if slot not in self._bands[index]:
+            return errno.ENOENT
+        del self._bands[index][slot]
+        return 0
 
     def _set_band(self, index: int, slot: int, band: Netem | None) -> int:
         if index not in self._bands or not 0 <= slot <= MAX_FAULTS:

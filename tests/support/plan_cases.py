@@ -226,12 +226,12 @@ def _write_step(step: Step, observed: Observed) -> object:
                 "faults": f"{name}{where}{whose} on {bus}",
                 "bands": [
                     f"{slot} {'drops' if band is None else band.limit}"
-                    for slot, band in queue.bands
+                    for slot, band in (queue.bands if queue else ())
                 ],
                 "matches": [
                     f"{match.slot} {match.source or 'all'} {match.can_id:X}:{match.mask:X}"
                     + (f" 1/{match.one_in}" if match.one_in else "")
-                    for match in queue.matches
+                    for match in (queue.matches if queue else ())
                 ],
             }
         case MakePair() | RepairPair() | NameEnd():

@@ -8,7 +8,6 @@ from evercan.intent.changes import with_phase
 from evercan.intent.host_rules import marked_rules
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
-from evercan.model.fault import NO_QUEUE
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.rule import Rule
 from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, SetFaults, Step
@@ -128,7 +127,7 @@ def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
     for step in steps:
         if isinstance(step, AddRules):
             host_rules |= {rule for rule in step.rules if rule.is_marked}
-        if isinstance(step, SetFaults) and step.queue != NO_QUEUE:
+        if isinstance(step, SetFaults) and step.queue is not None:
             queues |= {step.index}
         setter = declared.network_that_sets(step.bus) if isinstance(step, ConfigureBus) else None
         if isinstance(step, ConfigureBus) and setter is not None:

@@ -30,7 +30,7 @@ from evercan.kernel.tc import (
     attribute,
     list_all,
 )
-from evercan.model.fault import MAX_FAULTS, NO_QUEUE, FaultCount, FaultMatch, FaultQueue, Netem
+from evercan.model.fault import MAX_FAULTS, FaultCount, FaultMatch, FaultQueue, Netem
 from evercan.model.names import filter_interface_of
 from evercan.model.observed import Filtered, Link
 from evercan.model.rule import TAG
@@ -105,19 +105,20 @@ def set_faults(netlink: NetlinkSocket, step: SetFaults) -> Reply:
         The kernel's answer; EOPNOTSUPP with the module's name if a module is missing.
     """
     unclassified = Message(RTM_DELTFILTER, 0, _classifiers_of(step))
-    if step.queue == NO_QUEUE:
+    if step.queue is None:
         if step.marker:
             netlink.batch([unclassified])
         (answer,) = netlink.batch(
             [Message(RTM_DELQDISC, 0, TCMSG.pack(0, step.index, HANDLE, _ROOT, 0))]
         )
         return answer
-    if step.former == NO_QUEUE:
+    if step.former is None:
         (answer,) = netlink.batch([_make_prio(step.index)])
         if answer.code:
             return _with_module(answer, "sch_prio")
     netlink.batch([unclassified])
-    kept, wanted = dict(step.former.bands), dict(step.queue.bands)
+    kept = {} if step.former is None else dict(step.former.bands)
+    wanted = dict(step.queue.bands)
     netlink.batch([_remove_band(step.index, slot) for slot in kept if slot not in wanted])
     bands = [
         (band, _set_band(step.index, slot, band))

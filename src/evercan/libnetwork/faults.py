@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,8 +9,7 @@ from evercan.errors import CannotServe, RequestError, shown
 from evercan.intent.faults import ClearFaults, SetFault
 from evercan.libnetwork.requests import engine_id
 from evercan.libnetwork.transaction import Transactions, raise_error
-from evercan.log import lines
-from evercan.model.fault import Fault
+from evercan.model.declared import Declared
 from evercan.model.problems import ProblemKind
 from evercan.model.state import State
 from evercan.options.fault import (
@@ -35,8 +33,6 @@ _FIELDS = {
     for option in (FROM, TO, IDS, LOSS, DELAY, JITTER, DUPLICATE, CORRUPT, FOR)
 }
 """The field of a request for each option of the command."""
-
-_log = logging.getLogger(__name__)
 
 
 def parse_set(fields: Mapping[str, Any]) -> SetFault:
@@ -94,12 +90,6 @@ async def set_fault(transactions: Transactions, change: SetFault) -> Mapping[str
         for problem in state.problems:
             if problem.bus == network.bus and problem.kind is ProblemKind.FAULTS_BLOCKED:
                 raise CannotServe(problem.text, problem.remedy)
-    _log.warning(
-        "Fault set on %s: %s",
-        network.bus,
-        state.declared.faults[-1].words(state.declared.endpoints),
-        extra=lines.subject(state.declared, network.bus),
-    )
     return {"Bus": network.bus, "Notes": list(_notes(state, network.bus, change))}
 
 
@@ -126,15 +116,5 @@ async def clear_faults(queue: PassQueue, change: ClearFaults) -> Mapping[str, An
     """
     outcome = await queue.run(change)
     raise_error(outcome)
-    cleared: tuple[Fault, ...] = ()
-    if outcome.before is not None:
-        cleared = change.cleared(outcome.before)
-        for fault in cleared:
-            bus = outcome.before.networks[fault.network].bus
-            _log.info(
-                "Fault cleared on %s: %s",
-                bus,
-                fault.words(outcome.before.endpoints),
-                extra=lines.subject(outcome.before, bus),
-            )
-    return {"Cleared": len(cleared)}
+    before = Declared() if outcome.before is None else outcome.before
+    return {"Cleared": len(change.cleared(before)) if before.networks else 0}

@@ -168,7 +168,3 @@ class FaultQueue:
     bands: tuple[tuple[int, Netem | None], ...] = ()
     matches: tuple[FaultMatch, ...] = ()
     counts: Mapping[int, FaultCount] = field(default_factory=dict, compare=False)
-
-
-NO_QUEUE = FaultQueue()
-"""The absence of a queue for faults."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 from evercan.errors import number_of
 from evercan.model.access import Filters
 from evercan.model.controller import ControllerSettings
-from evercan.model.fault import NO_QUEUE, FaultQueue
+from evercan.model.fault import FaultQueue
 from evercan.model.observed import Location
 from evercan.model.rule import Rule
 from evercan.values import NamedTuple, dataclass
@@ -108,8 +108,8 @@ class SetFaults:
         name: its name.
         marker: the filter interface on which frames are marked for the bands; 0 if the queue
             itself classifies them.
-        queue: the queue; ``NO_QUEUE`` removes it.
-        former: the queue that it has.
+        queue: the queue; None removes it.
+        former: the queue of evercan's that it has; None if it has none.
     """
 
     bus: str
@@ -117,11 +117,11 @@ class SetFaults:
     index: int
     name: str
     marker: int
-    queue: FaultQueue
-    former: FaultQueue = NO_QUEUE
+    queue: FaultQueue | None
+    former: FaultQueue | None = None
 
     def __str__(self) -> str:
-        if self.queue == NO_QUEUE:
+        if self.queue is None:
             return f"remove the faults from {self.name}"
         return f"set {number_of(len(self.queue.bands), 'fault')} on {self.name}"
 

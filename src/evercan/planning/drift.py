@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
-from evercan.model.fault import NO_QUEUE
 from evercan.model.names import end_words
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
@@ -159,7 +158,7 @@ class _Asked:
 
     def had_faults(self, step: SetFaults) -> bool:
         """Whether an interface was to have the same queue before; one that is to go was not."""
-        if step.queue == NO_QUEUE:
+        if step.queue is None:
             return False
         former = wanted_queues(self._before, self._observed).get(step.index)
         return former is not None and former[1] == step.queue

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from evercan.model.access import EFF_FLAG
 from evercan.model.declared import Declared
 from evercan.model.fault import (
-    NO_QUEUE,
     WHOLE,
     Effect,
     Fault,
@@ -92,7 +91,7 @@ def wanted_queues(declared: Declared, observed: Observed) -> dict[int, tuple[Rec
         senders = fault_members(declared, bus)
         for receiver in fault_receivers(declared, observed, bus):
             queue = _queue_of(receiver, faults, senders, observed)
-            if queue != NO_QUEUE:
+            if queue.bands:
                 found[receiver.link.index] = (receiver, queue)
     return found
 
@@ -103,7 +102,7 @@ def plan_faults(declared: Declared, observed: Observed) -> Iterator[Step]:
         return
     wanted = wanted_queues(declared, observed)
     for index, (receiver, queue) in wanted.items():
-        former = observed.fault_queues.get(index, NO_QUEUE)
+        former = observed.fault_queues.get(index)
         if former != queue:
             yield _step(receiver, queue, former)
     known = None
@@ -113,10 +112,10 @@ def plan_faults(declared: Declared, observed: Observed) -> Iterator[Step]:
         if known is None:
             known = _known_receivers(declared, observed)
         if index in known:
-            yield _step(known[index], NO_QUEUE, former)
+            yield _step(known[index], None, former)
 
 
-def _step(receiver: Receiver, queue: FaultQueue, former: FaultQueue) -> SetFaults:
+def _step(receiver: Receiver, queue: FaultQueue | None, former: FaultQueue | None) -> SetFaults:
     link = receiver.link
     return SetFaults(
         receiver.bus, receiver.endpoint, link.index, link.name, receiver.marker, queue, former

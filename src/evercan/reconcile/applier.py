@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from evercan.kernel.port import Kernel
 from evercan.log import lines
 from evercan.model.declared import Declared
-from evercan.model.fault import NO_QUEUE
 from evercan.model.steps import (
     AddRules,
     BringDown,
@@ -97,7 +96,7 @@ def lasting(declared: Declared, failures: Iterable[Failure]) -> Iterator[tuple[S
             pass  # cgw_remove_job's answer for a rule that does not exist
         elif isinstance(step, NameEnd) and code == errno.EEXIST:
             pass  # another end of that name came first; the next plan sees it
-        elif isinstance(step, SetFaults) and step.queue == NO_QUEUE and code == errno.EINVAL:
+        elif isinstance(step, SetFaults) and step.queue is None and code == errno.EINVAL:
             pass  # qdisc_destroy's answer for a queue that is not evercan's, or is gone
         elif isinstance(step, SetFilters | SetFaults) and code == errno.ENODEV:
             pass  # its interface, or the one that frames are redirected to, is gone

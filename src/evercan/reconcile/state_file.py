@@ -288,7 +288,9 @@ def _fault(fields: Mapping[str, Any]) -> Fault:
         raise ValueError(f"a fault has slot {slot} and effect {effect}")
     if until is not None and type(until) not in (int, float):
         raise TypeError(f"a fault ends at {until!r}")
-    read_ids(ids := _text(fields["ids"])) if fields["ids"] else None
+    ids = _text(fields["ids"])
+    if ids:
+        read_ids(ids)
     return Fault(
         network=_text(fields["network"]),
         slot=slot,
