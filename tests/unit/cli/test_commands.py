@@ -31,7 +31,7 @@ from tests.support.overviews import endpoint_document, network_document, status_
 
 SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = (
-    *("status", "watch", "doctor", "graph", "dump", "adopt"),
+    *("status", "watch", "doctor", "graph", "dump", "fault", "adopt"),
     *("install", "uninstall", "completion", "help"),
 )
 READING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
