@@ -38,8 +38,8 @@ _EVERY = 0xFFFF_FFFF
 _FRAMES_PER_SECOND = 20_000
 """More than a bus carries: as many frames as may arrive while others are delayed."""
 _MIN_WAITING, _MAX_WAITING = 1_000, 1_000_000
-_MAX_CLASSIFIERS = 6
-"""Classifiers that together make one probability; what they leave out is too little to be seen."""
+_MAX_CLASSIFIERS = 24
+"""Classifiers that together make one probability; a usual one takes two or three."""
 _MAX_ONE_IN = 0xFFFF
 
 
