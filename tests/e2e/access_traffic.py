@@ -10,10 +10,10 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 - ``gap``: seconds between two frames (default 0.001),
 - ``run``: commands that the host runs meanwhile, one after another.
 
-The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
-sender how often each was sent. Every frame carries its number, so that a copy is a copy:
-``double`` has by receiver how many frames arrived more than once, and ``took`` the shortest and
-the longest time in seconds that a frame took, by its ``can_id kind``.
+The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and the
+seconds between the first and the last of them; and by sender how often each was sent. Every
+frame carries its number, so that a copy is a copy: ``double`` has by receiver how many arrived
+more than once, and ``took`` the shortest and the longest time in seconds that a frame took.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Member:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
-        self.times: dict[tuple[int, str], list[tuple[int, float]]] = {}
+        self.times: dict[str, list[float]] = {}
+        self.arrivals: list[tuple[str, int, float]] = []
 
     def send(self, can_id: int, kind: str, number: int) -> bool:
         data = struct.pack("<Q", number)
@@ -75,19 +76,19 @@ class Member:
         frame = self.socket.recv(128, socket.MSG_DONTWAIT)
         (can_id,) = struct.unpack_from("=I", frame)
         kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
-        can_id &= ~_RTR
-        self.seen[can_id, kind, b"" if kind == "remote" else frame[8:16]] += 1
+        self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
+        now = time.monotonic()
+        name = f"{can_id & ~_RTR:08X} {kind}"
+        self.times.setdefault(name, [now, now])[1] = now
         if kind != "remote":
-            (number,) = struct.unpack_from("<Q", frame, 8)
-            self.times.setdefault((can_id, kind), []).append((number, time.monotonic()))
+            self.arrivals.append((name, *struct.unpack_from("<Q", frame, 8), now))
 
     def took(self, sent_at: dict[int, float]) -> dict[str, tuple[float, float]]:
-        found = {}
-        for (can_id, kind), arrivals in self.times.items():
-            took = [at - sent_at[number] for number, at in arrivals if number in sent_at]
-            if took:
-                found[f"{can_id:08X} {kind}"] = (min(took), max(took))
-        return found
+        times: dict[str, list[float]] = {}
+        for name, number, at in self.arrivals:
+            if number in sent_at:  # else it is corrupt
+                times.setdefault(name, []).append(at - sent_at[number])
+        return {name: (min(took), max(took)) for name, took in times.items()}
 
 
 def listen(members: dict[str, Member], done: threading.Event) -> None:
@@ -132,7 +133,6 @@ def main() -> None:
                 if members[name].send(can_id, kind, number):
                     sent[name][f"{can_id:08X} {kind}"] += 1
                 time.sleep(request.get("gap", 0.001))
-    seconds = time.monotonic() - begin
     commands.join()
     done.set()
     listener.join()
@@ -144,12 +144,16 @@ def main() -> None:
         name: sum(times > 1 for key, times in member.seen.items() if key[2])
         for name, member in members.items()
     }
+    spans = {
+        name: {frame: last - first for frame, (first, last) in member.times.items()}
+        for name, member in members.items()
+    }
     answer = {
         "received": received,
         "sent": sent,
         "double": double,
+        "spans": spans,
         "took": {name: member.took(sent_at) for name, member in members.items()},
-        "seconds": seconds,
     }
     json.dump(answer, sys.stdout)
 

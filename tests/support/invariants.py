@@ -73,7 +73,7 @@ def assert_healthy(declared: Declared, observed: Observed) -> None:
     for bus, networks in declared.networks_by_bus().items():
         ids = {network.id for network in networks}
         host_ends = [
-            endpoint.host_end
+            endpoint.rule_end
             for endpoint in declared.endpoints.values()
             if endpoint.network in ids and endpoint.phase in (Phase.OFFERED, Phase.JOINED)
         ]
@@ -88,6 +88,6 @@ def assert_nothing_left_over(declared: Declared, observed: Observed) -> None:
     wanted = {network.bus for network in declared.networks.values()}
     for endpoint in declared.endpoints.values():
         if endpoint.phase is not Phase.DORMANT:
-            wanted |= {endpoint.host_end, endpoint.container_end}
+            wanted |= {*endpoint.host_interfaces, endpoint.container_end}
     ours = {name for name, link in observed.links.items() if link.is_ours}
     assert ours <= wanted

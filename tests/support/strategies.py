@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.rule import Rule
-from evercan.model.steps import ConfigureBus, MakePair
+from evercan.model.steps import ConfigureBus, MakeFilterInterface, MakePair, SetFilters
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint
 from tests.support.fake_kernel import FakeKernel
@@ -18,6 +19,9 @@ from tests.support.fake_kernel import FakeKernel
 BUSES = ("vcan0", "vcan1", "can0")
 SETTINGS = (NO_SETTINGS, ControllerSettings(bitrate=500_000, restart_ms=100))
 ENDPOINTS = ("aa", "bb", "cc", "dd")
+
+LIMITS = (None, None, Access(send="123"), Access("all", "none", 100, 10))
+"""Of endpoints; None is none."""
 
 OTHER = ControllerSettings(bitrate=125_000)
 
@@ -34,7 +38,11 @@ class Situation:
 
         A bus that was there before is tagged only if evercan has created it again.
         """
-        known = {endpoint.host_end for endpoint in self.declared.endpoints.values()}
+        known = {
+            name
+            for endpoint in self.declared.endpoints.values()
+            for name in endpoint.host_interfaces
+        }
         known |= {network.bus for network in self.declared.networks.values()}
         known |= self.declared.retired
         known |= {f"{name}p" for name in known}
@@ -86,10 +94,17 @@ def declared_states(draw: st.DrawFn) -> Declared:
     if networks:
         for name in draw(st.lists(st.sampled_from(ENDPOINTS), unique=True)):
             network = draw(st.sampled_from(networks)).id
-            endpoints.append(endpoint(name, network, draw(st.sampled_from(Phase))))
-    wanted = {known.host_end for known in endpoints} | {network.bus for network in networks}
-    retired = {f"vxcan{name}" for name in ENDPOINTS} | {"vcan0", "vcan1"}
-    dormant = {known.host_end for known in endpoints if known.phase is Phase.DORMANT}
+            known = endpoint(name, network, draw(st.sampled_from(Phase)))
+            endpoints.append(replace(known, access=draw(st.sampled_from(LIMITS))))
+    wanted = {name for known in endpoints for name in known.host_interfaces}
+    wanted |= {network.bus for network in networks}
+    retired = {f"vxcan{name}{end}" for name in ENDPOINTS for end in ("", "f")} | {"vcan0", "vcan1"}
+    dormant = {
+        name
+        for known in endpoints
+        if known.phase is Phase.DORMANT
+        for name in known.host_interfaces
+    }
     return declare(
         networks,
         endpoints,
@@ -105,6 +120,7 @@ def kernels(draw: st.DrawFn) -> FakeKernel:
         _draw_bus(draw, kernel, bus)
     for nsid, name in enumerate(ENDPOINTS):
         _draw_pair(draw, kernel, name, nsid)
+        _draw_filters(draw, kernel, name)
     _draw_rules(draw, kernel)
     missing = draw(st.sampled_from(["", "", "", "", "vcan", "vxcan", "can-gw"]))
     kernel.modules.discard(missing)
@@ -157,6 +173,25 @@ def _draw_pair(draw: st.DrawFn, kernel: FakeKernel, name: str, nsid: int) -> Non
             kernel.move_in(f"{host_end}p", nsid)
         if state == "down":
             kernel.set_flag(host_end, up=False)
+
+
+def _draw_filters(draw: st.DrawFn, kernel: FakeKernel, name: str) -> None:
+    """Draw the filter interface of an endpoint, and classifiers of any limits."""
+    between = f"vxcan{name}f"
+    state = draw(st.sampled_from(["absent", "absent", "there", "down", "foreign"]))
+    if state == "foreign":
+        kernel.make(between, up=True)
+    elif state != "absent":
+        kernel.apply([MakeFilterInterface("", name, between)])
+        links = kernel.observe().links
+        host_end, index = links.get(f"vxcan{name}"), links[between].index
+        access = draw(st.sampled_from(LIMITS))
+        if access is not None and host_end is not None and host_end.is_pair:
+            send, receive = send_filters(access, index), receive_filters(access, host_end.index)
+            ends = (host_end.index, host_end.name, True, send), (index, between, False, receive)
+            kernel.apply([SetFilters("", name, *end) for end in ends[: draw(st.integers(0, 2))]])
+        if state == "down":
+            kernel.set_flag(between, up=False)
 
 
 def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:
