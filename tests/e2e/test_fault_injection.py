@@ -127,7 +127,7 @@ def faults(testbed: Testbed, plugin: PluginProcess) -> Iterator[Faults]:
     try:
         created.access.start("engine")
         created.access.start("gateway")
-        created.access.start("limited", **{"vxcan.receive": "7F0~7FF"})
+        created.access.start("limited", {"vxcan.receive": "7F0~7FF"})
         yield created
         assert created.queues() == []
     finally:
