@@ -71,9 +71,9 @@ lab-down: $(VENV) ## stop the lab
 	$(PYTHON) -m lab down
 
 lock: ## update requirements/*.txt from requirements/*.in (needs uv)
-	cd requirements && for set in dev plugin install; do \
+	cd requirements && for set in dev plugin link install; do \
 	    uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-	        --python-version $$([ $$set = plugin ] && echo 3.13 || echo 3.11) \
+	        --python-version $$(case $$set in plugin|link) echo 3.13;; *) echo 3.11;; esac) \
 	        $$([ $$set = dev ] || echo --constraint dev.txt) $$set.in -o $$set.txt; done
 
 clean: ## remove everything that was built in this folder; the user's cache folder is kept

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import long_run, on_host, on_machine
+from bench import long_run, on_host, on_machine, pages
 from bench.figures import HEADINGS, Figure, markdown, row
 from evercan import __version__
 from tools import plugin
@@ -28,7 +28,8 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "memory": on_machine.memory,
     "lasting": long_run.memory,
     "turn": long_run.passes,
-    "host": on_host.measure,
+    "members": on_host.members,
+    "frames": on_host.frames,
 }
 
 
@@ -38,7 +39,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few repetitions, for a test")
     parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, default=DIST / "bench.json", metavar="FILE")
+    parser.add_argument(
+        "--write", action="store_true", help="write the pages' tables and pictures, too"
+    )
     options = parser.parse_args()
+    if options.write and (options.quick or options.only):
+        parser.error("--write needs all parts with all repetitions: leave out --quick and --only")
     names = options.only.split(",") if options.only else list(PARTS)
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"no such part: {', '.join(unknown)}; parts: {', '.join(PARTS)}")
@@ -66,6 +72,8 @@ def main() -> int:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     options.json.with_suffix(".md").write_text(markdown(figures))
+    if options.write:
+        pages.write(options.json)
     return 1 if any(figure.met is False for figure in figures) else 0
 
 

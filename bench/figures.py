@@ -1,16 +1,10 @@
-"""Compare figures with their references and budgets, and format them as a table; pure.
-
-``python -m bench.figures docs/benchmarks/VERSION.json`` prints the table of a written file.
-"""
+"""Compare figures with their references and budgets, and format them as a table; pure."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Self
 
 
@@ -133,8 +127,3 @@ def markdown(figures: Sequence[Figure]) -> str:
         here = (figure for figure in figures if figure.where == where)
         lines += ["| " + " | ".join(row(figure)) + " |" for figure in here]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    written = json.loads(Path(sys.argv[1]).read_text())
-    print(markdown([Figure.from_json(figure) for figure in written["figures"]]), end="")

@@ -121,8 +121,20 @@ def passes(quick: bool) -> list[Figure]:
         )
         for size in sizes
     ]  # fmt: skip
-    for words, with_passes in (("during passes with 100 members", True), ("at rest", False)):
-        late = sorted(bus_passes.lateness(100, 1 if quick else 10, with_passes=with_passes))
+    alone = bus_passes.pass_memory(1)
+    for size in sizes[-1:] if quick else (100, 200):
+        measured = zip(bus_passes.pass_memory(size), alone, ("kept", "needed"), strict=True)
+        figures += [
+            Figure(
+                group="memory", unit="kB", budget=8.0,
+                name=f"memory {words} per member by passes and scrapes, {size} members",
+                samples=[(most - base) / 1024 / (size - 1)],
+            )
+            for most, base, words in measured
+        ]  # fmt: skip
+    most = sizes[-1]
+    for words, with_passes in ((f"during passes with {most} members", True), ("at rest", False)):
+        late = sorted(bus_passes.lateness(most, 1 if quick else 10, with_passes=with_passes))
         # The worst value includes other load of the machine: compare it with the one at rest.
         figures.append(
             Figure(

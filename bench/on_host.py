@@ -1,188 +1,149 @@
-"""Measures on a testbed's host: sends ``on_kernel`` there and reads its results."""
+"""Measures on a testbed's host: sends ``host_tasks`` there and reads their results."""
 
 from __future__ import annotations
 
+import io
 import json
-import statistics
-from dataclasses import replace
+import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import frame_figures, member_figures
 from bench.figures import Figure
 from lab.testbed import Testbed, choose
 from tools import install, plugin
 
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
+_RUN = """
+archive=$(mktemp) && cat > "$archive" || exit
+PYTHONPATH="$archive" unshare --net --mount python3 -m bench.host_tasks "$@"
+code=$?; rm "$archive"; exit $code"""
 _HOUR = 3600.0
-_CHECKS_AN_HOUR = 120
-"""With the plugin's default interval."""
 WIRE = 8000
 """About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
 
 
-def _run(testbed: Testbed, root: str, tasks: list[dict[str, Any]]) -> list[Any]:
-    """Run tasks of ``on_kernel`` on the host, in namespaces of their own."""
-    done = testbed.host(
-        "unshare", "--net", "--mount", "python3", "-", root, json.dumps(tasks),
-        stdin=(HERE / "on_kernel.py").read_bytes(), timeout=_HOUR,
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
+@dataclass(frozen=True, kw_only=True)
+class _Extent:
+    """How much is measured.
+
+    Attributes:
+        at: the numbers of members whose start and stop are measured, ascending.
+        large: the numbers of members at which memory is measured, ascending.
+        by_process: for how many rules of a member one process is started.
+        idle: seconds in which the idle daemon is watched.
+        foreign: interfaces of others, and their rules.
+        together: containers that start at once.
+        times: repetitions.
+        sizes: numbers of members of the buses on which the cost of a frame is measured.
+        frames: how many frames are sent for it.
+        lossy: the same numbers for losses.
+        rates: frames per second for these.
+        delayed: numbers of members for delays.
+        delays: how many frames are sent for these.
+        ordered: how many frames are sent under load.
+    """
+
+    at: tuple[int, ...] = (2, 10, 30, 100)
+    large: tuple[int, ...] = (100, 200, 300)
+    by_process: int = 120
+    idle: float = 180.0
+    foreign: tuple[int, int] = (500, 2000)
+    together: int = 30
+    times: int = 10
+    sizes: tuple[int, ...] = (2, 5, 10, 20, 35, 50)
+    frames: int = 300
+    lossy: tuple[int, ...] = (2, 10, 30)
+    rates: tuple[int, ...] = (500, 1000, 2000, 4000, WIRE)
+    delayed: tuple[int, ...] = (2, 10, 30)
+    delays: int = 5000
+    ordered: int = 20_000
 
 
-def measure(quick: bool) -> list[Figure]:
-    """Install the plugin on a testbed and measure members and frames there."""
-    with choose() as testbed:
+QUICK = _Extent(
+    at=(2, 4), large=(3, 5), by_process=20, idle=3.0, foreign=(20, 50), together=3, times=1,
+    sizes=(2, 5), frames=50, lossy=(2,), rates=(500,), delayed=(2,), delays=50, ordered=1000,
+)  # fmt: skip
+
+
+class _Host:
+    """A testbed's host with the plugin's root file system."""
+
+    def __init__(self, testbed: Testbed) -> None:
         plugin.build_for(testbed.docker_host)
         install.install(testbed.docker_host)
         testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
-        root = testbed.host("sh", "-c", _ROOT).stdout.decode().strip()
-        name = testbed.name
-        members = 4 if quick else 100
-        at = [2, 4] if quick else [2, 10, 30, 100]
-        sizes = [2, 5] if quick else [2, 5, 10, 20, 35, 50]
-        joined, by_process, flooded, lost = _run(
-            testbed,
-            root,
-            [
-                {"task": "joins", "members": members},
-                {"task": "joins_by_process", "at": at, "sample": 20 if quick else 120},
-                {
-                    "task": "frames",
-                    "sizes": sizes,
-                    "count": 50 if quick else 300,
-                    "times": 1 if quick else 5,
-                },
-                {
-                    "task": "losses",
-                    "sizes": [2] if quick else [2, 10, 30],
-                    "rates": [500] if quick else [500, 1000, 2000, 4000, WIRE],
-                },
-            ],
-        )
-    figures = [*_members(joined, by_process), *_frames(flooded), *_losses(lost)]
-    return [replace(figure, where=name) for figure in figures]
+        self._testbed = testbed
+        self._root = testbed.host("sh", "-c", _ROOT).stdout.decode().strip()
 
-
-def _members(joined: dict[str, Any], by_process: dict[str, Any]) -> list[Figure]:
-    """Return the figures of ``on_kernel.joins`` and ``on_kernel.joins_by_process``."""
-    budgets = {30: 1 / 50}
-    figures = []
-    for number, reference in by_process.items():
-        n = int(number)
-        near = joined["joined"][max(n - 3, 0) : n + 2]
-        figures.append(
-            Figure(
-                group="join", name=f"join as member {n}", unit="ms",
-                samples=[seconds * 1e3 for seconds in near], against="one process per change",
-                reference=[reference["seconds"] * 1e3], budget=budgets.get(n),
-                note=f"{reference['rules']} rules",
-            )
+    def run(self, task: str, **arguments: Any) -> Any:
+        """Run one of ``host_tasks`` in namespaces of its own; return its result."""
+        done = self._testbed.host(
+            "sh", "-c", _RUN, "host_tasks", self._root, json.dumps([{"task": task, **arguments}]),
+            stdin=_archive(), timeout=_HOUR,
         )  # fmt: skip
-        figures.append(
-            Figure(
-                group="join", name=f"leave as member {n}", unit="ms",
-                samples=[seconds * 1e3 for seconds in joined["left"][max(n - 3, 0) : n + 2]],
-                against="one process per change", reference=[reference["seconds"] * 1e3],
-            )
-        )  # fmt: skip
-    members = len(joined["joined"])
-    last = by_process[max(by_process, key=int)]
-    total = members * last["link"] + joined["rules"] * last["rule"]
-    restored = joined["restored"]
-    figures.append(
-        Figure(
-            group="join", name=f"restore {members} members at start", unit="s",
-            samples=[restored], against="one process per change, calculated", reference=[total],
-            budget=1 / 100,
+        return json.loads(done.stdout)
+
+
+def _archive() -> bytes:
+    """Pack ``host_tasks`` so that an interpreter can import it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in (HERE / "__init__.py", *sorted((HERE / "host_tasks").glob("*.py"))):
+            archive.write(file, file.relative_to(HERE.parent))
+    return packed.getvalue()
+
+
+def members(quick: bool) -> list[Figure]:
+    """Measure containers that start and stop, alone and at once, and a large bus."""
+    extent = QUICK if quick else _Extent()
+    many = extent.large[-1]
+    with choose() as testbed:
+        host = _Host(testbed)
+        by_process = host.run("joins_by_process", at=[*extent.at, many], sample=extent.by_process)
+        joined = host.run("joins", members=extent.at[-1], idle=extent.idle)
+        large = host.run("large_bus", sizes=extent.large)
+        links, rules = extent.foreign
+        foreign = host.run(
+            "among_foreign", members=extent.at[-2], links=links, rules=rules, times=extent.times
         )
-    )  # fmt: skip
-    memory = joined["memory"]
-    growth = (memory[-1] - memory[0]) / max(members - 1, 1)
-    figures.append(
-        Figure(group="memory", name=f"memory per member, {members} members", unit="kB",
-               samples=[growth], budget=2.0)
-    )  # fmt: skip
-    latencies = joined["latencies"]
-    figures.append(
-        Figure(group="turn", name=f"engine call during passes with {members} members",
-               unit="ms", samples=[seconds * 1e3 for seconds in latencies["busy"]],
-               against="at rest", reference=[statistics.median(latencies["rest"]) * 1e3])
-    )  # fmt: skip
-    idle = joined["idle"]
-    figures += [
-        Figure(
-            group="idle", name=f"idle, {members} members: CPU time per hour", unit="s",
-            samples=[idle["seconds"] * _CHECKS_AN_HOUR], note="one health check every 30 s",
-        ),
-        Figure(
-            group="idle", name=f"idle, {members} members: wake-ups per health check",
-            unit="wake-ups", samples=[idle["wakeups"]], note="all threads",
-        ),
-        Figure(
-            group="memory", name=f"resident memory, idle, {members} members, after a restart",
-            unit="MB", samples=[idle["memory"] / 1024],
-        ),
-    ]  # fmt: skip
-    return figures
+        together = host.run("at_once", members=extent.together, times=(extent.times + 1) // 2)
+        flushed = host.run("flushes", members=extent.at[-2], times=extent.times)
+        where = testbed.name
+    last = by_process[str(many)]
+    figures = [
+        *member_figures.starts_and_stops(joined, by_process, extent.at),
+        *member_figures.starts_and_stops(large, by_process, [many]),
+        *member_figures.against_second(joined),
+        member_figures.at_once(together, extent.together),
+        *member_figures.among_foreign(foreign, f"{links} links and {rules:,} rules"),
+        member_figures.restore(joined, last, 1 / 400),
+        member_figures.restore(large, last, None),
+        member_figures.flushes(flushed, extent.at[-2]),
+        *member_figures.large_bus(large),
+        *member_figures.idle(joined),
+    ]
+    return [replace(figure, where=where) for figure in figures]
 
 
-def _frames(flooded: dict[str, dict[str, list[dict[str, float]]]]) -> list[Figure]:
-    """Return the figures of ``on_kernel.frames``."""
-    figures = []
-    for size, floods in flooded.items():
-        own, other = floods["own"], floods["other"]
-        for what, field, unit, scale in (
-            ("rule evaluations", "evaluations", "rules", 1.0),
-            ("time", "seconds", "us", 1e6),
-        ):
-            figures.append(
-                Figure(
-                    group="frames", name=f"{what} per frame, {size} members", unit=unit,
-                    samples=[flood[field] * scale for flood in own],
-                    against="rule flags of older plugins",
-                    reference=[flood[field] * scale for flood in other], budget=1.0,
-                    note=f"deliveries: {min(flood['delivered'] for flood in own):.2f}",
-                )
-            )  # fmt: skip
-    return figures
-
-
-def _losses(lost: dict[str, list[dict[str, float]]]) -> list[Figure]:
-    """Return the figures of ``on_kernel.losses``."""
-    figures = []
-    for size, (unread, flood, *paced) in lost.items():
-        flooded = f"a burst at {flood['reached']:,.0f} frames/s"
-        complete = [run for run in paced if run["received"] == run["sent"]]
-        at = f"{size} members"
-        figures += [
-            Figure(
-                group="frames", name=f"unread frames that a socket holds, {at}", unit="frames",
-                samples=[unread["received"]], note=_where(unread),
-            ),
-            Figure(
-                group="frames", name=f"received of {flooded}, {at}", unit="%",
-                samples=[100 * flood["received"] / flood["sent"]],
-                note=_where(flood),
-            ),
-            Figure(
-                group="frames", name=f"highest tested rate without loss, {at}",
-                unit="frames/s", samples=[max((run["reached"] for run in complete), default=0.0)],
-                note="; ".join(
-                    f"{run['requested']:,.0f} requested, {run['reached']:,.0f} sent: {_where(run)}"
-                    for run in paced
-                ),
-            ),
-        ]  # fmt: skip
-    return figures
-
-
-def _where(run: dict[str, float]) -> str:
-    """Describe where frames were lost."""
-    missing = run["sent"] - run["received"]
-    if not missing:
-        return "none lost"
-    return (
-        f"{missing:,.0f} of {run['sent']:,.0f} lost, {run['socket']:,.0f} of them in the "
-        f"receiving socket, {run['backlog']:,.0f} packets in the host's backlog"
-    )
+def frames(quick: bool) -> list[Figure]:
+    """Measure what a frame costs, its delay, where frames are lost, and their order."""
+    extent = QUICK if quick else _Extent()
+    with choose() as testbed:
+        host = _Host(testbed)
+        flooded = host.run(
+            "frames", sizes=extent.sizes, number=extent.frames, times=(extent.times + 1) // 2
+        )
+        lost = host.run("losses", sizes=extent.lossy, rates=extent.rates)
+        delayed = host.run("delays", sizes=extent.delayed, number=extent.delays)
+        ordered = host.run("order", members=extent.delayed[-1], frames=extent.ordered)
+        where = testbed.name
+    figures = [
+        *frame_figures.floods(flooded),
+        *frame_figures.delays(delayed),
+        *frame_figures.losses(lost),
+        *frame_figures.order(ordered),
+    ]
+    return [replace(figure, where=where) for figure in figures]

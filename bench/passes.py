@@ -7,8 +7,12 @@ rule table and plans. Meanwhile the loop wakes every 2 ms and measures how late 
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
+import tempfile
 import time
+import tracemalloc
+from pathlib import Path
 
 import uvloop
 
@@ -19,9 +23,14 @@ from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.planning.plan import make_plan
 from evercan.planning.rules import FD, mesh
+from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.queue import without_garbage_collection
+from evercan.reconcile.reconciler import Reconciler
+from evercan.reconcile.state_file import StateFile
+from evercan.values import replace
+from tests.support.fake_kernel import FakeKernel
 
-__all__ = ["SWITCH_INTERVAL", "lateness", "pass_seconds"]
+__all__ = ["SWITCH_INTERVAL", "lateness", "pass_memory", "pass_seconds"]
 
 _BUS = "vcan0"
 
@@ -39,16 +48,21 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
         links[endpoint.host_end] = Link(
             index=10 + number, name=endpoint.host_end, kind="vxcan", up=True, group=LINK_GROUP
         )
-    declared = Declared(boot="b", networks={network.id: network}, endpoints=endpoints)
+    declared = Declared(boot="boot-1", networks={network.id: network}, endpoints=endpoints)
     return declared, links
 
 
-def _dump(members: int) -> list[bytes]:
-    """Return a dump like the kernel's, of a bus on which every second member has sent frames."""
+def _dump(members: int, *, one_in: int = 2) -> list[bytes]:
+    """Return a dump like the kernel's, of a bus on which some members have sent classic frames.
+
+    Args:
+        members: How many the bus has.
+        one_in: Of how many members one has sent frames.
+    """
     framed = []
     for rule in mesh([1], range(10, 10 + members)):
         payload = can_gw.add(rule).payload
-        if rule.source % 2 and not rule.flags & FD:
+        if rule.source % one_in == 0 and not rule.flags & FD:
             handled = struct.pack("=HHI", 8, can_gw.HANDLED, 12345)
             payload = payload[:4] + handled + payload[4:]
         framed.append(HEADER.pack(16 + len(payload), can_gw.RTM_NEWROUTE, 0, 1, 0) + payload)
@@ -75,6 +89,65 @@ class SettledBus:
         plan = make_plan(self._declared, Observed(links=self._links, rules=rules))
         if plan.steps:
             raise SystemExit(f"unexpected step: {plan.steps[0]}")
+
+
+class SettledKernel(FakeKernel):
+    """A kernel with a bus that is as declared, and with rules as bytes, as the kernel sends them.
+
+    Everything that an observation returns is created for it.
+    """
+
+    def __init__(self, links: dict[str, Link], chunks: list[bytes]) -> None:
+        super().__init__()
+        self._settled = links
+        self._chunks = chunks
+
+    def observe(self) -> Observed:
+        """Decode the rules."""
+        return Observed(links=self._copied(), rules=can_gw.decode_rules(self._chunks))
+
+    def observe_with_counts(self) -> Observed:
+        """Decode the rules and their counters."""
+        rules, counts = can_gw.decode_with_counts(self._chunks)
+        return Observed(links=self._copied(), rules=rules, counts=counts)
+
+    def _copied(self) -> dict[str, Link]:
+        return {name: replace(link) for name, link in self._settled.items()}
+
+
+def pass_memory(members: int) -> tuple[int, int]:
+    """Return the bytes that the reconciler keeps, and those that it needs at the most.
+
+    It makes full passes, and answers scrapes while all members have sent frames. Not
+    counted are what the simulated kernel holds, which exists before memory is traced, and
+    the interpreter's lists of free objects, which a first run fills.
+    """
+    declared, links = _declared(members)
+    kernel = SettledKernel(links, _dump(members, one_in=1))
+    with tempfile.TemporaryDirectory() as folder:
+        StateFile(Path(folder)).save(declared)
+        del declared
+        _observe_and_scrape(kernel, Path(folder))
+        tracemalloc.start()
+        kept_alive = _observe_and_scrape(kernel, Path(folder))
+        _, most = tracemalloc.get_traced_memory()
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        del kept_alive
+    if kernel.taken:
+        raise SystemExit(f"unexpected step: {kernel.taken[0]}")
+    return kept, most
+
+
+def _observe_and_scrape(kernel: SettledKernel, folder: Path) -> Inspector:
+    reconciler = Reconciler(kernel, StateFile(folder))
+    reconciler.start()
+    inspector = Inspector(kernel, reconciler)
+    for _ in range(2):
+        reconciler.run([])
+        inspector.snapshot()
+    return inspector
 
 
 def pass_seconds(members: int, times: int) -> list[float]:

@@ -1,7 +1,8 @@
-"""Draw how two costs grow with the number of members on a bus, as SVG.
+"""Draw how costs grow with the number of members on a bus, as SVG.
 
-``python -m bench.plot docs/benchmarks/VERSION.json`` writes ``VERSION.svg``, the processor time for
-a rule, and ``VERSION-frames.svg``, the time for a frame, beside the file.
+``draw`` writes beside ``VERSION.json``, a file of results: ``VERSION.svg``, the processor time for
+a rule; ``VERSION-frames.svg``, the time for a frame; and ``VERSION-containers.svg``, the time in
+which a container starts and stops.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ import json
 import math
 import re
 import statistics
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 76, 24, 72, 60
-_MEMBERS = re.compile(r"(\d+) members")
+_MEMBERS = re.compile(r"(\d+) members|as member (\d+)")
 
 
 class Point(NamedTuple):
-    """A figure in microseconds, for one number of members."""
+    """A figure for one number of members."""
 
     members: int
     median: float
@@ -35,25 +35,22 @@ class Series(NamedTuple):
     points: Sequence[Point]
 
 
-def measured(document: dict[str, Any], group: str, name: str) -> Series:
-    """Return the figures of a group that are in microseconds and name their members."""
-    return Series(name, [point for point, _ in _points(document, group)])
+def measured(document: dict[str, Any], group: str, name: str, unit: str = "us") -> Series:
+    """Return the figures of a group that have a unit and name their members."""
+    return Series(name, _points(document, group, unit, "samples"))
 
 
-def references(document: dict[str, Any], group: str, name: str) -> Series:
+def references(document: dict[str, Any], group: str, name: str, unit: str = "us") -> Series:
     """Return the references of the same figures."""
-    return Series(name, [reference for _, reference in _points(document, group)])
+    return Series(name, _points(document, group, unit, "reference"))
 
 
-def _points(document: dict[str, Any], group: str) -> list[tuple[Point, Point]]:
+def _points(document: dict[str, Any], group: str, unit: str, field: str) -> list[Point]:
     points = []
     for figure in document["figures"]:
         match = _MEMBERS.search(figure["name"])
-        if figure["group"] == group and match and figure["unit"] == "us":
-            members = int(match[1])
-            points.append(
-                (_point(members, figure["samples"]), _point(members, figure["reference"]))
-            )
+        if figure["group"] == group and match and figure["unit"] == unit:
+            points.append(_point(int(match[1] or match[2]), figure[field]))
     return sorted(points)
 
 
@@ -67,7 +64,7 @@ def round_ticks(least: float, most: float) -> list[float]:
     ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
     first = max(number for number, tick in enumerate(ticks) if tick <= least)
     last = min(number for number, tick in enumerate(ticks) if tick >= most)
-    return ticks[first : last + 1]
+    return ticks[first : max(last, first + 1) + 1]
 
 
 class _Axis:
@@ -167,8 +164,8 @@ def _legend(name: str, style: str, left: float) -> Iterator[str]:
     yield f'<text x="{left + 36}" y="54.5">{name}</text>'
 
 
-def main(file: Path) -> None:
-    """Draw both pictures of a written file."""
+def draw(file: Path) -> None:
+    """Draw the pictures of a file of results."""
     document = json.loads(file.read_text())
     micro = "\N{MICRO SIGN}s"
     file.with_suffix(".svg").write_text(
@@ -188,7 +185,13 @@ def main(file: Path) -> None:
             ],
         )
     )
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    file.with_name(f"{file.stem}-containers.svg").write_text(
+        svg(
+            "Time until the plugin has answered a container's start and stop",
+            "ms (median, min to max)",
+            [
+                measured(document, "start", "start", "ms"),
+                measured(document, "stop", "stop", "ms"),
+            ],
+        )
+    )

@@ -38,8 +38,8 @@ CONFIG = ROOT / "plugin/config.json"
 DOCKERFILE = ROOT / "build/Dockerfile.rootfs"
 SCRIPTS = tuple(ROOT / "tools/rootfs" / f"{name}.py" for name in ("assemble", "check", "no_tls"))
 SOURCE = ROOT / "src/evercan"
-# The command for the host is not part of the plugin; the daemon does not import it.
-NOT_SHIPPED = ("__pycache__", "cli")
+# The command for the host and the link are not part of the plugin; the daemon does not import them.
+NOT_SHIPPED = ("__pycache__", "cli", "link")
 IMAGE = "evercan/rootfs"
 # The largest size of the unpacked root file system, in bytes.
 SIZE_LIMIT = 70_000_000
@@ -163,11 +163,7 @@ def _build(engine: BuildEngine, key: str, *, from_scratch: bool) -> Built:
         _fill(context, wheels.fetch(engine.architecture))
         base = base_image.ensure(engine)
         report(f"building the root file system for {engine.architecture}")
-        arguments = {
-            "BASE": base,
-            "APT_WEEK": time.strftime("%G-%V", time.gmtime()),
-            "SOURCE_DATE_EPOCH": str(commit_time()),
-        }
+        arguments = {"BASE": base, **weekly_arguments()}
         # A named stage stays when unnamed layers are removed.
         build_image(
             engine, context, f"{IMAGE}-tools", arguments, stage="tools", from_scratch=from_scratch
@@ -196,12 +192,20 @@ def _build(engine: BuildEngine, key: str, *, from_scratch: bool) -> Built:
 def _fill(context: Path, wheel_folder: Path) -> None:
     """Copy everything that the Dockerfile needs into the build context."""
     shutil.copy(DOCKERFILE, context / "Dockerfile")
-    shutil.copy(wheels.REQUIREMENTS, context / "plugin.txt")
+    shutil.copy(wheels.REQUIREMENTS, context / "requirements.txt")
     for script in SCRIPTS:
         shutil.copy(script, context)
     shutil.copytree(wheel_folder, context / "wheels")
     unwanted = shutil.ignore_patterns(*NOT_SHIPPED)
     shutil.copytree(SOURCE, context / "src/evercan", ignore=unwanted)
+
+
+def weekly_arguments() -> dict[str, str]:
+    """Return the build arguments of a root file system: the week, and the time of its files."""
+    return {
+        "APT_WEEK": time.strftime("%G-%V", time.gmtime()),
+        "SOURCE_DATE_EPOCH": str(commit_time()),
+    }
 
 
 def commit_time() -> int:

@@ -16,6 +16,7 @@ from evercan import daemon
 from evercan.libnetwork import server, web
 from evercan.model.observed import Observed
 from evercan.model.rule import RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.reconcile import retries
 from evercan.values import replace
 from tests.daemon.test_process import connect, running
@@ -188,8 +189,8 @@ class CountingKernel(SharedKernel):
         with self._lock:
             self.calls["observe_with_counts"] += 1
             observed = super().observe_with_counts()
-        counts = tuple((rule, RuleCount(self.calls["observe"], 0, 0)) for rule in observed.rules)
-        return replace(observed, counts=counts)
+        counts = ((rule, RuleCount(self.calls["observe"], 0, 0)) for rule in observed.rules)
+        return replace(observed, counts=RuleCounts(counts))
 
     def observations_of_calls(self) -> int:
         """Return how many observations were not for a scrape."""

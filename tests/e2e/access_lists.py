@@ -20,6 +20,7 @@ from pathlib import Path
 
 from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.model.access import Access, receive_filters, send_filters
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import AddRules, MakeBus, MakeFilterInterface, MakePair, SetFilters
 from evercan.planning.rules import mesh
 
@@ -70,7 +71,7 @@ def main() -> None:
         subprocess.run([*ip, "link", "set", "vxcan1p", "up"], check=True)
         links = kernel.observe().links
         bus, host_end, member = (links[name].index for name in ("vcan0", "vxcan1", "vxcan1f"))
-        assert kernel.apply([AddRules("vcan0", tuple(mesh([bus], [member])))]) == []
+        assert kernel.apply([AddRules("vcan0", RuleList(mesh([bus], [member])))]) == []
         inside, outside = _opened("vxcan1p", container.pid), _opened("vcan0")
         answer = []
         for text in request["lists"]:

@@ -24,6 +24,7 @@ from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.fault import FaultMatch, FaultQueue, Netem
 from evercan.model.observed import FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -147,10 +148,10 @@ class Runner:
         return self._apply(SetMtu("", None, self._index(name), name, mtu))
 
     def do_add_rules(self, *rules: Sequence[Any]) -> int:
-        return self._apply(AddRules("", tuple(map(self._rule, rules))))
+        return self._apply(AddRules("", RuleList(map(self._rule, rules))))
 
     def do_remove_rules(self, *rules: Sequence[Any]) -> int:
-        return self._apply(RemoveRules("", tuple(map(self._rule, rules))))
+        return self._apply(RemoveRules("", RuleList(map(self._rule, rules))))
 
     def do_create_filter_interface(self, name: str) -> int:
         return self._apply(MakeFilterInterface("", "", name))

@@ -22,6 +22,11 @@ HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
 NETLINK_PACKAGES = ("kernel", "cli")
 CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 """What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
+WORKBENCH_REQUIREMENTS = {"asammdf", "can", "cantools", "numpy"}
+"""What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone."""
+WORKBENCH_MODULES = {"cli.access.databases", "cli.access.mdf", "cli.access.recordings"}
+IMPORTED_LATE = {"cli.access.mdf"}
+"""Those of them that another one imports when the extra is needed. The others import it late."""
 TESTING_REQUIREMENTS = {"can", "pytest", "testcontainers"}
 """What the extra ``testing`` adds, for `evercan.cli.pytest_plugin` alone."""
 
@@ -64,6 +69,13 @@ def imports(nodes: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def imports_at_start(module: str) -> Iterator[str]:
+    """Yield what a module imports when it is imported itself."""
+    for statement in tree(module).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield from imports(statement)
+
+
 def imported_packages(module: str) -> set[str]:
     """Return the top-level names of what a module imports."""
     return {name.partition(".")[0] for name in imports(tree(module))}
@@ -94,13 +106,19 @@ def test_a_package_describes_itself_in_one_sentence_and_imports_nothing(package:
 # --- what is pure ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_that_needs_the_workbench_is_imported_late(module: str) -> None:
+    late = {f"evercan.{name}" for name in IMPORTED_LATE}
+    assert not {name.rpartition(".")[0] for name in imports_at_start(module)} & late
+
+
 @pytest.mark.parametrize("module", in_packages(*PURE))
 def test_a_pure_package_does_no_io(module: str) -> None:
     assert not imported_packages(module) & IO_MODULES
 
 
 PURE_CLI = ("cli.views", "cli.checks", "cli.pages")
-CLI_WITH_IO = {"cli.pages.terminal", "cli.pages.watch_app"}
+CLI_WITH_IO = {"cli.pages.progress", "cli.pages.terminal", "cli.pages.watch_app"}
 """Modules of these packages that read the terminal or the clock."""
 
 
@@ -159,6 +177,10 @@ def test_the_package_itself_imports_nothing() -> None:
 def test_the_command_needs_only_its_own_requirements(module: str) -> None:
     names = imported_packages(module) - {"evercan", "__future__"}
     more = TESTING_REQUIREMENTS if module == "cli.pytest_plugin" else set()
+    if module in WORKBENCH_MODULES:
+        more = WORKBENCH_REQUIREMENTS
+        at_start = {name.partition(".")[0] for name in imports_at_start(module)}
+        assert module in IMPORTED_LATE or not at_start & more
     assert names - sys.stdlib_module_names <= CLI_REQUIREMENTS | more
 
 

@@ -1,4 +1,6 @@
-"""Assembles the plugin's root file system: interpreter, libraries, packages and nothing else.
+"""Assembles a root file system: interpreter, libraries, packages and nothing else.
+
+It is that of the plugin, or of the link's image.
 
 This runs inside the build image, under the interpreter that it copies, with the standard library
 alone. `DROPPED` lists what is left out and why; ``build/ROOTFS.md`` has the reasons for the
@@ -39,11 +41,12 @@ DROPPED = (
     "lib-dynload/_gdbm*",
     # other servers and formats
     "xmlrpc", "imaplib.py", "poplib.py", "smtplib.py", "ftplib.py",
-    # TLS: the plugin makes no connections; no_tls.py replaces ssl; hashlib needs no OpenSSL
-    "ssl.py", "lib-dynload/_ssl*", "lib-dynload/_hashlib*",
     # East Asian multi-byte encodings: CAN bus names and logs are UTF-8
     "lib-dynload/_codecs_*", "lib-dynload/_multibytecodec*",
 )  # fmt: skip
+# TLS: the plugin makes no connections; no_tls.py replaces ssl; hashlib needs no OpenSSL. The link
+# makes some, so its context has no no_tls.py.
+TLS = ("ssl.py", "lib-dynload/_ssl*", "lib-dynload/_hashlib*")
 
 # Parts of wheels that only compilers, type checkers and tests use; and one extension module that
 # alone would need the C++ library, 2.5 MB to load at every start: frozenlist has the same in
@@ -79,12 +82,19 @@ def wanted_from_wheel(name: str) -> bool:
     return not name.endswith("/") and NOT_FOR_RUNNING.search(name) is None
 
 
-def dropped(relative: str) -> bool:
-    """Tell whether a path of the standard library, relative to its root, is left out."""
+def dropped(relative: str, *, tls: bool = False) -> bool:
+    """Tell whether a path of the standard library, relative to its root, is left out.
+
+    Args:
+        relative: The path.
+        tls: Keep what TLS needs.
+    """
     path = PurePosixPath(relative)
     prefixes = [str(path), *map(str, path.parents)]
     return "__pycache__" in path.parts or any(
-        fnmatchcase(prefix, pattern) for prefix in prefixes for pattern in DROPPED
+        fnmatchcase(prefix, pattern)
+        for prefix in prefixes
+        for pattern in (DROPPED if tls else DROPPED + TLS)
     )
 
 
@@ -99,7 +109,7 @@ def linked_libraries(ldd: str) -> list[str]:
     return re.findall(r"(?:=>\s+|^\s+)(/\S+)", ldd, flags=re.MULTILINE)
 
 
-def copy_stdlib(out: Path) -> None:
+def copy_stdlib(out: Path, *, tls: bool) -> None:
     """Copy the interpreter and the standard library, without what `dropped` names."""
     interpreter = out / "usr/bin/python3"
     interpreter.parent.mkdir(parents=True)
@@ -107,7 +117,7 @@ def copy_stdlib(out: Path) -> None:
     target = out / STDLIB.relative_to("/")
     for source in sorted(STDLIB.rglob("*")):
         relative = source.relative_to(STDLIB)
-        if source.is_file() and not dropped(relative.as_posix()):
+        if source.is_file() and not dropped(relative.as_posix(), tls=tls):
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / relative)
 
@@ -121,7 +131,7 @@ def unpack_wheels(wheels: Path, allowed: frozenset[str], target: Path) -> None:
     for wheel in sorted(wheels.glob("*.whl")):
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         if digest not in allowed:
-            raise ValueError(f"{wheel.name}: sha256 {digest} is not in requirements/plugin.txt")
+            raise ValueError(f"{wheel.name}: sha256 {digest} is not in the locked requirements")
         with zipfile.ZipFile(wheel) as archive:
             for name in filter(wanted_from_wheel, archive.namelist()):
                 archive.extract(name, target)
@@ -194,15 +204,19 @@ def assemble(context: Path, out: Path, epoch: int) -> None:
     """Assemble the root file system in ``out`` from a build context.
 
     Args:
-        context: A folder with ``wheels/``, ``src/evercan``, ``no_tls.py`` and ``plugin.txt``.
+        context: A folder with ``wheels/``, ``src/evercan`` and ``requirements.txt``. With a file
+            ``no_tls.py`` this takes the place of the module ``ssl``.
         out: A folder that does not exist yet.
         epoch: The time of every file, in seconds since 1970.
     """
     library = out / STDLIB.relative_to("/")
-    copy_stdlib(out)
-    unpack_wheels(context / "wheels", locked_hashes((context / "plugin.txt").read_text()), library)
+    no_tls = context / "no_tls.py"
+    copy_stdlib(out, tls=not no_tls.is_file())
+    allowed = locked_hashes((context / "requirements.txt").read_text())
+    unpack_wheels(context / "wheels", allowed, library)
     shutil.copytree(context / "src/evercan", library / "evercan")
-    shutil.copy(context / "no_tls.py", library / "ssl.py")
+    if no_tls.is_file():
+        shutil.copy(no_tls, library / "ssl.py")
     for folder in EMPTY_FOLDERS:
         (out / folder).mkdir(parents=True, exist_ok=True)
     (out / "etc").mkdir()

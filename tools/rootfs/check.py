@@ -21,7 +21,7 @@ LATE = (
     "socket", "statistics", "struct", "subprocess", "tempfile", "traceback",
     "typing", "urllib.parse", "uuid", "zlib",
 )  # fmt: skip
-LEFT_OUT = ("pip", "dbm", "tkinter", "_ssl", "_hashlib", "evercan.cli")
+LEFT_OUT = ("pip", "dbm", "tkinter", "_ssl", "_hashlib", "evercan.cli", "evercan.link")
 TOOLS = ("/bin", "/sbin", "/usr/sbin", "/usr/bin/sh", "/usr/bin/gcc", "/usr/bin/apt")
 
 

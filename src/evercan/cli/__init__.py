@@ -1,7 +1,7 @@
 """``evercan``: the command for people, on the engine's host or any machine that reaches it.
 
 ``pip install 'evercan[cli]'`` installs it. It imports nothing of the daemon, and
-the plugin contains none of it. `app` reads the command line and calls `commands`;
+the plugin contains none of it. `app` and `frames` read the command line and call `commands`;
 these reach the engine, its host and the plugin through `access`, and show `views`
 with `pages`. `checks` is what ``evercan doctor`` judges.
 """

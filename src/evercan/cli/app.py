@@ -8,6 +8,8 @@ from typing import Any
 import rich_click as click
 
 from evercan import __version__
+from evercan.cli import frames
+from evercan.cli.app_link import link
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
@@ -160,52 +162,8 @@ def graph(
     return command.graph(target_of(options), networks, "json" if json else format_, output)
 
 
-@evercan.command(
-    short_help="Print frames with their senders.",
-    epilog=examples(
-        "evercan dump powertrain",
-        "evercan dump powertrain --from dashboard --filter 100:700",
-        "evercan dump powertrain --duration 60 > drive.log; log2asc -I drive.log vcan0 dashboard",
-        "evercan dump powertrain --as-bus | canplayer vcan1=vcan0",
-        "evercan dump powertrain --json | jq 'select(.id == 291)'",
-    ),
-)
-@click.argument("network", shell_complete=shells.complete_networks)
-@click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="ID:MASK",
-    help="Only frames whose id equals ID in the bits of MASK (hexadecimal); ID~MASK: all others. "
-    "Repeat it for more ids.",
-)
-@click.option(
-    "--from",
-    "senders",
-    multiple=True,
-    metavar="NAME",
-    help="Only frames of this container, or of the bus interface. Repeat it for more senders.",
-)
-@click.option("-n", "--count", type=click.IntRange(1), metavar="N", help="End after N frames.")
-@click.option(
-    "-t", "--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
-)
-@click.option(
-    "--as-bus", is_flag=True, help="Write the bus interface in place of the sender's name."
-)
-@click.option("--json", is_flag=True, help="Print one JSON object a line.")
-@connection
-def dump(*, network: str, **options: Any) -> int:
-    """Print the frames of a bus as they pass, each once, with the container that sent it.
-
-    The format is candump's log format, with the sender in place of the interface; can-utils and
-    python-can read it. Frames from programs on the host and from the wire have the bus interface
-    as their sender. On the engine's host no root is needed, only the right to use the engine.
-    """
-    from evercan.cli.commands import dump as command
-
-    target = target_of(options)
-    return command.dump(target, network, command.DumpOptions(**options))
+for _command in frames.COMMANDS:
+    evercan.add_command(_command)
 
 
 @evercan.group(
@@ -346,6 +304,9 @@ def adopt(*, prune: bool, json: bool, **options: Any) -> int:
     from evercan.cli.commands import adopt as command
 
     return command.adopt(target_of(options), prune=prune, json=json)
+
+
+evercan.add_command(link)
 
 
 @evercan.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,6 +14,31 @@ from evercan.cli.commands import completion as shells
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+
+class _Unit(click.ParamType):  # type: ignore[type-arg] # generic only in newer releases
+    """A number with a unit: ``10m``."""
+
+    def __init__(self, name: str, units: dict[str, int], example: str) -> None:
+        self.name = name
+        self._units, self._example = units, example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number in the smallest unit."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", str(value), re.ASCII)
+        unit = self._units.get(found[2].lower()) if found else None
+        if found is None or unit is None or not float(found[1]):
+            units = ", ".join(unit for unit in self._units if unit)
+            self.fail(f"{value} is not a {self.name}; write {self._example} ({units})", param, ctx)
+        return float(found[1]) * unit
+
+
+SIZE = _Unit("size", {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}, "100M")
+TIME = _Unit("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "10m")
+
 NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
@@ -23,7 +49,46 @@ FAULT_FROM = click.option(
     help="Frames from this member: a container, or an interface of the host.",
 )
 FAULT_TO = click.option("--to", metavar="NAME", help="Frames to this member.")
+NETWORK = click.argument("network", shell_complete=shells.complete_networks)
 JSON = click.option("--json", is_flag=True, help="Print JSON.")
+DBC = click.option(
+    "--dbc",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Decode frames by this database (DBC, ARXML, KCD, SYM). Repeat it for more files. Needs "
+    "evercan\\[workbench].",
+)
+FRAMES = click.argument("frames", nargs=-1, metavar="FRAME...")
+DBC_TO_SEND = click.option(
+    "--dbc",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Database (DBC, ARXML, KCD, SYM) of messages that are named in place of a frame, with "
+    "values of their signals. Repeat it for more files. Needs evercan\\[workbench].",
+)
+FILTERS = click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="ID:MASK",
+    help="Only frames whose id equals ID in the bits of MASK (hexadecimal); ID~MASK: all others. "
+    "Repeat it for more ids.",
+)
+SENDERS = click.option(
+    "--from",
+    "senders",
+    multiple=True,
+    metavar="NAME",
+    help="Only frames of this container, or of the bus interface. Repeat it for more senders.",
+)
+COUNT = click.option(
+    "-n", "--count", type=click.IntRange(1), metavar="N", help="End after N frames."
+)
+DURATION = click.option(
+    "-t", "--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
+)
 
 
 def _engine(*more_names: str) -> Callable[[_F], _F]:
@@ -64,8 +129,8 @@ def connection(command: _F, helper_image_variable: str | None = None) -> _F:
             default="",
             envvar=helper_image_variable,
             help="Image of the helper container that reaches the engine's host. It needs sh, "
-            "candump, and nc.openbsd or socat.  [dim]default: EVERCAN_HELPER_IMAGE, or "
-            "evercan/can-tools[/]",
+            "candump, and nc.openbsd or socat; evercan-play to send frames.  [dim]default: "
+            "EVERCAN_HELPER_IMAGE, or evercan/can-tools[/]",
         ),
         click.option(
             "--plugin",

@@ -17,7 +17,8 @@ from operator import itemgetter
 
 from evercan.kernel.alike import Layout
 from evercan.kernel.netlink import HEADER, Message, align
-from evercan.model.rule import Counts, Rule, RuleCount
+from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.rule_table import INDEXES, Group, RuleTable
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -171,21 +172,21 @@ def decode_rules(chunks: Iterable[bytes]) -> RuleTable:
     return RuleTable(groups)
 
 
-def decode_without_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, Counts]:
+def decode_without_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, RuleCounts]:
     """Decode a dump into a table alone; errors as of ``decode_rules``."""
-    return decode_rules(chunks), ()
+    return decode_rules(chunks), RuleCounts()
 
 
-def decode_with_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, Counts]:
+def decode_with_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, RuleCounts]:
     """Decode a dump into a table, and the rules that have counted; errors as of either."""
-    counts: list[tuple[Rule, RuleCount]] = []
+    counts = RuleCounts()
 
     def counted() -> Iterator[bytes]:
         for data in chunks:
             counts.extend(decode_counts([data]))
             yield data
 
-    return decode_rules(counted()), tuple(counts)
+    return decode_rules(counted()), counts
 
 
 def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:

@@ -9,7 +9,8 @@ from evercan.model.access import FilterCount, Filters
 from evercan.model.controller import Controller
 from evercan.model.fault import FaultQueue
 from evercan.model.names import FILTER_SUFFIX
-from evercan.model.rule import TAG, Counts
+from evercan.model.rule import TAG
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.rule_table import RuleTable
 from evercan.values import NamedTuple, dataclass, field, replace
 
@@ -215,7 +216,7 @@ class Observed:
 
     links: Mapping[str, Link] = field(default_factory=dict)
     rules: RuleTable = field(default_factory=RuleTable)
-    counts: Counts = ()
+    counts: RuleCounts = field(default_factory=RuleCounts)
     can_gw: bool = True
     locations: Mapping[str, Location] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
@@ -228,7 +229,7 @@ class Observed:
 
     def without_rules(self) -> Self:
         """Drop the rules, of which there are N² and which are needed only during a pass."""
-        return replace(self, rules=RuleTable(), counts=())
+        return replace(self, rules=RuleTable(), counts=RuleCounts())
 
     def find(self, name: str) -> Link | None:
         """Find a link as the kernel would: by name, then by altname."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import NamedTuple, Self  # noqa: TID251 - a pass may make tens of thousands of rules
 
@@ -62,7 +62,3 @@ class RuleCount(NamedTuple):
     def of(cls, rows: Iterable[tuple[int, int, int]]) -> Iterator[Self]:
         """Make counts of rows, as ``Rule.of`` does."""
         return map(tuple.__new__, repeat(cls), rows)
-
-
-Counts = Sequence[tuple[Rule, RuleCount]]
-"""Rules with their counters; a rule that exists twice is listed twice."""

@@ -13,7 +13,7 @@ from evercan.model.access import Filters
 from evercan.model.controller import ControllerSettings
 from evercan.model.fault import FaultQueue
 from evercan.model.observed import Location
-from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.values import NamedTuple, dataclass
 
 
@@ -251,7 +251,7 @@ class AddRules:
     """Add these can-gw rules to a bus, in one batch."""
 
     bus: str
-    rules: tuple[Rule, ...]
+    rules: RuleList
 
     endpoint: ClassVar[str | None] = None
 
@@ -267,7 +267,7 @@ class RemoveRules:
     """
 
     bus: str
-    rules: tuple[Rule, ...]
+    rules: RuleList
 
     endpoint: ClassVar[str | None] = None
 

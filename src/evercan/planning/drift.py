@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
+from itertools import compress
+from operator import not_
 
 from evercan.errors import number_of
 from evercan.model.declared import Declared, Endpoint
@@ -16,6 +18,7 @@ from evercan.model.names import end_words
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import (
     AddRules,
     BringUp,
@@ -61,6 +64,7 @@ class Drift(NamedTuple):
         step: the step that repairs it.
         text: what is wrong, without the remedy.
         endpoint: the endpoint id, when it concerns one endpoint alone.
+        interface: the name of the endpoint's interface, which may have several.
     """
 
     kind: DriftKind
@@ -68,11 +72,12 @@ class Drift(NamedTuple):
     step: Step
     text: str
     endpoint: str | None = None
+    interface: str | None = None
 
     @property
-    def key(self) -> tuple[DriftKind, str, str | None]:
+    def key(self) -> tuple[DriftKind, str, str | None, str | None]:
         """Identify it over several observations, in which the step may differ."""
-        return self.kind, self.bus, self.endpoint
+        return self.kind, self.bus, self.endpoint, self.interface
 
     def problem(self) -> Problem:
         """Return the problem that it is until it is repaired."""
@@ -203,7 +208,9 @@ def _drift_of(step: Step, asked: _Asked) -> Drift | None:
         return Drift(of_bus[0], step.bus, step, of_bus[1])
     if step.endpoint is not None and asked.had_pair(step.endpoint):
         of_pair = _drift_of_pair(step)
-        return None if of_pair is None else Drift(of_pair[0], step.bus, step, *of_pair[1:])
+        if of_pair is not None:
+            kind, text, interface = of_pair
+            return Drift(kind, step.bus, step, text, step.endpoint, interface)
     return None
 
 
@@ -226,21 +233,22 @@ def _drift_of_bus(step: Step, asked: _Asked) -> tuple[DriftKind, str] | None:
 
 
 def _drift_of_pair(step: Step) -> tuple[DriftKind, str, str] | None:
+    """Return the kind of drift, what is wrong, and the interface concerned."""
     match step:
-        case SetMtu(_, str(endpoint), _, name):
+        case SetMtu(_, str(), _, name):
             text = f"the {end_words(name)} {name} has not the MTU that carries FD frames"
-            return DriftKind.PAIR_MTU, text, endpoint
-        case BringUp(_, str(endpoint), name):
-            return DriftKind.PAIR_DOWN, f"the {end_words(name)} {name} is down", endpoint
+            return DriftKind.PAIR_MTU, text, name
+        case BringUp(_, str(), name):
+            return DriftKind.PAIR_DOWN, f"the {end_words(name)} {name} is down", name
         case MakePair(_, endpoint, name, _) | RepairPair(_, endpoint, name, _, _):
             text = f"the interface pair {name} of endpoint {endpoint[:12]} is missing"
-            return DriftKind.PAIR_MISSING, text, endpoint
+            return DriftKind.PAIR_MISSING, text, name
         case MakeFilterInterface(_, endpoint, name):
             text = f"the filter interface {name} of endpoint {endpoint[:12]} is missing"
-            return DriftKind.FILTER_MISSING, text, endpoint
+            return DriftKind.FILTER_MISSING, text, name
         case SetFilters(_, endpoint, _, name):
             text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
-            return DriftKind.FILTER_MISSING, text, endpoint
+            return DriftKind.FILTER_MISSING, text, name
         case _:
             return None
 
@@ -249,26 +257,27 @@ def _split_rules(
     step: AddRules | RemoveRules, asked: _Asked
 ) -> Iterator[tuple[AddRules | RemoveRules, Drift | None]]:
     """Split a step of rules into the drift and what was asked for."""
-    drifted: list[Rule] = []
-    rest: list[Rule] = []
     if not step.bus:
         yield step, None  # what no bus needs any more
         return
     if isinstance(step, AddRules):
         kind, what = DriftKind.RULES_MISSING, "missing"
-        for rule in step.rules:
-            (drifted if _within(rule, asked.old_ends) else rest).append(rule)
+        has_drifted = [_within(rule, asked.old_ends) for rule in step.rules]
     else:
         kind, what = DriftKind.RULES_SURPLUS, "surplus"
-        for rule in step.rules:
-            (rest if _touches(rule, asked.changed_ends) else drifted).append(rule)
+        has_drifted = [not _touches(rule, asked.changed_ends) for rule in step.rules]
+    if all(has_drifted):
+        drifted, rest = step.rules, RuleList()
+    else:
+        drifted = RuleList(compress(step.rules, has_drifted))
+        rest = RuleList(compress(step.rules, map(not_, has_drifted)))
     if drifted:
-        part = type(step)(step.bus, tuple(drifted))
+        part = type(step)(step.bus, drifted)
         verb = "is" if len(drifted) == 1 else "are"
         text = f"{number_of(len(drifted), 'rule')} of {step.bus} {verb} {what}"
         yield part, Drift(kind, step.bus, part, text)
     if rest:
-        yield type(step)(step.bus, tuple(rest)), None
+        yield type(step)(step.bus, rest), None
 
 
 def _within(rule: Rule, ends: Collection[int]) -> bool:

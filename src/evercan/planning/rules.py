@@ -22,6 +22,7 @@ from itertools import chain, repeat
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.rule import OWNER_MARK, Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.rule_table import INDEXES, Group, RuleTable
 from evercan.model.steps import AddRules, RemoveRules
 from evercan.values import NamedTuple
@@ -143,8 +144,8 @@ def plan_rules(
             surplus[owner] += [rule] * extra
     for bus, unwanted in surplus.items():
         if unwanted:
-            yield RemoveRules(bus, tuple(unwanted))
-    left_over = tuple(
+            yield RemoveRules(bus, RuleList(unwanted))
+    left_over = RuleList(
         rule
         for rule in sorted(declared.host_rules)
         if rule not in wanted
@@ -161,7 +162,7 @@ class _Wanted:
         self._healthy: set[Group] = set()
         self._sources: dict[Group, set[int]] = {}
 
-    def compare(self, rules: RuleTable, ends: Ends) -> tuple[Rule, ...]:
+    def compare(self, rules: RuleTable, ends: Ends) -> RuleList:
         """Want what a bus needs; return what is missing of it, in the order of ``mesh``.
 
         The rules of a healthy bus are compared as arrays, and none of them becomes an object.
@@ -180,12 +181,14 @@ class _Wanted:
             if (seen and seen != sources) or group[3]:
                 self._sources.setdefault(group, set()).update(sources)
         if sum(len(sources) for _, sources in missing) == size:
-            found = list(mesh(*ends))
+            found: Iterable[Rule] = mesh(*ends)
         else:
-            found = [Rule(source, *group) for group, sources in missing for source in sources]
             order = {index: n for n, index in enumerate((*ends.host, *ends.members))}
-            found.sort(key=lambda rule: (rule.flags & FD, order[rule.source], order[rule.target]))
-        return tuple(
+            found = sorted(
+                (Rule(source, *group) for group, sources in missing for source in sources),
+                key=lambda rule: (rule.flags & FD, order[rule.source], order[rule.target]),
+            )
+        return RuleList(
             rule for rule in found if not (rule.is_marked and rule.without_mark() in rules)
         )
 

@@ -25,6 +25,7 @@ from collections.abc import Set as AbstractSet
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import AddRules, Step
 from evercan.planning.bus import plan_bus
 from evercan.planning.bus_off import plan_bus_off
@@ -90,7 +91,7 @@ def plan_scope(
             return None
         ends[bus] = Ends(former.host, [*others, *kept, *new])
         if new:
-            steps.append(AddRules(bus, tuple(mesh(*ends[bus], new))))
+            steps.append(AddRules(bus, RuleList(mesh(*ends[bus], new))))
     retired = sorted(declared.retired & scope.names)
     steps += plan_removals(declared, observed, scope.endpoints, retired)
     ordered, drift = classify(before, declared, observed, steps)

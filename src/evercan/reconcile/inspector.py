@@ -11,7 +11,7 @@ from evercan.model.controller import Controller
 from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
-from evercan.model.rule import Counts
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.state import State
 from evercan.planning.plan import Plan
 from evercan.reconcile.comparison import compare
@@ -127,7 +127,7 @@ class Inspector:
         state = self._reconciler.state
         return has_controllers(state.declared, state.observed)
 
-    def _inspect(self, observe: Observe) -> tuple[State, Counts]:
+    def _inspect(self, observe: Observe) -> tuple[State, RuleCounts]:
         """Return what a pass would find, and what the rules have counted if that was observed."""
         former = self._reconciler.state.declared
         observed = observe(former)

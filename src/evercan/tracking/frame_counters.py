@@ -9,13 +9,15 @@ not counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from itertools import product
 from operator import add
 
 from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Observed
-from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule import RuleCount
+from evercan.model.rule_counts import RuleCounts
+from evercan.model.rule_table import Group
 from evercan.planning.rules import FD
 from evercan.values import NamedTuple
 
@@ -77,7 +79,7 @@ class FrameCounters:
 
     def __init__(self) -> None:
         """Start at 0: the first observation adds what rules of an earlier process have counted."""
-        self._seen: dict[Rule, _Seen] = {}
+        self._counts = RuleCounts()
         self._buses: dict[tuple[str, str], RuleCount] = {}
         self._endpoints: dict[str, EndpointFrames] = {}
 
@@ -85,7 +87,7 @@ class FrameCounters:
         self,
         declared: Declared,
         observed: Observed,
-        counts: Iterable[tuple[Rule, RuleCount]],
+        counts: RuleCounts,
         denied: dict[int, int] | None = None,
     ) -> Frames:
         """Add what came since the last observation; forget networks and endpoints that are gone.
@@ -99,38 +101,30 @@ class FrameCounters:
                 interface denies. What is taken off the rules is taken off here.
         """
         bus_of, end_of, bus_indexes = _owners(declared, observed)
-        seen: dict[Rule, _Seen] = {}
-        for rule, count in counts:
-            if bus_of.get(rule.source, "") != bus_of.get(rule.target):
-                continue
-            before = seen.get(rule)
-            seen[rule] = (
-                _Seen(1, count)
-                if before is None
-                else _Seen(before.copies + 1, _add(before.total, count))
-            )
         sent: Counter[tuple[int, bool]] = Counter()
-        for rule, now in seen.items():
-            grown = _growth(self._seen.get(rule), now)
-            direction = "between_members"
-            if rule.target in bus_indexes:
-                direction = "to_bus"
-            elif rule.source in bus_indexes:
-                direction = "from_bus"
-            kind = rule.source, bool(rule.flags & FD)
-            # A frame runs every rule of its source once: the busiest has seen them all.
-            sent[kind] = max(sent[kind], grown.handled + grown.dropped)
-            if denied and (off := min(grown.dropped, denied.get(rule.target, 0))):
-                denied[rule.target] -= off
-                grown = grown._replace(dropped=grown.dropped - off)
-            key = bus_of[rule.source], direction
-            self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
-            if rule.target in end_of:
-                self._credit(end_of[rule.target], EndpointFrames(0, *grown))
+        for group in counts.groups():
+            target, flags = group[:2]
+            if target not in bus_of:
+                continue
+            bus = bus_of[target]
+            before = _seen(self._counts, group)
+            for source, now in _seen(counts, group).items():
+                if bus_of.get(source) != bus:
+                    continue
+                grown = _growth(before.get(source), now)
+                kind = source, bool(flags & FD)
+                # A frame runs every rule of its source once: the busiest has seen them all.
+                sent[kind] = max(sent[kind], grown.handled + grown.dropped)
+                if denied:
+                    grown = _take_off(denied, target, grown)
+                key = bus, _direction(source, target, bus_indexes)
+                self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
+                if target in end_of:
+                    self._credit(end_of[target], EndpointFrames(0, *grown))
         for (source, _), frames in sent.items():
             if source in end_of:
                 self._credit(end_of[source], EndpointFrames(frames))
-        self._seen = seen
+        self._counts = counts
         self._keep_declared(declared)
         return Frames(by_bus=dict(self._buses), by_endpoint=dict(self._endpoints))
 
@@ -151,6 +145,17 @@ def _add(one: RuleCount, other: RuleCount) -> RuleCount:
     return RuleCount(*map(add, one, other))
 
 
+def _seen(counts: RuleCounts, group: Group) -> dict[int, _Seen]:
+    """Return by source what the rules of a group have counted."""
+    seen: dict[int, _Seen] = {}
+    for source, count in counts.of_group(group):
+        known = seen.get(source)
+        seen[source] = (
+            _Seen(1, count) if known is None else _Seen(known.copies + 1, _add(known.total, count))
+        )
+    return seen
+
+
 def _growth(before: _Seen | None, now: _Seen) -> RuleCount:
     if before is None:
         return now.total
@@ -164,6 +169,21 @@ def _since(before: int, now: int) -> int:
         return now - before
     wrapped = (now - before) % _WRAP
     return wrapped if wrapped < _PLAUSIBLE else now
+
+
+def _direction(source: int, target: int, bus_indexes: Container[int]) -> str:
+    """Name the direction of a rule as the metrics do."""
+    if target in bus_indexes:
+        return "to_bus"
+    return "from_bus" if source in bus_indexes else "between_members"
+
+
+def _take_off(denied: dict[int, int], target: int, grown: RuleCount) -> RuleCount:
+    """Take from what a rule has dropped the frames that its target's filters denied."""
+    off = min(grown.dropped, denied.get(target, 0))
+    if off:
+        denied[target] -= off
+    return grown._replace(dropped=grown.dropped - off)
 
 
 def _owners(

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.rule import Counts
+from evercan.model.rule import Rule, RuleCount
 from evercan.model.steps import RepairPair, Step
 
 
@@ -47,7 +47,9 @@ class ReplacedPairs:
             if endpoint_id in declared.endpoints and declared.endpoints[endpoint_id].is_member
         }
 
-    def forget_used(self, declared: Declared, observed: Observed, counts: Counts) -> None:
+    def forget_used(
+        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
+    ) -> None:
         """Forget the endpoints that have sent frames through their new pair.
 
         Args:

@@ -34,7 +34,7 @@ def test_the_long_run_and_the_passes_can_be_measured() -> None:
     figures = long_run.memory(quick=True)
     assert figures[-1].name.startswith("state file, per member")
     assert figures[-1].met
-    assert len(long_run.passes(quick=True)) == 4
+    assert len(long_run.passes(quick=True)) == 6
 
 
 def test_a_settled_bus_counts_its_rules() -> None:

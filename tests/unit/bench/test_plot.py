@@ -27,6 +27,7 @@ DOCUMENT = {
         (0.7, 40.0, [0.5, 1, 2, 5, 10, 20, 50]),
         (2, 200, [2, 5, 10, 20, 50, 100, 200]),
         (14.7, 450, [10, 20, 50, 100, 200, 500]),
+        (10, 10, [10, 20]),
     ],
 )
 def test_ticks_are_round_and_enclose_the_values(
@@ -41,6 +42,13 @@ def test_points_are_the_figures_in_microseconds_in_order() -> None:
     )
     assert [point.median for point in references(DOCUMENT, "frames", "older").points] == [9.0, 9.0]
     assert not measured(DOCUMENT, "turn", "evercan").points
+    assert not measured(DOCUMENT, "frames", "evercan", "ms").points
+
+
+def test_a_figure_may_name_the_member_that_it_is_of() -> None:
+    named = Figure(group="start", name="container start as member 30", unit="ms", samples=[7.0])
+    points = measured({"figures": [named.as_json()]}, "start", "evercan", "ms").points
+    assert points == [Point(30, 7.0, 7.0, 7.0)]
 
 
 def test_a_plot_names_its_axes_and_series_and_has_colours_for_dark_pages() -> None:

@@ -28,13 +28,19 @@ from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import endpoint_document, network_document, status_document
+from tests.unit.cli.conftest import frames_of
 
 SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = (
-    *("status", "watch", "doctor", "graph", "dump", "fault", "adopt"),
-    *("install", "uninstall", "completion", "help"),
+    *("status", "watch", "doctor", "graph"),
+    *("dump", "record", "play", "send", "generate"),
+    *("fault", "adopt", "link", "install", "uninstall", "completion", "help"),
 )
-READING = (("adopt",), ("dump", "powertrain"), ("graph",), ("status",))
+READING = (
+    *(("adopt",), ("dump", "powertrain"), ("generate", "powertrain", "123#00"), ("graph",)),
+    *(("record", "powertrain", "-o", "/nowhere/x.log"), ("send", "powertrain", "123#00")),
+    ("status",),
+)
 
 EVERCAN = plugin_entry("evercan:latest")
 POWERTRAIN = network_entry(
@@ -561,7 +567,7 @@ def bus_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
         "(1790000000.000003) vcan0 456#01 T",
         "(1790000000.000004) vcan9 789#01 T",
     ]
-    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", lambda: iter(lines))
+    frames_of(monkeypatch, *lines)
 
 
 @pytest.mark.usefixtures("bus_traffic")

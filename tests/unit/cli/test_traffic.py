@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.cli.access.can_socket import text_of
-from evercan.cli.commands.dump import derived_wiring
+from evercan.cli.access.wiring import derived_wiring
 from evercan.cli.errors import CliError
 from evercan.cli.views.docker import DockerNetwork
 from evercan.cli.views.traffic import (

@@ -20,6 +20,7 @@ from evercan.kernel.rtnetlink import RtnetlinkKernel
 from evercan.model.controller import ControllerSettings
 from evercan.model.observed import Link
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, MakeBus
 from tests.support.netlink_peer import NetlinkPeer, Sent, attribute, done, error, part
 
@@ -128,7 +129,11 @@ CALLS: dict[str, Callable[[RtnetlinkKernel], Any]] = {
     "controller": lambda kernel: kernel.controller(7),
     "name_inside": lambda kernel: kernel.name_inside(BUS),
     "apply": lambda kernel: kernel.apply(
-        [MakeBus("vcan0"), DeleteLink(9, "vcan1"), AddRules("vcan0", (Rule(7, 9, 5, 1, b""),))]
+        [
+            MakeBus("vcan0"),
+            DeleteLink(9, "vcan1"),
+            AddRules("vcan0", RuleList([Rule(7, 9, 5, 1, b"")])),
+        ]
     ),
     "configure": lambda kernel: kernel.apply(
         [ConfigureBus("can0", 7, "can0", SETTINGS, SETTINGS, was_up=True)]

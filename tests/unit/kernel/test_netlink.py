@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 from collections.abc import Callable, Iterator
 
@@ -11,9 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import KernelError
-from evercan.kernel import links
+from evercan.kernel import can_gw, links
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
-from tests.support.netlink_peer import Answers, NetlinkPeer, Sent, done, error, message, part
+from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_table import RuleTable
+from tests.support.netlink_peer import (
+    Answers,
+    NetlinkPeer,
+    Sent,
+    attribute,
+    done,
+    error,
+    message,
+    part,
+)
 
 _REQUEST, _ACK, _DUMP = 0x01, 0x04, 0x300
 ROW = 24
@@ -189,6 +201,71 @@ def test_the_rest_of_an_earlier_answer_is_skipped() -> None:
     chunks, _ = dump(answer)
     assert b"old!" not in b"".join(chunks)
     assert b"new!" in b"".join(chunks)
+
+
+# --- dumps that are decoded as they come --------------------------------------------
+
+
+def rule_of(source: int, to: Sent, *, interrupted: bool = False) -> bytes:
+    """Return an entry of a dump of rules, one that has handled as many frames as its source."""
+    payload = can_gw.add(Rule(source, 9, 4)).payload
+    handled = attribute(can_gw.HANDLED, struct.pack("=I", source))
+    return part(ROW, payload[:4] + handled + payload[4:], to, interrupted=interrupted)
+
+
+def test_datagrams_are_decoded_before_the_next_one_is_received() -> None:
+    peer = NetlinkPeer(
+        lambda sent: [*(rule_of(source, sent[0]) for source in (3, 4, 5)), done(sent[0])]
+    )
+    left: list[int] = []
+
+    def decode(chunks: Iterator[bytes]) -> list[RuleTable]:
+        tables = []
+        for chunk in chunks:
+            left.append(len(peer.pending))
+            tables.append(can_gw.decode_rules([chunk]))
+        return tables
+
+    tables = connected_to(peer).read(can_gw.list_all(), decode)
+    assert tables == [RuleTable.of([Rule(source, 9, 4)]) for source in (3, 4, 5)]
+    assert left == [3, 2, 1]
+
+
+@pytest.mark.parametrize("where", ["first part", "end"])
+def test_nothing_of_an_interrupted_dump_is_decoded_into_the_next(where: str) -> None:
+    tries: Iterator[bool] = iter([True, False])
+
+    def answer(sent: list[Sent]) -> list[bytes]:
+        torn = next(tries)
+        first, end = torn and where == "first part", torn and where == "end"
+        return [
+            rule_of(3, sent[0], interrupted=first),
+            rule_of(7 if torn else 4, sent[0]),
+            done(sent[0], interrupted=end),
+        ]
+
+    peer = NetlinkPeer(answer)
+    rules, counts = connected_to(peer).read(can_gw.list_all(), can_gw.decode_with_counts)
+    assert len(peer.sent) == 2
+    assert rules == RuleTable.of([Rule(3, 9, 4), Rule(4, 9, 4)])
+    assert list(counts) == [(Rule(3, 9, 4), RuleCount(3)), (Rule(4, 9, 4), RuleCount(4))]
+
+
+def test_after_an_error_while_decoding_the_next_exchange_has_a_new_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ip_route = struct.pack("=BBBBBBBBI", socket.AF_INET, 24, *[0] * 7)
+    peer = NetlinkPeer(
+        lambda sent: [part(ROW, ip_route, sent[0]), rule_of(3, sent[0]), done(sent[0])]
+    )
+    netlink = connected_to(peer)
+    with pytest.raises(can_gw.NotCanGw):
+        netlink.read(can_gw.list_all(), can_gw.decode_rules)
+    assert len(peer.pending) == 2  # the rest of the dump was not read
+    fresh = NetlinkPeer(lambda sent: [rule_of(4, sent[0]) + done(sent[0])])
+    monkeypatch.setattr("evercan.kernel.netlink._open", lambda: fresh)
+    rules = netlink.read(can_gw.list_all(), can_gw.decode_rules)
+    assert rules == RuleTable.of([Rule(4, 9, 4)])
 
 
 # --- a single answer ---------------------------------------------------------------

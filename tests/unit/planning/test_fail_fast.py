@@ -202,7 +202,9 @@ def test_drift_is_reported_and_not_repaired(situation: Situation) -> None:
     }
     plan = plan_of(declared, declared, observed)
     for step in plan.steps:
-        assert isinstance(step, DeleteLink | RemoveRules)
+        assert isinstance(step, BringDown | DeleteLink | RemoveRules)
+        if isinstance(step, BringDown):
+            assert declared.endpoints[step.endpoint].has_left
         if isinstance(step, RemoveRules):
             assert all(not_members & {rule.source, rule.target} for rule in step.rules)
     withheld = [step for step in make_plan(declared, observed).steps if step not in plan.steps]

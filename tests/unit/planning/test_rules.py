@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evercan.model.declared import Declared, Endpoint, Network, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.rule import OWNER_MARK, Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.rule_table import RuleTable
 from evercan.model.steps import AddRules, RemoveRules
 from evercan.planning.rules import Ends, mesh, plan_rules
@@ -136,4 +137,4 @@ def test_rules_that_a_large_bus_lacks_are_added_in_the_order_of_a_mesh() -> None
     for lacking in (needed, needed[::7], needed[-1:]):
         rules = RuleTable.of(Counter(needed) - Counter(lacking))
         (step,) = plan_rules(declared, Observed(links=links, rules=rules), ends)
-        assert step == AddRules("vcan0", tuple(lacking))
+        assert step == AddRules("vcan0", RuleList(lacking))

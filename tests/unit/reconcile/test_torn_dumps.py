@@ -15,6 +15,7 @@ import pytest
 from evercan.model.names import is_host_end
 from evercan.model.observed import Observed
 from evercan.model.rule import Rule
+from evercan.model.rule_list import RuleList
 from evercan.model.rule_table import RuleTable
 from evercan.model.steps import AddRules, Failure, MakePair, RemoveRules, Step
 from evercan.reconcile.inspector import Inspector
@@ -213,6 +214,6 @@ def test_a_rule_that_two_observations_do_not_show_is_added_again(
     kernel: PagingKernel, reconciler: Reconciler
 ) -> None:
     missing = next(iter(kernel.observe().rules))
-    assert kernel.apply([RemoveRules("vcan0", (missing,))]) == []
+    assert kernel.apply([RemoveRules("vcan0", RuleList([missing]))]) == []
     run_pass(reconciler)
     assert kernel.observe().rules[missing] == 1

@@ -68,7 +68,7 @@ def test_an_engine_of_an_unknown_architecture_is_rejected() -> None:
 
 def test_plugins_images_and_wheels_of_another_architecture_have_other_keys() -> None:
     assert plugin.source_key("amd64") != plugin.source_key("arm64")
-    assert images.can_tools_key("amd64") != images.can_tools_key("arm64")
+    assert images.CAN_TOOLS_IMAGE.key("amd64") != images.CAN_TOOLS_IMAGE.key("arm64")
 
 
 def test_an_unusable_file_of_the_last_build_is_ignored(tmp_path: Path) -> None:

@@ -51,8 +51,20 @@ def test_the_command_of_the_wheel_finds_the_installer(wheel: Path, tmp_path: Pat
     assert done.stdout.strip() == str(tmp_path / "evercan/cli/install.sh")
 
 
-def test_the_extra_of_the_command_is_the_list_that_is_locked() -> None:
+@pytest.mark.parametrize("name", ["cli", "link", "workbench"])
+def test_an_extra_is_the_list_that_is_locked(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extra = {name.partition(">")[0] for name in project["optional-dependencies"]["cli"]}
-    listed = (ROOT / "requirements/cli.in").read_text().splitlines()
+    extra = {
+        package.partition(">")[0]
+        for package in project["optional-dependencies"][name]
+        if package != "evercan[cli]"  # the workbench builds on it
+    }
+    listed = (ROOT / f"requirements/{name}.in").read_text().splitlines()
     assert extra == {line for line in listed if line and not line.startswith("#")}
+
+
+def test_the_lists_of_an_installation_have_nothing_of_the_workbench() -> None:
+    names = (ROOT / "requirements/workbench.in").read_text().splitlines()
+    for lock in ("install", "plugin"):
+        locked = (ROOT / f"requirements/{lock}.txt").read_text()
+        assert not [name for name in names if name and f"\n{name}==" in f"\n{locked}"]

@@ -10,6 +10,7 @@ from evercan.model.access import Access, FilterCount
 from evercan.model.declared import Declared
 from evercan.model.observed import Link, Observed
 from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.tracking.denied_frames import Denied, DeniedFrames
 from evercan.tracking.frame_counters import FrameCounters
 from evercan.values import replace
@@ -54,11 +55,15 @@ def test_what_a_filter_interface_denies_is_not_lost_for_the_member() -> None:
     declared = limited()
     seen = observed(FilterCount(), FilterCount(denied=8))
     denied.add(declared, seen)
-    found = frames.add(declared, seen, [(rule, RuleCount(2, 5, 0))], denied.unattributed)
+    found = frames.add(
+        declared, seen, RuleCounts([(rule, RuleCount(2, 5, 0))]), denied.unattributed
+    )
     assert found.of_endpoint("aa").received == 2
     assert found.of_endpoint("aa").dropped == 0
     denied.add(declared, seen)  # the rest is taken off once the rules have counted it
-    found = frames.add(declared, seen, [(rule, RuleCount(2, 9, 0))], denied.unattributed)
+    found = frames.add(
+        declared, seen, RuleCounts([(rule, RuleCount(2, 9, 0))]), denied.unattributed
+    )
     assert found.of_endpoint("aa").dropped == 1
     assert found.of_bus("vcan0")["from_bus"] == RuleCount(2, 1, 0)
 

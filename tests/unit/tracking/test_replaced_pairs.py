@@ -12,12 +12,14 @@ from evercan.model.declared import Declared, Phase
 from evercan.model.observed import Link, Location, Observed
 from evercan.model.problems import ProblemKind
 from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.state import State
 from evercan.model.steps import BringUp, RepairPair
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from evercan.tracking.replaced_pairs import ReplacedPairs
+from evercan.values import replace
 from tests.support.changes import creating, joining, run_pass
 from tests.support.declarations import declare, endpoint, network
 from tests.support.fake_kernel import FakeKernel
@@ -123,9 +125,7 @@ class CountingKernel(FakeKernel):
         observed = self.observe()
         indexes = {observed.links[name].index for name in self.senders & observed.links.keys()}
         counts = [(rule, RuleCount(int(rule.source in indexes), 0, 0)) for rule in observed.rules]
-        return Observed(
-            links=observed.links, rules=observed.rules, counts=counts, can_gw=observed.can_gw
-        )
+        return replace(observed, counts=RuleCounts(counts))
 
 
 class Bus:

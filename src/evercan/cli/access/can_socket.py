@@ -25,13 +25,13 @@ _LOST = 40  # SO_RXQ_OVFL, the same
 def frames() -> Iterator[str]:
     """Yield every frame of every interface of this network namespace, without end.
 
+    The first line is empty; frames that are sent after it are read.
+
     Raises:
         CliError: the kernel has no raw CAN sockets.
     """
     if sys.platform != "linux":
-        raise CliError(
-            "this system has no SocketCAN", "set DOCKER_HOST to an engine on a Linux host"
-        )
+        raise no_socket_can()
     try:
         listener = open_listener()
     except OSError as error:
@@ -50,6 +50,7 @@ def frames() -> Iterator[str]:
         listener.bind(("",))
         room = socket.CMSG_SPACE(_STAMP.size) + socket.CMSG_SPACE(_COUNT.size)
         lost = 0
+        yield ""
         while True:
             data, control, flags, address = listener.recvmsg(_FD, room)
             metadata = {kind: value for level, kind, value in control if level == socket.SOL_SOCKET}
@@ -63,6 +64,11 @@ def frames() -> Iterator[str]:
             yield (
                 f"({seconds:010d}.{nanoseconds // 1000:06d}) {address[0]} {text_of(data)} {mark}"
             )
+
+
+def no_socket_can() -> CliError:
+    """Explain that only Linux has CAN sockets."""
+    return CliError("this system has no SocketCAN", "set DOCKER_HOST to an engine on a Linux host")
 
 
 def open_listener() -> socket.socket:

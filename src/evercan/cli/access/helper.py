@@ -22,6 +22,7 @@ from docker.types import Mount
 
 from evercan.cli.access.engine import SDK_ERRORS, DockerEngine
 from evercan.cli.access.host import TIMEOUT, ScriptResult
+from evercan.cli.access.program import ContainerProgram, Program
 from evercan.cli.errors import CliError, NoAccess, NoAnswer
 
 IMAGE = "evercan/can-tools:latest"
@@ -30,6 +31,18 @@ LABEL = "evercan.helper"
 
 _STOP_TIMEOUT = 6
 """Seconds that the container may take to end by itself."""
+
+_SOCKETS = 16
+"""Sockets that candump can have. The kernel limits the buffer of each one, to about 500 frames."""
+
+# The empty line says that it begins: a slow host takes seconds to start a program in a container.
+# Each socket gets the ids that end in one hexadecimal digit.
+_CANDUMP = "echo; exec candump -L -x -d -r 212992 " + " ".join(
+    f"any,{digit:X}:F" for digit in range(_SOCKETS)
+)
+_PLAYER = "evercan-play"
+_NOT_FOUND = (126, 127)
+"""Exit statuses of a program that the container does not have."""
 
 _ROOT = "/host"
 # Use the program for unix sockets that the image has.
@@ -140,7 +153,7 @@ class HelperHost:
         """Run the image's candump on all interfaces."""
         api = self._engine.api
         try:
-            made = api.exec_create(self._id, ["candump", "-L", "-x", "-d", "any"])
+            made = api.exec_create(self._id, ["sh", "-c", _CANDUMP])
             left, printed = b"", b""
             for out, err in api.exec_start(made["Id"], stream=True, demux=True):
                 printed += err or b""
@@ -150,6 +163,30 @@ class HelperHost:
             raise self._engine.no_engine(error) from error
         reason = printed.decode(errors="replace").strip() or "the engine or its container stopped"
         raise CliError(f"candump on {self.name} has ended: {reason}", "start this again")
+
+    def player(self, interface: str) -> Program:
+        """Run the image's evercan-play."""
+        api = self._engine.api
+        made = self._call(api.exec_create, self._id, [_PLAYER, interface], stdin=True)
+        try:
+            stream = self._call(api.exec_start, made["Id"], socket=True)
+        except CliError as error:
+            raise self._without_player() from error
+
+        def status() -> int:
+            found = int(self._call(api.exec_inspect, made["Id"])["ExitCode"] or 0)
+            if found in _NOT_FOUND:
+                raise self._without_player()
+            return found
+
+        return ContainerProgram(stream, status)
+
+    def _without_player(self) -> CliError:
+        return CliError(
+            f"image {self._image} has no program {_PLAYER}, which sends the frames",
+            "load the image again (in a checkout of evercan: .venv/bin/python -m tools.images "
+            f"--host {self._engine.where}), or run this as root on that host",
+        )
 
     def close(self) -> None:
         """End the container and wait until it is removed."""

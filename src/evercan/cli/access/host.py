@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from evercan.cli.access import can_socket
+from evercan.cli.access import can_socket, player
+from evercan.cli.access.program import LocalProgram, Program
 from evercan.cli.errors import CliError, NoAccess, NoAnswer
 
 TIMEOUT = 30.0
@@ -65,10 +67,21 @@ class HostAccess(Protocol):
     def frames(self) -> Iterator[str]:
         """Yield the frames of all CAN interfaces of the host, as ``candump -L -x`` writes them.
 
-        Ends only with an error, or when `close` is called.
+        The first line is empty, and comes when the reading begins. Ends only with an error, or
+        when `close` is called.
 
         Raises:
             CliError: the frames cannot be read.
+        """
+        ...
+
+    def player(self, interface: str) -> Program:
+        """Start the program that sends the frames it reads at their times on an interface.
+
+        `evercan.cli.access.sending` writes its input and reads its output.
+
+        Raises:
+            CliError: the program is missing, or does not start.
         """
         ...
 
@@ -128,6 +141,12 @@ class LocalHost:
     def frames(self) -> Iterator[str]:
         """Read all interfaces through one socket, which needs no privilege."""
         return can_socket.frames()
+
+    def player(self, interface: str) -> Program:
+        """Run it with this process's Python."""
+        if sys.platform != "linux":
+            raise can_socket.no_socket_can()
+        return LocalProgram(sys.executable, "-I", player.__file__, interface)
 
     def close(self) -> None:
         """Do nothing: nothing was created."""

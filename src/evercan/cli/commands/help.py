@@ -89,10 +89,10 @@ evercan/can-tools, or the one that --helper-image or EVERCAN_HELPER_IMAGE names.
         """\
   0    no problem
   1    a problem, which the output names: doctor has a failed check, status an
-       unhealthy network, adopt something left to do
+       unhealthy network, adopt something left to do, record lost frames
   2    an error: nothing could be read, or the output could not be written; one
        sentence on standard error says why and what to do
-  130  interrupted; dump, which is ended by Ctrl-C, has 0
+  130  interrupted; not dump, record, play and generate, which Ctrl-C ends
   141  the reader of the output has closed it, as in: evercan status | head -1
 """,
     ),

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evercan.cli.errors import CliError
+from evercan.cli.views.frame import STATE, SWITCH, Frame, parse_frame
 
 HOLD = 0.1
 """Seconds that a frame is held back, for frames that were sent earlier and are read later."""
@@ -57,6 +58,11 @@ class CapturedFrame:
     text: str
     local: bool
 
+    @property
+    def frame(self) -> Frame | None:
+        """The frame itself; None if the text is none."""
+        return parse_frame(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class BusFrame:
@@ -76,6 +82,14 @@ class BusFrame:
     def can_id(self) -> int:
         """The CAN id with the flags that candump writes into it."""
         return int(self.text.partition("#")[0], 16)
+
+    @property
+    def content(self) -> Frame:
+        """The frame itself."""
+        content = parse_frame(self.text)
+        if content is None:
+            raise ValueError(f"{self.text} is not a frame")
+        return content
 
 
 def parse(line: str) -> CapturedFrame | None:
@@ -159,9 +173,6 @@ class Merger:
                 del self._sent[text]
 
 
-_ID_BITS, _ERROR = 0x1FFFFFFF, 0x20000000
-
-
 def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
     """Return a frame as a JSON document.
 
@@ -170,24 +181,20 @@ def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
         sender: the container's name, or the bus interface.
         bus: the bus interface.
     """
-    digits, _, payload = frame.text.partition("#")
-    fd = payload.startswith("#")
-    remote = not fd and payload.startswith("R")
-    flags = int(payload[1], 16) if fd else 0
-    data = payload[2:] if fd else "" if remote else payload.partition("_")[0]
+    content = frame.content
     return {
         "time": frame.stamp / 1_000_000,
         "bus": bus,
         "sender": sender,
-        "id": frame.can_id & _ID_BITS,
-        "extended": len(digits) > 3 and not frame.can_id & _ERROR,
-        "error": bool(frame.can_id & _ERROR),
-        "remote": remote,
-        "fd": fd,
-        "bitrate_switch": bool(flags & 1),
-        "error_state_indicator": bool(flags & 2),
-        "length": int(payload[1:2] or "0", 16) if remote else len(data) // 2,
-        "data": data,
+        "id": content.can_id,
+        "extended": content.extended,
+        "error": content.error,
+        "remote": content.remote,
+        "fd": content.fd,
+        "bitrate_switch": bool(content.flags & SWITCH),
+        "error_state_indicator": bool(content.flags & STATE),
+        "length": content.length,
+        "data": content.data.hex().upper(),
     }
 
 

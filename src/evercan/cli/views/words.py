@@ -69,3 +69,19 @@ def span(seconds: float) -> str:
 def number_of(number: int, thing: str) -> str:
     """Format a number with its noun: ``1 member``, ``3 members``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def sent_words(frames: int, late: int, worst: int) -> str:
+    """Say how many frames were sent, and how punctually.
+
+    Args:
+        frames: the number of frames.
+        late: microseconds by which 99 % of them were late at most.
+        worst: microseconds by which one of them was late at most.
+    """
+    if not frames:
+        return "0 frames sent"
+    return (
+        f"{count(frames)} frames sent; 99 % of them were at most {late / 1000:.2f} ms late, "
+        f"the worst {worst / 1000:.2f} ms"
+    )

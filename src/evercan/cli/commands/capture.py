@@ -1,0 +1,169 @@
+"""Capture the frames of a bus: each once, in order, with its sender."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from evercan.cli.access.reach import Target
+from evercan.cli.access.wiring import OpenBus, Wiring, open_bus, read_wiring
+from evercan.cli.errors import CliError
+from evercan.cli.views.traffic import HOLD, BusFrame, Filter, Merger, parse, parse_filter, passes
+
+_TICK = 0.02
+_LOST = re.compile(r"DROPCOUNT: dropped (\d+) ", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames are wanted, and how many.
+
+    Attributes:
+        filters: filters of CAN ids; a frame passes if any of them lets it pass.
+        senders: names of containers, or of the bus interface.
+        count: frames; None for no limit.
+        duration: seconds; None for no limit.
+    """
+
+    filters: Sequence[str] = ()
+    senders: Sequence[str] = ()
+    count: int | None = None
+    duration: float | None = None
+
+
+class Capture:
+    """The frames of one network's bus.
+
+    Attributes:
+        names: the sender's name for each interface: a container, or the bus interface itself.
+        bus: the bus interface.
+        ended_early: whether `batches` was left before its end.
+        lost: frames that were lost so far because reading was too slow. The kernel counts them
+            on all CAN interfaces of the host together.
+    """
+
+    def __init__(self, bus: OpenBus, target: Target, network: str, wanted: Selection) -> None:
+        """Check the selection; `batches` starts to read frames.
+
+        Raises:
+            CliError: there is no such sender, or a filter is not valid.
+        """
+        self._engine, self._host = bus.engine, bus.host
+        self._target, self._network = target, network
+        self._wanted = wanted
+        self._filters: list[Filter] = [parse_filter(text) for text in wanted.filters]
+        self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
+        self._other_interfaces: set[str] = set()
+        self._passed = 0
+        self._begun: float | None = None
+        self.lost = 0
+        self.ended_early = True
+        wiring = bus.wiring
+        self.bus = wiring.bus
+        self._merger = Merger(wiring.bus, set())
+        self._use(wiring)
+        for sender in wanted.senders:
+            if sender not in self.names.values():
+                known = ", ".join([wiring.bus, *sorted(wiring.ends.values())])
+                raise CliError(f"--from {sender} is not on network {network}", f"senders: {known}")
+
+    def batches(self) -> Iterator[list[BusFrame]]:
+        """Yield the frames that have passed since the last batch, many times a second.
+
+        Ends when the selection's count or duration is reached.
+
+        Raises:
+            CliError: the frames cannot be read.
+        """
+        threading.Thread(target=self._read, daemon=True).start()
+        while not self._is_over():
+            self._gather()
+            yield list(self._select(self._merger.ready(time.monotonic())))
+            if self._passed == self._wanted.count:
+                self.ended_early = False
+                return
+        self.ended_early = False
+        yield self.rest()
+
+    def _is_over(self) -> bool:
+        """Whether the duration has passed since the reading has begun."""
+        if self._begun is None or self._wanted.duration is None:
+            return False
+        return time.monotonic() >= self._begun + self._wanted.duration
+
+    def rest(self) -> list[BusFrame]:
+        """Return the frames that were held back, at the end."""
+        time.sleep(HOLD)
+        self._gather()
+        return list(self._select(self._merger.rest()))
+
+    def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
+        wanted = self._wanted
+        for frame in frames:
+            if not passes(self._filters, frame.can_id):
+                continue
+            if wanted.senders and self.name_of(frame) not in wanted.senders:
+                continue
+            self._passed += 1
+            yield frame
+            if self._passed == wanted.count:
+                return
+
+    def name_of(self, frame: BusFrame) -> str:
+        """Return the sender's name."""
+        return self.names.get(frame.sender, frame.sender)
+
+    def _read(self) -> None:
+        try:
+            for line in self._host.frames():
+                self._lines.put(line)
+        except CliError as error:
+            self._lines.put(error)
+
+    def _gather(self) -> None:
+        """Take the lines that have arrived; wait a moment if there are none."""
+        try:
+            line = self._lines.get(timeout=_TICK)
+            self._begun = self._begun or time.monotonic()
+            while True:
+                if isinstance(line, CliError):
+                    raise line
+                captured = parse(line)
+                if captured is not None:
+                    self._notice(captured.interface)
+                    self._merger.push(captured, time.monotonic())
+                elif lost := _LOST.match(line):
+                    self.lost += int(lost[1])
+                line = self._lines.get_nowait()
+        except queue.Empty:
+            return
+
+    def _notice(self, interface: str) -> None:
+        """Read the wiring again for a new interface: a container may have joined."""
+        if interface in self._merger.ends or interface in self._other_interfaces:
+            return
+        if interface != self.bus:
+            self._other_interfaces.add(interface)
+            self._use(read_wiring(self._engine, self._target, self._host, self._network))
+
+    def _use(self, wiring: Wiring) -> None:
+        self.names = wiring.ends | {wiring.bus: wiring.bus}
+        self._merger.ends |= set(wiring.ends)
+
+
+@contextmanager
+def capture(target: Target, network: str, wanted: Selection) -> Iterator[Capture]:
+    """Connect to the engine and its host, and provide the capture.
+
+    Raises:
+        CliError: there is no such network, or the host cannot be reached.
+    """
+    for text in wanted.filters:
+        parse_filter(text)  # before anything is opened
+    with open_bus(target, network) as bus:
+        yield Capture(bus, target, network, wanted)

@@ -1,0 +1,1 @@
+"""The link between hosts, in a container of its own: one bus on several machines, over Zenoh."""

@@ -1,0 +1,218 @@
+"""Two networks in one guest, as two hosts, joined by links over a Docker bridge network."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evercan.cli.commands.link_certs import certs
+from lab.frames import Deliveries, HostMember, count_deliveries, parse_candump
+from lab.testbed import Testbed
+from tests.e2e.bus import Bus
+from tests.e2e.command import Command
+from tools.common.polling import wait_until
+from tools.images import load_link
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+IP_NETWORK = f"evercan-link-{secrets.token_hex(4)}"
+BURST = 0x600
+"""The lowest CAN id of frames that are judged."""
+
+DEADLINE = "2000"
+"""Milliseconds: an emulated machine stops for longer than the default of 100."""
+
+
+@dataclass
+class Site:
+    """Two hosts' buses and how they are linked.
+
+    Attributes:
+        a: the bus of host a, whose link listens.
+        b: the bus of host b, whose link connects.
+        command: the ``evercan`` command.
+        testbed: where all of it is.
+    """
+
+    a: Bus
+    b: Bus
+    command: Command
+    testbed: Testbed
+
+    def link(self, bus: Bus) -> Container:
+        """Return the container of a bus's link."""
+        return self.testbed.client().containers.get(f"evercan-link-{bus.name}")
+
+    def add(self, bus: Bus, host: str, *arguments: str) -> None:
+        """Add a link to a bus."""
+        status, output = self.command.run(
+            *("link", "add", bus.name, "--bus", "site", "--as", host, "--over", IP_NETWORK),
+            *("--deadline", DEADLINE, *arguments),
+        )
+        assert status == 0, output
+
+    def add_both(self, certificates: Path) -> None:
+        """Add the link of each host, and wait until they know each other."""
+        self.add(self.a, "a", "--listen", "127.0.0.1:7447", "--certs", f"{certificates}/a")
+        connect = "evercan-link-" + self.a.name
+        self.add(self.b, "b", "--connect", connect, "--certs", f"{certificates}/b")
+        self.wait_linked()
+
+    def health(self, bus: Bus) -> dict[str, Any]:
+        """Return the health of a bus's link; empty while it does not answer."""
+        _, shown = self.command.run("link", "status", bus.name, "--json")
+        [link] = json.loads(shown)["links"]
+        return link["health"] or {}
+
+    def wait_linked(self) -> None:
+        """Wait until both links work and have heard each other."""
+
+        def linked() -> bool:
+            return all(
+                health.get("state") == "active"
+                and any(host["round_trip_ms"] for host in health["hosts"])
+                for health in map(self.health, (self.a, self.b))
+            )
+
+        wait_until(linked, 60, "both links")
+
+    def counts(self, bus: Bus) -> dict[str, int]:
+        """Return what a bus's link has counted of the other host's frames."""
+        [host] = self.health(bus)["hosts"]
+        return {result: host[result] for result in ("delivered", "late", "lost", "doubled")}
+
+    def judge(self, count: int = 10) -> Deliveries:
+        """Let every container and both bus interfaces send, and count what all others receive."""
+        with ExitStack() as stack:
+            hosts = [
+                stack.enter_context(closing(HostMember(self.testbed, bus.interface)))
+                for bus in (self.a, self.b)
+            ]
+            members = [*self.a.members(by_exec=False), *self.b.members(by_exec=False), *hosts]
+            before = [len(member.received()) for member in members]
+            judged = count_deliveries(members, count)
+            for member, start in zip(members, before, strict=True):
+                assert in_order(member.received()[start:]), member.name
+        return judged
+
+    def inside(self, bus: Bus, *argv: str) -> None:
+        """Run a program of the host in the network namespace of a bus's link."""
+        container = self.link(bus)
+        pid = str(container.attrs["State"]["Pid"])
+        self.testbed.host("nsenter", "--net", "--target", pid, *argv)
+
+
+def in_order(log: str) -> bool:
+    """Return whether the counted frames of each sender and kind came in the order of sending."""
+    senders: dict[tuple[int, bool], list[int]] = {}
+    for frame in parse_candump(log):
+        if frame.can_id >= BURST:
+            # cangen counts up from the first byte on; a flag is before the data of an FD frame.
+            number = int.from_bytes(bytes.fromhex(frame.data[frame.fd :]), "little")
+            senders.setdefault((frame.can_id, frame.fd), []).append(number)
+    return all(numbers == sorted(numbers) for numbers in senders.values())
+
+
+@pytest.fixture(scope="module")
+def site(
+    testbed: Testbed, command: Command, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """Yield two linked buses with a container each, for tests that leave them linked."""
+    client = testbed.client()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DOCKER_HOST")  # the testbed's engine, which is slow to build on
+        load_link(client, testbed.docker_host)
+    network = client.networks.create(IP_NETWORK, driver="bridge")
+    buses = [Bus(testbed, "vcan70"), Bus(testbed, "vcan71")]
+    folder = tmp_path_factory.mktemp("site")
+    made = Site(buses[0], buses[1], command, testbed)
+    try:
+        certs(folder, [f"a=evercan-link-{made.a.name}", "b"], days=2)
+        for bus in buses:
+            bus.start(1)
+        made.add_both(folder)
+        yield made
+    finally:
+        for bus in buses:
+            command.run("link", "remove", bus.name)
+            bus.remove()
+        network.remove()
+    for bus in buses:
+        assert bus.leftovers() == []
+
+
+def test_frames_reach_every_member_of_both_hosts_once_and_in_order(site: Site) -> None:
+    judged = site.judge()
+    assert judged.exactly_once, str(judged)
+    for bus in (site.a, site.b):
+        counts = site.counts(bus)
+        assert counts["delivered"] >= 40
+        assert (counts["late"], counts["lost"], counts["doubled"]) == (0, 0, 0)
+
+
+def test_a_link_has_no_privilege_and_a_health_check(site: Site) -> None:
+    container = site.link(site.a)
+    assert container.attrs["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not container.attrs["HostConfig"]["Privileged"]
+
+    def healthy() -> bool:
+        container.reload()
+        return str(container.attrs["State"]["Health"]["Status"]) == "healthy"
+
+    wait_until(healthy, 60, "the health check")
+    status, output = site.command.run("link", "status", site.a.name)
+    assert status == 0
+    assert "active, host a of bus site, 1 connected" in output
+
+
+def test_a_killed_link_starts_again_and_the_local_bus_goes_on(site: Site) -> None:
+    container = site.link(site.b)
+    site.testbed.host("kill", "-9", str(container.attrs["State"]["Pid"]))
+    local = site.a.judge(3)
+    assert local.exactly_once, str(local)
+    site.wait_linked()
+    judged = site.judge(5)
+    assert judged.exactly_once, str(judged)
+
+
+def test_after_a_cut_of_the_network_no_old_frame_is_replayed(site: Site) -> None:
+    sender = site.a.members(by_exec=False)[0]
+    receiver = site.b.members(by_exec=False)[0]
+    before = site.counts(site.b)
+    for bus in (site.a, site.b):  # a queue drops what an interface sends
+        site.inside(bus, "tc", "qdisc", "add", "dev", "eth0", "root", "netem", "loss", "100%")
+    sender.send("cangen $IF -n 50 -I 5A1 -D i -L 8 -g 2")
+    time.sleep(3)
+    for bus in (site.a, site.b):
+        site.inside(bus, "tc", "qdisc", "del", "dev", "eth0", "root")
+    site.wait_linked()
+    judged = site.judge(5)
+    assert judged.exactly_once, str(judged)
+    seen = [frame for frame in parse_candump(receiver.received()) if frame.can_id == 0x5A1]
+    after = site.counts(site.b)
+    missed = {result: after[result] - before[result] for result in ("late", "lost")}
+    assert len(seen) + sum(missed.values()) == 50, (len(seen), missed)
+    assert len(seen) == 0
+
+
+def test_a_wrong_certificate_is_refused_and_named(site: Site, tmp_path: Path) -> None:
+    certs(tmp_path, ["b"], days=2)
+    site.command.run("link", "remove", site.b.name)
+    connect = "evercan-link-" + site.a.name
+    site.add(site.b, "b", "--connect", connect, "--certs", f"{tmp_path}/b")
+
+    def refused() -> bool:
+        status, output = site.command.run("link", "status", site.b.name)
+        return status == 1 and f"the certificate of tls/{connect}:7447 is refused" in output
+
+    wait_until(refused, 60, "the refusal")
+    assert site.a.judge(3).exactly_once

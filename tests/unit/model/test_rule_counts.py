@@ -1,0 +1,62 @@
+"""What rules have counted is kept in columns, and read as it was."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evercan.model.rule import OWNER_MARK, Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
+from evercan.planning.rules import mesh
+
+rules = st.builds(
+    Rule,
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.sampled_from([4, 5]),
+    st.sampled_from([0, 1]),
+    st.sampled_from([b"", OWNER_MARK]),
+)
+frames = st.one_of(st.just(0), st.integers(0, 2**32 - 1))
+counted = st.lists(st.tuples(rules, st.builds(RuleCount, *[frames] * 3)), max_size=20)
+
+
+@given(counted)
+def test_rules_and_counters_are_read_as_they_were_given(
+    some: list[tuple[Rule, RuleCount]],
+) -> None:
+    counts = RuleCounts(some)
+    assert Counter(counts) == Counter(some)
+    assert len(counts) == len(some)
+    assert {(type(rule), type(count)) for rule, count in counts} <= {(Rule, RuleCount)}
+    assert {rule[1:] for rule, _ in some} == set(counts.groups())
+
+
+@given(counted, st.integers(0, 20))
+def test_it_makes_no_difference_in_how_many_pieces_they_come(
+    some: list[tuple[Rule, RuleCount]], at: int
+) -> None:
+    pieces = RuleCounts(some[:at])
+    pieces.extend(some[at:])
+    assert pieces == RuleCounts(some)
+
+
+def test_rules_that_have_counted_differently_are_not_equal() -> None:
+    rule = Rule(1, 2, 4)
+    counts = RuleCounts([(rule, RuleCount(3))])
+    assert counts != RuleCounts([(rule, RuleCount(0, 3))])
+    assert counts != RuleCounts([(rule._replace(source=3), RuleCount(3))])
+    assert list(counts.of_group((9, 4, 1, b""))) == []
+
+
+def test_a_rule_that_has_only_handled_frames_takes_less_than_16_bytes() -> None:
+    many = [(rule, RuleCount(1000 + rule.source)) for rule in mesh([1], range(2, 102))]
+    tracemalloc.start()
+    counts = RuleCounts(many)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(counts) == 20_200
+    assert kept / len(counts) < 16
