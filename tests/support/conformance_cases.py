@@ -178,6 +178,7 @@ CASES: dict[str, Case] = {
         ("set faults", "vxcan1", None, [[1, _LOSES], [15, _EVERYTHING]], [[15], [1], [0]]),
         ("set faults", "vcan0", None, [[3, None]], [[3, "vxcan1", 0, 0, 20], [3], [0]]),
         ("set faults", "vcan0", None, [[3, _LOSES]], [[3, "vxcan1", 0, 0]]),
+        ("set faults", "vcan0", None, [[3, None]], [[0, "", 0, 0, 0, True], [3, "", 0, 0, 20]]),
         ("set faults", "vcan0", None, [[3, None]], [[3, "vxcan1", 0, 0, 65535], [3], [0]]),
         ("somebody removes the queue of", "vcan0"),
         ("remove faults", "vcan0", None),

@@ -13,7 +13,10 @@ from evercan.model.steps import SetFaults
 
 Message = Callable[[], int]
 
-QUEUE_MODULES = ("sch_prio", "sch_netem", "sch_fifo", "cls_u32", "act_gact", "act_skbedit")
+QUEUE_MODULES = (
+    *("sch_prio", "sch_netem", "sch_fifo", "cls_u32", "act_gact", "act_skbedit"),
+    *("cls_basic", "em_meta"),
+)
 
 
 class FakeQueues:
@@ -160,8 +163,10 @@ class FakeQueues:
             return errno.ENODEV
         if step.marker and not marked:
             return errno.EINVAL
-        actions = ["act_skbedit"] if step.marker else ["act_gact"] if match.one_in else []
-        if self._lacks("cls_u32", *actions):
+        modules = ["cls_u32", *(["act_gact"] if match.one_in else [])]
+        if step.marker:
+            modules = ["cls_u32", "act_skbedit"]
+        if self._lacks(*(("cls_basic", "em_meta") if match.local else modules)):
             return errno.ENOENT
         if match.source and match.source not in host:
             return errno.EINVAL

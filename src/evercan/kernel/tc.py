@@ -11,8 +11,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from evercan.kernel.attributes import attributes, text
-from evercan.kernel.netlink import HEADER, Message, align, messages_of
+from evercan.kernel.attributes import attribute, attributes, text
+from evercan.kernel.ematches import BASIC_EMATCHES, Ematch, ematches, read_ematches
+from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.model.access import Filter, FilterCount
 from evercan.model.observed import Filtered
 from evercan.values import NamedTuple
@@ -30,8 +31,7 @@ MARKS = 1
 """The priority of classifiers that mark frames for faults; those of limits come after it."""
 
 _KIND, _OPTIONS = 1, 2
-_BASIC_EMATCHES, _BASIC_ACT = 2, 3
-_TREE_HEADER, _TREE_LIST = 1, 2
+_BASIC_ACT = 3
 _EM_CANID = 7
 _EM_AND, _EM_INVERT = 1, 4
 _ACT_KIND, _ACT_OPTIONS, _ACT_STATS = 1, 2, 4
@@ -45,19 +45,11 @@ _ACTION = struct.Struct("=IIiii")  # tc_gen: index, capabilities, action, refere
 _MIRRED = struct.Struct("=iI")  # the rest of tc_mirred: what to do, ifindex
 _POLICE = struct.Struct("=Ii48x")  # tc_police: index, action
 _U32, _U64 = struct.Struct("=I"), struct.Struct("=Q")
-_EMATCH = struct.Struct("=HHHH")  # tcf_ematch_hdr: id, kind, flags, padding
 _PACKETS = struct.Struct("=QI")  # gnet_stats_basic: bytes, packets
 _QUEUE = struct.Struct("=5I")  # gnet_stats_queue: length, backlog, drops, requeues, overlimits
 
 _UNKNOWN = Filter(target=-1)
 """A classifier that is not as evercan encodes its own."""
-
-
-def attribute(kind: int, *parts: bytes) -> bytes:
-    """Encode a netlink attribute of some parts."""
-    data = b"".join(parts)
-    size = 4 + len(data)
-    return struct.pack("=HH", size, kind) + data + bytes(align(size) - size)
 
 
 def remove_all(index: int) -> Message:
@@ -117,20 +109,11 @@ def _ematches(filtered: Filter) -> bytes:
     """Encode what a classifier matches: no entry of ``denied``, and one of ``matches``."""
     found = []
     if filtered.denied:
-        found.append((_EM_INVERT | (_EM_AND if filtered.matches else 0), filtered.denied))
+        flags = _EM_INVERT | (_EM_AND if filtered.matches else 0)
+        found.append(Ematch(_EM_CANID, flags, filtered.denied))
     if filtered.matches:
-        found.append((0, filtered.matches))
-    if not found:
-        return b""
-    ematches = (
-        attribute(number, _EMATCH.pack(0, _EM_CANID, flags, 0), entries)
-        for number, (flags, entries) in enumerate(found, start=1)
-    )
-    return attribute(
-        _BASIC_EMATCHES,
-        attribute(_TREE_HEADER, struct.pack("=HH", len(found), 0)),
-        attribute(_TREE_LIST, *ematches),
-    )
+        found.append(Ematch(_EM_CANID, 0, filtered.matches))
+    return ematches(found) if found else b""
 
 
 def _police(filtered: Filter) -> bytes:
@@ -211,7 +194,7 @@ def _read_options(
     matches: tuple[bytes, bytes] | None = (b"", b"")
     actions: list[_Action] = []
     for option, start, stop in attributes(data, at, end):
-        if option == _BASIC_EMATCHES:
+        if option == BASIC_EMATCHES:
             matches = _read_ematches(data, start, stop)
         elif option == _BASIC_ACT:
             actions = [_read_action(data, *place) for _, *place in attributes(data, start, stop)]
@@ -220,14 +203,9 @@ def _read_options(
 
 def _read_ematches(data: bytes, at: int, end: int) -> tuple[bytes, bytes] | None:
     """Return what a classifier matches and what it denies; None if evercan encodes no such."""
-    found: list[tuple[int, int, bytes]] = []
-    for kind, start, stop in attributes(data, at, end):
-        if kind == _TREE_LIST:
-            for _, first, last in attributes(data, start, stop):
-                _, ematch, flags, _ = _EMATCH.unpack_from(data, first)
-                found.append((ematch, flags, data[first + _EMATCH.size : last]))
-    kinds = [(ematch, flags) for ematch, flags, _ in found]
-    entries = [some for _, _, some in found]
+    found = read_ematches(data, at, end)
+    kinds = [(ematch.kind, ematch.flags) for ematch in found]
+    entries = [ematch.data for ematch in found]
     if kinds == [(_EM_CANID, _EM_AND | _EM_INVERT), (_EM_CANID, 0)]:
         return entries[1], entries[0]
     if kinds == [(_EM_CANID, _EM_INVERT)]:

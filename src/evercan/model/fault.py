@@ -132,6 +132,7 @@ class FaultMatch(NamedTuple):
         mask: the bits that are compared.
         one_in: put only one frame of so many, at random, into the band; the others go on to
             the next classifier. 0 for all frames.
+        local: only frames that programs of the host send on the interface itself.
     """
 
     slot: int
@@ -139,6 +140,7 @@ class FaultMatch(NamedTuple):
     can_id: int = 0
     mask: int = 0
     one_in: int = 0
+    local: bool = False
 
 
 class FaultCount(NamedTuple):

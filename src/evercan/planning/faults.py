@@ -41,6 +41,8 @@ _MIN_WAITING, _MAX_WAITING = 1_000, 1_000_000
 _MAX_CLASSIFIERS = 24
 """Classifiers that together make one probability; a usual one takes two or three."""
 _MAX_ONE_IN = 0xFFFF
+_LOCAL = FaultMatch(0, local=True)
+"""What programs of the host send on the receiver itself goes to all others, and has no fault."""
 
 
 class Receiver(NamedTuple):
@@ -186,6 +188,8 @@ def _queue_of(
         elif fault.effect.loss:
             bands.append((fault.slot, None))
             matches += [part for match in about for part in _at_random(match, fault.effect)]
+    if receiver.endpoint is None and any(not match.source for match in matches):
+        matches.insert(0, _LOCAL)
     return FaultQueue(tuple(sorted(bands, key=_slot)), tuple(matches))
 
 

@@ -90,13 +90,17 @@ def concerns(fault: Fault, source: str, target: str, can_id: int) -> bool:
     return False
 
 
-def decide(queue: FaultQueue, source: str, can_id: int) -> dict[int, Fraction]:
+def decide(queue: FaultQueue, source: str, target: str, can_id: int) -> dict[int, Fraction]:
     """Return with which probability a frame gets into each band, by slot."""
     left, found = Fraction(1), dict[int, Fraction]()
     for match in queue.matches:
+        if match.local and source != target:
+            continue
         if match.source not in ("", RULE_ENDS[source]) or (can_id ^ match.can_id) & match.mask:
             continue
         part = left / match.one_in if match.one_in else left
+        if not part:
+            break
         found[match.slot] = found.get(match.slot, Fraction()) + part
         left -= part
     return found
@@ -107,16 +111,18 @@ def test_the_fault_that_was_set_last_decides(
     faults: tuple[Fault, ...], frame: tuple[str, str, int]
 ) -> None:
     source, target, can_id = frame
-    if source == target:
-        return
+    if source == target and source not in ("vcan0", "can0"):
+        return  # a container's own frames do not arrive on its host end again
     declared = replace(DECLARED, faults=faults)
     wanted = wanted_queues(declared, OBSERVED)
     found = wanted.get(OBSERVED.links[ENDS[target]].index)
     queue = FaultQueue() if found is None else found[1]
     about = [fault for fault in faults[::-1] if concerns(fault, source, target, can_id)]
+    if source == target:  # a program of the host sends it on the interface itself
+        about = []
     if target == "vcan0":  # which can lose frames, and nothing else
         about = [fault for fault in about if fault.effect.loss]
-    decided = decide(queue, source, can_id)
+    decided = decide(queue, source, target, can_id)
     if not about:
         assert decided.get(0, 1) == 1
         assert set(decided) <= {0}
@@ -131,13 +137,24 @@ def test_the_fault_that_was_set_last_decides(
     assert (bands[last.slot] is None) == (target == "vcan0")
 
 
+@pytest.mark.parametrize("interface", ["vcan0", "can0"])
+def test_what_a_program_of_the_host_sends_has_no_fault_on_its_own_interface(
+    interface: str,
+) -> None:
+    fault = Fault(network="net", slot=1, effect=Effect(loss=WHOLE))
+    wanted = wanted_queues(replace(DECLARED, faults=(fault,)), OBSERVED)
+    queue = wanted[OBSERVED.links[interface].index][1]
+    assert decide(queue, interface, interface, 0x123) == {0: 1}
+    assert decide(queue, "aa", interface, 0x123) == {1: 1}
+
+
 @given(st.integers(1, WHOLE))
 def test_any_loss_of_a_vcan_is_exact_to_a_hundred_thousandth(loss: int) -> None:
     fault = Fault(network="net", slot=1, target="vcan0", effect=Effect(loss=loss))
     ((_, queue),) = wanted_queues(replace(DECLARED, faults=(fault,)), OBSERVED).values()
-    decided = decide(queue, "aa", 0x123)
+    decided = decide(queue, "aa", "vcan0", 0x123)
     assert math.isclose(decided.get(1, 0), loss / WHOLE, abs_tol=2e-5)
-    assert len(queue.matches) <= 25
+    assert len(queue.matches) <= 26
     assert all(match.one_in <= 0xFFFF for match in queue.matches)
 
 
