@@ -84,6 +84,7 @@ class MemberView:
         received: frames delivered to it.
         dropped: frames for it that were lost.
         limits: what it may send and receive, in a line; empty without limits.
+        modules: kernel modules that its limits need.
         denied_sent: frames that it sent and that its limits did not let through; None without
             limits.
         denied_received: frames that its limits kept from it.
@@ -100,6 +101,7 @@ class MemberView:
     received: int | None = None
     dropped: int | None = None
     limits: str = ""
+    modules: tuple[str, ...] = ()
     denied_sent: int | None = None
     denied_received: int | None = None
     problems: tuple[ProblemView, ...] = ()

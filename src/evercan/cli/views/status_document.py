@@ -9,6 +9,7 @@ from typing import Any
 from evercan.cli.errors import CliError
 from evercan.cli.views.docker import DockerNetwork
 from evercan.cli.views.faults import FAULT_KIND, parse_faults
+from evercan.cli.views.host import modules_of_limits
 from evercan.cli.views.overview import (
     NOT_RUNNING,
     UNKNOWN_ENDPOINT,
@@ -293,6 +294,7 @@ def _member(
         received=frames.get("received"),
         dropped=frames.get("dropped"),
         limits=_limits(access),
+        modules=tuple(sorted(modules_of_limits(access))),
         denied_sent=denied.get("send", 0) + access.get("over_rate", 0) if access else None,
         denied_received=denied.get("receive", 0) if access else None,
         problems=own,
