@@ -42,13 +42,6 @@ TIME = _Unit("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "10m")
 NETWORKS = click.argument(
     "networks", nargs=-1, metavar="[NETWORK]...", shell_complete=shells.complete_networks
 )
-FAULT_FROM = click.option(
-    "--from",
-    "source",
-    metavar="NAME",
-    help="Frames from this member: a container, or an interface of the host.",
-)
-FAULT_TO = click.option("--to", metavar="NAME", help="Frames to this member.")
 NETWORK = click.argument("network", shell_complete=shells.complete_networks)
 JSON = click.option("--json", is_flag=True, help="Print JSON.")
 DBC = click.option(

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping
 from functools import partial
 
-from evercan.kernel import qdiscs
+from evercan.kernel import fault_classifiers, qdiscs
 from evercan.kernel.netlink import NetlinkSocket, Reply
 from evercan.model.fault import FaultMatch, FaultQueue
 from evercan.model.names import filter_interface_of
@@ -26,8 +26,8 @@ def read_fault_queues(netlink: NetlinkSocket, links: Mapping[str, Link]) -> dict
             continue
         marker = links.get(filter_interface_of(candidates[index].name))
         marks = marker.index if marker is not None and marker.is_filter_interface else 0
-        decode = partial(qdiscs.decode_matches, marks=bool(marks))
-        matches = netlink.read(qdiscs.list_matches(index, marks), decode)
+        decode = partial(fault_classifiers.decode_matches, marks=bool(marks))
+        matches = netlink.read(fault_classifiers.list_matches(index, marks), decode)
         found[index] = FaultQueue(
             tuple((slot, bands[slot].netem) for slot in sorted(bands)),
             tuple(matches),
@@ -46,14 +46,14 @@ def set_faults(netlink: NetlinkSocket, step: SetFaults) -> Reply:
     """
     if step.queue is None:
         if step.marker:
-            netlink.batch([qdiscs.remove_matches(step)])
+            netlink.batch([fault_classifiers.remove_matches(step)])
         (answer,) = netlink.batch([qdiscs.remove_queue(step.index)])
         return answer
     if step.former is None:
         (answer,) = netlink.batch([qdiscs.make_queue(step.index)])
         if answer.code:
             return _with_module(answer, "sch_prio")
-    netlink.batch([qdiscs.remove_matches(step)])
+    netlink.batch([fault_classifiers.remove_matches(step)])
     kept = {} if step.former is None else dict(step.former.bands)
     wanted = dict(step.queue.bands)
     netlink.batch([qdiscs.remove_band(step.index, slot) for slot in kept if slot not in wanted])
@@ -70,7 +70,7 @@ def set_faults(netlink: NetlinkSocket, step: SetFaults) -> Reply:
     # The last mark that matches counts, and the first classifier of a queue.
     matches = step.queue.matches[::-1] if step.marker else step.queue.matches
     for match in matches:
-        (answer,) = netlink.batch([qdiscs.add_match(step, match)])
+        (answer,) = netlink.batch([fault_classifiers.add_match(step, match)])
         if answer.code:
             return _with_module(answer, _module_of(match, answer.words))
     return Reply(0)

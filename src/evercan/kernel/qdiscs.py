@@ -2,42 +2,22 @@
 
 A queue is a ``prio`` qdisc (``linux/pkt_sched.h``) with evercan's handle. Its first band is for
 the frames without a fault; each fault has a band with a ``netem``, or with a ``pfifo`` that is
-always full. Frames are classified by ``u32`` (``linux/pkt_cls.h``), which compares the first
-four bytes of a frame, its ``canid_t`` in the host's byte order, and ``skb_iif``. Frames that
-programs of the host send on the interface itself have no ``skb_iif``, and ``u32`` cannot compare
-with that: a ``basic`` classifier before knows them by their socket. For a member with limits the
-classifiers are on its filter interface, before those that redirect its frames, and ``skbedit``
-gives a frame the priority that is the number of the band.
+always full. ``fault_classifiers`` puts frames into the bands.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from socket import AF_CAN
 
 from evercan.kernel.attributes import attribute, attributes, text
-from evercan.kernel.ematches import BASIC_EMATCHES, Ematch, ematches, read_ematches
 from evercan.kernel.netlink import HEADER, Message, messages_of
-from evercan.kernel.tc import (
-    ALL_PROTOCOLS,
-    EGRESS,
-    MARKS,
-    RTM_DELQDISC,
-    RTM_GETTFILTER,
-    RTM_NEWQDISC,
-    RTM_NEWTFILTER,
-    TCMSG,
-    action,
-    list_all,
-)
-from evercan.model.fault import MAX_FAULTS, FaultCount, FaultMatch, Netem
-from evercan.model.observed import Filtered
+from evercan.kernel.tc import RTM_DELQDISC, RTM_NEWQDISC, TCMSG, read_counters
+from evercan.model.fault import MAX_FAULTS, FaultCount, Netem
 from evercan.model.rule import TAG
-from evercan.model.steps import SetFaults
 from evercan.values import NamedTuple
 
-RTM_GETQDISC, RTM_DELTFILTER = 38, 45
+_RTM_GETQDISC = 38
 _CREATE, _EXCL, _REPLACE = 0x400, 0x200, 0x100
 
 HANDLE = (TAG & 0xFFFF) << 16
@@ -45,61 +25,22 @@ HANDLE = (TAG & 0xFFFF) << 16
 
 _ROOT = 0xFFFF_FFFF
 _BANDS = MAX_FAULTS + 1
-_LOCAL, _OTHERS = 1, 2  # priorities of the classifiers in a queue
 
 _KIND, _OPTIONS, _STATS2 = 1, 2, 7
-_STATS_BASIC, _STATS_QUEUE = 1, 3
 _PRIO = struct.Struct("=i16B")  # tc_prio_qopt
 _FIFO = struct.Struct("=I")  # tc_fifo_qopt
 _NETEM = struct.Struct("=6I")  # tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter
 _CORRUPT = struct.Struct("=II")  # tc_netem_corrupt: probability, correlation
 _NETEM_CORRUPT, _NETEM_LATENCY64, _NETEM_JITTER64 = 4, 10, 11
-_U32_CLASSID, _U32_SEL, _U32_ACT, _U32_INDEV = 1, 5, 7, 8
-_SEL = struct.Struct("=BBBxHHhhI")  # tc_u32_sel: flags, shift, number of keys, and hashing
-_KEY = struct.Struct("=IIii")  # tc_u32_key: mask, value, offset, and its mask
-_TERMINAL = 1
-_BASIC_CLASSID = 1
-_EM_META, _META_HEADER, _META_VALUE = 4, 1, 3
-_META = struct.Struct("=HBBHBB")  # tcf_meta_hdr: kind, shift and comparison, of both sides
-_INT, _SOCKET_FAMILY = 1 << 12, 16  # TCF_META_TYPE_INT, TCF_META_ID_SK_FAMILY
-_ACT_OPTIONS, _PARMS = 2, 2
-_GACT_PROB, _SKBEDIT_PRIORITY, _NETRAND = 3, 3, 1
-_PROB = struct.Struct("=HHi")  # tc_gact_p: how, one in so many, the action for that one
-_GENERIC = struct.Struct("=IIiii")  # tc_gen: index, capabilities, action, references, bindings
-_CONTINUE, _OK = -1, 0
-_U32, _S64 = struct.Struct("=I"), struct.Struct("=q")
-_PACKETS = struct.Struct("=QI")
-_QUEUE_STATS = struct.Struct("=5I")
+_S64 = struct.Struct("=q")
 
-_FROM_SOCKET = Ematch(
-    _EM_META,
-    0,
-    attribute(_META_HEADER, _META.pack(_INT | _SOCKET_FAMILY, 0, 0, _INT, 0, 0))
-    + attribute(_META_VALUE, _U32.pack(AF_CAN)),
-)
-"""A frame is of a socket of CAN; one that a rule has forwarded is of no socket."""
-
-_UNKNOWN = FaultMatch(-1)
-"""A classifier that is not as evercan encodes its own."""
 _UNKNOWN_BAND = Netem(limit=-1)
 """A qdisc in a band that is not as evercan encodes its own."""
 
 
 def list_queues() -> Message:
     """Encode the request for the queues of all interfaces."""
-    return Message(RTM_GETQDISC, 0, TCMSG.pack(0, 0, 0, 0, 0))
-
-
-def list_matches(index: int, marker: int) -> Message:
-    """Encode the request for the classifiers of an interface, or on its filter interface."""
-    if marker:
-        return list_all(Filtered(marker, ingress=False))
-    return Message(RTM_GETTFILTER, 0, TCMSG.pack(0, index, 0, HANDLE, 0))
-
-
-def remove_queue(index: int) -> Message:
-    """Encode the request that removes the queue of an interface, with its classifiers."""
-    return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, HANDLE, _ROOT, 0))
+    return Message(_RTM_GETQDISC, 0, TCMSG.pack(0, 0, 0, 0, 0))
 
 
 def make_queue(index: int) -> Message:
@@ -113,12 +54,9 @@ def make_queue(index: int) -> Message:
     )
 
 
-def _class_of(slot: int) -> int:
-    return HANDLE | slot + 1
-
-
-def _slot_of(number: int) -> int:
-    return (number & 0xFFFF) - 1
+def remove_queue(index: int) -> Message:
+    """Encode the request that removes the queue of an interface, with its classifiers."""
+    return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, HANDLE, _ROOT, 0))
 
 
 def set_band(index: int, slot: int, band: Netem | None) -> Message:
@@ -137,7 +75,7 @@ def set_band(index: int, slot: int, band: Netem | None) -> Message:
     return Message(
         RTM_NEWQDISC,
         _CREATE | _REPLACE,
-        TCMSG.pack(0, index, 0, _class_of(slot), 0)
+        TCMSG.pack(0, index, 0, class_of(slot), 0)
         + attribute(_KIND, kind)
         + attribute(_OPTIONS, options),
     )
@@ -145,52 +83,17 @@ def set_band(index: int, slot: int, band: Netem | None) -> Message:
 
 def remove_band(index: int, slot: int) -> Message:
     """Encode the request that removes what is done to frames in a band."""
-    return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, 0, _class_of(slot), 0))
+    return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, 0, class_of(slot), 0))
 
 
-def remove_matches(step: SetFaults) -> Message:
-    """Encode the request that removes the classifiers of a step."""
-    if step.marker:
-        head = TCMSG.pack(0, step.marker, 0, EGRESS, MARKS << 16 | ALL_PROTOCOLS)
-    else:
-        head = TCMSG.pack(0, step.index, 0, HANDLE, 0)  # of all priorities
-    return Message(RTM_DELTFILTER, 0, head)
+def class_of(slot: int) -> int:
+    """Return the number of the band of a slot, as classifiers and qdiscs in it name it."""
+    return HANDLE | slot + 1
 
 
-def add_match(step: SetFaults, match: FaultMatch) -> Message:
-    """Encode the request that adds a classifier of a step."""
-    band = _U32.pack(_class_of(match.slot))
-    if match.local:
-        options = attribute(_BASIC_CLASSID, band) + ematches([_FROM_SOCKET])
-        return _add(step.index, HANDLE, _LOCAL, b"basic\0", options)
-    options = attribute(
-        _U32_SEL,
-        _SEL.pack(_TERMINAL, 0, 1, 0, 0, 0, 0, 0),
-        _KEY.pack(match.mask, match.can_id, 0, 0),
-    )
-    if match.source:
-        options += attribute(_U32_INDEV, match.source.encode(errors="surrogateescape") + b"\0")
-    if step.marker:
-        parms = attribute(_PARMS, _GENERIC.pack(0, 0, _CONTINUE, 0, 0))
-        priority = attribute(_SKBEDIT_PRIORITY, band)
-        options += attribute(_U32_ACT, attribute(1, action(b"skbedit", parms + priority)))
-    else:
-        options += attribute(_U32_CLASSID, band)
-    if match.one_in:
-        parms = attribute(_PARMS, _GENERIC.pack(0, 0, _CONTINUE, 0, 0))
-        chance = attribute(_GACT_PROB, _PROB.pack(_NETRAND, match.one_in, _OK))
-        options += attribute(_U32_ACT, attribute(1, action(b"gact", parms + chance)))
-    where = (step.marker, EGRESS, MARKS) if step.marker else (step.index, HANDLE, _OTHERS)
-    return _add(*where, b"u32\0", options)
-
-
-def _add(index: int, parent: int, priority: int, kind: bytes, options: bytes) -> Message:
-    head = TCMSG.pack(0, index, 0, parent, priority << 16 | ALL_PROTOCOLS)
-    return Message(
-        RTM_NEWTFILTER,
-        _CREATE | _EXCL,
-        head + attribute(_KIND, kind) + attribute(_OPTIONS, options),
-    )
+def slot_of(number: int) -> int:
+    """Return the slot of a band by its number."""
+    return (number & 0xFFFF) - 1
 
 
 class Band(NamedTuple):
@@ -214,7 +117,7 @@ def decode_qdiscs(chunks: Iterable[bytes]) -> dict[int, dict[int, Band]]:
                 roots[index] = {}
             elif parent & 0xFFFF_0000 == HANDLE:
                 band = _decode_band(data, at + TCMSG.size, end)
-                bands.append((index, _slot_of(parent), band))
+                bands.append((index, slot_of(parent), band))
     for index, slot, band in bands:
         if index in roots:
             roots[index][slot] = band
@@ -232,7 +135,7 @@ def _decode_band(data: bytes, at: int, end: int) -> Band:
             full = kind == "pfifo" and _FIFO.unpack_from(data, start) == (0,)
             netem = None if full else _UNKNOWN_BAND
         elif attribute_kind == _STATS2:
-            count = _decode_count(data, start, stop)
+            count = FaultCount(*read_counters(data, start, stop))
     return Band(netem, count)
 
 
@@ -247,80 +150,3 @@ def _decode_netem(data: bytes, at: int, end: int) -> Netem:
         elif kind == _NETEM_JITTER64:
             (jitter,) = _S64.unpack_from(data, start)
     return _UNKNOWN_BAND if gap else Netem(loss, duplicate, corrupt, delay, jitter, limit)
-
-
-def _decode_count(data: bytes, at: int, end: int) -> FaultCount:
-    passed = lost = 0
-    for kind, start, _ in attributes(data, at, end):
-        if kind == _STATS_BASIC:
-            _, passed = _PACKETS.unpack_from(data, start)
-        elif kind == _STATS_QUEUE:
-            _, _, lost, _, _ = _QUEUE_STATS.unpack_from(data, start)
-    return FaultCount(passed, lost)
-
-
-def decode_matches(chunks: Iterable[bytes], *, marks: bool) -> list[FaultMatch]:
-    """Decode a dump of the classifiers of a queue, or of the marks on a filter interface."""
-    found: list[FaultMatch] = []
-    for data in chunks:
-        for part in messages_of(data):
-            if part.kind != RTM_NEWTFILTER:
-                continue
-            at, end = part.offset + HEADER.size, part.offset + part.length
-            _, _, handle, _, info = TCMSG.unpack_from(data, at)
-            if not handle & 0xFFF or (marks and info >> 16 > MARKS):
-                continue  # says that there are classifiers of a priority; or is of a limit
-            found.append(_decode_match(data, at + TCMSG.size, end, marks=marks))
-    return found[::-1] if marks else found
-
-
-def _decode_match(data: bytes, at: int, end: int, *, marks: bool) -> FaultMatch:
-    classifier = ""
-    for kind, start, stop in attributes(data, at, end):
-        if kind == _KIND:
-            classifier = text(data, start, stop)
-        elif kind == _OPTIONS and classifier == "u32":
-            return _decode_u32(data, start, stop, marks=marks)
-        elif kind == _OPTIONS and classifier == "basic":
-            return _decode_basic(data, start, stop)
-    return _UNKNOWN
-
-
-def _decode_basic(data: bytes, at: int, end: int) -> FaultMatch:
-    slot, found = -1, list[Ematch]()
-    for kind, start, stop in attributes(data, at, end):
-        if kind == _BASIC_CLASSID:
-            slot = _slot_of(_U32.unpack_from(data, start)[0])
-        elif kind == BASIC_EMATCHES:
-            found = read_ematches(data, start, stop)
-    return FaultMatch(slot, local=True) if found == [_FROM_SOCKET] else _UNKNOWN
-
-
-def _decode_u32(data: bytes, at: int, end: int, *, marks: bool) -> FaultMatch:
-    source, slot, one_in = "", -1, 0
-    key = (0, 0)
-    for kind, start, stop in attributes(data, at, end):
-        if kind == _U32_CLASSID:
-            slot = _slot_of(_U32.unpack_from(data, start)[0])
-        elif kind == _U32_SEL:
-            mask, value, _, _ = _KEY.unpack_from(data, start + _SEL.size)
-            key = value, mask
-        elif kind == _U32_INDEV:
-            source = text(data, start, stop)
-        elif kind == _U32_ACT:
-            if marks:
-                slot = _slot_of(_decode_action(data, start, stop, _U32)[0])
-            else:
-                one_in = _decode_action(data, start, stop, _PROB)[1]
-    return FaultMatch(slot, source, *key, one_in)
-
-
-def _decode_action(data: bytes, at: int, end: int, shape: struct.Struct) -> tuple[int, ...]:
-    """Return what the only action of a classifier has: ``TCA_GACT_PROB``, or a priority."""
-    for _, first, last in attributes(data, at, end):
-        for kind, start, stop in attributes(data, first, last):
-            if kind == _ACT_OPTIONS:
-                for option, begin, _ in attributes(data, start, stop):
-                    if option == _GACT_PROB:
-                        return shape.unpack_from(data, begin)
-    return (0, 0)

@@ -224,12 +224,19 @@ def _read_action(data: bytes, at: int, end: int) -> _Action:
         elif kind == _ACT_OPTIONS:
             first, last = start, stop
         elif kind == _ACT_STATS:
-            for counter, begin, _ in attributes(data, start, stop):
-                if counter == _STATS_BASIC:
-                    _, packets = _PACKETS.unpack_from(data, begin)
-                elif counter == _STATS_QUEUE:
-                    _, _, drops, _, _ = _QUEUE.unpack_from(data, begin)
+            packets, drops = read_counters(data, start, stop)
     return _Action(name, first, last, packets, drops)
+
+
+def read_counters(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Read how many packets passed an action or a queue, and how many it dropped."""
+    packets = drops = 0
+    for kind, start, _ in attributes(data, at, end):
+        if kind == _STATS_BASIC:
+            _, packets = _PACKETS.unpack_from(data, start)
+        elif kind == _STATS_QUEUE:
+            _, _, drops, _, _ = _QUEUE.unpack_from(data, start)
+    return packets, drops
 
 
 def _gact(data: bytes, action: _Action) -> int:
