@@ -61,16 +61,17 @@ def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem
             remedy = "grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
     if isinstance(step, SetFaults):
         kind = ProblemKind.FAULTS_BLOCKED
-        text, remedy = _of_faults(step, failure, text, remedy)
+        if failure is not None:
+            text, remedy = _of_faults(step, failure, text, remedy)
     if isinstance(step, ConfigureBus):
         remedy = _limits(step, observed) or remedy
     return Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=text, remedy=remedy)
 
 
-def _of_faults(step: SetFaults, failure: Failure | None, text: str, remedy: str) -> tuple[str, str]:
+def _of_faults(step: SetFaults, failure: Failure, text: str, remedy: str) -> tuple[str, str]:
     """Write why an interface does not have the faults that are set, and what to do about it."""
-    match None if failure is None else failure.code:
-        case errno.EOPNOTSUPP if failure is not None:
+    match failure.code:
+        case errno.EOPNOTSUPP:
             missing = ModuleMissing(failure.words)
             return f"could not {step}: {missing.text}", missing.remedy
         case errno.EEXIST:
