@@ -428,6 +428,77 @@ CALLS |= {
 }
 
 
+# --- faults ------------------------------------------------------------------------------
+
+
+def with_fault(host: CrashingHost) -> None:
+    limited_container(host)
+    host.set_fault(next(iter(host.networks)))
+
+
+def set_fault(host: CrashingHost) -> None:
+    host.set_fault(next(iter(host.networks)))
+
+
+def set_fault_and_clear_it(host: CrashingHost) -> None:
+    set_fault(host)
+    host.clear_faults()
+
+
+def damage_faults(damage: Act) -> Scenario:
+    def before(host: CrashingHost) -> None:
+        with_fault(host)
+        damage(host)
+
+    return Scenario(before=before, act=check, again=restart_degraded_containers)
+
+
+def remove_queues(host: CrashingHost) -> None:
+    for index in list(host.kernel.observe().fault_queues):
+        host.kernel.queues.remove_queue(index)
+
+
+def created_endpoint_and_fault(host: CrashingHost) -> None:
+    with_fault(host)
+    host.create_endpoint(next(iter(host.networks)))
+
+
+def lossy_foreign_bus(host: CrashingHost) -> None:
+    for bus in ("vcan9", CONTROLLER):
+        host.set_fault(host.create_network(bus))
+
+
+CALLS |= {
+    "a fault is set": Scenario(before=limited_container, act=set_fault, again=set_fault),
+    "a fault is cleared": Scenario(
+        before=with_fault, act=lambda host: host.clear_faults(), again=set_fault_and_clear_it
+    ),
+    "Join on a bus with a fault": Scenario(
+        before=created_endpoint_and_fault,
+        act=join_last,
+        unanswered=leave_and_delete_last,
+        answered=move_last_inside,
+        again=start_limited_container,
+    ),
+    "Leave on a bus with a fault": Scenario(
+        before=with_fault,
+        act=leave_last,
+        unanswered=move_back_and_delete_last,
+        answered=move_back_and_delete_last,
+        again=start_limited_container,
+    ),
+    "DeleteNetwork on a bus with a fault": Scenario(
+        before=lossy_foreign_bus, act=delete_last_network, forgets_networks=True
+    ),
+    "repair: queues removed": damage_faults(remove_queues),
+    "repair: filters of a member with a fault flushed": damage_faults(flush_filters),
+    "repair: filter interface of a member with a fault deleted": damage_faults(
+        delete_filter_interface
+    ),
+    "repair: pair of a member with a fault deleted": damage_faults(delete_pair),
+}
+
+
 def on_a_controller(host: CrashingHost) -> None:
     network = host.create_network(CONTROLLER)
     host.start(network)

@@ -228,6 +228,22 @@ async def fill_the_disk(host: Host) -> None:
     assert not (await host.engine.post("CreateNetwork", NetworkID=NETWORK, Options={})).ok
 
 
+async def set_a_fault(host: Host) -> None:
+    await start_container(host)
+    body = orjson.dumps({"NetworkID": NETWORK, "Loss": "5%"})
+    answer = await exchange(host.engine.path, request("fault-set", body))
+    assert answer is not None
+    assert answer.ok, answer.err
+
+
+async def replace_the_queue_of_a_fault(host: Host) -> None:
+    await set_a_fault(host)
+    host.kernel.queues.set_queue(host.kernel.link("vcan0").index)
+    taken = len(host.kernel.taken)
+    host.plugin.link_events.announce()
+    await wait_until(lambda: len(host.kernel.taken) > taken)
+
+
 Cause = Callable[[Host], Awaitable[object]]
 
 CAUSES: dict[ProblemKind, Cause] = {
@@ -246,6 +262,7 @@ CAUSES: dict[ProblemKind, Cause] = {
     ProblemKind.BRIDGE_ABSENT: bridge_an_absent_interface,
     ProblemKind.BRIDGE_DOWN: bridge_an_interface_that_is_down,
     ProblemKind.BRIDGE_FOREIGN: replace_a_bridged_interface,
+    ProblemKind.FAULTS_BLOCKED: replace_the_queue_of_a_fault,
     ProblemKind.REFUSED: fill_the_disk,
     ProblemKind.INTERNAL_ERROR: end_a_background_task,
 }
@@ -253,6 +270,7 @@ CAUSES: dict[ProblemKind, Cause] = {
 WARNING_CAUSES: dict[ProblemKind, Cause] = {
     ProblemKind.BUS_NO_FD: use_a_vcan_of_the_host_without_fd,
     ProblemKind.BUS_SWAPPED: swap_the_names_of_two_controllers,
+    ProblemKind.FAULT_INJECTED: set_a_fault,
     ProblemKind.FOREIGN_RULES: add_a_rule_to_the_bus,
     ProblemKind.PAIR_REPLACED: delete_the_pair_of_a_running_container,
     ProblemKind.END_DOWN: set_down_the_end_in_the_container,

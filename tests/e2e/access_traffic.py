@@ -12,7 +12,8 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 
 The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and the
 seconds between the first and the last of them; and by sender how often each was sent. Every
-frame carries its number, so that a copy is a copy.
+frame carries its number, so that a copy is a copy: ``double`` has by receiver how many arrived
+more than once, and ``took`` the shortest and the longest time in seconds that a frame took.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Member:
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
         self.times: dict[str, list[float]] = {}
+        self.arrivals: list[tuple[str, int, float]] = []
 
     def send(self, can_id: int, kind: str, number: int) -> bool:
         data = struct.pack("<Q", number)
@@ -76,7 +78,17 @@ class Member:
         kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
         self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
         now = time.monotonic()
-        self.times.setdefault(f"{can_id & ~_RTR:08X} {kind}", [now, now])[1] = now
+        name = f"{can_id & ~_RTR:08X} {kind}"
+        self.times.setdefault(name, [now, now])[1] = now
+        if kind != "remote":
+            self.arrivals.append((name, *struct.unpack_from("<Q", frame, 8), now))
+
+    def took(self, sent_at: dict[int, float]) -> dict[str, tuple[float, float]]:
+        times: dict[str, list[float]] = {}
+        for name, number, at in self.arrivals:
+            if number in sent_at:  # else it is corrupt
+                times.setdefault(name, []).append(at - sent_at[number])
+        return {name: (min(took), max(took)) for name, took in times.items()}
 
 
 def listen(members: dict[str, Member], done: threading.Event) -> None:
@@ -106,6 +118,7 @@ def main() -> None:
     )
     commands.start()
     begin, number, rounds = time.monotonic(), 0, 0
+    sent_at: dict[int, float] = {}
     seconds = request.get("seconds")
     while (
         rounds < request.get("rounds", 1)
@@ -116,6 +129,7 @@ def main() -> None:
         for name, frames in request["send"].items():
             for can_id, kind in frames:
                 number += 1
+                sent_at[number] = time.monotonic()
                 if members[name].send(can_id, kind, number):
                     sent[name][f"{can_id:08X} {kind}"] += 1
                 time.sleep(request.get("gap", 0.001))
@@ -134,7 +148,14 @@ def main() -> None:
         name: {frame: last - first for frame, (first, last) in member.times.items()}
         for name, member in members.items()
     }
-    json.dump({"received": received, "sent": sent, "double": double, "spans": spans}, sys.stdout)
+    answer = {
+        "received": received,
+        "sent": sent,
+        "double": double,
+        "spans": spans,
+        "took": {name: member.took(sent_at) for name, member in members.items()},
+    }
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

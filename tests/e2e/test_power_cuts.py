@@ -9,6 +9,7 @@ unplugged, so that the host boots without them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import subprocess
@@ -99,6 +100,9 @@ def test_everything_recovers_from_a_power_cut(
     virtual, wired = running.virtual, running.wired
     if cut % 2:
         plug(wire)
+    # A fault ends with the boot, or the frames are not delivered afterwards.
+    fault = {"NetworkID": virtual.network_id, "Loss": "50%"}
+    assert plugin.ask("/fault-set", json.dumps(fault).encode())[0] == 200
     wire.host("sync")  # the containers' logs, which show the frames, may be damaged otherwise
     since = wire.now()
     compose_project = Project(wire, _FILE, "evercan-cuts")

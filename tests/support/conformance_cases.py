@@ -28,6 +28,16 @@ _RULES = (
 _MANY = ",".join(f"{0x100 + number:03X},{0x18FF0000 + number:08X}" for number in range(250))
 """As many entries as a list can have."""
 
+_LOSES = {"loss": 0x0CCC_CCCC}
+_EVERYTHING = {
+    **_LOSES,
+    "duplicate": 1,
+    "corrupt": 0xFFFF_FFFF,
+    "delay": 20_000_000,
+    "jitter": 5_000_001,
+    "limit": 1_000_000,
+}
+
 CASES: dict[str, Case] = {
     "a bus": (
         ("create bus", "vcan0"),
@@ -152,6 +162,61 @@ CASES: dict[str, Case] = {
         ("let send", "vxcan1", "vxcan1f", {"send": "123"}),
         ("let receive", "vxcan1f", "vxcan1", {"receive": "7FF"}),
         ("delete", "vxcan1f"),
+    ),
+    "faults": (
+        *_PAIR,
+        ("remove faults", "vxcan1", None),
+        ("set faults", "vxcan1", None, [], []),
+        ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "", 0, 0]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "vcan0", 0x123, 0x7FF]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "nobody", 0x123, 0x7FF]]),
+        (
+            *("set faults", "vxcan1", None),
+            [[1, _EVERYTHING], [2, {}], [15, _LOSES]],
+            [[15, "", 0x92345678, 0x9FFFFFFF], [1, "vcan0", 0x80000000, 0x80000000], [2]],
+        ),
+        ("set faults", "vxcan1", None, [[1, _LOSES], [15, _EVERYTHING]], [[15], [1], [0]]),
+        ("set faults", "vcan0", None, [[3, None]], [[3, "vxcan1", 0, 0, 20], [3], [0]]),
+        ("set faults", "vcan0", None, [[3, _LOSES]], [[3, "vxcan1", 0, 0]]),
+        ("set faults", "vcan0", None, [[3, None]], [[0, "", 0, 0, 0, True], [3, "", 0, 0, 20]]),
+        ("set faults", "vcan0", None, [[3, None]], [[3, "vxcan1", 0, 0, 65535], [3], [0]]),
+        ("somebody removes the queue of", "vcan0"),
+        ("remove faults", "vcan0", None),
+        ("set faults", "vcan0", None, [[1, None]], [[1]]),
+        ("somebody sets a queue on", "vcan0"),
+        ("set faults", "vcan0", None, [[1, None]], [[1]]),
+        ("remove faults", "vcan0", None),
+        ("somebody removes the queue of", "vcan0"),
+        ("create pair", "vxcan2", "vxcan2p"),
+        ("set faults", "vcan0", None, [[1, None]], [[1, "vxcan2"]]),
+        ("delete", "vxcan2"),
+        ("create pair", "vxcan2", "vxcan2p"),
+        ("set faults", "vcan0", None, [[1, None]], [[1, "vxcan2"]]),
+        ("remove faults", "vcan0", None),
+        ("delete", "vxcan1"),
+        ("set faults", "vxcan1", None, [[1, _LOSES]], [[1]]),
+        ("remove faults", "vxcan1", None),
+    ),
+    "faults of a member with limits": (
+        *_PAIR,
+        ("create filter interface", "vxcan1f"),
+        ("set faults", "vxcan1", "vxcan1f", [[1, _LOSES]], [[1]]),
+        ("let send", "vxcan1", "vxcan1f", {}),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "100~7FF"}),
+        ("set faults", "vxcan1", "vxcan1f", [[1, _LOSES]], [[1, "vcan0"]]),
+        ("set faults", "vxcan1", "vxcan1f", [[1, _LOSES], [2, {}]], [[2, "", 1, 2], [1], [0]]),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "123"}),
+        ("set faults", "vxcan1", "vxcan1f", [[2, {}]], [[2, "", 1, 3]]),
+        ("somebody flushes the filters of", "vxcan1f"),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "123"}),
+        ("set faults", "vxcan1", "vxcan1f", [[2, {}]], [[2, "", 1, 3]]),
+        ("somebody removes the queue of", "vxcan1"),
+        ("remove faults", "vxcan1", "vxcan1f"),
+        ("set faults", "vxcan1", "vxcan1f", [[2, {}]], [[2, "", 1, 3]]),
+        ("remove faults", "vxcan1", "vxcan1f"),
+        ("set faults", "vxcan1", "vxcan1f", [[2, {}]], [[2, "", 1, 3]]),
+        ("delete", "vxcan1f"),
+        ("create filter interface", "vxcan1f"),
     ),
     "a pair is repaired": (
         *_PAIR,
@@ -282,6 +347,12 @@ class FakeOthers:
 
     def flush_filters(self, name: str) -> None:
         self._kernel.flush_filters(name)
+
+    def set_queue(self, name: str) -> None:
+        self._kernel.queues.set_queue(self._kernel.link(name).index)
+
+    def remove_queue(self, name: str) -> None:
+        self._kernel.queues.remove_queue(self._kernel.link(name).index)
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
         self._kernel.move_in(name, sandbox, inside)

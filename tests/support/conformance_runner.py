@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from evercan.kernel.port import Kernel
 from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
+from evercan.model.fault import FaultMatch, FaultQueue, Netem
 from evercan.model.observed import FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
 from evercan.model.rule_list import RuleList
@@ -36,6 +37,7 @@ from evercan.model.steps import (
     NameEnd,
     RemoveRules,
     RepairPair,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
@@ -71,6 +73,12 @@ class Others(Protocol):
 
     def flush_filters(self, name: str) -> None:
         """Remove the classifiers of an interface."""
+
+    def set_queue(self, name: str) -> None:
+        """Give an interface another queue."""
+
+    def remove_queue(self, name: str) -> None:
+        """Remove the queue of an interface."""
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
         """Move an interface into a sandbox, rename it there and bring it up."""
@@ -156,6 +164,28 @@ class Runner:
         filters = receive_filters(Access(**access), self._index(target))
         return self._apply(SetFilters("", "", self._index(name), name, False, filters))
 
+    def do_set_faults(
+        self,
+        name: str,
+        marker: str | None,
+        bands: Sequence[Sequence[Any]],
+        matches: Sequence[Sequence[Any]],
+    ) -> int:
+        queue = FaultQueue(
+            tuple((slot, None if netem is None else Netem(**netem)) for slot, netem in bands),
+            tuple(FaultMatch(*match) for match in matches),
+        )
+        return self._apply(self._set_faults(name, marker, queue))
+
+    def do_remove_faults(self, name: str, marker: str | None) -> int:
+        return self._apply(self._set_faults(name, marker, None))
+
+    def _set_faults(self, name: str, marker: str | None, queue: FaultQueue | None) -> SetFaults:
+        index = self._index(name)
+        former = self._kernel.observe().fault_queues.get(index)
+        marks = 0 if marker is None else self._index(marker)
+        return SetFaults("", None, index, name, marks, queue, former)
+
     def do_repair(
         self, host_end: str, sandbox: int, inside: str, altname: str | None = None
     ) -> int:
@@ -206,6 +236,12 @@ class Runner:
     def do_somebody_flushes_the_filters_of(self, name: str) -> None:
         self._others.flush_filters(name)
 
+    def do_somebody_sets_a_queue_on(self, name: str) -> None:
+        self._others.set_queue(name)
+
+    def do_somebody_removes_the_queue_of(self, name: str) -> None:
+        self._others.remove_queue(name)
+
     def do_engine_moves_in(self, name: str, sandbox: int, inside: str) -> None:
         host_end = next(
             link.name
@@ -254,6 +290,14 @@ class Runner:
                 ]
                 for link in can.values()
                 if link.index in observed.filters
+            },
+            "faults": {
+                link.name: [
+                    observed.fault_queues[link.index].bands,
+                    observed.fault_queues[link.index].matches,
+                ]
+                for link in can.values()
+                if link.index in observed.fault_queues
             },
             "inside": {
                 str(sandbox): self._others.inside(sandbox) for sandbox in sorted(self._nsids)
@@ -340,6 +384,12 @@ class RealOthers:
 
     def flush_filters(self, name: str) -> None:
         self._run("tc", "qdisc", "del", "dev", name, "clsact")
+
+    def set_queue(self, name: str) -> None:
+        self._run("tc", "qdisc", "replace", "dev", name, "root", "handle", "1:", "prio")
+
+    def remove_queue(self, name: str) -> None:
+        self._run("tc", "qdisc", "del", "dev", name, "root")
 
     def _pid(self, sandbox: int) -> str:
         if sandbox not in self._sandboxes:

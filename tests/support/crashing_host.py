@@ -79,6 +79,7 @@ class CrashingHost:
         networks: the engine's networks: their bus, by network id.
         foreign_rules: rules that somebody else has added, and which stay.
         attachments: the engine's endpoints, by endpoint id.
+        lossy: the buses on which all frames may be lost, by what the plugin has answered.
         unconfirmed: networks in the plugin's state that the engine does not have.
     """
 
@@ -92,6 +93,7 @@ class CrashingHost:
         self.networks: dict[str, str] = {}
         self.foreign_rules: Counter[Rule] = Counter()
         self.attachments: dict[str, Attachment] = {}
+        self.lossy: set[str] = set()
         self.unconfirmed: set[str] = set()
         self._ids = (engine_id(f"id {number}") for number in count())
         self._nsids = count(1)
@@ -193,6 +195,17 @@ class CrashingHost:
         self.move_inside(endpoint)
         return endpoint
 
+    def set_fault(self, network: str, **more: str) -> None:
+        """Set a fault of all frames on the bus of a network."""
+        fields = {"NetworkID": network, "Loss": "50%", **more}
+        if self.call(self.driver.set_fault(fields)):
+            self.lossy.add(self.networks[network])
+
+    def clear_faults(self) -> None:
+        """Clear all faults, as ``evercan fault clear`` does."""
+        self.lossy.clear()  # cleared or not, if there is no answer
+        self.call(self.driver.clear_faults({}))
+
     def leave(self, endpoint: str) -> None:
         self.call(self.driver.leave(endpoint))
 
@@ -242,6 +255,7 @@ class CrashingHost:
             assert all(link.up for link in inside.values())
             named = {attachment.name} - {""}
             assert all(link.altnames == named for link in inside.values()), "a name was lost"
+        self._verify_faults()
         self._verify_nothing_is_left()
         self.verify_foreign_interfaces()
         self._verify_second_pass_changes_nothing()
@@ -260,6 +274,23 @@ class CrashingHost:
             # A filter interface stays a member without its pair; the filters then drop all.
             and (attachment.limited or attachment.endpoint not in self.degraded)
         ]
+
+    def _verify_faults(self) -> None:
+        """Verify that each receiver on a bus with a fault has a queue, and nobody else."""
+        declared = self.queue.state.declared
+        lossy = {declared.networks[fault.network].bus for fault in declared.faults}
+        assert self.lossy & {*self.networks.values()} <= lossy, "a fault was lost"
+        expected = {
+            attachment.host_end
+            for attachment in self.attachments.values()
+            if attachment.source
+            and self.networks[attachment.network] in lossy
+            and attachment.endpoint not in self.degraded
+        }
+        observed = self.kernel.observe()
+        names = {link.index: link.name for link in observed.links.values()}
+        queues = {names[index] for index in observed.fault_queues}
+        assert queues == expected | (lossy & observed.links.keys())
 
     def _verify_nothing_is_left(self) -> None:
         declared = self.queue.state.declared
@@ -298,6 +329,7 @@ class CrashingHost:
         for network in self.unconfirmed:
             self.call(self.driver.delete_network(network))
         assert set(self.kernel.observe().links) == {*FOREIGN, CONTROLLER}
+        assert not self.kernel.observe().fault_queues
         links = {link.index for link in self.kernel.observe().links.values()}
         assert self.kernel.observe().rules == Counter(
             {

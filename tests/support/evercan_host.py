@@ -93,12 +93,16 @@ class Host:
     def plugin(
         self, answer: Any, *, status: int = 200, page: str = "/status", folder: str = "evercan"
     ) -> Asked:
+        return self.plugin_that({page: (status, answer)}, folder=folder)
+
+    def plugin_that(self, answers: Any, *, folder: str = "evercan") -> Asked:
         socket = self._folder / folder / "evercan.sock"
-        return self._stack.enter_context(serving(socket, {page: (status, answer)}))[0]
+        return self._stack.enter_context(serving(socket, answers))[0]
 
     def run(self, *arguments: str) -> Ended:
-        command, *rest = arguments
-        return self.run_elsewhere(command, "--sockets", str(self._folder), *rest)
+        words = 2 if arguments[0] == "fault" else 1  # which has commands of its own
+        where = ("--sockets", str(self._folder))
+        return self.run_elsewhere(*arguments[:words], *where, *arguments[words:])
 
     def run_elsewhere(self, *arguments: str) -> Ended:
         """Run it where the plugins' sockets are not at hand."""

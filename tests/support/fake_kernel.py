@@ -46,6 +46,7 @@ from evercan.model.steps import (
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
@@ -53,6 +54,7 @@ from evercan.model.steps import (
 from evercan.values import replace
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
+from tests.support.fake_queues import QUEUE_MODULES, FakeQueues
 
 FILTER_MODULES = ("sch_ingress", "cls_basic", "em_canid", "act_mirred", "act_police", "act_gact")
 
@@ -72,6 +74,7 @@ class FakeKernel:
         calls: how many times ``observe`` and ``apply`` were called.
         taken: every step that was taken, in order.
         sockets: filters of CAN sockets that programs of the host have open.
+        queues: the queues of interfaces.
         shows_receivers: ``/proc/net/can/stats`` is there.
         configured: ifindexes of controllers that evercan has configured.
         on_message: called before and after every single request; may raise, and then the
@@ -79,7 +82,7 @@ class FakeKernel:
     """
 
     def __init__(self, *, boot: str = "boot-1") -> None:
-        self.modules = {"vcan", "vxcan", "can-gw", *FILTER_MODULES}
+        self.modules = {"vcan", "vxcan", "can-gw", *FILTER_MODULES, *QUEUE_MODULES}
         self.default_mtu = FD_MTU
         self.calls = Counter[str]()
         self.taken: list[Step] = []
@@ -92,6 +95,7 @@ class FakeKernel:
         self._where: dict[int, int | None] = {}
         self._rules: Counter[Rule] = Counter()
         self._filters: dict[int, Filters] = {}
+        self.queues = FakeQueues(self._links, self.modules)
         self._words = ""
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
@@ -110,6 +114,7 @@ class FakeKernel:
         return Observed(
             links=links,
             filters=self._seen_filters(filtered_interfaces(links)),
+            fault_queues=self.queues.observe(links),
             rules=RuleTable.of(self._rules),
             can_gw="can-gw" in self.modules,
             receivers=None if entries is None else Receivers(entries, self._rules.total()),
@@ -178,6 +183,8 @@ class FakeKernel:
             return self._configure(step)
         if isinstance(step, SetFilters):
             return self._set_filters(step)
+        if isinstance(step, SetFaults):
+            return self._set_faults(step)
         return self._first_error(self._batch(self._messages(step)))
 
     def _messages(self, step: Step) -> Iterator[Message]:
@@ -239,7 +246,8 @@ class FakeKernel:
                 nsid = -1 if nsid in self._ending else nsid
                 running = link.up and (peer is None or self._links[peer].up)
                 mtu = link.mtu if link.controller is None else link.controller.mtu
-                yield replace(link, peer_nsid=nsid, running=running, mtu=mtu)
+                qdisc = self.queues.shown(link)
+                yield replace(link, peer_nsid=nsid, running=running, mtu=mtu, qdisc=qdisc)
 
     def _find(self, name: str, where: int | None = HOST) -> int | None:
         for index, link in self._links.items():
@@ -329,7 +337,20 @@ class FakeKernel:
         error = self._first_error(codes)
         return errno.EOPNOTSUPP if error == errno.ENOENT else error
 
+    def _set_faults(self, step: SetFaults) -> int:
+        """Do as ``kernel.fault_queues`` does, request by request."""
+        host = {link.name: link for link in self._host_links()}
+        for must_succeed, batch in self.queues.batches(step, host, step.marker in self._filters):
+            error = self._first_error(self._batch(batch))
+            if error and must_succeed:
+                # A request about an interface or a queue that is gone has the same error.
+                missing = error == errno.ENOENT and step.queue is not None
+                self._words = self.queues.missing if missing else ""
+                return errno.EOPNOTSUPP if missing else error
+        return 0
+
     def _remove_filters(self, index: int) -> int:
+        self.queues.forget_marks(index)
         return 0 if self._filters.pop(index, None) is not None else errno.ENOENT
 
     def _make_qdisc(self, index: int) -> int:
@@ -442,6 +463,7 @@ class FakeKernel:
             del self._links[deleted]
             del self._where[deleted]
             self._filters.pop(deleted, None)
+            self.queues.forget(deleted)
         for rule in list(self._rules):
             if doomed & {rule.source, rule.target}:
                 del self._rules[rule]
@@ -578,7 +600,7 @@ class FakeKernel:
 
     def flush_filters(self, name: str) -> None:
         """Remove the classifiers of an interface, as ``tc qdisc del dev NAME clsact`` does."""
-        self._filters.pop(self.link(name).index, None)
+        self._remove_filters(self.link(name).index)
 
     def flush_rules(self) -> None:
         """Remove every rule of the host, as ``cangw -F`` does."""
@@ -635,6 +657,7 @@ class FakeKernel:
         self._where.clear()
         self._rules.clear()
         self._filters.clear()
+        self.queues = FakeQueues(self._links, self.modules)
         self._namespaces.clear()
         self._boot = boot
 

@@ -1,8 +1,9 @@
 """Reads the case folders of ``tests/unit/planning/plan_cases``.
 
 ``declared.toml``: ``[networks.NAME]`` and ``[endpoints.NAME]`` (whose pair is
-``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[configured.IFINDEX]`` with the settings
-that the kernel made, empty if they were not observed yet. ``observed.toml``: ``[links.NAME]``,
+``vxcanNAME`` and ``vxcanNAMEp``), ``retired``, ``[[faults]]`` in the slots 1, 2, …,
+``[configured.IFINDEX]`` with the settings that the kernel made, empty if they were not observed
+yet. ``observed.toml``: ``[links.NAME]``,
 ``rules``, ``can_gw``; ``tagged`` is true, ``"for the host"`` or ``"filter"``; a controller has
 ``kind = "can"`` and ``can = {model = …}``, and ``bus_off_for``, the seconds since it was first
 seen bus-off.
@@ -25,6 +26,7 @@ from typing import Any
 from evercan.model.access import Access
 from evercan.model.controller import Controller, ControllerSettings, ControllerState, Timing
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.fault import Effect, Fault
 from evercan.model.observed import FD_MTU, FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Observed
 from evercan.model.rule import Rule
 from evercan.model.rule_table import RuleTable
@@ -42,6 +44,7 @@ from evercan.model.steps import (
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
@@ -109,6 +112,10 @@ def _declared(document: Mapping[str, Any]) -> Declared:
             for name, fields in document.get("endpoints", {}).items()
         },
         retired=frozenset(document.get("retired", [])),
+        faults=tuple(
+            Fault(slot=slot, **{**fields, "effect": Effect(**fields["effect"])})
+            for slot, fields in enumerate(document.get("faults", []), start=1)
+        ),
         configured={
             int(index): _configured(made, document)
             for index, made in document.get("configured", {}).items()
@@ -211,6 +218,22 @@ def _write_step(step: Step, observed: Observed) -> object:
             return {"remove_from": bus, "rules": written}
         case MakeFilterInterface() | SetFilters():
             return _write_step_of_filters(step, observed)
+        case SetFaults(bus, endpoint, index, name, marker, queue):
+            assert name == _name_of(index, observed)
+            where = f" marked on {_name_of(marker, observed)}" if marker else ""
+            whose = f" for {endpoint}" if endpoint else ""
+            return {
+                "faults": f"{name}{where}{whose} on {bus}",
+                "bands": [
+                    f"{slot} {'drops' if band is None else band.limit}"
+                    for slot, band in (queue.bands if queue else ())
+                ],
+                "matches": [
+                    f"{match.slot} {match.source or 'all'} {match.can_id:X}:{match.mask:X}"
+                    + (f" 1/{match.one_in}" if match.one_in else "")
+                    for match in (queue.matches if queue else ())
+                ],
+            }
         case MakePair() | RepairPair() | NameEnd():
             return _write_step_of_pair(step, observed)
         case _:

@@ -91,6 +91,8 @@ def test_the_dashboard_shows_every_metric() -> None:
         "evercan_controller_bitrate",
         "evercan_controller_events_total",
         "evercan_controller_queue_length",
+        "evercan_fault_frames",
+        "evercan_faults",
         "evercan_networks",
     }
     assert families() - shown == for_alerts_and_details

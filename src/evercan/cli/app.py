@@ -9,6 +9,7 @@ import rich_click as click
 
 from evercan import __version__
 from evercan.cli import frames
+from evercan.cli.app_fault import fault
 from evercan.cli.app_link import link
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
@@ -162,6 +163,9 @@ def graph(
 
 for _command in frames.COMMANDS:
     evercan.add_command(_command)
+
+
+evercan.add_command(fault)
 
 
 @evercan.command(

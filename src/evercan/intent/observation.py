@@ -10,7 +10,7 @@ from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
 from evercan.model.observed import Observed, placeholder_name
 from evercan.model.rule import Rule
-from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, Step
+from evercan.model.steps import AddRules, ConfigureBus, RemoveRules, SetFaults, Step
 from evercan.values import replace
 
 
@@ -18,7 +18,7 @@ def after_start(declared: Declared, boot: str) -> Declared:
     """Return the declared state for a new process.
 
     Another boot id means that no namespace of the old boot exists: its endpoints become
-    dormant, no controller is configured, and there are no rules. Endpoints that were
+    dormant, no controller is configured, and there are no rules and no faults. Endpoints that were
     dormant already are removed: the engine had the whole life of a process to use them, and
     it never does if their container ended while the plugin was not running. In the same
     boot an endpoint that was created and never joined becomes dormant too; its options are
@@ -36,7 +36,11 @@ def after_start(declared: Declared, boot: str) -> Declared:
             result = result.without_endpoint(endpoint.id)
         elif not same_boot or endpoint.phase is Phase.CREATED:
             result = with_phase(result, endpoint.id, Phase.DORMANT)
-    return result if same_boot else replace(result, configured={}, host_rules=frozenset())
+    if same_boot:
+        return result
+    return replace(
+        result, configured={}, host_rules=frozenset(), faults=(), fault_queues=frozenset()
+    )
 
 
 def after_observation(declared: Declared, observed: Observed) -> Declared:
@@ -53,8 +57,10 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
     - A controller that was unplugged, or that somebody changed while no network asks for
       settings, is no longer configured by evercan.
     - A rule between interfaces of the host goes with either of them.
+    - A fault whose time is over has ended. The queue of an interface is forgotten once it is
+      gone.
     """
-    result = declared
+    result = _observe_faults(declared, observed)
     for network in declared.networks.values():
         result = _follow_altname(result, network, observed)
     result = _observe_controllers(result, observed)
@@ -80,6 +86,16 @@ def after_observation(declared: Declared, observed: Observed) -> Declared:
     return replace(result, retired=result.retired - gone) if gone else result
 
 
+def _observe_faults(declared: Declared, observed: Observed) -> Declared:
+    faults = tuple(
+        fault for fault in declared.faults if fault.until is None or fault.until > observed.at
+    )
+    queues = declared.fault_queues & observed.fault_queues.keys()
+    if len(faults) == len(declared.faults) and queues == declared.fault_queues:
+        return declared
+    return replace(declared, faults=faults, fault_queues=queues)
+
+
 def _follow_altname(declared: Declared, network: Network, observed: Observed) -> Declared:
     """Let networks that name one interface differently be one bus, as long as it exists.
 
@@ -102,18 +118,22 @@ def _follow_altname(declared: Declared, network: Network, observed: Observed) ->
 def before_steps(declared: Declared, steps: Iterable[Step]) -> Declared:
     """Record what evercan is about to do and nothing in the kernel shows, for after a crash.
 
-    That is which controllers it configures, and which rules between interfaces of the host
-    it adds.
+    That is which controllers it configures, which rules between interfaces of the host it
+    adds, and which interfaces it gives a queue for faults.
     """
     configured = dict(declared.configured)
     host_rules = declared.host_rules
+    queues = declared.fault_queues
     for step in steps:
         if isinstance(step, AddRules):
             host_rules |= {rule for rule in step.rules if rule.is_marked}
+        if isinstance(step, SetFaults) and step.queue is not None:
+            queues |= {step.index}
         setter = declared.network_that_sets(step.bus) if isinstance(step, ConfigureBus) else None
         if isinstance(step, ConfigureBus) and setter is not None:
             configured[step.index] = Configured(setter.settings)
-    return _with_host_rules(_with_configured(declared, configured), host_rules)
+    noted = _with_host_rules(_with_configured(declared, configured), host_rules)
+    return noted if queues == declared.fault_queues else replace(noted, fault_queues=queues)
 
 
 def after_steps(

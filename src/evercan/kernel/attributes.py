@@ -1,4 +1,4 @@
-"""Finds the attributes of a netlink message; no I/O."""
+"""Finds and encodes the attributes of netlink messages; no I/O."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]
 def text(data: bytes, start: int, stop: int) -> str:
     """Read a string of the kernel."""
     return data[start:stop].rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def attribute(kind: int, *parts: bytes) -> bytes:
+    """Encode an attribute of some parts."""
+    data = b"".join(parts)
+    size = _ATTRIBUTE.size + len(data)
+    return _ATTRIBUTE.pack(size, kind) + data + bytes(-size % 4)

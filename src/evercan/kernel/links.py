@@ -30,8 +30,9 @@ _IFINFOMSG = struct.Struct("=BxHiII")  # family, hardware type, index, flags, ch
 _I32 = struct.Struct("=i")
 _U32 = struct.Struct("=I")
 
-_IFNAME, _MTU, _LINK, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 18, 27, 29
+_IFNAME, _MTU, _LINK, _QDISC, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 6, 18, 27, 29
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
+_NUMBERS = {_MTU: _U32, _LINK: _I32, _GROUP: _U32, _LINK_NETNSID: _I32}
 _INFO_KIND = 1
 _SKIP_STATS = 1 << 3
 
@@ -236,23 +237,17 @@ def _info_kind(data: bytes, at: int, end: int) -> str:
 
 def _decode(data: bytes, at: int, end: int) -> Link:
     _, hardware, index, flags, _ = _IFINFOMSG.unpack_from(data, at)
-    name = kind = ""
-    group = mtu = 0
-    peer_index: int | None = None
-    peer_nsid: int | None = None
+    name = kind = qdisc = ""
+    numbers: dict[int, int] = {}
     altnames: frozenset[str] = frozenset()
     controller: Controller | None = None
     for attribute, start, stop in attributes(data, at + _IFINFOMSG.size, end):
         if attribute == _IFNAME:
             name = text(data, start, stop)
-        elif attribute == _MTU:
-            (mtu,) = _U32.unpack_from(data, start)
-        elif attribute == _LINK:
-            (peer_index,) = _I32.unpack_from(data, start)
-        elif attribute == _GROUP:
-            (group,) = _U32.unpack_from(data, start)
-        elif attribute == _LINK_NETNSID:
-            (peer_nsid,) = _I32.unpack_from(data, start)
+        elif (number := _NUMBERS.get(attribute)) is not None:
+            (numbers[attribute],) = number.unpack_from(data, start)
+        elif attribute == _QDISC:
+            qdisc = text(data, start, stop)
         elif attribute == _LINKINFO:
             kind = _info_kind(data, start, stop)
         elif attribute == _PROP_LIST:
@@ -266,10 +261,11 @@ def _decode(data: bytes, at: int, end: int) -> Link:
         is_can=hardware == ARPHRD_CAN,
         up=bool(flags & IFF_UP),
         running=bool(flags & IFF_LOWER_UP),
-        group=group,
-        peer_index=peer_index,
-        peer_nsid=peer_nsid,
+        group=numbers.get(_GROUP, 0),
+        peer_index=numbers.get(_LINK),
+        peer_nsid=numbers.get(_LINK_NETNSID),
         altnames=altnames,
-        mtu=mtu,
+        mtu=numbers.get(_MTU, 0),
         controller=controller,
+        qdisc=qdisc,
     )

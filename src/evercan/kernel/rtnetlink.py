@@ -13,6 +13,7 @@ from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.classifiers import read_classifiers, replace_classifiers
 from evercan.kernel.events import NamespaceEvents
+from evercan.kernel.fault_queues import read_fault_queues, set_faults
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.access import Filters
@@ -45,13 +46,14 @@ from evercan.model.steps import (
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
 )
 from evercan.values import replace
 
-_SEVERAL_CALLS = RepairPair | ConfigureBus | SetFilters
+_SEVERAL_CALLS = RepairPair | ConfigureBus | SetFilters | SetFaults
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -112,10 +114,12 @@ class RtnetlinkKernel:
         observed = self._read_rules(named, counted=counted)
         # Read after the rules: what they count as dropped because of a filter is counted there.
         filtered = read_classifiers(self._netlink, filtered_interfaces(named))
-        if not filtered:
+        queues = read_fault_queues(self._netlink, named)
+        if not (filtered or queues):
             return observed
         return replace(
             observed,
+            fault_queues=queues,
             filters={index: seen for index, (seen, _) in filtered.items()},
             filter_counts={index: count for index, (_, count) in filtered.items()},
         )
@@ -216,6 +220,8 @@ class RtnetlinkKernel:
                 return self._configure(step)
             case SetFilters():
                 return replace_classifiers(self._netlink, step)
+            case SetFaults():
+                return set_faults(self._netlink, step)
         raise AssertionError(f"to {step} is one message")
 
     def _configure(self, step: ConfigureBus) -> Reply:
@@ -313,7 +319,7 @@ def _messages(step: Step) -> Iterator[Message]:
 def _messages_of_link(step: Step) -> Iterator[Message]:
     """Yield the requests that change or delete a link."""
     match step:
-        case RepairPair() | ConfigureBus() | SetFilters():
+        case RepairPair() | ConfigureBus() | SetFilters() | SetFaults():
             raise AssertionError(f"to {step} takes several calls, not one message")
         case NameEnd(_, _, index, altname):
             yield links.add_altname(index, altname)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from evercan.kernel.attributes import attributes, text
-from evercan.kernel.netlink import HEADER, Message, align, messages_of
+from evercan.kernel.attributes import attribute, attributes, text
+from evercan.kernel.ematches import BASIC_EMATCHES, Ematch, ematches, read_ematches
+from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.model.access import Filter, FilterCount
 from evercan.model.observed import Filtered
 from evercan.values import NamedTuple
@@ -21,14 +22,16 @@ RTM_NEWQDISC, RTM_DELQDISC = 36, 37
 RTM_NEWTFILTER, RTM_GETTFILTER = 44, 46
 _CREATE_EXCL = 0x400 | 0x200
 
-_TCMSG = struct.Struct("=BxxxiIII")  # family, ifindex, handle, parent, info
+TCMSG = struct.Struct("=BxxxiIII")  # family, ifindex, handle, parent, info
 _CLSACT, _CLSACT_HANDLE = 0xFFFF_FFF1, 0xFFFF_0000
-_INGRESS, _EGRESS = 0xFFFF_FFF2, 0xFFFF_FFF3
-_ALL_PROTOCOLS = 0x0300  # htons(ETH_P_ALL)
+_INGRESS, EGRESS = 0xFFFF_FFF2, 0xFFFF_FFF3
+ALL_PROTOCOLS = 0x0300  # htons(ETH_P_ALL)
+
+MARKS = 1
+"""The priority of classifiers that mark frames for faults; those of limits come after it."""
 
 _KIND, _OPTIONS = 1, 2
-_BASIC_EMATCHES, _BASIC_ACT = 2, 3
-_TREE_HEADER, _TREE_LIST = 1, 2
+_BASIC_ACT = 3
 _EM_CANID = 7
 _EM_AND, _EM_INVERT = 1, 4
 _ACT_KIND, _ACT_OPTIONS, _ACT_STATS = 1, 2, 4
@@ -42,7 +45,6 @@ _ACTION = struct.Struct("=IIiii")  # tc_gen: index, capabilities, action, refere
 _MIRRED = struct.Struct("=iI")  # the rest of tc_mirred: what to do, ifindex
 _POLICE = struct.Struct("=Ii48x")  # tc_police: index, action
 _U32, _U64 = struct.Struct("=I"), struct.Struct("=Q")
-_EMATCH = struct.Struct("=HHHH")  # tcf_ematch_hdr: id, kind, flags, padding
 _PACKETS = struct.Struct("=QI")  # gnet_stats_basic: bytes, packets
 _QUEUE = struct.Struct("=5I")  # gnet_stats_queue: length, backlog, drops, requeues, overlimits
 
@@ -50,22 +52,16 @@ _UNKNOWN = Filter(target=-1)
 """A classifier that is not as evercan encodes its own."""
 
 
-def _attribute(kind: int, *parts: bytes) -> bytes:
-    data = b"".join(parts)
-    size = 4 + len(data)
-    return struct.pack("=HH", size, kind) + data + bytes(align(size) - size)
-
-
 def remove_all(index: int) -> Message:
     """Encode the request that removes all classifiers of an interface; ENOENT without any."""
-    return Message(RTM_DELQDISC, 0, _TCMSG.pack(0, index, 0, _CLSACT, 0))
+    return Message(RTM_DELQDISC, 0, TCMSG.pack(0, index, 0, _CLSACT, 0))
 
 
 def make_qdisc(index: int) -> Message:
     """Encode the request for the ``clsact`` qdisc that classifiers belong to."""
-    kind = _attribute(_KIND, b"clsact\0")
+    kind = attribute(_KIND, b"clsact\0")
     return Message(
-        RTM_NEWQDISC, _CREATE_EXCL, _TCMSG.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0) + kind
+        RTM_NEWQDISC, _CREATE_EXCL, TCMSG.pack(0, index, _CLSACT_HANDLE, _CLSACT, 0) + kind
     )
 
 
@@ -74,28 +70,28 @@ def add(interface: Filtered, place: int, filtered: Filter) -> Message:
 
     Args:
         interface: where.
-        place: its place among those of the interface, from 1 on (``tcm_info``, priority).
+        place: its place among those of the interface, from 1 on.
         filtered: the classifier.
     """
     options = _ematches(filtered)
     actions = []
     if not filtered.target:
-        actions.append(_action(b"gact", _attribute(_PARMS, _ACTION.pack(0, 0, _SHOT, 0, 0))))
+        actions.append(action(b"gact", attribute(_PARMS, _ACTION.pack(0, 0, _SHOT, 0, 0))))
     else:
         if filtered.rate:
-            actions.append(_action(b"police", _police(filtered)))
+            actions.append(action(b"police", _police(filtered)))
         redirect = _INGRESS_REDIRECT if interface.ingress else _EGRESS_REDIRECT
         parms = _ACTION.pack(0, 0, _STOLEN, 0, 0) + _MIRRED.pack(redirect, filtered.target)
-        actions.append(_action(b"mirred", _attribute(_PARMS, parms)))
-    options += _attribute(
-        _BASIC_ACT, *(_attribute(number, action) for number, action in enumerate(actions, start=1))
+        actions.append(action(b"mirred", attribute(_PARMS, parms)))
+    options += attribute(
+        _BASIC_ACT, *(attribute(number, action) for number, action in enumerate(actions, start=1))
     )
     return Message(
         RTM_NEWTFILTER,
         _CREATE_EXCL,
-        _head(interface, place << 16 | _ALL_PROTOCOLS)
-        + _attribute(_KIND, b"basic\0")
-        + _attribute(_OPTIONS, options),
+        _head(interface, (MARKS + place) << 16 | ALL_PROTOCOLS)
+        + attribute(_KIND, b"basic\0")
+        + attribute(_OPTIONS, options),
     )
 
 
@@ -105,43 +101,35 @@ def list_all(interface: Filtered) -> Message:
 
 
 def _head(interface: Filtered, info: int) -> bytes:
-    parent = _INGRESS if interface.ingress else _EGRESS
-    return _TCMSG.pack(0, interface.ifindex, 0, parent, info)
+    parent = _INGRESS if interface.ingress else EGRESS
+    return TCMSG.pack(0, interface.ifindex, 0, parent, info)
 
 
 def _ematches(filtered: Filter) -> bytes:
     """Encode what a classifier matches: no entry of ``denied``, and one of ``matches``."""
     found = []
     if filtered.denied:
-        found.append((_EM_INVERT | (_EM_AND if filtered.matches else 0), filtered.denied))
+        flags = _EM_INVERT | (_EM_AND if filtered.matches else 0)
+        found.append(Ematch(_EM_CANID, flags, filtered.denied))
     if filtered.matches:
-        found.append((0, filtered.matches))
-    if not found:
-        return b""
-    ematches = (
-        _attribute(number, _EMATCH.pack(0, _EM_CANID, flags, 0), entries)
-        for number, (flags, entries) in enumerate(found, start=1)
-    )
-    return _attribute(
-        _BASIC_EMATCHES,
-        _attribute(_TREE_HEADER, struct.pack("=HH", len(found), 0)),
-        _attribute(_TREE_LIST, *ematches),
-    )
+        found.append(Ematch(_EM_CANID, 0, filtered.matches))
+    return ematches(found) if found else b""
 
 
 def _police(filtered: Filter) -> bytes:
     return b"".join(
         (
-            _attribute(_POLICE_TBF, _POLICE.pack(0, _SHOT)),
-            _attribute(_POLICE_RESULT, _U32.pack(_PIPE)),
-            _attribute(_POLICE_PKTRATE, _U64.pack(filtered.rate)),
-            _attribute(_POLICE_PKTBURST, _U64.pack(filtered.burst)),
+            attribute(_POLICE_TBF, _POLICE.pack(0, _SHOT)),
+            attribute(_POLICE_RESULT, _U32.pack(_PIPE)),
+            attribute(_POLICE_PKTRATE, _U64.pack(filtered.rate)),
+            attribute(_POLICE_PKTBURST, _U64.pack(filtered.burst)),
         )
     )
 
 
-def _action(kind: bytes, options: bytes) -> bytes:
-    return _attribute(_ACT_KIND, kind, b"\0") + _attribute(_ACT_OPTIONS, options)
+def action(kind: bytes, options: bytes) -> bytes:
+    """Encode an action of a classifier by its kind and its encoded options."""
+    return attribute(_ACT_KIND, kind, b"\0") + attribute(_ACT_OPTIONS, options)
 
 
 def decode(interface: Filtered, chunks: Iterable[bytes]) -> tuple[tuple[Filter, ...], FilterCount]:
@@ -153,11 +141,11 @@ def decode(interface: Filtered, chunks: Iterable[bytes]) -> tuple[tuple[Filter, 
             at, end = part.offset + HEADER.size, part.offset + part.length
             if part.kind != RTM_NEWTFILTER:
                 continue
-            _, _, handle, _, info = _TCMSG.unpack_from(data, at)
-            if not handle:
-                continue  # says that there are classifiers of a priority
-            found, dropped, limited = _decode(interface, data, at + _TCMSG.size, end)
-            filters.append(found if info & 0xFFFF == _ALL_PROTOCOLS else _UNKNOWN)
+            _, _, handle, _, info = TCMSG.unpack_from(data, at)
+            if not handle or info >> 16 <= MARKS:
+                continue  # says that there are classifiers of a priority; or marks frames
+            found, dropped, limited = _decode(interface, data, at + TCMSG.size, end)
+            filters.append(found if info & 0xFFFF == ALL_PROTOCOLS else _UNKNOWN)
             denied += dropped
             over_rate += limited
     return tuple(filters), FilterCount(denied, over_rate)
@@ -206,7 +194,7 @@ def _read_options(
     matches: tuple[bytes, bytes] | None = (b"", b"")
     actions: list[_Action] = []
     for option, start, stop in attributes(data, at, end):
-        if option == _BASIC_EMATCHES:
+        if option == BASIC_EMATCHES:
             matches = _read_ematches(data, start, stop)
         elif option == _BASIC_ACT:
             actions = [_read_action(data, *place) for _, *place in attributes(data, start, stop)]
@@ -215,14 +203,9 @@ def _read_options(
 
 def _read_ematches(data: bytes, at: int, end: int) -> tuple[bytes, bytes] | None:
     """Return what a classifier matches and what it denies; None if evercan encodes no such."""
-    found: list[tuple[int, int, bytes]] = []
-    for kind, start, stop in attributes(data, at, end):
-        if kind == _TREE_LIST:
-            for _, first, last in attributes(data, start, stop):
-                _, ematch, flags, _ = _EMATCH.unpack_from(data, first)
-                found.append((ematch, flags, data[first + _EMATCH.size : last]))
-    kinds = [(ematch, flags) for ematch, flags, _ in found]
-    entries = [some for _, _, some in found]
+    found = read_ematches(data, at, end)
+    kinds = [(ematch.kind, ematch.flags) for ematch in found]
+    entries = [ematch.data for ematch in found]
     if kinds == [(_EM_CANID, _EM_AND | _EM_INVERT), (_EM_CANID, 0)]:
         return entries[1], entries[0]
     if kinds == [(_EM_CANID, _EM_INVERT)]:
@@ -241,12 +224,19 @@ def _read_action(data: bytes, at: int, end: int) -> _Action:
         elif kind == _ACT_OPTIONS:
             first, last = start, stop
         elif kind == _ACT_STATS:
-            for counter, begin, _ in attributes(data, start, stop):
-                if counter == _STATS_BASIC:
-                    _, packets = _PACKETS.unpack_from(data, begin)
-                elif counter == _STATS_QUEUE:
-                    _, _, drops, _, _ = _QUEUE.unpack_from(data, begin)
+            packets, drops = read_counters(data, start, stop)
     return _Action(name, first, last, packets, drops)
+
+
+def read_counters(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Read how many packets passed an action or a queue, and how many it dropped."""
+    packets = drops = 0
+    for kind, start, _ in attributes(data, at, end):
+        if kind == _STATS_BASIC:
+            _, packets = _PACKETS.unpack_from(data, start)
+        elif kind == _STATS_QUEUE:
+            _, _, drops, _, _ = _QUEUE.unpack_from(data, start)
+    return packets, drops
 
 
 def _gact(data: bytes, action: _Action) -> int:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
 from evercan.intent.changes import (
@@ -49,6 +49,7 @@ _WAITABLE = frozenset(
         ProblemKind.BRIDGE_ABSENT,
         ProblemKind.BRIDGE_DOWN,
         ProblemKind.BRIDGE_FOREIGN,
+        ProblemKind.FAULTS_BLOCKED,
     }
 )
 """Problems with which a network may be created: the bus gets its rules when they end."""
@@ -221,6 +222,19 @@ class Driver:
         from evercan.libnetwork.adopter import run_adoption  # noqa: PLC0415
 
         return await run_adoption(self._queue, claims, prune=prune)
+
+    async def set_fault(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Set a fault; arguments, result and errors are those of ``libnetwork.faults``."""
+        # Most plugins never have a fault, so its modules are loaded when they are needed.
+        from evercan.libnetwork import faults  # noqa: PLC0415
+
+        return await faults.set_fault(self._transactions, faults.parse_set(fields))
+
+    async def clear_faults(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Clear faults; arguments, result and errors are those of ``libnetwork.faults``."""
+        from evercan.libnetwork import faults  # noqa: PLC0415
+
+        return await faults.clear_faults(self._queue, faults.parse_clear(fields))
 
     def _warn_of_published_ports(
         self, network_id: str, endpoint_id: str, options: Mapping[str, object]

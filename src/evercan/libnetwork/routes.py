@@ -55,6 +55,8 @@ class Routes:
         return {
             "Plugin.Activate": self._activate,
             "adopt": self._adopt,
+            "fault-set": self._set_fault,
+            "fault-clear": self._clear_faults,
             **{f"NetworkDriver.{name}": verb for name, verb in verbs.items()},
         }
 
@@ -119,6 +121,12 @@ class Routes:
 
         request = AdoptRequest.parse(parse_body(body))
         return answer(*await self._driver.adopt(request.claims, prune=request.prune))
+
+    async def _set_fault(self, body: bytes) -> Answer:
+        return await self._driver.set_fault(parse_body(body))
+
+    async def _clear_faults(self, body: bytes) -> Answer:
+        return await self._driver.clear_faults(parse_body(body))
 
     @staticmethod
     async def _nothing_to_do(body: bytes) -> Answer:

@@ -139,6 +139,12 @@ def warning(declared: Declared, found: Problem) -> None:
     _log.warning("%s", found, extra=fields)
 
 
+def warning_ended(declared: Declared, found: Problem) -> None:
+    """Log that a warning is about nothing any more."""
+    fields = subject(declared, found.bus, found.endpoint, warning=found.kind)
+    _log.info("Ended: %s", found.text, extra=fields)
+
+
 def subject(
     declared: Declared, bus: str, endpoint_id: str | None = None, **more: object
 ) -> dict[str, Mapping[str, object]]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from evercan.model.access import NOTHING_ASKED, Access, AskedAccess
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
+from evercan.model.fault import Fault
 from evercan.model.names import filter_interface_of
 from evercan.model.rule import Rule
 from evercan.values import NamedTuple, dataclass, field, replace
@@ -183,6 +184,9 @@ class Declared:
         host_rules: the rules between two interfaces of the host that evercan has added, or
             was about to add. They have evercan's mark; the list says which of the marked
             rules are to go once no bus needs them.
+        faults: the faults that users have set in this boot, in that order.
+        fault_queues: the ifindexes of the interfaces to which evercan has given a queue for
+            faults, or was about to.
     """
 
     boot: str = ""
@@ -191,6 +195,8 @@ class Declared:
     retired: frozenset[str] = frozenset()
     configured: Mapping[int, Configured] = field(default_factory=dict)
     host_rules: frozenset[Rule] = frozenset()
+    faults: tuple[Fault, ...] = ()
+    fault_queues: frozenset[int] = frozenset()
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""
@@ -210,15 +216,25 @@ class Declared:
         return replace(self, endpoints={**self.endpoints, endpoint.id: endpoint}, retired=retired)
 
     def without_endpoint(self, endpoint_id: str) -> Self:
-        """Remove an endpoint and retire its pair; an unknown id is no error."""
+        """Remove an endpoint with the faults that name it, and retire its pair.
+
+        An unknown id is no error.
+        """
         endpoint = self.endpoints.get(endpoint_id)
         if endpoint is None:
             return self
         rest = {key: value for key, value in self.endpoints.items() if key != endpoint_id}
-        return replace(self, endpoints=rest, retired=self.retired.union(endpoint.host_interfaces))
+        return replace(
+            self,
+            endpoints=rest,
+            retired=self.retired.union(endpoint.host_interfaces),
+            faults=tuple(
+                fault for fault in self.faults if endpoint_id not in (fault.source, fault.target)
+            ),
+        )
 
     def without_network(self, network_id: str) -> Self:
-        """Remove a network and its endpoints; retire its bus if evercan owns it and it is unused.
+        """Remove a network, its endpoints and faults; retire its bus if it is ours and unused.
 
         An unknown id is no error.
         """
@@ -232,7 +248,8 @@ class Declared:
         retired = result.retired
         if network.owns_bus and all(other.bus != network.bus for other in rest.values()):
             retired |= {network.bus}
-        return replace(result, networks=rest, retired=retired)
+        faults = tuple(fault for fault in result.faults if fault.network != network_id)
+        return replace(result, networks=rest, retired=retired, faults=faults)
 
     def endpoints_of(self, network_id: str) -> Iterator[Endpoint]:
         """Yield the endpoints of one network, in the order of their creation."""

@@ -7,6 +7,7 @@ from typing import Self
 
 from evercan.model.access import FilterCount, Filters
 from evercan.model.controller import Controller
+from evercan.model.fault import FaultQueue
 from evercan.model.names import FILTER_SUFFIX
 from evercan.model.rule import TAG
 from evercan.model.rule_counts import RuleCounts
@@ -69,6 +70,7 @@ class Link:
         altnames: ``IFLA_ALT_IFNAME``.
         mtu: ``IFLA_MTU``: 16 carries classic frames, 72 also FD, more also CAN XL.
         controller: what it shows as a CAN controller (kind ``can``), else None.
+        qdisc: the kind of its queue for frames that are sent (``IFLA_QDISC``).
     """
 
     index: int
@@ -83,6 +85,7 @@ class Link:
     altnames: frozenset[str] = frozenset()
     mtu: int = FD_MTU
     controller: Controller | None = None
+    qdisc: str = field(default="", compare=False)
 
     @property
     def is_virtual(self) -> bool:
@@ -118,6 +121,16 @@ class Link:
     def is_of_endpoint(self) -> bool:
         """Whether evercan created it for an endpoint, not for a bus."""
         return self.is_pair or self.is_filter_interface
+
+    @property
+    def may_have_faults(self) -> bool:
+        """Whether its queue may be one for faults, so that it is worth a look."""
+        return self.is_can and self.qdisc == "prio"
+
+    @property
+    def delivers_before_queue(self) -> bool:
+        """Whether programs on the host receive what is sent on it before it is in a queue."""
+        return self.kind == "vcan"
 
     @property
     def is_in_container(self) -> bool:
@@ -194,6 +207,7 @@ class Observed:
         ended: endpoints whose container's namespace has certainly ended.
         filters: the classifiers of each filter interface and its host end, by ifindex.
         filter_counts: what they have counted, by ifindex.
+        fault_queues: the queues for faults, by ifindex of the interfaces that have one.
         receivers: the receive lists; None if the kernel does not show them.
         bus_off_since: when each controller that is bus-off was first seen so, by ifindex and in
             seconds of the monotonic clock.
@@ -208,6 +222,7 @@ class Observed:
     ended: frozenset[str] = frozenset()
     filters: Mapping[int, Filters] = field(default_factory=dict)
     filter_counts: Mapping[int, FilterCount] = field(default_factory=dict, compare=False)
+    fault_queues: Mapping[int, FaultQueue] = field(default_factory=dict)
     receivers: Receivers | None = field(default=None, compare=False)
     bus_off_since: Mapping[int, float] = field(default_factory=dict, compare=False)
     at: float = field(default=0.0, compare=False)

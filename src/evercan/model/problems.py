@@ -29,6 +29,8 @@ class ProblemKind(StrEnum):
     PAIR_FOREIGN = "pair-foreign"
     PAIR_REPLACED = "pair-replaced"
     END_DOWN = "end-down"
+    FAULT_INJECTED = "fault-injected"
+    FAULTS_BLOCKED = "faults-blocked"
     IFNAME_IGNORED = "ifname-ignored"
     DRIFT = "drift"
     REPAIRS_LIMITED = "repairs-limited"

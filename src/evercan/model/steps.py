@@ -11,6 +11,7 @@ from typing import ClassVar
 from evercan.errors import number_of
 from evercan.model.access import Filters
 from evercan.model.controller import ControllerSettings
+from evercan.model.fault import FaultQueue
 from evercan.model.observed import Location
 from evercan.model.rule_list import RuleList
 from evercan.values import NamedTuple, dataclass
@@ -94,6 +95,35 @@ class SetFilters:
     def __str__(self) -> str:
         whose = "may send" if self.ingress else "receives"
         return f"set the filters on {self.name}: what endpoint {self.endpoint[:12]} {whose}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFaults:
+    """Give an interface a queue that makes faults, change that queue, or remove it.
+
+    Attributes:
+        bus: the bus interface.
+        endpoint: the endpoint that receives through the interface; None if it is the host's.
+        index: its ifindex.
+        name: its name.
+        marker: the filter interface on which frames are marked for the bands; 0 if the queue
+            itself classifies them.
+        queue: the queue; None removes it.
+        former: the queue of evercan's that it has; None if it has none.
+    """
+
+    bus: str
+    endpoint: str | None
+    index: int
+    name: str
+    marker: int
+    queue: FaultQueue | None
+    former: FaultQueue | None = None
+
+    def __str__(self) -> str:
+        if self.queue is None:
+            return f"remove the faults from {self.name}"
+        return f"set {number_of(len(self.queue.bands), 'fault')} on {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +282,7 @@ Step = (
     | RepairPair
     | MakeFilterInterface
     | SetFilters
+    | SetFaults
     | BringUp
     | BringDown
     | SetMtu

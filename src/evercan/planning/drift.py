@@ -29,10 +29,12 @@ from evercan.model.steps import (
     RemoveRules,
     RepairPair,
     RestartBus,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
 )
+from evercan.planning.faults import wanted_queues
 from evercan.values import NamedTuple
 
 
@@ -48,6 +50,7 @@ class DriftKind(StrEnum):
     PAIR_MTU = "pair-mtu"
     PAIR_DOWN = "pair-down"
     FILTER_MISSING = "filter-missing"
+    FAULTS_CHANGED = "faults-changed"
     RULES_MISSING = "rules-missing"
     RULES_SURPLUS = "rules-surplus"
 
@@ -137,6 +140,7 @@ class _Asked:
     def __init__(self, before: Declared, declared: Declared, observed: Observed) -> None:
         self._before = before
         self._declared = declared
+        self._observed = observed
         old, now = _buses(before), _buses(declared)
         new_networks = declared.networks.keys() - before.networks.keys()
         self.wanted_buses = old - {declared.networks[network].bus for network in new_networks}
@@ -156,6 +160,13 @@ class _Asked:
         """Whether an endpoint's pair was wanted before."""
         endpoint = self._before.endpoints.get(endpoint_id)
         return endpoint is not None and endpoint.wants_pair
+
+    def had_faults(self, step: SetFaults) -> bool:
+        """Whether an interface was to have the same queue before; one that is to go was not."""
+        if step.queue is None:
+            return False
+        former = wanted_queues(self._before, self._observed).get(step.index)
+        return former is not None and former[1] == step.queue
 
     def had_settings(self, bus: str) -> bool:
         """Whether the settings of a bus were wanted before as they are now."""
@@ -188,6 +199,11 @@ def _indexes_of(endpoints: Iterable[Endpoint], observed: Observed) -> set[int]:
 
 
 def _drift_of(step: Step, asked: _Asked) -> Drift | None:
+    if isinstance(step, SetFaults):
+        if not asked.had_faults(step):
+            return None
+        text = f"the faults on {step.name} are not as they were set"
+        return Drift(DriftKind.FAULTS_CHANGED, step.bus, step, text, step.endpoint)
     if step.bus in asked.wanted_buses and (of_bus := _drift_of_bus(step, asked)) is not None:
         return Drift(of_bus[0], step.bus, step, of_bus[1])
     if step.endpoint is not None and asked.had_pair(step.endpoint):

@@ -26,6 +26,7 @@ from evercan.model.steps import (
     MakePair,
     RemoveRules,
     RepairPair,
+    SetFaults,
     SetFilters,
     SetMtu,
     Step,
@@ -92,6 +93,9 @@ def _of_link(step: Step) -> Iterator[Problem]:
         case MakeFilterInterface(_, endpoint, name):
             text = f"the filter interface {name} of endpoint {endpoint[:12]} is missing"
             remedy = "restart its container"
+        case SetFaults(_, _, _, name):
+            text = f"the faults on {name} are not as they were set"
+            remedy = "clear and set them again"
         case SetFilters(_, endpoint, _, name):
             text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
             remedy = "restart its container"

@@ -16,6 +16,7 @@ from evercan.model.steps import ClearTag, Step
 from evercan.planning.bridge import plan_bridge
 from evercan.planning.bus import plan_bus
 from evercan.planning.drift import Drift, classify
+from evercan.planning.faults import plan_faults
 from evercan.planning.pairs import plan_pairs
 from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, plan_rules
@@ -68,6 +69,7 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
         host += plan_bridge(declared, observed, bus, bridged[bus], owner, problems)
         buses[bus] = Ends([link.index for link in host], [link.index for link in members])
 
+    steps += plan_faults(declared, observed)  # before rules let frames pass to a new member
     if observed.can_gw:
         steps += plan_rules(declared, observed, buses)
     steps += plan_removals(declared, observed, declared.endpoints, _retired(declared))

@@ -20,6 +20,7 @@ def find_warnings(declared: Declared, observed: Observed) -> tuple[Problem, ...]
         *_ends_down(declared, observed),
         *_foreign_rules(declared, observed),
         *_names_ignored(declared, observed),
+        *_faults(declared),
     )
 
 
@@ -122,6 +123,18 @@ def _ends_down(declared: Declared, observed: Observed) -> Iterator[Problem]:
                 remedy="something in the container set it down: bring it up there with "
                 "'ip link set NAME up', or restart the container",
             )
+
+
+def _faults(declared: Declared) -> Iterator[Problem]:
+    """Warn of faults that are set: the bus loses, delays or changes frames on purpose."""
+    for fault in declared.faults:
+        bus = declared.networks[fault.network].bus
+        yield Problem(
+            kind=ProblemKind.FAULT_INJECTED,
+            bus=bus,
+            text=f"a fault is set on {bus}: {fault.words(declared.endpoints)}",
+            remedy="'evercan fault clear' removes it",
+        )
 
 
 def _names_ignored(declared: Declared, observed: Observed) -> Iterator[Problem]:

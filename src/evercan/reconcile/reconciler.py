@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, endpoint_of
@@ -182,7 +182,7 @@ class Reconciler:
         self._retries.schedule(
             failed=error is not None or persistent or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
-            moments=(self._repairs_at, self._restart_at),
+            moments=(self._repairs_at, self._restart_at, *self._fault_ends()),
         )
         return [
             entry._replace(state=self.state, error=entry.error or error)
@@ -215,8 +215,14 @@ class Reconciler:
         self._retries.verifying()
         return self.observer.observe(declared)
 
+    def _fault_ends(self) -> Iterator[float | None]:
+        """Yield when faults end, each time with a pass."""
+        return (fault.until for fault in self.state.declared.faults)
+
     def _scope_of(self, changes: Sequence[Change]) -> Scope | None:
         """Return what a pass for these changes may be limited to; None for a full pass."""
+        if self.state.declared.faults or self.state.declared.fault_queues:
+            return None  # a member that joins or leaves changes the faults of others
         endpoints = [endpoint_of(change) for change in changes]
         known = [endpoint for endpoint in endpoints if endpoint is not None]
         if len(known) < len(endpoints) or not known:

@@ -22,6 +22,7 @@ from evercan.errors import StateError, StateUnreadable
 from evercan.model.access import Access, AskedAccess, read_ids
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.fault import MAX_FAULTS, WHOLE, Effect, Fault
 from evercan.model.rule import OWNER_MARK, Rule
 from evercan.values import fields_of
 
@@ -31,7 +32,8 @@ VERSION = 4
 2 added ``settings`` and ``granted`` of a network and ``altname`` of an endpoint; 3 replaced
 ``granted`` by ``configured``, which lists the controllers that evercan has configured, and
 added ``alias``, ``link_kind``, ``auto_prefix`` and ``bridge`` of a network, ``ifname`` of an
-endpoint, and ``host_rules``; 4 added ``access`` of a network and of an endpoint.
+endpoint, and ``host_rules``; 4 added ``access`` of a network and of an endpoint, ``faults``
+and ``fault_queues``.
 """
 
 _T = TypeVar("_T")
@@ -173,6 +175,8 @@ def encode(declared: Declared) -> bytes:
                 }
                 for rule in sorted(declared.host_rules)
             ],
+            "faults": list(declared.faults),
+            "fault_queues": sorted(declared.fault_queues),
         },
         default=fields_of,
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
@@ -206,6 +210,12 @@ def decode(data: bytes) -> Declared:
         retired=frozenset(_read_list(document["retired"], _text)),
         configured=dict(_read_list(document.get("configured", []), _configured)),
         host_rules=frozenset(_read_list(document.get("host_rules", []), _host_rule)),
+        faults=tuple(
+            fault
+            for fault in _read_list(document.get("faults", []), _fault)
+            if fault.network in known
+        ),
+        fault_queues=frozenset(_read_list(document.get("fault_queues", []), _number)),
     )
 
 
@@ -263,6 +273,33 @@ def _host_rule(fields: Mapping[str, Any]) -> Rule:
             raise TypeError(f"a rule between interfaces of the host has {number!r}")
     source, target, flags = numbers
     return Rule(source, target, flags, extras=OWNER_MARK)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError(f"a number was expected, not {value!r}")
+    return value
+
+
+def _fault(fields: Mapping[str, Any]) -> Fault:
+    effect = Effect(**{name: _number(value) for name, value in fields["effect"].items()})
+    slot, until = _number(fields["slot"]), fields["until"]
+    if not 1 <= slot <= MAX_FAULTS or max(effect.loss, effect.duplicate, effect.corrupt) > WHOLE:
+        raise ValueError(f"a fault has slot {slot} and effect {effect}")
+    if until is not None and type(until) not in (int, float):
+        raise TypeError(f"a fault ends at {until!r}")
+    ids = _text(fields["ids"])
+    if ids:
+        read_ids(ids)
+    return Fault(
+        network=_text(fields["network"]),
+        slot=slot,
+        source=_text(fields["source"]),
+        target=_text(fields["target"]),
+        ids=ids,
+        effect=effect,
+        until=until,
+    )
 
 
 def _configured(fields: Mapping[str, Any]) -> tuple[int, Configured]:

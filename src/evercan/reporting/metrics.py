@@ -22,11 +22,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from evercan.model.fault import FaultCount
 from evercan.model.rule import RuleCount
 from evercan.planning.drift import DriftKind
+from evercan.planning.faults import faults_of
 from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_metrics import families
 from evercan.reporting.durations import BOUNDS, Durations, Histogram
+from evercan.reporting.fault_view import count_faults
 from evercan.reporting.status import Daemon
 from evercan.tracking.recoveries import AFTER_REBOOT
 
@@ -72,6 +75,7 @@ class _Moment(Collector):
         for (bus, kind), number in warned.items():
             warnings.add_metric((bus, kind), number)
         yield warnings
+        yield from self._faults()
         yield from self._members()
         steps = CounterMetricFamily(
             "evercan_steps",
@@ -89,6 +93,27 @@ class _Moment(Collector):
         yield self._frames()
         yield self._denied()
         yield from families(self._snapshot.controllers)
+
+    def _faults(self) -> Iterator[Metric]:
+        """Yield how many faults are set, and what they do to frames."""
+        state = self._snapshot.state
+        number = GaugeMetricFamily(
+            "evercan_faults", "Faults that are set with 'evercan fault set'.", labels=("bus",)
+        )
+        frames = GaugeMetricFamily(
+            "evercan_fault_frames",
+            "Frames that the faults that are set now have let pass (passed) or dropped (lost).",
+            labels=("bus", "fate"),
+        )
+        for bus in state.declared.networks_by_bus():
+            number.add_metric((bus,), len(faults_of(state.declared, bus)))
+            if not state.declared.faults:
+                continue
+            for fate in FaultCount._fields:
+                counts = count_faults(state, bus).values()
+                frames.add_metric((bus, fate), sum(getattr(count, fate) for count in counts))
+        yield number
+        yield frames
 
     def _process(self) -> Iterator[Metric]:
         build = GaugeMetricFamily(

@@ -15,6 +15,7 @@ from evercan.model.problems import Problem
 from evercan.model.state import State
 from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_view import describe
+from evercan.reporting.fault_view import describe_faults
 from evercan.settings import Settings
 from evercan.tracking.denied_frames import Denied
 from evercan.tracking.frame_counters import Frames
@@ -112,6 +113,7 @@ def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) ->
         },
         "last_recovery": None if last is None else {"at": last.at, "what": last.what},
         "controller": None if controller is None else describe(controller),
+        "faults": list(describe_faults(state, network.bus)),
         "endpoints": [
             _endpoint(endpoint, snapshot, frames)
             for endpoint in state.declared.endpoints_of(network.id)

@@ -14,6 +14,7 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    SetFaults,
     SetFilters,
     Step,
 )
@@ -58,9 +59,31 @@ def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem
             text, remedy = missing.text, missing.remedy
         elif failure.code == errno.EPERM:
             remedy = "grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
+    if isinstance(step, SetFaults):
+        kind = ProblemKind.FAULTS_BLOCKED
+        if failure is not None:
+            text, remedy = _of_faults(step, failure, text, remedy)
     if isinstance(step, ConfigureBus):
         remedy = _limits(step, observed) or remedy
     return Problem(kind=kind, bus=step.bus, endpoint=step.endpoint, text=text, remedy=remedy)
+
+
+def _of_faults(step: SetFaults, failure: Failure, text: str, remedy: str) -> tuple[str, str]:
+    """Write why an interface does not have the faults that are set, and what to do about it."""
+    match failure.code:
+        case errno.EOPNOTSUPP:
+            missing = ModuleMissing(failure.words)
+            return f"could not {step}: {missing.text}", missing.remedy
+        case errno.EEXIST:
+            return (
+                f"could not {step}: somebody else has set a queue on it, which evercan keeps",
+                f"on the host run 'tc qdisc del dev {step.name} root', or 'evercan fault clear'",
+            )
+        case errno.EINVAL:
+            remedy = "run 'evercan fault clear', and set fewer faults: some kernels take no fault "
+            return text, remedy + "that duplicates frames beside another fault of the same receiver"
+        case _:
+            return text, remedy
 
 
 def _limits(step: ConfigureBus, observed: Observed) -> str:

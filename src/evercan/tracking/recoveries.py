@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from evercan.errors import EvercanError, InternalFault
 from evercan.log import lines
 from evercan.model.declared import NONE, Declared
+from evercan.model.problems import ProblemKind
 from evercan.model.state import State
 from evercan.model.steps import Step
 from evercan.planning.drift import Drift
@@ -146,6 +147,9 @@ class Recoveries:
         for warning in state.warnings:
             if warning not in former.warnings:
                 lines.warning(state.declared, warning)
+        for warning in former.warnings:
+            if warning.kind is ProblemKind.FAULT_INJECTED and warning not in state.warnings:
+                lines.warning_ended(state.declared, warning)
         healthy = not state.problems
         if healthy and self._healthy is not True:
             _log.info(

@@ -31,6 +31,7 @@ _WHAT_HAPPENS = {
     DriftKind.PAIR_MTU: "the MTU of host ends is changed",
     DriftKind.PAIR_DOWN: "host ends are set down",
     DriftKind.FILTER_MISSING: "the filters of members are removed",
+    DriftKind.FAULTS_CHANGED: "the queues that make faults are changed",
     DriftKind.RULES_MISSING: "rules are removed",
     DriftKind.RULES_SURPLUS: "rules are added",
 }

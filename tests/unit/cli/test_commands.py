@@ -34,7 +34,7 @@ SOURCE = Path(evercan.__file__).parents[1]
 COMMANDS = (
     *("status", "watch", "doctor", "graph"),
     *("dump", "record", "play", "send", "generate"),
-    *("adopt", "link", "install", "uninstall", "completion", "help"),
+    *("fault", "adopt", "link", "install", "uninstall", "completion", "help"),
 )
 READING = (
     *(("adopt",), ("dump", "powertrain"), ("generate", "powertrain", "123#00"), ("graph",)),

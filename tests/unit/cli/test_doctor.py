@@ -19,7 +19,7 @@ from evercan.cli.access.host import LocalHost
 from evercan.cli.access.host_facts import _STATE_SCRIPT, read_architecture, read_host
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
-from evercan.cli.checks.host import host_checks
+from evercan.cli.checks.host import host_checks, limits_check
 from evercan.cli.checks.networks import gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
     architecture_check,
@@ -32,7 +32,13 @@ from evercan.cli.checks.plugin import (
 from evercan.cli.errors import NoAccess
 from evercan.cli.pages.doctor import Page
 from evercan.cli.views.docker import DockerContainer, DockerEndpoint, DockerNetwork, DockerPlugin
-from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
+from evercan.cli.views.host import (
+    HostFacts,
+    StateFileFacts,
+    modules_of_limits,
+    parse_host,
+    parse_state_file,
+)
 from evercan.cli.views.status_document import parse_status
 from evercan.model.problems import ProblemKind
 from tests.support.engine import engine_id
@@ -102,11 +108,40 @@ def test_the_remedy_names_the_package_with_the_modules(kernel: str, os: str, wor
     assert words in found["host.vcan"].remedy
 
 
+@pytest.mark.parametrize(
+    ("limits", "needed"),
+    [
+        ({}, set()),
+        ({"send": "none", "receive": "all"}, set()),
+        ({"send": "all", "receive": "123"}, {"em-canid"}),
+        ({"send": "123", "receive": "all", "send_rate": 100}, {"em-canid", "act-police"}),
+    ],
+)
+def test_which_modules_limits_need(limits: dict[str, Any], needed: set[str]) -> None:
+    modules = modules_of_limits(limits)
+    assert modules & {"em-canid", "act-police"} == needed
+    assert ("sch-ingress" in modules) == bool(limits)
+
+
+def test_modules_that_limits_need_and_that_are_missing_are_named_with_the_remedy() -> None:
+    needed = {"em-canid", "act-police", "sch-ingress"}
+    facts = replace(COMPLETE, available=frozenset({"sch-ingress", "act-police"}))
+    check = limits_check(facts, needed)
+    assert check.result is Result.FAIL
+    assert "em_canid" in check.text
+    assert "act_police" not in check.text
+    assert "CONFIG_NET_EMATCH_CANID" in check.remedy
+    facts = replace(facts, available=facts.available | {"em-canid"})
+    assert limits_check(facts, needed).result is Result.OK
+
+
 def test_the_script_reads_the_facts_of_a_host(tmp_path: Path) -> None:
     kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True)
     tree = tmp_path / "lib/modules" / kernel.stdout.strip()
     tree.mkdir(parents=True)
-    (tree / "modules.dep").write_text("kernel/net/can/can-gw.ko.xz: kernel/net/can/can.ko.xz\n")
+    (tree / "modules.dep").write_text(
+        "kernel/net/can/can-gw.ko.xz: kernel/net/can/can.ko.xz\nkernel/net/sched/em_canid.ko.xz:\n"
+    )
     (tree / "modules.builtin").write_text("kernel/drivers/net/can/vcan.ko\n")
     (tmp_path / "etc/modules-load.d").mkdir(parents=True)
     (tmp_path / "etc/modules-load.d/x.conf").write_text("# can-gw of old\n can_gw \nvcan\n")
@@ -118,7 +153,7 @@ def test_the_script_reads_the_facts_of_a_host(tmp_path: Path) -> None:
     facts = read_host(There())
     assert facts.kernel == kernel.stdout.strip()
     assert (facts.os, facts.system, facts.has_tree) == ("debian", "Debian 13", True)
-    assert {"vcan", "can-gw"} <= facts.available
+    assert {"vcan", "can-gw", "em-canid"} <= facts.available
     assert "vcan" in facts.loaded
     assert facts.at_boot == {"can-gw", "vcan"}
 
@@ -366,6 +401,19 @@ def test_doctor_checks_engine_plugin_and_networks(host: Host) -> None:
     for check in ("host.vcan", "plugin.record", "networks.pools", "networks.gwbridge"):
         assert check in found
     assert found["plugin.record"]["result"] == "skipped"
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_doctor_checks_the_modules_of_limits_only_if_a_member_has_some(
+    host: Host, limited: bool
+) -> None:
+    document = network_document("powertrain", 1)
+    if limited:
+        limits = {"send": "123", "receive": "all", "send_rate": None, "send_burst": None}
+        document["endpoints"][0]["access"] = {**limits, "denied": {}, "over_rate": 0}
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(status_document(document))
+    assert ("host.limits" in examined(host)[1]) == limited
 
 
 RELEASED = "D. Build 1. Version {} for {}."

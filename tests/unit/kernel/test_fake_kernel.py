@@ -35,6 +35,8 @@ REJECTED = {
         errno.EOPNOTSUPP,
     ],
     "bitrates": [errno.EINVAL],
+    "faults": [*3 * [errno.EINVAL], errno.EEXIST, errno.EINVAL, *2 * [errno.ENODEV]],
+    "faults of a member with limits": 2 * [errno.EINVAL],
     "filters": [errno.EEXIST, errno.ENODEV, errno.ENODEV],
     "a virtual bus is no controller": [errno.EOPNOTSUPP],
 }

@@ -79,6 +79,7 @@ LINK = (
     + attribute(3, b"can0\0")
     + attribute(4, b"\x48\0\0\0")
     + attribute(5, b"\x09\0\0\0")
+    + attribute(6, b"prio\0")
     + attribute(37, b"\1\0\0\0")
     + attribute(53, attribute(52, b"engine\0"))
     + CONTROLLER

@@ -58,6 +58,8 @@ def test_published_kinds_keep_their_names() -> None:
         "bus-foreign",
         "bus-impersonates",
         "bus-no-fd",
+        "fault-injected",
+        "faults-blocked",
         "bus-swapped",
         "bridge-absent",
         "bridge-down",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from evercan.errors import StateError
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
+from evercan.model.fault import MAX_FAULTS, WHOLE, Effect, Fault
 from evercan.model.rule import OWNER_MARK, Rule
 from evercan.reconcile.state_file import VERSION, StateFile, decode, encode
 from evercan.values import replace
@@ -104,7 +105,23 @@ def test_any_declared_state_is_read_as_it_was_written(
         phase=st.sampled_from(Phase),
     )
     drawn = data.draw(st.lists(endpoints, max_size=3)) if ids else []
-    state = replace(declare(listed, drawn, boot=boot, retired=retired), configured=configured)
+    effects = st.builds(Effect, *3 * [st.integers(0, WHOLE)], *2 * [st.integers(0, 60_000_000)])
+    faults = st.builds(
+        Fault,
+        network=st.sampled_from(ids or [""]),
+        slot=st.integers(1, MAX_FAULTS),
+        source=texts,
+        target=texts,
+        ids=st.sampled_from(["", "123:7F0,00000001"]),
+        effect=effects,
+        until=st.none() | st.floats(0, 1e9),
+    )
+    state = replace(
+        declare(listed, drawn, boot=boot, retired=retired),
+        configured=configured,
+        faults=tuple(data.draw(st.lists(faults, max_size=3)) if ids else ()),
+        fault_queues=data.draw(st.frozensets(st.integers(1, 99), max_size=3)),
+    )
     assert decode(encode(state)) == state
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from evercan.cli.access.host import HostAccess
 from evercan.cli.errors import CliError, NoAccess
 from evercan.cli.views.docker import DockerPlugin, release_of
-from evercan.cli.views.host import HostFacts, StateFileFacts, parse_host, parse_state_file
+from evercan.cli.views.host import (
+    LIMIT_MODULES,
+    MODULES,
+    HostFacts,
+    StateFileFacts,
+    parse_host,
+    parse_state_file,
+)
 
-# $1: the folder under which the host's files are mounted. For any POSIX shell and busybox.
+# $1: the folder under which the host's files are mounted; then the names of modules. For any POSIX
+# shell and busybox.
 _SCRIPT = r"""
 root=$1 kernel=$(uname -r)
 echo "kernel $kernel"
@@ -16,10 +24,12 @@ sed -n 's/^ID=/os /p; s/^PRETTY_NAME=/system /p' "$root/etc/os-release" 2>/dev/n
 for tree in "$root/lib/modules/$kernel" "$root/usr/lib/modules/$kernel"; do
     [ -d "$tree" ] && echo "tree $tree" && break
 done
-for module in vcan vxcan can-gw; do
-    [ -d "/sys/module/$(echo "$module" | tr - _)" ] && echo "loaded $module"
-    grep -qs "/$module\.ko" "$tree/modules.builtin" && echo "builtin $module"
-    grep -qs "/$module\.ko[^:]*:" "$tree/modules.dep" && echo "available $module"
+shift
+for module in "$@"; do
+    name=$(echo "$module" | tr - _) file=$(echo "$module" | sed 's/-/[-_]/g')
+    [ -d "/sys/module/$name" ] && echo "loaded $module"
+    grep -qs "/$file\.ko" "$tree/modules.builtin" && echo "builtin $module"
+    grep -qs "/$file\.ko[^:]*:" "$tree/modules.dep" && echo "available $module"
 done
 [ -r /sys/module/can_gw/parameters/max_hops ] &&
     echo "max_hops $(cat /sys/module/can_gw/parameters/max_hops)"
@@ -53,7 +63,7 @@ def read_host(host: HostAccess) -> HostFacts:
     Raises:
         CliError: it cannot be reached, or has no shell.
     """
-    done = host.run(_SCRIPT, host.root)
+    done = host.run(_SCRIPT, host.root, *MODULES, *LIMIT_MODULES)
     if not done.out.startswith("kernel "):
         raise CliError(f"cannot examine {host.name}: {done.err.strip() or 'no answer'}")
     return parse_host(done.out)

@@ -13,7 +13,7 @@ from evercan.cli.access.host import HostAccess
 from evercan.cli.errors import CliError, NoAnswer
 from evercan.cli.views.docker import DockerPlugin
 
-_NOT_FOUND = 404
+_REJECTED, _NOT_FOUND = 400, 404
 _SEE_LOG = "see the engine's log (journalctl -u docker)"
 
 
@@ -54,6 +54,8 @@ class PluginSocket:
         if status == _NOT_FOUND:
             return CliError(f"plugin {self.plugin.name} is older than this command", "upgrade it")
         reason = answer.get("Err") if isinstance(answer, dict) else answer
+        if status == _REJECTED and reason:
+            return CliError(str(reason))  # it has the remedy
         return CliError(
             f"plugin {self.plugin.name} rejects the request: {reason or f'HTTP status {status}'}",
             _SEE_LOG,

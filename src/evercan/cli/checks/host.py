@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.views.host import MODULES, HostFacts
@@ -58,8 +58,42 @@ def _module(facts: HostFacts, module: str) -> Check:
     )
 
 
-def package_remedy(facts: HostFacts) -> str:
-    """Return how to install the CAN modules of a kernel."""
+def limits_check(facts: HostFacts, needed: Iterable[str]) -> Check:
+    """Check whether a host has the kernel modules that limits of members need.
+
+    Args:
+        facts: the facts about the host.
+        needed: names of modules.
+    """
+    identity, title = "host.limits", "kernel modules for limits"
+    missing = sorted(set(needed) - facts.loaded - facts.available)
+    if not missing:
+        return Check(identity, title, Result.OK, "the kernel has what the limits of members need")
+    names = ", ".join(name.replace("-", "_") for name in missing)
+    return Check(
+        identity,
+        title,
+        Result.FAIL,
+        f"{names}: not installed for kernel {facts.kernel}; members with limits do not start, or "
+        "receive and send nothing",
+        package_remedy(facts, "with " + ", ".join(map(_option, missing))),
+    )
+
+
+def _option(module: str) -> str:
+    """Return the option of the kernel's configuration for a module of traffic control."""
+    kind, _, name = module.partition("-")
+    group = {"em": "EMATCH", "sch": "SCH"}.get(kind, kind.upper())
+    return f"CONFIG_NET_{group}_{name.upper()}"
+
+
+def package_remedy(facts: HostFacts, fitting: str = "with CONFIG_CAN_GW") -> str:
+    """Return how to install the CAN modules of a kernel.
+
+    Args:
+        facts: the facts about the host.
+        fitting: what a kernel needs to have them, for a system whose packages are not known.
+    """
     kernel = facts.kernel
     if "microsoft" in kernel.lower():
         return "WSL's kernel has no CAN: build one with CONFIG_CAN, CAN_VCAN, CAN_VXCAN and CAN_GW"
@@ -79,4 +113,4 @@ def package_remedy(facts: HostFacts) -> str:
         return f"sudo dnf install kernel-modules-extra-{kernel}"
     if not facts.has_tree:
         return "the running kernel's modules are not on disk: reboot into the installed kernel"
-    return "install the package with the CAN modules of this kernel, or a kernel with CONFIG_CAN_GW"
+    return f"install the package with these modules of the running kernel, or a kernel {fitting}"

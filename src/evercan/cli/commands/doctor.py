@@ -15,7 +15,7 @@ from evercan.cli.access.source import read_overview
 from evercan.cli.access.unreachable import LOCAL
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
-from evercan.cli.checks.host import host_checks
+from evercan.cli.checks.host import host_checks, limits_check
 from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
     architecture_check,
@@ -29,6 +29,7 @@ from evercan.cli.errors import CliError, NoAccess, NoEngine
 from evercan.cli.pages.doctor import Page, document
 from evercan.cli.pages.terminal import console, print_json
 from evercan.cli.views.docker import DockerContainer, DockerNetwork, DockerPlugin, release_of
+from evercan.cli.views.host import HostFacts
 
 _STATES = ("created", "exited")
 """States of a container that may have failed to start."""
@@ -65,7 +66,10 @@ def examine(target: Target) -> list[Check]:
 def _without_engine(error: NoEngine) -> Iterator[Check]:
     """Check this host, unless the engine's address names another one."""
     if error.where.startswith(LOCAL):
-        yield from _host(LocalHost())
+        try:
+            yield from host_checks(host_facts.read_host(LocalHost()))
+        except CliError as unknown:
+            yield Check.of_error("host", "kernel", unknown, Result.SKIPPED)
     else:
         yield Check("host", "kernel", Result.SKIPPED, "the engine's host cannot be reached")
     yield Check.of_error("engine.reachable", "Docker engine", error)
@@ -73,28 +77,23 @@ def _without_engine(error: NoEngine) -> Iterator[Check]:
         yield Check(identity, title, Result.SKIPPED, "the engine cannot be reached")
 
 
-def _host(host: HostAccess) -> Iterator[Check]:
-    try:
-        yield from host_checks(host_facts.read_host(host))
-    except CliError as error:
-        yield Check.of_error("host", "kernel", error, Result.SKIPPED)
-
-
 class _Examination:
     """The checks of an engine that answers."""
 
     def __init__(self, engine: DockerEngine, target: Target, stack: ExitStack) -> None:
         self._engine, self._target, self._stack = engine, target, stack
+        self._facts: HostFacts | None = None
 
     def checks(self) -> Iterator[Check]:
         host = None
         try:
             host = open_host(self._engine, self._target, files=True)
             self._stack.callback(host.close)
+            self._facts = host_facts.read_host(host)
         except CliError as error:
             yield Check.of_error("host", "kernel", error, Result.SKIPPED)
         else:
-            yield from _host(host)
+            yield from host_checks(self._facts)
         try:
             yield from self._engine_checks(host)
         except CliError as error:
@@ -177,6 +176,10 @@ class _Examination:
                 f"docker plugin disable -f {plugin.name} && docker plugin set {plugin.name} "
                 f"EVERCAN_RECOVERY=auto && docker plugin enable {plugin.name}",
             )
+        members = [member for network in overview.networks for member in network.members]
+        needed = {module for member in members for module in member.modules}
+        if needed and self._facts is not None:
+            yield limits_check(self._facts, needed)
         yield from health_checks(overview)
 
     def _containers(self, networks: Sequence[DockerNetwork]) -> list[DockerContainer]:

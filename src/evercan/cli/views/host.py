@@ -10,6 +10,25 @@ from typing import Any
 MODULES = ("vcan", "vxcan", "can-gw")
 """Kernel modules that a plugin cannot load itself, named as for modprobe."""
 
+LIMIT_MODULES = ("sch-ingress", "cls-basic", "act-mirred", "act-gact", "em-canid", "act-police")
+"""Kernel modules for limits of members, which the kernel loads when they are needed."""
+
+
+def modules_of_limits(access: Mapping[str, Any]) -> frozenset[str]:
+    """Return the kernel modules that a member with limits needs.
+
+    Args:
+        access: its limits, as the plugin reports them; empty without limits.
+    """
+    if not access:
+        return frozenset()
+    needed = {"sch-ingress", "cls-basic", "act-mirred", "act-gact"}
+    if {access["send"], access["receive"]} - {"all", "none"}:
+        needed.add("em-canid")
+    if access.get("send_rate"):
+        needed.add("act-police")
+    return frozenset(needed)
+
 
 @dataclass(frozen=True)
 class HostFacts:

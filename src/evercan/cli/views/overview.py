@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from evercan.cli.errors import NoNetwork
+from evercan.cli.views.faults import FaultView
 
 
 class Verdict(StrEnum):
@@ -83,6 +84,7 @@ class MemberView:
         received: frames delivered to it.
         dropped: frames for it that were lost.
         limits: what it may send and receive, in a line; empty without limits.
+        modules: kernel modules that its limits need.
         denied_sent: frames that it sent and that its limits did not let through; None without
             limits.
         denied_received: frames that its limits kept from it.
@@ -99,6 +101,7 @@ class MemberView:
     received: int | None = None
     dropped: int | None = None
     limits: str = ""
+    modules: tuple[str, ...] = ()
     denied_sent: int | None = None
     denied_received: int | None = None
     problems: tuple[ProblemView, ...] = ()
@@ -161,6 +164,7 @@ class NetworkView:
         recovered_at: when it was last repaired, seconds since 1970.
         recovery: what was repaired then, in a sentence.
         controller: what the plugin reports of the CAN controller.
+        faults: the faults that are set on it.
         problems: what is wrong with the bus, without the problems of single members.
         warnings: the warnings about the bus, without those about single members.
         shares: the names of other networks on its bus interface, if not all of them have asked
@@ -183,6 +187,7 @@ class NetworkView:
     recovered_at: float | None = None
     recovery: str = ""
     controller: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[FaultView, ...] = ()
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
     shares: tuple[str, ...] = ()

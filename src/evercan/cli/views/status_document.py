@@ -8,6 +8,8 @@ from typing import Any
 
 from evercan.cli.errors import CliError
 from evercan.cli.views.docker import DockerNetwork
+from evercan.cli.views.faults import FAULT_KIND, parse_faults
+from evercan.cli.views.host import modules_of_limits
 from evercan.cli.views.overview import (
     NOT_RUNNING,
     UNKNOWN_ENDPOINT,
@@ -63,18 +65,26 @@ def _parse(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, 
         for endpoint in network.members
     }
     problems = tuple(_problem(reason, containers) for reason in status.get("reasons") or ())
+    with_faults = {
+        document.get("bus") for document in status.get("networks") or () if document.get("faults")
+    }
     # A plugin of an older release reports no warnings.
-    warnings = tuple(_problem(warning, containers) for warning in status.get("warnings") or ())
+    warnings = tuple(
+        _problem(warning, containers)
+        for warning in status.get("warnings") or ()
+        # Where the faults are listed they are named by containers, not by ids.
+        if warning.get("kind") != FAULT_KIND or warning.get("bus") not in with_faults
+    )
     known = {document["network"]: document for document in status.get("networks") or ()}
     views = [
-        _network(network.name, known[network.id], network, problems, warnings)
+        _network(network.name, known[network.id], network, containers, problems, warnings)
         if network.id in known
         else _unknown(network)
         for network in networks
     ]
     listed = {network.id for network in networks}
     views += [
-        _network(f"(network {key[:12]})", document, None, problems, warnings)
+        _network(f"(network {key[:12]})", document, None, containers, problems, warnings)
         for key, document in known.items()
         if key not in listed
     ]
@@ -86,8 +96,13 @@ def _parse(plugin: str, networks: Sequence[DockerNetwork], status: Mapping[str, 
         now=status.get("now"),
         networks=tuple(_with_shares(views, networks)),
         problems=problems,
-        warnings=warnings,
+        warnings=(*warnings, *_fault_warnings(views)),
     )
+
+
+def _fault_warnings(views: Sequence[NetworkView]) -> Iterator[ProblemView]:
+    for view in views:
+        yield from (warning for warning in view.warnings if warning.kind == FAULT_KIND)
 
 
 def _with_shares(
@@ -156,6 +171,7 @@ def _network(
     name: str,
     document: Mapping[str, Any],
     engine: DockerNetwork | None,
+    all_containers: Mapping[str, str],
     problems: Sequence[ProblemView],
     warnings: Sequence[ProblemView],
 ) -> NetworkView:
@@ -176,8 +192,13 @@ def _network(
     if unknown:
         text = f"the plugin does not know these running containers: {', '.join(unknown)}"
         on_bus += (ProblemView(UNKNOWN_ENDPOINT, text, bus, remedy="run 'evercan adopt'"),)
+    faults = parse_faults(document.get("faults") or (), all_containers)
     about_bus = tuple(
         warning for warning in warnings if warning.bus == bus and warning.endpoint is None
+    )
+    about_bus += tuple(
+        ProblemView(FAULT_KIND, fault.sentence, bus, remedy=f"evercan fault clear {name}")
+        for fault in faults
     )
     controller = document.get("controller") or {}
     state, verdict = _bus_state(document, controller)
@@ -201,6 +222,7 @@ def _network(
         recovered_at=recovery.get("at"),
         recovery=recovery.get("what") or "",
         controller=controller,
+        faults=faults,
         problems=on_bus,
         warnings=about_bus,
     )
@@ -272,6 +294,7 @@ def _member(
         received=frames.get("received"),
         dropped=frames.get("dropped"),
         limits=_limits(access),
+        modules=tuple(sorted(modules_of_limits(access))),
         denied_sent=denied.get("send", 0) + access.get("over_rate", 0) if access else None,
         denied_received=denied.get("receive", 0) if access else None,
         problems=own,
