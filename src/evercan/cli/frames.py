@@ -31,6 +31,7 @@ from evercan.cli.options import (
         "evercan dump powertrain --duration 60 > drive.log; log2asc -I drive.log vcan0 dashboard",
         "evercan dump powertrain --as-bus | canplayer vcan1=vcan0",
         "evercan dump powertrain --dbc car.dbc --filter 100:700",
+        "evercan dump powertrain --errors --filter 20000000:20000000",
         "evercan dump powertrain --json | jq 'select(.id == 291)'",
     ),
 )
@@ -40,6 +41,11 @@ from evercan.cli.options import (
 @SENDERS
 @COUNT
 @DURATION
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="Print the error frames of the CAN controller too, in words, whatever --filter says.",
+)
 @click.option(
     "--as-bus", is_flag=True, help="Write the bus interface in place of the sender's name."
 )
@@ -52,7 +58,8 @@ def dump(*, network: str, dbc: tuple[str, ...], as_bus: bool, json: bool, **opti
     python-can read it. Frames from programs on the host and from the wire have the bus interface
     as their sender. On the engine's host no root is needed, only the right to use the engine.
 
-    With --dbc, the message and its signals follow behind '::'.
+    With --dbc, the message and its signals follow behind '::'; with --errors, what an error frame
+    reports.
     """
     from evercan.cli.commands import dump as command
     from evercan.cli.commands.capture import Selection

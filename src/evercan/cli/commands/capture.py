@@ -28,12 +28,14 @@ class Selection:
         senders: names of containers, or of the bus interface.
         count: frames; None for no limit.
         duration: seconds; None for no limit.
+        errors: error frames too, whatever the filters of ids are.
     """
 
     filters: Sequence[str] = ()
     senders: Sequence[str] = ()
     count: int | None = None
     duration: float | None = None
+    errors: bool = False
 
 
 class Capture:
@@ -105,7 +107,7 @@ class Capture:
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
         wanted = self._wanted
         for frame in frames:
-            if not passes(self._filters, frame.can_id):
+            if not frame.is_error and not passes(self._filters, frame.can_id):
                 continue
             if wanted.senders and self.name_of(frame) not in wanted.senders:
                 continue
@@ -120,7 +122,7 @@ class Capture:
 
     def _read(self) -> None:
         try:
-            for line in self._host.frames():
+            for line in self._host.frames(errors=self._wanted.errors):
                 self._lines.put(line)
         except CliError as error:
             self._lines.put(error)
