@@ -186,11 +186,17 @@ def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
         sender: the container's name, or the bus interface.
         bus: the bus interface.
     """
-    content = frame.content
     return {
         "time": frame.stamp / 1_000_000,
         "bus": bus,
         "sender": sender,
+        **frame_as_json(frame.content),
+    }
+
+
+def frame_as_json(content: Frame) -> dict[str, Any]:
+    """Return what is in a frame as fields of a JSON document."""
+    return {
         "id": content.can_id,
         "extended": content.extended,
         "error": content.error,
