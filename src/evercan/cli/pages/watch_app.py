@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -18,11 +18,13 @@ from textual.message import Message
 from textual.widgets import Footer, Static
 
 from evercan.cli.access.feed import Feed
+from evercan.cli.access.wires import Wires
 from evercan.cli.errors import INTERRUPTED, CliError, NoAccess, NoEngine
 from evercan.cli.pages import watch
-from evercan.cli.pages.watch import Lost
+from evercan.cli.pages.watch import Lost, Measured
+from evercan.cli.views.bus_state import BusState
 from evercan.cli.views.overview import Overview, Verdict
-from evercan.cli.views.rates import History, Rates, rates
+from evercan.cli.views.rates import Rates, rates
 
 RETRY = 2.0
 """Seconds from a failed refresh to the next one."""
@@ -40,18 +42,16 @@ class Scene:
 
     Attributes:
         overviews: the overviews of the last refresh that succeeded.
-        rates: the rates since the refresh before it.
-        history: the rates until then.
+        measured: the rates since the refresh before it, those until then, and the load of buses.
         at: when that refresh ended, on the monotonic clock.
     """
 
     overviews: Sequence[Overview] = ()
-    rates: Rates = field(default_factory=Rates)
-    history: History = field(default_factory=History)
+    measured: Measured = field(default_factory=Measured)
     at: float = 0.0
 
-    def after(self, found: Sequence[Overview], at: float) -> Scene:
-        """Return the scene after another refresh."""
+    def after(self, found: Sequence[Overview], at: float, states: Mapping[str, BusState]) -> Scene:
+        """Return the scene after another refresh, with the states of buses by network id."""
         together = Rates()
         earlier = {overview.plugin: overview for overview in self.overviews}
         for overview in found:
@@ -60,7 +60,7 @@ class Scene:
             if before is not None and before.now is not None and overview.now is not None:
                 seconds = overview.now - before.now
             together |= rates(before, overview, seconds)
-        return Scene(found, together, self.history.after(together), at)
+        return Scene(found, Measured(together, self.measured.history.after(together), states), at)
 
 
 @dataclass
@@ -113,6 +113,7 @@ class WatchApp(App[None]):
         """Take the source of overviews, and the seconds from one refresh to the next."""
         super().__init__()
         self.feed = feed
+        self._wires = Wires(feed)
         self._interval = interval
         self._scene = Scene()
         self._paused: Scene | None = None
@@ -143,6 +144,7 @@ class WatchApp(App[None]):
         """Stop refreshing."""
         self._left.set()
         self._wake.set()
+        self._wires.close()
 
     def on_resize(self) -> None:
         """Draw for the new width."""
@@ -175,7 +177,13 @@ class WatchApp(App[None]):
     @on(Refreshed)
     def _refreshed(self, refreshed: Refreshed) -> None:
         self._lost = None
-        self._scene = self._scene.after(refreshed.found, refreshed.at)
+        self._wires.follow(refreshed.found)
+        states = {
+            network.id: self._wires.state(network)
+            for overview in refreshed.found
+            for network in overview.networks
+        }
+        self._scene = self._scene.after(refreshed.found, refreshed.at, states)
         self._draw()
 
     @on(RefreshFailed)
@@ -199,8 +207,7 @@ class WatchApp(App[None]):
         scene = self._paused or self._scene
         return watch.page(
             scene.overviews,
-            scene.rates,
-            scene.history,
+            scene.measured,
             width=width,
             by_rate=self._by_rate,
             stale=self._stale,
