@@ -452,7 +452,7 @@ def of(*members: MemberView, **more: Any) -> Overview:
         (120, "on the host state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
         (76, "state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
         (70, "state sent/s recv/s sent dropped - - 12M 12,345,678"),
-        (64, "state sent/s recv/s sent dropped - - 12M 12M"),
+        (65, "state sent/s recv/s sent dropped - - 12M 12M"),
         (60, "state sent/s recv/s dropped - - 12M"),  # and a bar
         (58, "state sent/s recv/s dropped - - 12,345,678"),
         (50, "state sent/s recv/s dropped - - 12M"),

@@ -156,6 +156,40 @@ async def test_keys() -> None:
     assert app.return_code == 0
 
 
+async def test_the_filter_is_typed_and_left() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        await pilot.press("slash", *"gate")
+        await until(app, pilot, lambda: "logger" not in text_of(app, "#page"))
+        assert "gateway" in text_of(app, "#page")
+        # q and s are letters here, not keys.
+        await pilot.press("q", "s")
+        await until(app, pilot, lambda: "no member has “gateqs”" in text_of(app, "#page"))
+        await pilot.press("enter", "escape")
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        # A network's name shows all of its members.
+        await pilot.press("slash", *"POWER", "escape")
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        await pilot.press("escape", "escape")
+    assert app.return_code == 0
+
+
+async def test_the_keys_are_explained() -> None:
+    app = WatchApp(ScriptedFeed(), 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        await pilot.press("question_mark")
+        shown = app.screen.query_one("#keys", Static)
+        lines = [shown.render_line(y).text for y in range(shown.size.height)]
+        assert any("pause the page" in line for line in lines)
+        assert any("since the last refresh" in line for line in lines)
+        await pilot.press("q")
+        assert not app.screen.query("#keys")
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+
+
 async def test_pause_stops_the_page_and_not_the_line_of_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

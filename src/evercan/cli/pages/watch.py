@@ -224,7 +224,7 @@ class _Column:
     @property
     def width(self) -> int:
         """The width of its widest cell."""
-        return max(len(self.title), *(cell.cell_len for cell in self.cells))
+        return max(*map(len, self.title.split("\n")), *(cell.cell_len for cell in self.cells))
 
 
 def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -> Table:
@@ -233,9 +233,15 @@ def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -
         members.sort(key=lambda member: -(rates.sent.get(member.endpoint) or 0.0))
     room, columns = _fitting(members, rates, width)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    table.add_column("container", width=room, no_wrap=True)
+    table.add_column("container", width=room, no_wrap=True, vertical="bottom")
     for column in columns:
-        table.add_column(column.title, justify=column.justify, width=column.width, no_wrap=True)
+        table.add_column(
+            column.title,
+            justify=column.justify,
+            width=column.width,
+            no_wrap=True,
+            vertical="bottom",
+        )
     names = [Text(_shortened(member.container, room)) for member in members]
     for row in zip(names, *(column.cells for column in columns), strict=True):
         table.add_row(*row)
@@ -297,16 +303,20 @@ def _columns(members: Sequence[MemberView], rates: Rates) -> dict[str, _Column]:
         ),
         "sent/s": numbers("sent/s", map(words.rate, sent), busy),
         "recv/s": numbers("recv/s", map(words.rate, received), received_style),
-        "sent": numbers("sent", (words.count(member.sent) for member in members), dim),
-        "about sent": numbers("sent", (words.short_count(member.sent) for member in members), dim),
-        "dropped": numbers("dropped", (words.count(member.dropped) for member in members), lost),
+        "sent": numbers("total\nsent", (words.count(member.sent) for member in members), dim),
+        "about sent": numbers(
+            "total\nsent", (words.short_count(member.sent) for member in members), dim
+        ),
+        "dropped": numbers(
+            "total\ndropped", (words.count(member.dropped) for member in members), lost
+        ),
         "denied": numbers(
-            "denied",
+            "total\ndenied",
             (words.short_count(member.denied) for member in members),
             ["yellow" if member.denied_sent else "dim" for member in members],
         ),
         "about dropped": numbers(
-            "dropped", (words.short_count(member.dropped) for member in members), lost
+            "total\ndropped", (words.short_count(member.dropped) for member in members), lost
         ),
     }
 
