@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -11,11 +14,16 @@ from hypothesis import strategies as st
 from textual.widgets import Static
 
 from evercan.cli.access.databases import Databases
+from evercan.cli.access.reach import Target
+from evercan.cli.access.source import OverviewSource
+from evercan.cli.commands.bus_reader import BusReader
+from evercan.cli.errors import CliError, NoAnswer
 from evercan.cli.pages.top_app import TopApp
 from evercan.cli.views.bits import bits_of_text
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of
 from evercan.cli.views.ids import WINDOW, IdTable, IdView, matching, sort_views
 from evercan.cli.views.load import Bitrates, LoadMeter
+from evercan.cli.views.overview import Overview
 from evercan.cli.views.traffic import BusFrame
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
@@ -31,6 +39,7 @@ from tests.unit.cli.conftest import frames_of
 from tests.unit.cli.test_decoding import CAR
 
 START = 1_790_000_000_000_000
+_PATIENCE = 30.0
 
 
 def table_of(*frames: tuple[int, str, str]) -> IdTable:
@@ -392,3 +401,73 @@ def test_a_bus_without_an_answer_of_the_plugin_has_no_controller() -> None:
     assert bitrates_of(None) == Bitrates()
     assert BusState("vcan0").counters is None
     assert one_network(1).networks[0].controller == {}
+
+
+# --- reading -----------------------------------------------------------------
+
+
+def reader_of(powertrain: Host) -> BusReader:
+    target = Target(engine=f"unix://{powertrain.engine_socket}", sockets=str(powertrain.folder))
+    return BusReader(target, "powertrain")
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_it_connects_again_after_an_error_and_counts_on(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evercan.cli.commands.bus_reader.RETRY", 0.3)
+    goes_on = threading.Event()
+    tries = []
+
+    def frames(**_: bool) -> Iterator[str]:
+        tries.append(1)
+        yield from LINES
+        if len(tries) == 1:
+            raise CliError("candump has ended")
+        assert goes_on.wait(_PATIENCE)
+
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
+    reader = reader_of(powertrain)
+    try:
+        reader.start()
+        wait_for(lambda: "no frames (candump has ended)" in reader.failed)
+        wait_for(lambda: reader.failed == "" and reader.frames >= 3)
+        assert len(tries) == 2
+        assert reader.error is None
+        (last,) = {view.last for view in reader.views() if view.id_text == "123"}
+        assert last == START + 1_020_000
+    finally:
+        goes_on.set()
+        reader.close()
+
+
+def test_frames_go_on_while_the_plugin_does_not_answer(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evercan.cli.commands.bus_reader._REFRESH", 0.05)
+    frames_of(monkeypatch, *LINES)
+    answers = OverviewSource.read
+
+    def read(source: OverviewSource) -> list[Overview]:
+        if plugin_answers:
+            return answers(source)
+        raise NoAnswer("plugin evercan:latest is enabled and does not answer")
+
+    plugin_answers = True
+    monkeypatch.setattr(OverviewSource, "read", read)
+    reader = reader_of(powertrain)
+    try:
+        reader.start()
+        plugin_answers = False
+        wait_for(lambda: reader.failed == "plugin not reachable, retrying")
+        wait_for(lambda: reader.frames == 3)
+        plugin_answers = True
+        wait_for(lambda: reader.failed == "")
+    finally:
+        reader.close()

@@ -62,6 +62,7 @@ class BusReader:
         self._until: float | None = None
         self._since: float | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._refresher: threading.Thread | None = None
         self.broken: CliError | None = None
         self.error: Exception | None = None
 
@@ -110,7 +111,8 @@ class BusReader:
         if capture is None or source is None:
             return
         over = threading.Event()
-        threading.Thread(target=self._refresh, args=(source, over), daemon=True).start()
+        self._refresher = threading.Thread(target=self._refresh, args=(source, over), daemon=True)
+        self._refresher.start()
         try:
             for frames in capture.batches():
                 self._take(capture, frames)
@@ -227,9 +229,16 @@ class BusReader:
     def close(self) -> None:
         """Close the connections, also while one of them waits."""
         self._left.set()
-        closing = threading.Thread(target=self._drop, daemon=True)
+        closing = threading.Thread(target=self._close, daemon=True)
         closing.start()
         closing.join(_CLOSE_TIMEOUT)
+
+    def _close(self) -> None:
+        self._drop()
+        for thread in (self._thread, self._refresher):
+            if thread is not None and thread.ident is not None:
+                thread.join()
+        self._drop()  # what one of them has opened meanwhile
 
     def _drop(self) -> None:
         source, self._source = self._source, None
