@@ -141,10 +141,12 @@ def is_lab(*, helper_image: HelperImage | None = None) -> bool:
     forced = os.environ.get(VARIABLE, "")
     if forced == "lab" or os.environ.get(recipe.VARIABLE, ""):
         return True
+    if forced == "engine":
+        return False
     try:
         engine_testbed(helper_image).close()
     except ToolError:
-        return forced != "engine"
+        return True
     return False
 
 

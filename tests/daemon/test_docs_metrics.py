@@ -6,6 +6,9 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from evercan.link.members import Members
+from evercan.link.names import LinkId
+from evercan.link.report import ACTIVE, Report, Sent
 from tests.support.engine import Engine, engine_id
 from tests.support.pages import PAGES, code, read, table
 from tests.support.plugin import Plugin
@@ -49,8 +52,20 @@ async def test_the_reference_lists_the_exposed_metrics(
         assert labels in (set(), listed[name][1]), name
 
 
+def exposed_by_a_link() -> set[str]:
+    """Return the metrics of a link between hosts."""
+    own = LinkId("a", 1, 1)
+    report = Report("powertrain", Members(own, 1), ACTIVE, Sent(), 0, 0, ())
+    return set(re.findall(r"^# TYPE (\S+) \S+$", report.metrics(), re.MULTILINE))
+
+
+def test_the_page_of_links_lists_their_metrics() -> None:
+    listed = {code(name)[0] for name, _ in table("docs/hosts.md", "Watch it")}
+    assert listed == exposed_by_a_link()
+
+
 async def test_pages_and_examples_use_no_other_metric(plugin: Plugin) -> None:
-    known = set(await exposed(plugin))
+    known = set(await exposed(plugin)) | exposed_by_a_link()
     known |= {f"{name}{end}" for name in known for end in ("_bucket", "_sum", "_count")}
     known.add("evercan_ready")  # a pytest fixture
     for page in PAGES:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import links as support
-from tests.support.links import Links, classic, fd, free_port
+from tests.support.links import LinkProcess, Links, classic, fd, free_port
 from tools.common.polling import wait_until
 
 
@@ -19,12 +19,18 @@ def links() -> Iterator[Links]:
     yield from support.links()
 
 
-def test_frames_cross_both_ways_once_and_in_order(links: Links) -> None:
+def two_linked(links: Links) -> tuple[LinkProcess, LinkProcess]:
+    """Start the links of hosts a and b, and wait until they know each other."""
     port = free_port()
     a = links.start("a", listen=f"127.0.0.1:{port}")
     b = links.start("b", connect=f"127.0.0.1:{port}")
     a.wait_for("active", "b")
     b.wait_for("active", "a")
+    return a, b
+
+
+def test_frames_cross_both_ways_once_and_in_order(links: Links) -> None:
+    a, b = two_linked(links)
     there = [classic(0x100 + i % 8, i.to_bytes(4, "big")) for i in range(600)]
     back = [fd(0x80000000 | i, i.to_bytes(4, "big") * 16) for i in range(600)]
     for first, second in zip(there, back, strict=True):
@@ -93,11 +99,7 @@ def test_a_link_that_is_killed_and_started_again_continues(links: Links) -> None
 
 
 def test_frames_that_wait_behind_a_stalled_link_are_late_and_not_replayed(links: Links) -> None:
-    port = free_port()
-    a = links.start("a", listen=f"127.0.0.1:{port}")
-    b = links.start("b", connect=f"127.0.0.1:{port}")
-    a.wait_for("active", "b")
-    b.wait_for("active", "a")
+    a, b = two_linked(links)
     a.bus.send(classic(1, b"first"))
     assert b.bus.receive(1) == [classic(1, b"first")]
     b.signal(signal.SIGSTOP)
@@ -112,11 +114,7 @@ def test_frames_that_wait_behind_a_stalled_link_are_late_and_not_replayed(links:
 
 
 def test_a_receiver_that_stands_still_never_holds_up_the_sender(links: Links) -> None:
-    port = free_port()
-    a = links.start("a", listen=f"127.0.0.1:{port}")
-    b = links.start("b", connect=f"127.0.0.1:{port}")
-    a.wait_for("active", "b")
-    b.wait_for("active", "a")
+    a, b = two_linked(links)
     a.bus.send(classic(1, b"first"))
     wait_until(lambda: b.counts("a")["delivered"] == 1, 10, "the first frame")
     b.signal(signal.SIGSTOP)
@@ -140,11 +138,7 @@ def test_a_receiver_that_stands_still_never_holds_up_the_sender(links: Links) ->
 
 
 def test_error_frames_stay_on_their_host(links: Links) -> None:
-    port = free_port()
-    a = links.start("a", listen=f"127.0.0.1:{port}")
-    b = links.start("b", connect=f"127.0.0.1:{port}")
-    a.wait_for("active", "b")
-    b.wait_for("active", "a")
+    a, b = two_linked(links)
     a.bus.send(classic(0x20000004, bytes(8)), classic(5, b"frame"))
     assert b.bus.receive(1) == [classic(5, b"frame")]
     assert a.health()["sent"]["error_frames"] == 1

@@ -30,7 +30,7 @@ def refusal(link: LinkProcess) -> str:
         except OSError:
             return []
 
-    wait_until(lambda: any("refuse" in each["text"] for each in problems()), 20, "a refusal")
+    wait_until(lambda: any("refuse" in found["text"] for found in problems()), 20, "a refusal")
     return problems()[0]["text"]
 
 

@@ -34,6 +34,9 @@ _numbers = count(10)
 HEALED = "healed after seconds"
 """Name of the test property that holds how long a recovery took."""
 
+TWO_GUESTS = 10 << 30
+"""Bytes of memory that a machine needs to run two guests of the lab, with 3 GiB each."""
+
 HEALTH_INTERVAL = 5.0
 """EVERCAN_HEALTH_INTERVAL in these tests, in seconds; the default is 30."""
 
@@ -60,11 +63,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Answer ``-n auto``: two guests of the lab, each with its files; an engine has one user."""
-    workers = min(2, os.cpu_count() or 1)
-    if workers < 2 or not is_lab(helper_image=load_can_tools):
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if (os.cpu_count() or 1) < 2 or memory < TWO_GUESTS or not is_lab(helper_image=load_can_tools):
         return 0
     config.option.dist = "loadfile"
-    return workers
+    return 2
 
 
 def configure_plugin(client: docker.DockerClient, *settings: str) -> None:

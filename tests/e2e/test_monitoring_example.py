@@ -63,9 +63,13 @@ def prometheus(
 
 @pytest.fixture
 def controller(published: LabTestbed) -> Iterator[Bus]:
-    """Yield a bus on the lab's first controller, with the second one on the wire."""
+    """Yield a bus on the lab's first controller, with the second one on the wire.
+
+    Its members have a rate, because only limited members have counts of denied frames.
+    """
     name = published.interface(0)
-    bus = Bus(published, name, **{"vxcan.kind": "physical", "vxcan.bitrate": "500000"})
+    options = {"vxcan.kind": "physical", "vxcan.bitrate": "500000", "vxcan.send-rate": "1000"}
+    bus = Bus(published, name, **options)
     other = published.interface(1)
     published.host("ip", "link", "set", other, "down")
     published.host("ip", "link", "set", other, "up", "type", "can", "bitrate", "500000")

@@ -31,6 +31,12 @@ HEARTBEAT = 1.0
 So the loss of its last frames is counted soon.
 """
 
+PROBE_INTERVAL = 10.0
+"""Seconds between two attempts to find out why no other link is connected.
+
+Each attempt is a connection that the other end accepts beside Zenoh's own attempts.
+"""
+
 _STALLED = 10.0
 _REOPEN = 0.2
 _FORGET = 60.0
@@ -62,7 +68,7 @@ class Link:
     def run(
         self, open_can: OpenCan, connect: Sequence[str], certificates: Path | None, stop: Event
     ) -> None:
-        """Work until it is told to stop.
+        """Run the link until ``stop`` is set.
 
         Args:
             open_can: opens the CAN socket, again after an interface has gone.
@@ -210,6 +216,7 @@ class Link:
 
     def _watch(self, connect: Sequence[str], certificates: Path | None) -> None:
         """Each second ping the other links, and look whether all is well."""
+        probe_at = 0.0
         while True:
             time.sleep(1)
             if self._stalled() > _STALLED:
@@ -219,16 +226,22 @@ class Link:
             with self._members_lock:
                 self._members.forget_idle(time.monotonic_ns() - int(_FORGET * 1e9))
             self._connections = self._network.connections()
-            found: Sequence[Problem] = ()
-            if connect and not self._connections:
-                causes = [why_unconnected(endpoint, certificates) for endpoint in connect]
-                found = [cause for cause in causes if cause] or [
-                    Problem("no other link is connected", "wait, or read this container's log")
-                ]
-            if found != self._connection_problems:
-                for problem in found:
-                    _log.warning("%s; %s", problem.text, problem.remedy)
-            self._connection_problems = found
+            if self._connections or not connect:
+                self._connection_problems = ()
+            elif not self._connection_problems or time.monotonic() >= probe_at:
+                self._note_unconnected(connect, certificates)
+                probe_at = time.monotonic() + PROBE_INTERVAL
+
+    def _note_unconnected(self, connect: Sequence[str], certificates: Path | None) -> None:
+        """Find out why no other link is connected, and report it."""
+        causes = [why_unconnected(endpoint, certificates) for endpoint in connect]
+        found = [cause for cause in causes if cause] or [
+            Problem("no other link is connected", "wait, or read this container's log")
+        ]
+        if found != self._connection_problems:
+            for problem in found:
+                _log.warning("%s; %s", problem.text, problem.remedy)
+        self._connection_problems = found
 
 
 def _can_problem(error: OSError) -> Problem:

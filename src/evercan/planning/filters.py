@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from evercan.model.access import receive_filters, send_filters
 from evercan.model.declared import Endpoint
-from evercan.model.observed import FD_MTU, Link, Observed
-from evercan.model.problems import Problem, ProblemKind
-from evercan.model.steps import BringUp, MakeFilterInterface, SetFilters, SetMtu, Step
+from evercan.model.observed import Link, Observed
+from evercan.model.problems import Problem
+from evercan.model.steps import MakeFilterInterface, SetFilters, Step
+from evercan.planning.ends import foreign_end, plan_end
 
 
 def plan_filters(
@@ -45,21 +46,9 @@ def plan_filters(
         steps.append(MakeFilterInterface(bus, endpoint.id, name))
         return None
     if not link.is_filter_interface:
-        problems.append(
-            Problem(
-                kind=ProblemKind.PAIR_FOREIGN,
-                bus=bus,
-                endpoint=endpoint.id,
-                text=f"the host's interface {link.name} has the name of an endpoint's filter "
-                "interface and is not evercan's",
-                remedy="rename or remove it",
-            )
-        )
+        problems.append(foreign_end(bus, endpoint, link, "filter interface"))
         return None
-    if link.mtu != FD_MTU:
-        steps.append(SetMtu(bus, endpoint.id, link.index, link.name, FD_MTU))
-    elif not link.up:
-        steps.append(BringUp(bus, endpoint.id, link.name))
+    steps += plan_end(bus, endpoint, link)
     host_end = observed.links.get(endpoint.host_end)
     if host_end is not None and host_end.is_pair:
         wanted = (

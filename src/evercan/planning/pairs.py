@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from evercan.model.declared import Declared, Endpoint, Phase
-from evercan.model.observed import FD_MTU, Link, Observed
+from evercan.model.observed import Link, Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import (
-    BringUp,
     DeleteLink,
     MakePair,
     NameEnd,
     RepairPair,
-    SetMtu,
     Step,
 )
+from evercan.planning.ends import foreign_end, plan_end
 from evercan.planning.filters import plan_filters
 
 
@@ -64,24 +63,12 @@ def _plan_pair(
             steps.append(planned)
         return None
     if not link.is_ours:
-        problems.append(
-            Problem(
-                kind=ProblemKind.PAIR_FOREIGN,
-                bus=bus,
-                endpoint=endpoint.id,
-                text=f"the host's interface {link.name} has the name of an endpoint's pair "
-                "and is not evercan's",
-                remedy="rename or remove it",
-            )
-        )
+        problems.append(foreign_end(bus, endpoint, link, "pair"))
         return None
     if observed.is_repair_unfinished(link):
         steps.append(DeleteLink(link.index, link.name))
         return None
-    if link.mtu != FD_MTU:
-        steps.append(SetMtu(bus, endpoint.id, link.index, link.name, FD_MTU))
-    elif not link.up:
-        steps.append(BringUp(bus, endpoint.id, link.name))
+    steps += plan_end(bus, endpoint, link)
     steps += _plan_name(observed, bus, endpoint)
     return link
 

@@ -159,7 +159,9 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
         f"{health['connections']} connected, {health['sent']['frames']} frames sent"
     )
     found = [first]
-    found += [f"  problem: {each['text']}; {each['remedy']}" for each in health["problems"]]
+    found += [
+        f"  problem: {problem['text']}; {problem['remedy']}" for problem in health["problems"]
+    ]
     for host in health["hosts"]:
         trip = host["round_trip_ms"]
         way = f"round trip {trip} ms" if host["links"] and trip is not None else "not linked"

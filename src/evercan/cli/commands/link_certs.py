@@ -16,6 +16,7 @@ AUTHORITY = "ca.key"
 """The file that only this command needs: who has it can make further hosts."""
 
 _HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,62})(?:=(.+))?")
+_ADDRESS = re.compile(r"[A-Za-z0-9_.:-]+")
 _EXTENSIONS = """\
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
@@ -51,7 +52,7 @@ def certs(folder: Path, hosts: Sequence[str], days: int) -> int:
 def _parsed(host: str) -> tuple[str, list[str]]:
     match = _HOST.fullmatch(host)
     addresses = [address for address in (match[2] or "").split(",") if address] if match else []
-    if match is None or any(not re.fullmatch(r"[A-Za-z0-9_.:-]+", each) for each in addresses):
+    if match is None or not all(_ADDRESS.fullmatch(address) for address in addresses):
         raise CliError(f"{host} is no host", "write NAME or NAME=ADDRESS,ADDRESS")
     return match[1], addresses or [match[1]]
 
