@@ -55,6 +55,7 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
     """
     check(options)
     started = time.monotonic()
+    limit = "" if wanted.duration is None else f" of {wanted.duration:g}"
     with (
         capture(target, network, wanted) as captured,
         closing(Recorder(options)) as recorder,
@@ -63,7 +64,7 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
         with suppress(KeyboardInterrupt):  # this is how a person ends it
             for frames in captured.batches():
                 recorder.add(captured, frames)
-                show(f"{count(recorder.frames)} frames, {time.monotonic() - started:.0f} s")
+                show(f"{count(recorder.frames)} frames, {time.monotonic() - started:.0f}{limit} s")
         if captured.ended_early:
             recorder.add(captured, captured.rest())
     for line in recorder.summary(captured.lost):
