@@ -97,6 +97,14 @@ class BusFrame:
         return content
 
 
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """A frame of a bus with the name of its sender: a container, or the bus interface."""
+
+    frame: BusFrame
+    sender: str
+
+
 def parse(line: str) -> CapturedFrame | None:
     """Parse a line of ``candump -L -x``; return None for any other line."""
     found = _LINE.fullmatch(line.strip())
