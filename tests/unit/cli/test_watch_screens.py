@@ -237,6 +237,9 @@ async def test_frames_are_decoded_in_any_width(columns: int) -> None:
         assert max(map(len, lines)) <= columns
         decoded = [line for line in lines if "EngineData(" in line]
         assert len(decoded) == 2
+        shown = " ".join(bench.shown("#dump-page").split())
+        assert "bus-off" in shown
+        assert "Gear: Second gear, Throttle: 12.8 %)" in shown
         assert ("dashboard" in decoded[0]) is (columns == 200)
 
 

@@ -60,7 +60,7 @@ class WatchApp(LiveApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "select(-1)", show=False),
         Binding("down,j", "select(1)", show=False),
-        Binding("enter", "details", "details"),
+        Binding("enter", "details", "details", key_display="Enter"),
         Binding("d", "dump", "dump"),
         Binding("p,space", "pause", "pause", key_display="p"),
         Binding("s", "sort", "sort"),
@@ -71,7 +71,7 @@ class WatchApp(LiveApp):
         "q": "quit",
         "arrows, j k": "select a member",
         "Enter": "show what is known of the selected member",
-        "d": "show the frames on the bus of the selected member, and with Enter only its own",
+        "d": "show the frames on its bus; after Enter, only those that it sent",
         "p, Space": "pause the page, and continue",
         "s": "sort members by name or by rate",
         "/": "show only members that have some words in their name, state or network",
