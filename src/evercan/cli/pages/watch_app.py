@@ -28,7 +28,8 @@ from evercan.cli.pages.member import member_page
 from evercan.cli.pages.member_screen import MemberScreen
 from evercan.cli.pages.member_table import is_selected
 from evercan.cli.pages.rows import Cursor, Row, rows
-from evercan.cli.views.overview import Overview, Verdict, matching
+from evercan.cli.views.matching import matching
+from evercan.cli.views.overview import Overview, Verdict
 from evercan.cli.views.scene import Lost, Scene, lateness, lost
 
 RETRY = 2.0
