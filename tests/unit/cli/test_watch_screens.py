@@ -196,7 +196,7 @@ async def test_d_shows_the_frames_of_the_network_and_in_details_of_the_member() 
         ("powertrain", ""),
         ("powertrain", "gateway"),
     ]
-    assert all(tail.closed for tail in bench.tails)
+    wait_for(lambda: all(tail.closed for tail in bench.tails))
 
 
 async def test_the_newest_frames_are_shown_and_all_of_them_in_a_pause() -> None:
