@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from evercan.cli.access.feed import Feed
+from evercan.cli.access.feed import RETRY, Feed
 from evercan.cli.access.wires import Wires
 from evercan.cli.errors import CliError
 from evercan.cli.pages import watch
@@ -31,9 +31,6 @@ from evercan.cli.pages.rows import Cursor, Row, rows
 from evercan.cli.views.matching import matching
 from evercan.cli.views.overview import Overview, Verdict
 from evercan.cli.views.scene import Lost, Scene, lateness, lost
-
-RETRY = 2.0
-"""Seconds from a failed refresh to the next one."""
 
 
 @dataclass
