@@ -171,6 +171,11 @@ async def test_details_have_interfaces_limits_and_denied_frames() -> None:
         assert re.search(r"denied by its limits: received +34", shown)
         assert "it sends CAN FD frames" in shown
         assert "→ set vxcan.fd" in shown
+        await pilot.resize_terminal(80, 12)
+        body = bench.app.screen.query_one("#member-body")
+        await until(bench.app, pilot, lambda: body.max_scroll_y > 0)
+        await pilot.press("end")
+        await until(bench.app, pilot, lambda: body.scroll_y == body.max_scroll_y)
 
 
 async def test_d_shows_the_frames_of_the_network_and_in_details_of_the_member() -> None:
