@@ -75,7 +75,7 @@ class Host:
     """A host, its engine on a socket of its own, its plugins' sockets in a folder."""
 
     def __init__(self, folder: Path, stack: ExitStack, capsys: pytest.CaptureFixture[str]) -> None:
-        self._folder, self._stack, self._capsys = folder, stack, capsys
+        self.folder, self._stack, self._capsys = folder, stack, capsys
         self.engine_socket = folder / "docker.sock"
 
     def engine(self, *arguments: Any) -> Asked:
@@ -96,12 +96,12 @@ class Host:
         return self.plugin_that({page: (status, answer)}, folder=folder)
 
     def plugin_that(self, answers: Any, *, folder: str = "evercan") -> Asked:
-        socket = self._folder / folder / "evercan.sock"
+        socket = self.folder / folder / "evercan.sock"
         return self._stack.enter_context(serving(socket, answers))[0]
 
     def run(self, *arguments: str) -> Ended:
         words = 2 if arguments[0] == "fault" else 1  # which has commands of its own
-        where = ("--sockets", str(self._folder))
+        where = ("--sockets", str(self.folder))
         return self.run_elsewhere(*arguments[:words], *where, *arguments[words:])
 
     def run_elsewhere(self, *arguments: str) -> Ended:
@@ -117,7 +117,7 @@ class Host:
         command, *rest = arguments
         screen, tty = pty.openpty()
         fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        words = [command, "--sockets", str(self._folder), *rest]
+        words = [command, "--sockets", str(self.folder), *rest]
         code = "import sys; from evercan.cli import main; sys.exit(main())"
         running = subprocess.Popen(
             [sys.executable, "-c", code, *words],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evercan.cli.access.program import Program
 from evercan.cli.access.recordings import open_writer, read_recording
 from evercan.cli.commands.play import PlayOptions, schedule
 from evercan.cli.views.frame import Frame
 from evercan.cli.views.recording import FORMATS, RecordedFrame
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
+from tests.support.json_server import engine_answers, network_entry, plugin_entry
+from tests.support.overviews import network_document, status_document
 from tests.unit.cli.conftest import FakeBus, frames_of
 from tests.unit.cli.test_sending import frames
 
@@ -392,6 +395,66 @@ def test_endless_playing_begins_again(tmp_path: Path) -> None:
     write(file, drive(2))
     endless = schedule(str(file), PlayOptions(loop=0))
     assert [due for due, _ in itertools.islice(endless, 6)] == [0, 1000, 2000, 3000, 4000, 5000]
+
+
+def test_play_sends_from_a_container_for_each_sender(
+    powertrain: Host, fake_bus: FakeBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Sequence[str], str]] = []
+
+    @contextmanager
+    def players(
+        _: Any, network: str, senders: Sequence[str], image: str, __: Any
+    ) -> Iterator[dict[str, Program]]:
+        asked.append((network, senders, image))
+        with closing(fake_bus.player("play-dashboard")) as player:
+            yield {"play-dashboard": player}
+
+    monkeypatch.setattr("evercan.cli.commands.play.players_in_containers", players)
+    file = tmp_path / "x.blf"
+    write(file, drive(20, 1000))
+    ended = powertrain.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 0
+    assert ended.err.startswith("20 frames sent; ")
+    assert asked == [("powertrain", ["dashboard"], "evercan/can-tools:latest")]
+    texts = [recorded.frame.text for recorded in drive(20, 1000)]
+    assert fake_bus.texts("vcan0") == texts[::2]
+    assert fake_bus.texts("play-dashboard") == texts[1::2]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (409, "Conflict. The name is in use", "container play-dashboard already; end the command"),
+        (
+            404,
+            "No such image",
+            "has no image evercan/can-tools:latest for the container that",
+        ),
+        (500, "no space left", "that sends the frames of dashboard: no space left; see its log"),
+    ],
+)
+def test_a_container_that_does_not_start_is_an_error(
+    host: Host, fake_bus: FakeBus, tmp_path: Path, status: int, message: str, words: str
+) -> None:
+    network = network_entry(engine_id("powertrain"), "powertrain", {})
+    answers = engine_answers([network], [plugin_entry("evercan:latest")])
+    host.engine_that({**answers, "/containers/create": (status, {"message": message})})
+    host.plugin(status_document(network_document("powertrain", 0)))
+    file = tmp_path / "x.log"
+    write(file, drive(4))
+    ended = host.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 2
+    assert words in ended.err
+    assert fake_bus.texts() == []
+
+
+def test_containers_need_a_recording_with_senders(powertrain: Host, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    write(file, drive(4))
+    ended = powertrain.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 2
+    assert "x.csv has no senders, for which --containers starts containers; leave out" in ended.err
 
 
 def test_play_without_a_frame_names_the_senders(powertrain: Host, tmp_path: Path) -> None:

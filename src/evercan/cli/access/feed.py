@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evercan.cli.access.reach import Target
 from evercan.cli.access.source import OverviewSource
 from evercan.cli.errors import CliError, NoAnswer, NoPlugin
 from evercan.cli.views.overview import Overview, select_networks
+
+RETRY = 2.0
+"""Seconds from an error to the next try."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing may take at the end; the helper container also ends by itself."""
@@ -42,6 +45,16 @@ class Feed:
             except BaseException:
                 self._drop()
                 raise
+
+    def lines(self) -> Iterator[str]:
+        """Yield the frames of the host, error frames too, as ``candump -L -x`` writes them.
+
+        Raises:
+            CliError: they cannot be read; the next call may succeed.
+        """
+        with self._lock:
+            host = self._connected().host
+        yield from host.frames(errors=True)
 
     def _select(self, overviews: list[Overview]) -> list[Overview]:
         if not self._networks:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evercan.cli.errors import CliError
-from evercan.cli.views.frame import STATE, SWITCH, Frame, parse_frame
+from evercan.cli.views.frame import ERROR, STATE, SWITCH, Frame, parse_frame
 
 HOLD = 0.1
 """Seconds that a frame is held back, for frames that were sent earlier and are read later."""
@@ -84,12 +84,25 @@ class BusFrame:
         return int(self.text.partition("#")[0], 16)
 
     @property
+    def is_error(self) -> bool:
+        """Whether it is an error frame."""
+        return self.text[8:9] == "#" and bool(self.can_id & ERROR)
+
+    @property
     def content(self) -> Frame:
         """The frame itself."""
         content = parse_frame(self.text)
         if content is None:
             raise ValueError(f"{self.text} is not a frame")
         return content
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """A frame of a bus with the name of its sender: a container, or the bus interface."""
+
+    frame: BusFrame
+    sender: str
 
 
 def parse(line: str) -> CapturedFrame | None:
@@ -114,10 +127,12 @@ class Merger:
     Attributes:
         bus: the bus interface.
         ends: the host ends of its members.
+        hold: seconds that a frame is held back.
     """
 
     bus: str
     ends: set[str]
+    hold: float = HOLD
     _waiting: list[tuple[int, bool, int, float, CapturedFrame]] = field(default_factory=list)
     _number: int = 0
     _sent: dict[str, deque[int]] = field(default_factory=dict)
@@ -132,7 +147,7 @@ class Merger:
 
     def ready(self, now: float) -> Iterator[BusFrame]:
         """Yield, in order, the frames that were held back long enough."""
-        while self._waiting and self._waiting[0][3] <= now - HOLD:
+        while self._waiting and self._waiting[0][3] <= now - self.hold:
             frame = self._resolve(heapq.heappop(self._waiting)[4])
             if frame is not None:
                 yield frame
@@ -181,11 +196,17 @@ def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
         sender: the container's name, or the bus interface.
         bus: the bus interface.
     """
-    content = frame.content
     return {
         "time": frame.stamp / 1_000_000,
         "bus": bus,
         "sender": sender,
+        **frame_as_json(frame.content),
+    }
+
+
+def frame_as_json(content: Frame) -> dict[str, Any]:
+    """Return what is in a frame as fields of a JSON document."""
+    return {
         "id": content.can_id,
         "extended": content.extended,
         "error": content.error,
