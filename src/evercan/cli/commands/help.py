@@ -117,7 +117,8 @@ EVERCAN_LOG_LEVEL, EVERCAN_LOG_FORMAT and EVERCAN_METRICS.
         """\
 status, doctor, graph, top, fault show and adopt print one JSON document with
 --json; dump prints one JSON object a line. Each document has "schema": 1, which
-is raised when a field changes its meaning or is removed. New fields may be added.
+is raised when a field changes its meaning or is removed. New fields may be
+added.
 
   evercan status --json | jq '.plugins[].networks[] | {name, bus, verdict}'
   evercan doctor --json | jq '.checks[] | select(.result == "fail") | .remedy'
