@@ -50,7 +50,7 @@ def line(values: dict[str, float | str]) -> str:
 
 
 def main() -> None:
-    ecu = Ecu()
+    ecu = Ecu("Dashboard")
     started = shown = time.monotonic()
     last: dict[str, float | str] = {}
     while True:

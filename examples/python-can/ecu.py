@@ -19,13 +19,15 @@ HEARD = Path("/run/heard")
 class Ecu:
     """One ECU on the bus: it sends messages of the database, and receives those of the other."""
 
-    def __init__(self, channel: str = "can0") -> None:
+    def __init__(self, node: str, channel: str = "can0") -> None:
         """Open the bus.
 
         Args:
+            node: the ECU's name in the database.
             channel: the interface, as the container has it.
         """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        self._node = node
         self._bus = can.Bus(channel, interface="socketcan")
         self._cyclic: dict[str, can.CyclicSendTaskABC] = {}
         self._heard = 0.0
@@ -57,6 +59,8 @@ class Ecu:
                 values = message.decode_simple(frame.data)
             except (KeyError, cantools.database.DecodeError):
                 continue  # it belongs to somebody else
+            if self._node in message.senders:
+                continue  # what this ECU's kernel sends cyclically is heard here too
             if time.monotonic() - self._heard > 1:
                 self._heard = time.monotonic()
                 HEARD.touch()

@@ -17,7 +17,7 @@ PATIENCE = 1
 
 
 def main() -> None:
-    ecu = Ecu()
+    ecu = Ecu("Engine")
     speed, pedal, gear = float(IDLE), 0.0, "Neutral"
     asked = started = diagnosed = time.monotonic()
     pages = itertools.cycle(range(3))
