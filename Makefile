@@ -70,11 +70,13 @@ lab-up: $(VENV) ## boot the lab, an emulated machine; tests and `make run` then 
 lab-down: $(VENV) ## stop the lab
 	$(PYTHON) -m lab down
 
-lock: ## update requirements/*.txt from requirements/*.in (needs uv)
+lock: ## update requirements.txt files from their .in files (needs uv)
 	cd requirements && for set in dev plugin link install; do \
 	    uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
 	        --python-version $$(case $$set in plugin|link) echo 3.13;; *) echo 3.11;; esac) \
 	        $$([ $$set = dev ] || echo --constraint dev.txt) $$set.in -o $$set.txt; done
+	cd examples/python-can && uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+	    --quiet --python-version 3.13 --constraint ../../requirements/dev.txt requirements.in -o requirements.txt
 
 clean: ## remove everything that was built in this folder; the user's cache folder is kept
 	rm -rf dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

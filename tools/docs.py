@@ -38,11 +38,7 @@ def build(site: Path = DIST / "docs") -> Path:
         BuildError: The generator warns, or a page would load something from another site.
     """
     _copy_sources(DIST / "docs-source")
-    run_step(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--clean"],
-        "correct what the lines above name",
-        cwd=ROOT,
-    )
+    generate(ROOT)
     if loads := [f"{page.relative_to(site)}: {what}" for page, what in external_loads(site)]:
         raise BuildError(
             "pages load from other sites: " + ", ".join(loads),
@@ -50,6 +46,20 @@ def build(site: Path = DIST / "docs") -> Path:
         )
     report(f"built {site / 'index.html'}")
     return site
+
+
+def generate(folder: Path) -> None:
+    """Run the generator in the folder of its configuration.
+
+    Raises:
+        BuildError: It warns.
+    """
+    # With --quiet it counts no warnings, and --strict has nothing to act on.
+    run_step(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"],
+        "correct what the lines above name",
+        cwd=folder,
+    )
 
 
 def external_loads(site: Path) -> Iterator[tuple[Path, str]]:

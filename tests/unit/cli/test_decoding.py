@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -100,24 +101,114 @@ def test_the_first_of_several_databases_is_used(tmp_path: Path) -> None:
     assert str(Databases([str(other), CAR]).decode(frame)) == "Other(A: 0)"
 
 
+def edited(name: str, old: str, new: str) -> str:
+    """Return a database of this folder with one mistake."""
+    text = (FOLDER / name).read_text()
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
+BROKEN = [
+    ("x.dbc", 'VERSION ""\nBO_ 256 A B\n', "line 2, column 11", "BO_ 256 A >>!<<B"),
+    (
+        "car.dbc",
+        edited("car.dbc", "16|8@1- (1,40)", "16|x@1- (1,40)"),
+        "line 16, column",
+        "16|>>!<<x",
+    ),
+    ("car.dbc", edited("car.dbc", "24|3@1+", "24|0@1+"), "line 17: SG_ Gear", "message EngineData"),
+    ("car.dbc", edited("car.dbc", "VAL_ 291 Gear", "VAL_ 291 Gaer"), "VAL_ 291 Gaer 0", "unused"),
+    ("car.dbc", edited("car.dbc", 'BA_DEF_ BO_ "VF', 'BA_DEF_ BO_ "F'), "line 70: BA_", "'VFrame"),
+    (
+        "body.kcd",
+        edited("body.kcd", '<Bus name="body">', "<Bus>"),
+        "line 4: <Bus>",
+        "'name' is missing",
+    ),
+    ("body.kcd", edited("body.kcd", 'id="0x302"', 'id="zz"'), 'line 22: <Message id="zz"', "'zz'"),
+    (
+        "body.kcd",
+        edited("body.kcd", 'name="Heating" offset="8"', 'name="Heating"'),
+        "line 16: <Signal",
+        "",
+    ),
+    ("body.kcd", edited("body.kcd", "</MuxGroup>\n      </Mul", "</Mul"), "line 19, column", "tag"),
+    ("body.kcd", "<NetworkDefinition", "line 1", "unclosed token"),
+    ("lights.sym", edited("lights.sym", "/e:Beam", "/e:Baem"), "line 20: Var=BeamLeft", "'Baem'"),
+    (
+        "lights.sym",
+        edited("lights.sym", "unsigned 0,8", "unsigned 0,x"),
+        "line 12, column",
+        ">>!<<x",
+    ),
+    (
+        "lights.sym",
+        edited("lights.sym", "=6.0", "=5.0"),
+        "line 1: FormatVersion=5.0",
+        "version 6.0",
+    ),
+    ("climate.arxml", "<AUTOSAR/>", "line 1: <AUTOSAR/>", "namespace"),
+    (
+        "climate.arxml",
+        edited("climate.arxml", "<START-POSITION>71<", "<START-POSITION>7l<"),
+        "line 65: <START-POSITION>7l",
+        "'7l'",
+    ),
+    (
+        "climate.arxml",
+        edited("climate.arxml", "<V>1</V>", "<V>1</V><V>2</V>"),
+        "line 128: <COMPU-SCALE>",
+        "Expected 1 denominator",
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("x.dbc", 'VERSION ""\nBO_ 256 A B\n', "line 2, column 11"),
-        ("x.dbc", "", "is not a database of CAN messages"),
-        ("x.kcd", "<NetworkDefinition", "is not a database of CAN messages"),
-        ("x.arxml", "<AUTOSAR/>", "is not a database of CAN messages"),
-        ("x.txt", "nothing", "is not a database of CAN messages"),
-    ],
+    ("name", "content", "place", "reason"), BROKEN, ids=[f"{row[0]}:{row[2]}" for row in BROKEN]
 )
-def test_a_broken_database_is_an_error_with_its_place(
-    tmp_path: Path, name: str, content: str, words: str
+def test_a_broken_database_is_an_error_with_its_line(
+    tmp_path: Path, name: str, content: str, place: str, reason: str
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(CliError, match="DBC, ARXML, KCD and SYM") as caught:
         Databases([str(tmp_path / name)])
-    assert words in str(caught.value)
-    assert name in str(caught.value)
+    text = str(caught.value)
+    assert "is not a database of CAN messages" in text
+    assert name in text
+    assert re.search(r"\bline \d+", text), text
+    assert place in text
+    assert reason in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(("name", "content"), [("x.dbc", ""), ("x.txt", "nothing")])
+def test_what_is_no_database_is_an_error(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CliError, match=f"{name} is not a database of CAN messages"):
+        Databases([str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_databases_are_read_in_the_encodings_that_programs_write(
+    tmp_path: Path, encoding: str, line_end: str
+) -> None:
+    text = 'VERSION ""\n\nBO_ 291 Air: 1 X\n SG_ Heat : 0|8@1+ (1,0) [0|0] "°C" X\n'
+    (tmp_path / "x.dbc").write_bytes(text.replace("\n", line_end).encode(encoding))
+    decoded = Databases([str(tmp_path / "x.dbc")]).decode(Frame(0x123, b"\x07", length=1))
+    assert str(decoded) == "Air(Heat: 7 °C)"
+
+
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "UTF-16"])
+def test_an_xml_database_is_read_in_the_encoding_that_it_declares(
+    tmp_path: Path, encoding: str
+) -> None:
+    text = (FOLDER / "body.kcd").read_text().replace("UTF-8", encoding)
+    (tmp_path / "x.kcd").write_bytes(text.encode(encoding))
+    decoded = Databases([str(tmp_path / "x.kcd")]).decode(
+        Frame(0x18FF0B02, bytes.fromhex("0101900000000000"), extended=True, length=8)
+    )
+    assert str(decoded) == "Seat(Page: 1, Heating: 0 °C)"
 
 
 def test_a_missing_database_is_an_error() -> None:

@@ -10,7 +10,8 @@ import yaml
 
 from tests.support.pages import PAGES, blocks
 from tools.common.checkout import ROOT
-from tools.docs import external_loads
+from tools.common.errors import BuildError
+from tools.docs import external_loads, generate
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,21 @@ from tools.docs import external_loads
 def test_loads_from_other_sites_are_found(tmp_path: Path, name: str, text: str, count: int) -> None:
     (tmp_path / name).write_text(text)
     assert len(list(external_loads(tmp_path))) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["[a page](missing.md)", "![a picture](missing.png)", "[a place](index.md#missing)"]
+)
+def test_a_warning_of_the_generator_is_an_error(tmp_path: Path, text: str) -> None:
+    validation = {"validation": configuration()["validation"]}
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump({"site_name": "a site", **validation}))
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs/index.md"
+    page.write_text("# A page\n")
+    generate(tmp_path)
+    page.write_text(f"# A page\n\n{text}\n")
+    with pytest.raises(BuildError):
+        generate(tmp_path)
 
 
 def configuration() -> dict[str, Any]:

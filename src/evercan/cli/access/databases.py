@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evercan.cli.access.extra import workbench
+from evercan.cli.access.database_files import read_messages
 from evercan.cli.errors import CliError
 from evercan.cli.views.decoding import Decoded, SignalValue
 from evercan.cli.views.frame import Frame
@@ -34,7 +34,7 @@ class Databases:
         self._groups: dict[int, Message] = {}
         self._by_name: dict[str, Message] = {}
         for file in files:
-            for message in _read(file):
+            for message in read_messages(file):
                 self._by_name.setdefault(message.name, message)
                 self._messages.setdefault((message.frame_id, message.is_extended_frame), message)
                 if message.protocol == "j1939":
@@ -171,24 +171,38 @@ def _default(signal: Signal, message: Message) -> Any:
 
 
 def decode(message: Message, data: bytes) -> Decoded:
-    """Decode a payload; what it is too short for is left out."""
+    """Decode a payload; what it is too short for, and what cannot be decoded, is left out."""
     try:
         if message.is_container:
             return Decoded(message.name, tuple(_contained(message, data)))
-        values: dict[str, Any] = {}
-        for part in _parts(message):
-            values |= part.decode_simple(data, allow_truncated=True)
-        missing = "" if len(data) >= message.length else f"{len(data)} of {message.length} bytes"
-        return Decoded(message.name, tuple(_signals(message, values)), missing)
     except Exception as error:  # noqa: BLE001 - the library raises what a payload leads to
         return Decoded(message.name, error=f"cannot be decoded: {error}")
+    values, errors = _values_in(_parts(message), data)
+    if errors and message.is_multiplexed():
+        values, _ = _values_in(_not_multiplexed(message), data)
+    if len(data) < message.length:
+        errors.append(f"{len(data)} of {message.length} bytes")
+    return Decoded(message.name, tuple(_signals(message, values)), "; ".join(errors))
+
+
+def _values_in(parts: tuple[Message, ...], data: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of signals by name, and why there are no others."""
+    values: dict[str, Any] = {}
+    errors = []
+    for part in parts:
+        try:
+            values |= part.decode_simple(data, allow_truncated=True)
+        except Exception as error:  # noqa: BLE001 - the library raises what a payload leads to
+            name = f"{part.signals[0].name} " if len(parts) > 1 else ""
+            errors.append(f"{name}cannot be decoded: {error}")
+    return values, errors
 
 
 @cache
 def _parts(message: Message) -> tuple[Message, ...]:
-    """Return the message, or one of each signal if the signals overlap.
+    """Return the message, or one of each signal if the signals overlap or are outside of it.
 
-    Databases in use have such messages, and the library decodes only those without overlaps.
+    Databases in use have such messages, and the library decodes only those without.
     """
     from cantools.database.errors import Error  # noqa: PLC0415 - it belongs to an extra
 
@@ -200,8 +214,27 @@ def _parts(message: Message) -> tuple[Message, ...]:
     return (message,)
 
 
+@cache
+def _not_multiplexed(message: Message) -> tuple[Message, ...]:
+    """Return one message of each signal that is in every frame, for a page of no database."""
+    parts = []
+    for signal in message.signals:
+        if not signal.multiplexer_ids:
+            always = copy(signal)
+            always.is_multiplexer = False
+            parts.append(_alone(message, always))
+    return tuple(parts)
+
+
 def _alone(message: Message, signal: Signal) -> Message:
-    return type(message)(message.frame_id, message.name, message.length, [signal], strict=False)
+    return type(message)(
+        message.frame_id,
+        message.name,
+        message.length,
+        [signal],
+        is_extended_frame=message.is_extended_frame,
+        strict=False,
+    )
 
 
 def _contained(message: Message, data: bytes) -> Iterator[SignalValue]:
@@ -232,28 +265,3 @@ def _group(can_id: int) -> int:
     """Return the parameter group number of a J1939 id."""
     group = can_id >> 8 & 0x3FFFF
     return group & 0x3FF00 if group >> 8 & 0xFF < _DESTINATION_SPECIFIC else group
-
-
-def _read(file: str) -> list[Message]:
-    with workbench("--dbc"):
-        import cantools.database  # noqa: PLC0415 - it belongs to an extra
-        from cantools.database.can import Database  # noqa: PLC0415 - the same
-    try:
-        # Strict reading rejects a whole file for one message whose signals overlap.
-        found = cantools.database.load_file(Path(file), strict=False)
-    except OSError as error:
-        raise CliError(
-            f"cannot read --dbc {file} ({error.strerror})", "name another file"
-        ) from error
-    except Exception as error:  # the library raises whatever a broken file leads to
-        raise CliError(
-            f"--dbc {file} is not a database of CAN messages: {error}",
-            "correct it; DBC, ARXML, KCD and SYM files are read, by their endings",
-        ) from error
-    if not isinstance(found, Database):
-        raise CliError(
-            f"--dbc {file} describes diagnostics and no CAN messages", "name another file"
-        )
-    if not found.messages:
-        raise CliError(f"--dbc {file} has no messages", "name another file")
-    return found.messages
