@@ -72,7 +72,7 @@ class Access:
     def __init__(self, testbed: Testbed, bus: Bus) -> None:
         self.testbed = testbed
         self.bus = bus
-        self.members: dict[str, tuple[int, str]] = {"host": (0, BUS)}
+        self.members: dict[str, tuple[int, str]] = {"host": (0, bus.interface)}
         self.containers: dict[str, Container] = {}
 
     def start(

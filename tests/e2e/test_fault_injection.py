@@ -6,10 +6,7 @@ sent it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -17,8 +14,8 @@ from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tests.e2e.faulty_bus import FaultyBus
 from tests.e2e.health import assert_no_problems, warnings
-from tests.e2e.test_access import Access
 from tools.common.polling import wait_until
 
 BUS = "vcan61"
@@ -34,96 +31,17 @@ SENDS = {
     "limited": [(0x122, "classic")],
     "host": [(0x123, "classic")],
 }
-EVERYBODY = tuple(SENDS)
 AFFECTED, AFFECTED_FD = "00000120 classic", "00000120 fd"
-
-
-class Faults:
-    """A bus with four members and the plugin's faults on it."""
-
-    def __init__(self, testbed: Testbed, plugin: PluginProcess, bus: Bus) -> None:
-        self.access = Access(testbed, bus)
-        self.access.members["host"] = (0, BUS)
-        self.testbed = testbed
-        self.plugin = plugin
-        self.bus = bus
-
-    def endpoint(self, name: str) -> str:
-        """Return what the plugin calls a member."""
-        if name in ("", "host"):
-            return BUS if name else ""
-        container = self.access.containers[name]
-        container.reload()
-        networks = container.attrs["NetworkSettings"]["Networks"]
-        return str(networks[self.bus.name]["EndpointID"])
-
-    def post(self, verb: str, **fields: str) -> tuple[int, dict[str, Any]]:
-        """Call the plugin as the command does."""
-        named = {
-            field: self.endpoint(value) if field in ("From", "To") else value
-            for field, value in fields.items()
-        }
-        body = {"NetworkID": self.bus.network_id, **named}
-        return self.plugin.ask(f"/{verb}", json.dumps(body).encode())
-
-    @contextmanager
-    def set(self, **fields: str) -> Iterator[None]:
-        """Set a fault, for each of several receivers, for the duration of a block."""
-        receivers = fields.pop("To", "").split()
-        try:
-            for receiver in receivers or [""]:
-                status, answer = self.post("fault-set", To=receiver, **fields)
-                assert status == 200, answer
-            yield
-        finally:
-            assert self.post("fault-clear")[0] == 200
-
-    def traffic(self, **request: Any) -> dict[str, Any]:
-        """Let every member send, and count what the others receive."""
-        return self.access.traffic(SENDS, **{"rounds": ROUNDS, "gap": 0.0005, **request})
-
-    def assert_unaffected(
-        self, found: dict[str, Any], *affected: str, receivers: tuple[str, ...] = ()
-    ) -> None:
-        """Assert that all frames arrived once, except some frames at some receivers."""
-        for receiver in EVERYBODY:
-            expected = {
-                frame: times
-                for sender, frames in found["sent"].items()
-                for frame, times in frames.items()
-                if sender != receiver
-            }
-            received = found["received"][receiver]
-            for frame in affected if receiver in receivers else ():
-                expected.pop(frame, None)
-                received.pop(frame, None)
-            assert received == expected, receiver
-            if receiver not in receivers:
-                assert found["double"][receiver] == 0
-
-    def shown(self) -> list[dict[str, Any]]:
-        """Return the faults of the bus as ``/status`` shows them."""
-        networks = self.plugin.ask("/status")[1]["networks"]
-        found: list[dict[str, Any]] = next(
-            network["faults"] for network in networks if network["bus"] == BUS
-        )
-        return found
-
-    def queues(self) -> list[str]:
-        """Return the interfaces of the bus that have a queue of the plugin's, or of others."""
-        ends = {BUS, *map(self.access.host_end, self.access.containers)}
-        return [
-            qdisc["dev"]
-            for qdisc in json.loads(self.testbed.host("tc", "-json", "qdisc").stdout)
-            if qdisc["kind"] == "prio" and qdisc["dev"] in ends
-        ]
+SENT_TO_HOST = tuple(
+    f"{can_id:08X} {kind}" for name in SENDS if name != "host" for can_id, kind in SENDS[name]
+)
 
 
 @pytest.fixture(scope="module")
-def faults(testbed: Testbed, plugin: PluginProcess) -> Iterator[Faults]:
+def faults(testbed: Testbed, plugin: PluginProcess) -> Iterator[FaultyBus]:
     assert_no_problems(plugin)
     bus = Bus(testbed, BUS)
-    created = Faults(testbed, plugin, bus)
+    created = FaultyBus(testbed, plugin, bus, SENDS)
     try:
         created.access.start("engine")
         created.access.start("gateway")
@@ -135,10 +53,10 @@ def faults(testbed: Testbed, plugin: PluginProcess) -> Iterator[Faults]:
     assert_no_problems(plugin)
 
 
-def test_a_loss_is_of_the_named_direction_and_ids_only(faults: Faults) -> None:
+def test_a_loss_is_of_the_named_direction_and_ids_only(faults: FaultyBus) -> None:
     receivers = ("gateway", "limited", "host")
     with faults.set(From="engine", To=" ".join(receivers), Id="120:7F0", Loss="30%"):
-        found = faults.traffic()
+        found = faults.traffic(rounds=ROUNDS)
         shown = faults.shown()
     lost = [
         2 * ROUNDS - sum(found["received"][receiver][frame] for frame in (AFFECTED, AFFECTED_FD))
@@ -150,7 +68,7 @@ def test_a_loss_is_of_the_named_direction_and_ids_only(faults: Faults) -> None:
     faults.assert_unaffected(faults.traffic(rounds=20))
 
 
-def test_a_member_with_limits_can_be_the_sender_of_a_fault(faults: Faults) -> None:
+def test_a_member_with_limits_can_be_the_sender_of_a_fault(faults: FaultyBus) -> None:
     with faults.set(From="limited", Loss="100%"):
         found = faults.traffic(rounds=50)
     lost = "00000122 classic"
@@ -159,7 +77,21 @@ def test_a_member_with_limits_can_be_the_sender_of_a_fault(faults: Faults) -> No
     faults.assert_unaffected(found, lost, receivers=("engine", "gateway", "host"))
 
 
-def test_a_delay_with_jitter(faults: Faults) -> None:
+def test_what_a_program_of_the_host_sends_does_not_pass_the_fault_of_its_own_interface(
+    faults: FaultyBus,
+) -> None:
+    sent = "00000123 classic"
+    with faults.set(To="host", Loss="100%"):
+        found = faults.traffic(rounds=50)
+    assert found["received"]["host"] == {}
+    faults.assert_unaffected(found, *SENT_TO_HOST, receivers=("host",))
+    with faults.set(Loss="50%"):
+        found = faults.traffic(rounds=ROUNDS)
+    for receiver in ("engine", "gateway", "limited"):
+        assert found["received"][receiver][sent] == pytest.approx(ROUNDS / 2, abs=40)
+
+
+def test_a_delay_with_jitter(faults: FaultyBus) -> None:
     with faults.set(To="gateway", From="engine", Delay="300ms", Jitter="100ms", Id="120"):
         found = faults.traffic(rounds=100)
     shortest, longest = found["took"]["gateway"][AFFECTED]
@@ -170,9 +102,9 @@ def test_a_delay_with_jitter(faults: Faults) -> None:
     faults.assert_unaffected(found)
 
 
-def test_duplicates_and_corruption(faults: Faults) -> None:
+def test_duplicates_and_corruption(faults: FaultyBus) -> None:
     with faults.set(To="gateway", From="engine", Id="120", Duplicate="20%"):
-        found = faults.traffic()
+        found = faults.traffic(rounds=ROUNDS)
     assert found["received"]["gateway"][AFFECTED] / ROUNDS == pytest.approx(1.2, abs=0.14)
     assert found["double"]["gateway"] > ROUNDS / 10
     faults.assert_unaffected(found, AFFECTED, AFFECTED_FD, receivers=("gateway",))
@@ -186,7 +118,7 @@ def test_duplicates_and_corruption(faults: Faults) -> None:
         assert found["received"][receiver]["00000123 classic"] == 50
 
 
-def test_what_is_impossible_is_rejected_with_its_reason(faults: Faults) -> None:
+def test_what_is_impossible_is_rejected_with_its_reason(faults: FaultyBus) -> None:
     for fields, reason in (
         ({"Loss": "5"}, "option --loss='5': is not a percentage"),
         ({"Delay": "20"}, "option --delay='20': is not a duration"),
@@ -208,7 +140,7 @@ def test_what_is_impossible_is_rejected_with_its_reason(faults: Faults) -> None:
 
 
 def test_faults_outlive_the_plugin_and_repairs_and_cover_who_joins(
-    faults: Faults, plugin: PluginProcess
+    faults: FaultyBus, plugin: PluginProcess
 ) -> None:
     with faults.set(Id="220", Loss="100%"):
         plugin.kill()
@@ -229,7 +161,7 @@ def test_faults_outlive_the_plugin_and_repairs_and_cover_who_joins(
 
 
 def test_the_command_sets_shows_and_clears_and_a_fault_ends_by_itself(
-    faults: Faults, command: Command
+    faults: FaultyBus, command: Command
 ) -> None:
     name = str(faults.access.containers["gateway"].name)
     status, text = command.run(
