@@ -14,6 +14,7 @@ from evercan.kernel import can_gw, links
 from evercan.kernel.classifiers import read_classifiers, replace_classifiers
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from evercan.kernel.port import Checkpoint
 from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.access import Filters
 from evercan.model.controller import NO_SETTINGS, Controller
@@ -70,6 +71,15 @@ class RtnetlinkKernel:
         self._receive_lists = ReceiveLists()
         self._ended: set[int] = set()
         self._announcements_lost = False
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is called between the datagrams of a dump."""
+        return self._netlink.checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._netlink.checkpoint = checkpoint
 
     def boot_id(self) -> str:
         """Return ``/proc/sys/kernel/random/boot_id``.
