@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evercan.intent.changes import Change, NoChange
+from evercan.intent.changes import Change, DeleteEndpoint, Join, Leave, NoChange
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.reconcile import waiting
 from evercan.reconcile.reconciler import GivenUp, Reconciler
 from evercan.reconcile.state_file import StateFile
 from evercan.reconcile.waiting import Precedence, Ticket, Waiting
-from tests.support.changes import creating, joining, run_pass
+from tests.support.changes import creating, joining, run_pass, unlimited
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_exactly_once
 
@@ -77,6 +81,41 @@ def test_calls_go_ahead_of_a_check_that_is_given_up(
     run_pass(reconciler, joining("three"))  # sees no rules
     run_pass(reconciler)
     assert_exactly_once(kernel.observe(), "vcan0", *ends(reconciler.state.declared))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["check", "given up", "flush"]),
+            st.builds(Join, st.just("net"), st.sampled_from("abc")),
+            st.builds(Leave, st.sampled_from("abc")),
+            st.builds(DeleteEndpoint, st.sampled_from("abc")),
+        ),
+        max_size=20,
+    )
+)
+def test_wherever_checks_are_given_up_frames_arrive_once_after_the_next(
+    events: list[str | Join | Leave | DeleteEndpoint],
+) -> None:
+    with TemporaryDirectory() as folder:
+        kernel = CheckedKernel()
+        reconciler = Reconciler(kernel, StateFile(Path(folder)), limits=unlimited())
+        reconciler.start()
+        run_pass(reconciler, creating(), joining("a"))
+        for event in events:
+            match event:
+                case "check":
+                    run_pass(reconciler)
+                case "flush":
+                    kernel.flush_rules()
+                case "given up":
+                    with suppress(GivenUp):  # a pass that repeats a removal is not given up
+                        reconciler.run([NoChange()], give_up)
+                case Join() | Leave() | DeleteEndpoint():
+                    run_pass(reconciler, event)
+        run_pass(reconciler)
+        members = [end for end in reconciler.state.declared.endpoints.values() if end.is_member]
+        assert_exactly_once(kernel.observe(), "vcan0", *(end.host_end for end in members))
 
 
 def test_an_observation_is_given_up_once_a_call_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
