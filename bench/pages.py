@@ -28,8 +28,7 @@ _NAME = re.compile(r"\{(.+?)\}")
 
 QUESTIONS = {
     "How many containers can be on a bus?": (
-        "Tested with 300: each frame reached every container once. There is no fixed limit; the "
-        "cost grows with the number of containers, see below"
+        "{tested}. There is no fixed limit; the cost grows with the number of containers, see below"
     ),
     "How many frames per second?": (
         "{highest tested rate without loss, 10 members} reached 10 containers without loss. A CAN "
@@ -103,6 +102,8 @@ def answers(version: str, figures: list[Figure]) -> str:
     by_name = {figure.name: figure for figure in reversed(figures)}
 
     def quote(name: re.Match[str]) -> str:
+        if name[1] == "tested":
+            return _tested(figures)
         figure = by_name.get(name[1])
         if figure is None:
             raise SystemExit(f"the results have no figure {name[1]!r}")
@@ -122,6 +123,22 @@ def limits(figures: list[Figure]) -> str:
             ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
             rows.append(f"| {name} | {amount(figure.median, figure.unit)} | {ratio} |")
     return "\n".join(rows)
+
+
+def _tested(figures: list[Figure]) -> str:
+    """Return what became of the frames and rules of the largest bus.
+
+    Raises:
+        SystemExit: there was none.
+    """
+    large = [figure for figure in figures if figure.group == "large"]
+    if not large:
+        raise SystemExit("the results have no figure of a large bus")
+    failed = [f"{figure.name}: {amount(figure.median, '')}" for figure in large if not figure.met]
+    members = large[0].name.rpartition(", ")[2].removesuffix(" members")
+    if failed:
+        return f"Tested with {members}, without success ({'; '.join(failed)})"
+    return f"Tested with {members}: each frame reached every container once"
 
 
 def _replace(page: Path, marker: str, table: str) -> None:

@@ -35,7 +35,8 @@ __all__ = ["SWITCH_INTERVAL", "lateness", "pass_memory", "pass_seconds"]
 _BUS = "vcan0"
 
 
-def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
+def declared_bus(members: int) -> tuple[Declared, dict[str, Link]]:
+    """Return a bus with members whose ifindexes begin with 10, and its links; its own is 1."""
     network = Network(id="n" * 64, bus=_BUS, owns_bus=True)
     links = {_BUS: Link(index=1, name=_BUS, kind="vcan", up=True, group=LINK_GROUP)}
     endpoints = {}
@@ -52,17 +53,18 @@ def _declared(members: int) -> tuple[Declared, dict[str, Link]]:
     return declared, links
 
 
-def _dump(members: int, *, one_in: int = 2) -> list[bytes]:
-    """Return a dump like the kernel's, of a bus on which some members have sent classic frames.
+def _dump(members: int, *, everybody: bool = False) -> list[bytes]:
+    """Return a dump like the kernel's, of a bus on which members have sent frames.
 
     Args:
         members: How many the bus has.
-        one_in: Of how many members one has sent frames.
+        everybody: Each has sent classic and FD frames; otherwise every second one has sent
+            classic frames.
     """
     framed = []
     for rule in mesh([1], range(10, 10 + members)):
         payload = can_gw.add(rule).payload
-        if rule.source % one_in == 0 and not rule.flags & FD:
+        if everybody or (rule.source % 2 == 0 and not rule.flags & FD):
             handled = struct.pack("=HHI", 8, can_gw.HANDLED, 12345)
             payload = payload[:4] + handled + payload[4:]
         framed.append(HEADER.pack(16 + len(payload), can_gw.RTM_NEWROUTE, 0, 1, 0) + payload)
@@ -75,7 +77,7 @@ class SettledBus:
     """A bus on which everything is as declared."""
 
     def __init__(self, members: int) -> None:
-        self._declared, self._links = _declared(members)
+        self._declared, self._links = declared_bus(members)
         self._chunks = _dump(members)
         self.rules = 2 * members * (members + 1)
 
@@ -122,8 +124,8 @@ def pass_memory(members: int) -> tuple[int, int]:
     counted are what the simulated kernel holds, which exists before memory is traced, and
     the interpreter's lists of free objects, which a first run fills.
     """
-    declared, links = _declared(members)
-    kernel = SettledKernel(links, _dump(members, one_in=1))
+    declared, links = declared_bus(members)
+    kernel = SettledKernel(links, _dump(members, everybody=True))
     with tempfile.TemporaryDirectory() as folder:
         StateFile(Path(folder)).save(declared)
         del declared

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Self, cast
 import pytest
 
 from evercan.errors import KernelError
+from evercan.kernel.port import Checkpoint
 from evercan.model.access import Filters
 from evercan.model.controller import Controller
 from evercan.model.observed import Filtered, Link, Observed
@@ -127,6 +128,14 @@ class PluginsKernel:
     def __init__(self, kernel: FailingKernel, point: ErrorPoint) -> None:
         self._kernel = kernel
         self._point = point
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._kernel.checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._kernel.checkpoint = checkpoint
 
     def boot_id(self) -> str:
         self._point.call("boot_id")

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from evercan.kernel.port import Checkpoint, go_on
 from evercan.model.access import Filter, Filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.controller_match import restoring
@@ -77,6 +78,7 @@ class FakeKernel:
         queues: the queues of interfaces.
         shows_receivers: ``/proc/net/can/stats`` is there.
         configured: ifindexes of controllers that evercan has configured.
+        checkpoint: as of the port; an observation of this kernel takes no time and never calls it.
         on_message: called before and after every single request; may raise, and then the
             rest of the batch is never received.
     """
@@ -89,6 +91,7 @@ class FakeKernel:
         self.sockets = 0
         self.shows_receivers = True
         self.on_message: Callable[[], None] = lambda: None
+        self.checkpoint: Checkpoint = go_on
         self._boot = boot
         self._index = count(2)
         self._links: dict[int, Link] = {}

@@ -11,14 +11,14 @@ import socket
 import struct
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, repeat
 from operator import itemgetter
 
 from evercan.kernel.alike import Layout
 from evercan.kernel.netlink import HEADER, Message, align
 from evercan.model.rule import Rule, RuleCount
-from evercan.model.rule_counts import RuleCounts
+from evercan.model.rule_counts import PAIRS, RuleCounts, paired
 from evercan.model.rule_table import INDEXES, Group, RuleTable
 
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -82,6 +82,15 @@ class _Plain:
         both[::2], both[1::2] = flags, targets
         return array("Q", both.tobytes()), sources
 
+    @property
+    def has_only_handled(self) -> bool:
+        """Whether the rules have handled frames, and have neither dropped nor deleted any."""
+        return self._counters.keys() == {HANDLED}
+
+    def handled(self, data: bytes) -> array[int]:
+        """Read how many frames they have handled, if that is all that they have counted."""
+        return array(INDEXES, data)[_BARE // 4 + 1 :: self.layout.length // 4]
+
     def jobs(self, data: bytes) -> Iterator[tuple[Rule, RuleCount]]:
         """Read them with their counters, if they have counted anything."""
         if not self._counters:
@@ -134,8 +143,8 @@ class NotCanGw(ValueError):  # noqa: N818 - a fact about the answer, not a fault
     """The answer has other routes: without can-gw the kernel lists those of IP instead."""
 
 
-def _new_sources() -> array[int]:
-    return array(INDEXES)
+def _new_array(kind: str) -> Callable[[], array[int]]:
+    return lambda: array(kind)
 
 
 def _read_head(head: int) -> tuple[int, int]:
@@ -144,62 +153,83 @@ def _read_head(head: int) -> tuple[int, int]:
     return flags, target
 
 
+class _Sorted:
+    """Plain rules by what they have in common: one array for each hop limit and head.
+
+    There may be tens of thousands, so loops that run in C sort them.
+    """
+
+    def __init__(self, kind: str) -> None:
+        """Take the type code of the arrays."""
+        self._kind = kind
+        self._by_hops: dict[int, defaultdict[int, array[int]]] = {}
+
+    def add(self, hops: int, heads: array[int], values: array[int]) -> None:
+        """Put each value into the array of its head."""
+        by_head = self._by_hops.setdefault(hops, defaultdict(_new_array(self._kind)))
+        deque(map(array.append, map(by_head.__getitem__, heads), values), maxlen=0)
+
+    def take_out(self) -> Iterator[tuple[Group, array[int]]]:
+        """Yield the groups with their arrays, so that they are in memory only once."""
+        for hops, by_head in self._by_hops.items():
+            while by_head:
+                head, values = by_head.popitem()
+                flags, target = _read_head(head)
+                yield (target, flags, hops, b""), values
+
+
 def decode_rules(chunks: Iterable[bytes]) -> RuleTable:
     """Decode a dump into a table.
-
-    All rules of evercan are plain, and there may be tens of thousands: those with the same
-    counters are read at once, and loops that run in C sort them by what they have in common.
 
     Raises:
         NotCanGw: the kernel answered with other routes.
     """
-    groups: defaultdict[Group, array[int]] = defaultdict(_new_sources)
-    by_hops: dict[int, defaultdict[int, array[int]]] = {}
-    for plain, data in _pieces(chunks):
-        hops = plain.hops(data) if plain else None
-        if plain is None or hops is None:
-            for rule, _ in _jobs(data):
-                groups[rule[1:]].append(rule.source)
-            continue
-        by_head = by_hops.setdefault(hops, defaultdict(_new_sources))
-        heads, sources = plain.columns(data)
-        deque(map(array.append, map(by_head.__getitem__, heads), sources), maxlen=0)
-    for hops, by_head in by_hops.items():
-        while by_head:
-            head, found = by_head.popitem()
-            flags, target = _read_head(head)
-            groups[target, flags, hops, b""].extend(found)
-    return RuleTable(groups)
+    return _decode_dump(chunks, counted=False)[0]
 
 
 def decode_without_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, RuleCounts]:
     """Decode a dump into a table alone; errors as of ``decode_rules``."""
-    return decode_rules(chunks), RuleCounts()
+    return _decode_dump(chunks, counted=False)
 
 
 def decode_with_counts(chunks: Iterable[bytes]) -> tuple[RuleTable, RuleCounts]:
-    """Decode a dump into a table, and the rules that have counted; errors as of either."""
-    counts = RuleCounts()
-
-    def counted() -> Iterator[bytes]:
-        for data in chunks:
-            counts.extend(decode_counts([data]))
-            yield data
-
-    return decode_rules(counted()), counts
+    """Decode a dump into a table, and the rules that have counted frames; errors as of either."""
+    return _decode_dump(chunks, counted=True)
 
 
-def decode_counts(chunks: Iterable[bytes]) -> Iterator[tuple[Rule, RuleCount]]:
-    """Decode a dump into the rules that have counted frames, in no order.
+def _decode_dump(chunks: Iterable[bytes], *, counted: bool) -> tuple[RuleTable, RuleCounts]:
+    """Decode a dump.
 
-    Raises:
-        NotCanGw: the kernel answered with other routes.
+    All rules of evercan are plain, and most have counted nothing or have handled frames:
+    those with the same counters are read at once. Others become objects one by one.
     """
+    groups: defaultdict[Group, array[int]] = defaultdict(_new_array(INDEXES))
+    rules, handled = _Sorted(INDEXES), _Sorted(PAIRS)
+    counts = RuleCounts()
     for plain, data in _pieces(chunks):
-        if plain:
-            yield from plain.jobs(data)
+        hops = plain.hops(data) if plain else None
+        if plain is None or hops is None:
+            jobs = list(_jobs(data))
+            for rule, _ in jobs:
+                groups[rule[1:]].append(rule.source)
+            if counted:
+                counts.extend((rule, count) for rule, count in jobs if any(count))
+            continue
+        heads, sources = plain.columns(data)
+        if counted and plain.has_only_handled:
+            handled.add(hops, heads, paired(sources, plain.handled(data)))
+            continue
+        rules.add(hops, heads, sources)
+        if counted:
+            counts.extend(plain.jobs(data))
+    for group, sources in rules.take_out():
+        groups[group].extend(sources)
+    for group, sources in counts.take_handled(handled.take_out()):
+        if group in groups:
+            groups[group].extend(sources)
         else:
-            yield from ((rule, count) for rule, count in _jobs(data) if any(count))
+            groups[group] = sources
+    return RuleTable(groups), counts
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:

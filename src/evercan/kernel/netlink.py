@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar  # noqa: TID251 - a pass makes thousands of them
 
 from evercan.errors import KernelError
+from evercan.kernel.port import Checkpoint, go_on
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 ERROR = struct.Struct("=i")
@@ -75,12 +76,16 @@ class NetlinkSocket:
     that was not read to its end makes the kernel reject the next one (EBUSY). So the next
     exchange begins with a new socket.
 
+    Attributes:
+        checkpoint: as of ``port.Kernel``.
+
     Raises:
         KernelError: the socket cannot be created, or the kernel does not answer.
     """
 
     def __init__(self) -> None:
         """Open it; needs no privilege until something is changed."""
+        self.checkpoint: Checkpoint = go_on
         self._socket = _open()
         self._broken = False
         self._interrupted = False
@@ -137,6 +142,7 @@ class NetlinkSocket:
         """Yield the datagrams of a dump; note whether the table changed meanwhile."""
         sequence = self._send([message], DUMP)
         while True:
+            self.checkpoint()
             data = self._receive()
             length, kind, flags, seen, _ = HEADER.unpack_from(data)
             if seen != sequence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from evercan.model.access import Filters
@@ -10,9 +10,22 @@ from evercan.model.controller import Controller
 from evercan.model.observed import Filtered, Link, Observed
 from evercan.model.steps import Failure, Step
 
+Checkpoint = Callable[[], None]
+"""Is called again and again during a long observation; what it raises ends the observation."""
+
+
+def go_on() -> None:
+    """Let an observation go on."""
+
 
 class Kernel(Protocol):
-    """A host's CAN interfaces and rules. Calls block for the length of a few system calls."""
+    """A host's CAN interfaces and rules. Calls block for the length of a few system calls.
+
+    Attributes:
+        checkpoint: called between the datagrams of a dump.
+    """
+
+    checkpoint: Checkpoint
 
     def boot_id(self) -> str:
         """Return the boot's id, which is another one after each boot.

@@ -15,6 +15,7 @@ from evercan.kernel.classifiers import read_classifiers, replace_classifiers
 from evercan.kernel.events import NamespaceEvents
 from evercan.kernel.fault_queues import read_fault_queues, set_faults
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from evercan.kernel.port import Checkpoint
 from evercan.kernel.receive_lists import ReceiveLists
 from evercan.model.access import Filters
 from evercan.model.controller import NO_SETTINGS, Controller
@@ -72,6 +73,15 @@ class RtnetlinkKernel:
         self._receive_lists = ReceiveLists()
         self._ended: set[int] = set()
         self._announcements_lost = False
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is called between the datagrams of a dump."""
+        return self._netlink.checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._netlink.checkpoint = checkpoint
 
     def boot_id(self) -> str:
         """Return ``/proc/sys/kernel/random/boot_id``.

@@ -10,8 +10,9 @@ from copy import copy
 
 from evercan.errors import EvercanError
 from evercan.intent.changes import Change
-from evercan.reconcile.queue import PassQueue, Ticket
+from evercan.reconcile.queue import PassQueue
 from evercan.reconcile.reconciler import Outcome
+from evercan.reconcile.waiting import Ticket
 
 _ROLLBACK_WAIT = 1.0
 """Seconds that a failed call waits for its rollback."""

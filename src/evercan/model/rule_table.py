@@ -38,13 +38,16 @@ class RuleTable(Mapping[Rule, int]):  # noqa: PLW1641 - as no mapping, it has no
 
         Args:
             groups: the sources of each group, in any order; one that is there twice is two
-                rules. It is empty afterwards.
+                rules. It is empty afterwards; nobody may change the arrays.
         """
         self._groups: dict[Group, array[int]] = {}
         groups = {} if groups is None else groups
         former = _NO_SOURCES
         for group in sorted(groups):
-            sources = array(INDEXES, sorted(groups.pop(group)))
+            given = groups.pop(group)
+            sources = array(INDEXES, sorted(given))
+            if sources == given:
+                sources = given  # which somebody else may have, too
             # The classic and the FD rules to a member are neighbours and have the same sources.
             former = former if sources == former else sources
             if former:

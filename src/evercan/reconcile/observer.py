@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 
-from evercan.kernel.port import Kernel
+from evercan.kernel.port import Checkpoint, Kernel, go_on
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed, filtered_interfaces
 from evercan.model.steps import RestartBus, Step
@@ -32,6 +33,15 @@ class Observer:
         self._kernel = kernel
         self._namespaces = Namespaces()
         self._bus_off = BusOff()
+
+    @contextmanager
+    def interruptible(self, checkpoint: Checkpoint) -> Iterator[None]:
+        """Let observations end with what a checkpoint raises."""
+        self._kernel.checkpoint = checkpoint
+        try:
+            yield
+        finally:
+            self._kernel.checkpoint = go_on
 
     def restarted(self, steps: Iterable[Step]) -> None:
         """Note the controllers that steps have restarted: one may be bus-off again at once."""

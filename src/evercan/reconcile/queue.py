@@ -15,44 +15,18 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from evercan.errors import EvercanError, InternalFault, KernelError, StateUnreadable
-from evercan.intent.changes import Change, NoChange, Removal, Undo
+from evercan.intent.changes import Change, NoChange, Removal
 from evercan.log.writer import call_id
 from evercan.model.state import State
 from evercan.reconcile.inspector import Inspector, Snapshot
-from evercan.reconcile.reconciler import Outcome, Reconciler
+from evercan.reconcile.reconciler import GivenUp, Outcome, Reconciler
+from evercan.reconcile.waiting import PATIENCE, Precedence, Ticket, Waiting
 from evercan.tracking.backoff import Backoff
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
-
-
-class Ticket:
-    """A change that waits for a pass, or had one.
-
-    Attributes:
-        change: the change, or the ticket whose change is to be undone.
-        call: the id of the engine call that it is of.
-        done: gets the outcome when the pass is over.
-    """
-
-    def __init__(
-        self, change: Change | Ticket, call: str | None, done: asyncio.Future[Outcome]
-    ) -> None:
-        """Take what waits, and for whom."""
-        self.change = change
-        self.call = call
-        self.done = done
-
-    def resolve(self) -> Change:
-        """Return the change; an undo is known once the pass of what it undoes is over."""
-        if not isinstance(self.change, Ticket):
-            return self.change
-        undone, outcome = self.change.change, self.change.done.result()
-        if isinstance(undone, Ticket) or outcome.before is None:
-            return NoChange()
-        return Undo(undone, outcome.before)
 
 
 @contextmanager
@@ -73,7 +47,8 @@ class PassQueue:
     """Carries changes from the event loop to the reconciler.
 
     Netlink and fsync block, so a pass runs in a thread of its own; changes that arrive
-    during a pass all go into the next one.
+    during a pass all go into the next one. Checks that wait together with calls have a pass
+    of their own (``reconcile.waiting``).
     """
 
     def __init__(self, reconciler: Reconciler, inspector: Inspector) -> None:
@@ -81,7 +56,7 @@ class PassQueue:
         self._reconciler = reconciler
         self._inspector = inspector
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
-        self._waiting: list[Ticket] = []
+        self._waiting = Waiting(self._go_on)
         self._running: asyncio.Task[None] | None = None
         self._snapshot: asyncio.Task[Snapshot] | None = None
         self._started = asyncio.Event()
@@ -97,7 +72,9 @@ class PassQueue:
     @property
     def is_busy(self) -> bool:
         """Whether a pass runs, or a full one is about to."""
-        return self._running is not None or self._reconciler.verifies_soon
+        return (
+            self._running is not None or self._waiting.has_put_off or self._reconciler.verifies_soon
+        )
 
     @property
     def retry_at(self) -> float | None:
@@ -157,8 +134,7 @@ class PassQueue:
 
     def undo(self, ticket: Ticket) -> Ticket:
         """Undo a change in the next pass, or take it out of the queue if it had no pass yet."""
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
+        if self._waiting.remove(ticket):
             ticket.done.set_result(Outcome(self.state))
             return ticket
         return self._put(ticket)
@@ -169,10 +145,13 @@ class PassQueue:
             # What removes waits, since the engine does not repeat it.
             ticket.done.set_result(Outcome(self.state, error=self._start_error))
             return ticket
-        self._waiting.append(ticket)
-        if self._running is None:
-            self._running = asyncio.create_task(self._run_passes())
+        self._waiting.add(ticket)
+        self._go_on()
         return ticket
+
+    def _go_on(self) -> None:
+        if self._waiting and self._running is None:
+            self._running = asyncio.create_task(self._run_passes())
 
     async def check(self) -> Outcome:
         """Run a pass that no call asked for: it repairs what has drifted."""
@@ -224,6 +203,7 @@ class PassQueue:
 
     async def close(self) -> None:
         """Let the pass that is running end; nothing is undone."""
+        self._waiting.close()
         if self._running is not None:
             if not self._started.is_set():
                 self._running.cancel()  # calls that wait for a state that was never loaded
@@ -235,12 +215,15 @@ class PassQueue:
         try:
             await self._started.wait()
             while self._waiting:
-                batch, self._waiting = self._waiting, []
+                batch = self._waiting.take_batch()
                 # A pass serves everybody who waits: its log lines are about all those calls.
                 calls = dict.fromkeys(ticket.call for ticket in batch if ticket.call is not None)
                 call_id.set(",".join(calls) or None)
-                changes = [ticket.resolve() for ticket in batch]
-                outcomes = await self._run_pass(changes)
+                try:
+                    outcomes = await self._run_pass(batch)
+                except GivenUp:
+                    self._waiting.put_off(batch)
+                    continue
                 for ticket, outcome in zip(batch, outcomes, strict=True):
                     if not ticket.done.done():
                         ticket.done.set_result(outcome)
@@ -257,17 +240,39 @@ class PassQueue:
         await self._attempted.wait()
         if self._start_error is not None:
             raise copy(self._start_error)
-        try:
-            return await self._in_thread(function)
-        except EvercanError:
-            raise
-        except Exception as error:
-            _log.exception("An observation failed; report it with the lines that follow")
-            raise InternalFault(error) from error
+        precedence = Precedence(self._waiting.calls_since)
 
-    async def _run_pass(self, changes: list[Change]) -> list[Outcome]:
+        def observe() -> _T:
+            with self._reconciler.observer.interruptible(precedence.check):
+                return function()
+
+        while True:
+            try:
+                return await self._in_thread(observe)
+            except GivenUp:
+                await asyncio.sleep(PATIENCE)  # a container's start or stop is two calls
+            except EvercanError:
+                raise
+            except Exception as error:
+                _log.exception("An observation failed; report it with the lines that follow")
+                raise InternalFault(error) from error
+
+    async def _run_pass(self, batch: list[Ticket]) -> list[Outcome]:
+        changes = [ticket.resolve() for ticket in batch]
+        precedence = self._waiting.precedence
+
+        def run() -> list[Outcome]:
+            self._waiting.begun()
+            if not batch[0].is_check:
+                return self._reconciler.run(changes)
+            outcomes = self._reconciler.run(changes, precedence.check)
+            precedence.completed()
+            return outcomes
+
         try:
-            return await self._in_thread(self._reconciler.run, changes)
+            return await self._in_thread(run)
+        except GivenUp:
+            raise
         except Exception as error:  # noqa: BLE001 - whoever waits gets an answer in any case
             _log.exception("A reconcile pass could not run; report it with the lines that follow")
             return [Outcome(self.state, error=InternalFault(error))] * len(changes)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Container, Iterator, Sequence
 
 from evercan.errors import EvercanError, InternalFault
-from evercan.intent.changes import Change, endpoint_of
+from evercan.intent.changes import Change, NoChange, endpoint_of
 from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
-from evercan.kernel.port import Kernel
+from evercan.kernel.port import Checkpoint, Kernel, go_on
 from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
@@ -54,6 +54,10 @@ _log = logging.getLogger(__name__)
 def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
     """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
     return plan
+
+
+class GivenUp(Exception):  # noqa: N818 - nothing is wrong
+    """An observation was given up, because a call waits (``reconcile.waiting``)."""
 
 
 class Outcome(NamedTuple):
@@ -153,20 +157,31 @@ class Reconciler:
         self.state = self.state._replace(declared=after_start(saved, boot))
         self.run([])
 
-    def run(self, changes: Sequence[Change]) -> list[Outcome]:
+    def run(self, changes: Sequence[Change], checkpoint: Checkpoint = go_on) -> list[Outcome]:
         """Run one pass: apply changes and make the kernel as declared.
+
+        Args:
+            changes: what calls ask for.
+            checkpoint: may raise ``GivenUp`` while a pass that no call asked for observes.
 
         Returns:
             An outcome for each change. Whether the kernel could be made as declared is in
             ``Outcome.state.problems``. If the pass failed after the changes were saved,
             they stay declared, and a later pass makes the kernel so.
+
+        Raises:
+            GivenUp: the pass has done nothing, and is to be repeated.
         """
         kept = self._retries.take_removals()
         everything = [*kept, *changes]
         entries: list[Outcome] = []
         error: EvercanError | None = None
+        if any(not isinstance(change, NoChange) for change in everything):
+            checkpoint = go_on
         try:
-            self._run(everything, entries)
+            self._run(everything, entries, checkpoint)
+        except GivenUp:
+            raise
         except EvercanError as failed:
             error = failed
         except Exception as failed:  # noqa: BLE001 - whoever waits gets an answer in any case
@@ -189,10 +204,13 @@ class Reconciler:
             for entry in entries[len(kept) :]
         ]
 
-    def _run(self, changes: Sequence[Change], entries: list[Outcome]) -> None:
+    def _run(
+        self, changes: Sequence[Change], entries: list[Outcome], checkpoint: Checkpoint
+    ) -> None:
         scope = self._scope_of(changes)
         if scope is None:
-            observed = self._observe(self.state.declared)
+            with self.observer.interruptible(checkpoint):
+                observed = self._observe(self.state.declared)
         else:
             observed = self.observer.refresh(self.state.observed, scope.names)
         current = after_observation(self.state.declared, observed)

@@ -8,25 +8,20 @@ not counted.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Mapping
-from itertools import product
-from operator import add
+from collections.abc import Mapping, Sequence
+from itertools import chain, product, repeat
+from operator import add, sub
 
 from evercan.model.declared import NONE, Declared
 from evercan.model.observed import Observed
 from evercan.model.rule import RuleCount
 from evercan.model.rule_counts import RuleCounts
-from evercan.model.rule_table import Group
 from evercan.planning.rules import FD
+from evercan.tracking.rule_growth import growth
 from evercan.values import NamedTuple
 
 DIRECTIONS = ("from_bus", "to_bus", "between_members")
 """Which way a rule carries frames, seen from the host: its bus interface and bridged ones."""
-
-_WRAP = 1 << 32
-_PLAUSIBLE = 1 << 24
-"""Frames between two observations: a counter that fell has wrapped if it grew by no more."""
 
 
 class EndpointFrames(NamedTuple):
@@ -67,13 +62,6 @@ class Frames(NamedTuple):
         return self.by_endpoint.get(endpoint_id, EndpointFrames())
 
 
-class _Seen(NamedTuple):
-    """A rule's counters at the last observation, and how many of its copies had counted frames."""
-
-    copies: int
-    total: RuleCount
-
-
 class FrameCounters:
     """Adds up, from observation to observation, what the rules have counted."""
 
@@ -100,33 +88,44 @@ class FrameCounters:
             denied: as of ``DeniedFrames.unattributed``: rules count as dropped what a filter
                 interface denies. What is taken off the rules is taken off here.
         """
-        bus_of, end_of, bus_indexes = _owners(declared, observed)
-        sent: Counter[tuple[int, bool]] = Counter()
+        bus_of, end_of, host_ends = _owners(declared, observed)
+        sent: dict[bool, dict[int, int]] = {False: {}, True: {}}
         for group in counts.groups():
             target, flags = group[:2]
             if target not in bus_of:
                 continue
             bus = bus_of[target]
-            before = _seen(self._counts, group)
-            for source, now in _seen(counts, group).items():
-                if bus_of.get(source) != bus:
-                    continue
-                grown = _growth(before.get(source), now)
-                kind = source, bool(flags & FD)
-                # A frame runs every rule of its source once: the busiest has seen them all.
-                sent[kind] = max(sent[kind], grown.handled + grown.dropped)
-                if denied:
-                    grown = _take_off(denied, target, grown)
-                key = bus, _direction(source, target, bus_indexes)
-                self._buses[key] = _add(self._buses.get(key, RuleCount()), grown)
-                if target in end_of:
-                    self._credit(end_of[target], EndpointFrames(0, *grown))
-        for (source, _), frames in sent.items():
+            grown = growth(self._counts, counts, group)
+            if grown is None:
+                continue
+            if not {*map(bus_of.get, grown.sources)} <= {bus}:
+                grown = grown.only(
+                    {source for source in grown.sources if bus_of.get(source) == bus}
+                )
+            # A frame runs every rule of its source once: the busiest has seen them all.
+            most = sent[bool(flags & FD)]
+            known = map(most.get, grown.sources, repeat(0))
+            most.update(zip(grown.sources, map(max, known, grown.seen()), strict=True))
+            if denied and denied.get(target):
+                grown = grown._replace(dropped=_take_off(denied, target, grown.dropped))
+            whole = grown.total()
+            if target in end_of:
+                self._credit(end_of[target], EndpointFrames(0, *whole))
+                from_host = grown.of(host_ends.get(bus, ()))
+                self._count(bus, "from_bus", from_host)
+                self._count(bus, "between_members", RuleCount(*map(sub, whole, from_host)))
+            else:
+                self._count(bus, "to_bus", whole)
+        for source, frames in chain(*(most.items() for most in sent.values())):
             if source in end_of:
                 self._credit(end_of[source], EndpointFrames(frames))
         self._counts = counts
         self._keep_declared(declared)
         return Frames(by_bus=dict(self._buses), by_endpoint=dict(self._endpoints))
+
+    def _count(self, bus: str, direction: str, more: RuleCount) -> None:
+        key = bus, direction
+        self._buses[key] = RuleCount(*map(add, self._buses.get(key, RuleCount()), more))
 
     def _credit(self, endpoint_id: str, more: EndpointFrames) -> None:
         known = self._endpoints.get(endpoint_id, EndpointFrames())
@@ -141,55 +140,20 @@ class FrameCounters:
         }
 
 
-def _add(one: RuleCount, other: RuleCount) -> RuleCount:
-    return RuleCount(*map(add, one, other))
-
-
-def _seen(counts: RuleCounts, group: Group) -> dict[int, _Seen]:
-    """Return by source what the rules of a group have counted."""
-    seen: dict[int, _Seen] = {}
-    for source, count in counts.of_group(group):
-        known = seen.get(source)
-        seen[source] = (
-            _Seen(1, count) if known is None else _Seen(known.copies + 1, _add(known.total, count))
-        )
-    return seen
-
-
-def _growth(before: _Seen | None, now: _Seen) -> RuleCount:
-    if before is None:
-        return now.total
-    if now.copies < before.copies:
-        return RuleCount()  # which of the copies went, and what it had counted, is not known
-    return RuleCount(*map(_since, before.total, now.total))
-
-
-def _since(before: int, now: int) -> int:
-    if now >= before:
-        return now - before
-    wrapped = (now - before) % _WRAP
-    return wrapped if wrapped < _PLAUSIBLE else now
-
-
-def _direction(source: int, target: int, bus_indexes: Container[int]) -> str:
-    """Name the direction of a rule as the metrics do."""
-    if target in bus_indexes:
-        return "to_bus"
-    return "from_bus" if source in bus_indexes else "between_members"
-
-
-def _take_off(denied: dict[int, int], target: int, grown: RuleCount) -> RuleCount:
-    """Take from what a rule has dropped the frames that its target's filters denied."""
-    off = min(grown.dropped, denied.get(target, 0))
-    if off:
+def _take_off(denied: dict[int, int], target: int, dropped: Sequence[int]) -> list[int]:
+    """Take from what rules have dropped the frames that their target's filters denied."""
+    left = []
+    for frames in dropped:
+        off = min(frames, denied[target])
         denied[target] -= off
-    return grown._replace(dropped=grown.dropped - off)
+        left.append(frames - off)
+    return left
 
 
 def _owners(
     declared: Declared, observed: Observed
-) -> tuple[dict[int, str], dict[int, str], set[int]]:
-    """Return by ifindex the bus, by ifindex the endpoint, and the ifindexes of host interfaces.
+) -> tuple[dict[int, str], dict[int, str], dict[str, set[int]]]:
+    """Return by ifindex the bus, by ifindex the endpoint, and by bus its host interfaces.
 
     Interfaces of the host are the bus interfaces and the bridged ones.
     """
@@ -200,11 +164,11 @@ def _owners(
         if link is not None:
             bus_of[link.index] = declared.networks[endpoint.network].bus
             end_of[link.index] = endpoint.id
-    buses: set[int] = set()
+    host_ends: dict[str, set[int]] = {}
     for bus, bridged in declared.bridged().items():
         for name in (bus, *bridged):
             link = observed.find(name)
             if link is not None and link.index not in end_of:
-                bus_of.setdefault(link.index, bus)
-                buses.add(link.index)
-    return bus_of, end_of, buses
+                owner = bus_of.setdefault(link.index, bus)
+                host_ends.setdefault(owner, set()).add(link.index)
+    return bus_of, end_of, host_ends

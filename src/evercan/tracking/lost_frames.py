@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container
 
 from evercan.errors import number_of
 from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Link, Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.planning.rules import FD
 from evercan.values import NamedTuple
 
@@ -39,15 +39,11 @@ class LostFrames:
         self._dropped: Counter[_Kind] = Counter()
         self._reported: set[_Kind] = set()
 
-    def start(
-        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
-    ) -> None:
+    def start(self, declared: Declared, observed: Observed, counts: RuleCounts) -> None:
         """Take what rules have dropped before this process as reported."""
         self._dropped = _dropped(_controllers(declared, observed), counts)
 
-    def report(
-        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
-    ) -> None:
+    def report(self, declared: Declared, observed: Observed, counts: RuleCounts) -> None:
         """Log each controller that lost frames of a kind since the last call, one time."""
         controllers = _controllers(declared, observed)
         dropped = _dropped(controllers, counts)
@@ -112,13 +108,13 @@ def controllers_of(declared: Declared, observed: Observed) -> dict[int, tuple[st
     }
 
 
-def _dropped(
-    controllers: Container[int], counts: Iterable[tuple[Rule, RuleCount]]
-) -> Counter[_Kind]:
+def _dropped(controllers: Container[int], counts: RuleCounts) -> Counter[_Kind]:
     dropped: Counter[_Kind] = Counter()
-    for rule, count in counts:
-        if rule.target in controllers:
-            dropped[_Kind(rule.target, bool(rule.flags & FD))] += count.dropped
+    for group in counts.groups():
+        target, flags = group[:2]
+        if target in controllers:
+            _, (_, column, _) = counts.columns(group)
+            dropped[_Kind(target, bool(flags & FD))] += sum(column)
     return dropped
 
 

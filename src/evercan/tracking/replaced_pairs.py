@@ -10,11 +10,12 @@ is new or old, so its warning lasts until it leaves.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import compress
 
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem, ProblemKind
-from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.model.steps import RepairPair, Step
 
 
@@ -47,9 +48,7 @@ class ReplacedPairs:
             if endpoint_id in declared.endpoints and declared.endpoints[endpoint_id].is_member
         }
 
-    def forget_used(
-        self, declared: Declared, observed: Observed, counts: Iterable[tuple[Rule, RuleCount]]
-    ) -> None:
+    def forget_used(self, declared: Declared, observed: Observed, counts: RuleCounts) -> None:
         """Forget the endpoints that have sent frames through their new pair.
 
         Args:
@@ -57,7 +56,12 @@ class ReplacedPairs:
             observed: has the ifindex of each host end, which a new pair shares with no other.
             counts: the rules that have counted frames.
         """
-        senders = {rule.source for rule, count in counts if count.handled or count.dropped}
+        if not self._endpoints:
+            return
+        senders: set[int] = set()
+        for group in counts.groups():
+            sources, (handled, dropped, _) = counts.columns(group)
+            senders.update(compress(sources, handled), compress(sources, dropped))
         for endpoint_id in list(self._endpoints):
             endpoint = declared.endpoints.get(endpoint_id)
             link = None if endpoint is None else observed.links.get(endpoint.host_end)

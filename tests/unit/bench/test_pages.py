@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -145,6 +146,30 @@ def test_tables_and_pictures_are_written_and_everything_else_stays(
 def test_figures_that_are_missing_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     results = written(tmp_path, [one for one in figures if one.group != "repair"])
     with pytest.raises(SystemExit, match="no figure 'rules flushed until all are added again"):
+        pages.write(results, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("missed", "answer"),
+    [
+        (0, "Tested with 300: each frame reached every container once"),
+        (7, "Tested with 300, without success (members that did not receive a frame once, 300"),
+    ],
+)
+def test_the_largest_bus_is_described_as_it_was_measured(
+    tmp_path: Path, figures: list[Figure], missed: int, answer: str
+) -> None:
+    name = "members that did not receive a frame once, 300 members"
+    figures = [
+        dataclasses.replace(one, samples=[missed]) if one.name == name else one for one in figures
+    ]
+    pages.write(written(tmp_path, figures), tmp_path)
+    assert f"| {answer}" in (tmp_path / "docs/performance.md").read_text()
+
+
+def test_without_a_large_bus_nothing_is_written(tmp_path: Path, figures: list[Figure]) -> None:
+    results = written(tmp_path, [one for one in figures if one.group != "large"])
+    with pytest.raises(SystemExit, match="no figure of a large bus"):
         pages.write(results, tmp_path)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.kernel import can_gw
-from evercan.kernel.can_gw import NotCanGw, decode_counts, decode_rules
+from evercan.kernel.can_gw import NotCanGw, decode_rules, decode_with_counts
 from evercan.model.rule import Rule, RuleCount
 from tests.support.netlink_peer import attribute, message
 
@@ -78,7 +78,9 @@ def chunked(jobs: list[bytes], size: int) -> list[bytes]:
 def test_a_dump_is_read_as_a_multiset(jobs: list[tuple[Rule, RuleCount]], size: int) -> None:
     chunks = chunked([job(rule, count) for rule, count in jobs], size)
     assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
-    assert Counter(decode_counts(chunks)) == counted(jobs)
+    both, counts = decode_with_counts(chunks)
+    assert both == Counter(rule for rule, _ in jobs)
+    assert Counter(counts) == counted(jobs)
 
 
 plain = st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([4, 5, 12])).map(
@@ -97,7 +99,9 @@ def test_neighbours_with_equal_counters_are_read_like_single_jobs(
     jobs = [(rule, count) for rule, count, times in runs for _ in range(times)]
     chunks = chunked([job(rule, count) for rule, count in jobs], size)
     assert decode_rules(chunks) == Counter(rule for rule, _ in jobs)
-    assert Counter(decode_counts(chunks)) == counted(jobs)
+    both, counts = decode_with_counts(chunks)
+    assert both == Counter(rule for rule, _ in jobs)
+    assert Counter(counts) == counted(jobs)
 
 
 @given(st.integers(0, 43), st.integers(0, 255), st.integers(0, 4))
@@ -158,7 +162,7 @@ def test_ip_routes_in_the_answer_are_an_error() -> None:
         with pytest.raises(NotCanGw):
             decode_rules(chunks)
         with pytest.raises(NotCanGw):
-            list(decode_counts(chunks))
+            decode_with_counts(chunks)
 
 
 def test_an_empty_table_has_no_rule() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from evercan.errors import KernelError
 from evercan.kernel import can_gw, links
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
+from evercan.kernel.port import go_on
 from evercan.model.rule import Rule, RuleCount
 from evercan.model.rule_table import RuleTable
 from tests.support.netlink_peer import (
@@ -266,6 +267,30 @@ def test_after_an_error_while_decoding_the_next_exchange_has_a_new_socket(
     monkeypatch.setattr("evercan.kernel.netlink._open", lambda: fresh)
     rules = netlink.read(can_gw.list_all(), can_gw.decode_rules)
     assert rules == RuleTable.of([Rule(4, 9, 4)])
+
+
+def test_a_checkpoint_ends_a_dump_between_two_datagrams(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = NetlinkPeer(
+        lambda sent: [rule_of(3, sent[0]), rule_of(4, sent[0]), rule_of(5, sent[0]), done(sent[0])]
+    )
+    netlink = connected_to(peer)
+    left = 2
+
+    def checkpoint() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise InterruptedError
+
+    netlink.checkpoint = checkpoint
+    with pytest.raises(InterruptedError):
+        netlink.read(can_gw.list_all(), can_gw.decode_rules)
+    assert len(peer.pending) == 2  # the rest of the dump was not read
+    netlink.checkpoint = go_on
+    fresh = NetlinkPeer(lambda sent: [rule_of(6, sent[0]) + done(sent[0])])
+    monkeypatch.setattr("evercan.kernel.netlink._open", lambda: fresh)
+    rules = netlink.read(can_gw.list_all(), can_gw.decode_rules)
+    assert rules == RuleTable.of([Rule(6, 9, 4)])
 
 
 # --- a single answer ---------------------------------------------------------------

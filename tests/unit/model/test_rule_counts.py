@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.model.rule import OWNER_MARK, Rule, RuleCount
-from evercan.model.rule_counts import RuleCounts
+from evercan.model.rule_counts import RuleCounts, paired
+from evercan.model.rule_table import INDEXES, Group
 from evercan.planning.rules import mesh
 
 rules = st.builds(
@@ -60,3 +63,35 @@ def test_a_rule_that_has_only_handled_frames_takes_less_than_16_bytes() -> None:
     tracemalloc.stop()
     assert len(counts) == 20_200
     assert kept / len(counts) < 16
+
+
+def handled_by(rows: Iterable[tuple[Rule, int]]) -> RuleCounts:
+    """Return rules that have only handled frames, as a dump gives them."""
+    groups: defaultdict[Group, list[tuple[int, int]]] = defaultdict(list)
+    for rule, frames in rows:
+        groups[rule[1:]].append((rule.source, frames))
+    counts = RuleCounts()
+    found = (
+        (group, paired(*(array(INDEXES, column) for column in zip(*rows, strict=True))))
+        for group, rows in groups.items()
+    )
+    for group, sources in counts.take_handled(found):
+        assert list(sources) == sorted(source for source, _ in groups[group])
+    return counts
+
+
+@given(st.lists(st.tuples(rules, st.integers(1, 2**32 - 1)), max_size=20))
+def test_rules_that_have_handled_frames_are_read_as_they_were_given(
+    some: list[tuple[Rule, int]],
+) -> None:
+    assert Counter(handled_by(some)) == Counter((rule, RuleCount(n)) for rule, n in some)
+
+
+def test_on_a_bus_on_which_all_have_sent_a_rule_takes_less_than_8_bytes() -> None:
+    rows = [(rule, 1000 + rule.source) for rule in mesh([1], range(2, 202))]
+    tracemalloc.start()
+    counts = handled_by(rows)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert Counter(counts) == Counter((rule, RuleCount(frames)) for rule, frames in rows)
+    assert kept / len(rows) < 8

@@ -9,6 +9,7 @@ import pytest
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared
 from evercan.model.rule import Rule, RuleCount
+from evercan.model.rule_counts import RuleCounts
 from evercan.tracking.lost_frames import LostFrames, has_controllers
 from evercan.values import replace
 from tests.support.declarations import declare, network, physical
@@ -30,12 +31,13 @@ def kernel() -> FakeKernel:
     return kernel
 
 
-def drops(index: int, flags: int, frames: int) -> list[tuple[Rule, RuleCount]]:
-    return [
+def drops(index: int, flags: int, frames: int) -> RuleCounts:
+    counted = [
         (Rule(20, index, flags), RuleCount(5, frames, 0)),
         (Rule(index, 20, flags), RuleCount(5, 1000, 0)),  # a host end that was down
         (Rule(20, 21, flags), RuleCount(5, 1000, 0)),
     ]
+    return RuleCounts(counted)
 
 
 def report(
@@ -112,7 +114,7 @@ def test_a_controller_that_is_plugged_in_again_is_logged_again(
     lost_frames = LostFrames()
     report(lost_frames, kernel, FD, 5)
     kernel.delete("can0")
-    lost_frames.report(DECLARED, kernel.observe(), [])
+    lost_frames.report(DECLARED, kernel.observe(), RuleCounts())
     kernel.plug("can0")
     kernel.configure_controller("can0", SETTINGS)
     report(lost_frames, kernel, FD, 2)

@@ -97,19 +97,19 @@ def test_an_endpoint_that_was_removed_is_forgotten() -> None:
 )
 def test_an_endpoint_is_forgotten_once_it_sends(rule: Rule, count: RuleCount, used: bool) -> None:
     pairs = replaced("aa")
-    pairs.forget_used(DECLARED, OBSERVED, [(rule, count)])
+    pairs.forget_used(DECLARED, OBSERVED, RuleCounts([(rule, count)]))
     assert bool(pairs) is not used
 
 
 def test_counters_are_not_needed_for_an_endpoint_whose_end_is_gone_again() -> None:
     pairs = replaced("aa")
-    pairs.forget_used(DECLARED, Observed(), [(Rule(END, BUS, 4), RuleCount(1, 0, 0))])
+    pairs.forget_used(DECLARED, Observed(), RuleCounts([(Rule(END, BUS, 4), RuleCount(1, 0, 0))]))
     assert endpoints_of(pairs) == ["aa"]
 
 
 def test_a_pair_that_is_replaced_again_is_reported_again() -> None:
     pairs = replaced("aa")
-    pairs.forget_used(DECLARED, OBSERVED, [(Rule(END, BUS, 4), RuleCount(1, 0, 0))])
+    pairs.forget_used(DECLARED, OBSERVED, RuleCounts([(Rule(END, BUS, 4), RuleCount(1, 0, 0))]))
     pairs.repaired([repair("aa")])
     assert endpoints_of(pairs) == ["aa"]
 
