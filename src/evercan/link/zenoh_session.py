@@ -108,6 +108,9 @@ class Network:
                 # It has the priority of the question.
                 query.reply(query.key_expr, _CLOCK.pack(time.monotonic_ns()), express=True)
 
+        # Zenoh's own thread calls it: a queue between would cost a wake-up for each message, and
+        # would keep messages in memory where the connection can hold them back.
+        directly = zenoh.handlers.Callback(on_sample, indirect=False)
         own = link_key(self._bus, self._own)
         everybody = links_key(self._bus)
         liveliness = self._session.liveliness()
@@ -116,7 +119,7 @@ class Network:
             liveliness.declare_subscriber(everybody, on_token, history=True),
             liveliness.declare_token(own),
             self._session.declare_subscriber(
-                frames_key(self._bus, "*"), on_sample, allowed_origin=zenoh.Locality.REMOTE
+                frames_key(self._bus, "*"), directly, allowed_origin=zenoh.Locality.REMOTE
             ),
         ]
 
