@@ -138,15 +138,15 @@ def _relayed(port: int, delay: float) -> Iterator[int]:
 
 
 @contextmanager
-def linked(delay: float = 0.0) -> Iterator[Way]:
-    """Yield the way over two links."""
+def linked(delay: float = 0.0, deadline: str = "100") -> Iterator[Way]:
+    """Yield the way over two links; the delay is in seconds, the deadline in milliseconds."""
     links = Links()
     port = free_port()
     try:
         with _relayed(port, delay) as reached:
-            far = links.start("b", listen=f"127.0.0.1:{port}")
+            far = links.start("b", listen=f"127.0.0.1:{port}", deadline=deadline)
             far.wait_for("active")
-            near = links.start("a", connect=f"127.0.0.1:{reached}")
+            near = links.start("a", connect=f"127.0.0.1:{reached}", deadline=deadline)
             near.wait_for("active", "b")
             far.wait_for("active", "a")
             yield Way(near.bus, far.bus, (near.process.pid, far.process.pid))
@@ -189,7 +189,7 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let what is started meanwhile run before other programs, if that is allowed."""
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -208,7 +208,7 @@ def figures(quick: bool) -> list[Figure]:
     times, seconds = (1, 1.0) if quick else (5, 4.0)
     found: list[Figure] = []
     for where, delay in (("loopback", 0.0), ("1 ms further away", _SLOW)):
-        with _undisturbed(), linked(delay) as link, forwarded(delay) as bare:
+        with undisturbed(), linked(delay) as link, forwarded(delay) as bare:
             runs = [(link.run(WIRE, seconds), bare.run(WIRE, seconds)) for _ in range(times)]
         found += delay_figures(where, runs)
         if not delay:

@@ -1,7 +1,7 @@
 """A bare TCP forwarder: ``python3 -m bench.link_tasks.forwarder FD HOST PORT ROLE``.
 
-The link is compared with it. It writes each frame of the bus to the connection at once, and each frame that comes to the bus. It
-has no numbers, no deadline, no counters and no encryption.
+The link is compared with it. It writes each frame of the bus to the connection at once, and each
+frame that comes to the bus. It has no numbers, no deadline, no counters and no encryption.
 """
 
 from __future__ import annotations
