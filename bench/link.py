@@ -127,14 +127,22 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
 
 
 @contextmanager
-def _relayed(port: int, delay: float) -> Iterator[int]:
+def relayed(port: int, delay: float) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Yield the port of a relay that delays what goes to another port and back, and the relay."""
+    through = free_port()
+    with _ended(_start("relay", str(through), str(port), str(delay), fds=[])) as relay:
+        wait_until(lambda: _listens(through), 10, "the relay")
+        yield through, relay
+
+
+@contextmanager
+def _reached(port: int, delay: float) -> Iterator[int]:
     """Yield the port to connect to, to reach another one after a delay; the same without one."""
     if not delay:
         yield port
         return
-    relay = free_port()
-    with _ended(_start("relay", str(relay), str(port), str(delay), fds=[])):
-        yield relay
+    with relayed(port, delay) as (through, _):
+        yield through
 
 
 @contextmanager
@@ -143,7 +151,7 @@ def linked(delay: float = 0.0, deadline: str = "100") -> Iterator[Way]:
     links = Links()
     port = free_port()
     try:
-        with _relayed(port, delay) as reached:
+        with _reached(port, delay) as reached:
             far = links.start("b", listen=f"127.0.0.1:{port}", deadline=deadline)
             far.wait_for("active")
             near = links.start("a", connect=f"127.0.0.1:{reached}", deadline=deadline)
@@ -170,7 +178,7 @@ def forwarded(delay: float = 0.0) -> Iterator[Way]:
         near, far = Bus(), Bus()
         for bus in (near, far):
             stack.callback(bus.close)
-        reached = stack.enter_context(_relayed(port, delay))
+        reached = stack.enter_context(_reached(port, delay))
 
         def start(bus: Bus, port: int, role: str) -> int:
             number = bus.theirs.fileno()

@@ -43,7 +43,7 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
             allow=settings.allow,
         )
     )
-    link = Link(settings.bus, own, settings.deadline, session)
+    link = Link(settings, own, session)
     server = serve(settings.http, link.report)
     Thread(target=server.serve_forever, daemon=True).start()
     log = logging.getLogger("evercan.link")

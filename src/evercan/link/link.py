@@ -20,6 +20,7 @@ from evercan.link.message import MalformedMessage, decode, encode
 from evercan.link.names import LinkId
 from evercan.link.outbox import Outbox
 from evercan.link.report import ACTIVE, STANDBY, STARTING, Report, Sent
+from evercan.link.settings import Settings
 from evercan.link.zenoh_session import Network, Session
 
 SETTLE = 0.5
@@ -52,17 +53,19 @@ def new_link_id(host: str) -> LinkId:
 class Link:
     """One link between a bus and the same bus of other hosts."""
 
-    def __init__(self, bus: str, own: LinkId, deadline: int, session: Session) -> None:
-        """Take what identifies the link, the deadline in ns, and the way to the others."""
-        self._bus, self._own = bus, own
+    def __init__(self, settings: Settings, own: LinkId, session: Session) -> None:
+        """Take how to run, what identifies the link, and the way to the others."""
+        bus = settings.bus
+        self._bus, self._own, self._rate = bus, own, settings.rate
         self._network = Network(session, bus, own, _end_process)
-        self._members = Members(own, deadline)
+        self._members = Members(own, settings.deadline, settings.rate)
         self._members_lock = Lock()
-        self._outbox = Outbox()
+        self._outbox = Outbox(settings.playout)
         self._sent = Sent()
         self._can_problem: Problem | None = Problem("no CAN interface is open yet", "wait")
         self._connection_problems: Sequence[Problem] = ()
         self._connections = 0
+        self._limited: set[str] = set()
         self._settled = Event()
 
     def run(
@@ -157,7 +160,7 @@ class Link:
         sent.error_frames += batch.errors
         sent.overflowed += batch.overflowed
         first = sent.frames + sent.overflowed
-        self._network.send(encode(self._own.epoch, first, batch.arrived, batch.frames))
+        self._network.send(encode(self._own.epoch, first, batch.arrived, batch.frames, batch.later))
         sent.frames += len(batch.frames)
         sent.messages += 1
 
@@ -225,12 +228,27 @@ class Link:
                 self._network.ping(link, self._answered)
             with self._members_lock:
                 self._members.forget_idle(time.monotonic_ns() - int(_FORGET * 1e9))
+            self._note_limited()
             self._connections = self._network.connections()
             if self._connections or not connect:
                 self._connection_problems = ()
             elif not self._connection_problems or time.monotonic() >= probe_at:
                 self._note_unconnected(connect, certificates)
                 probe_at = time.monotonic() + PROBE_INTERVAL
+
+    def _note_limited(self) -> None:
+        """Report hosts that have begun to send more than is taken from them."""
+        since = time.monotonic_ns() - int(_FORGET * 1e9)
+        limited = {
+            name
+            for name, host in list(self._members.hosts.items())
+            if (host.limit.exceeded_at or since) > since
+        }
+        for name in sorted(limited - self._limited):
+            _log.warning(
+                "host %s sends more than %d frames/s; the rest is dropped", name, self._rate
+            )
+        self._limited = limited
 
     def _note_unconnected(self, connect: Sequence[str], certificates: Path | None) -> None:
         """Find out why no other link is connected, and report it."""

@@ -73,7 +73,6 @@ class Network:
             frames_key(bus, own.host),
             congestion_control=zenoh.CongestionControl.DROP,
             priority=zenoh.Priority.INTERACTIVE_HIGH,
-            express=True,
             reliability=zenoh.Reliability.RELIABLE,
         )
         self._declared: list[object] = []

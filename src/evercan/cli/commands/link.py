@@ -60,7 +60,8 @@ def add(
         network: the CAN network.
         listen: addresses of this host to listen on.
         connect: addresses of other links.
-        options: ``over``, ``bus``, ``host_name``, ``deadline``, ``certs``, ``allow``, ``image``.
+        options: ``over``, ``bus``, ``host_name``, ``deadline``, ``playout``, ``rate``, ``certs``,
+            ``allow``, ``image``.
 
     Raises:
         CliError: an option is wrong, there is no such network, or the engine rejects it.
@@ -79,6 +80,8 @@ def add(
             "LINK_LISTEN": ",".join(f"0.0.0.0:{port}" for _, port in ports),
             "LINK_CONNECT": ",".join(connect),
             "LINK_DEADLINE": options["deadline"],
+            "LINK_PLAYOUT": options["playout"],
+            "LINK_RATE": options["rate"],
             "LINK_ALLOW": options["allow"],
         }
         certs = options["certs"]
@@ -167,8 +170,8 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
         way = f"round trip {trip} ms" if host["links"] and trip is not None else "not linked"
         counted = ", ".join(
             f"{host[result]} {result}"
-            for result in ("delivered", "lost", "late", "doubled", "failed")
-            if host[result] or result == "delivered"
+            for result in ("delivered", "lost", "late", "doubled", "limited", "failed")
+            if host.get(result) or result == "delivered"
         )
         found.append(f"  {host['host']}: {way}, {counted}")
     return found
