@@ -10,6 +10,7 @@ import pytest
 
 from evercan.link.can_socket import CanSocket
 from tests.support.links import classic
+from tools.common.polling import wait_until
 
 HOUR = 3_600_000_000_000
 PAUSE = 0.05
@@ -22,6 +23,16 @@ def ends() -> Iterator[tuple[socket.socket, CanSocket]]:
     there.bind(("127.0.0.1", 0))
     here.connect(there.getsockname())
     can = CanSocket(there)
+
+    def stamped() -> bool:
+        """Return whether the kernel does so already; it begins a moment after it was asked to."""
+        here.send(classic(0))
+        time.sleep(PAUSE)
+        read_at = time.monotonic_ns()
+        batch = can.read()
+        return batch is not None and read_at - batch.arrived > PAUSE * 0.9e9
+
+    wait_until(stamped, 10, "the kernel to stamp frames")
     yield here, can
     here.close()
     can.close()

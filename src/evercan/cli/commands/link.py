@@ -14,6 +14,7 @@ from evercan.cli.access.links import (
     FoundLink,
     NewLink,
     add_link,
+    can_networks,
     find_links,
     read_health,
     remove_link,
@@ -179,7 +180,7 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
 
 def _require(engine: DockerEngine, network: str) -> None:
     """Raise NoNetwork if no evercan of the engine has the network."""
-    plugins = engine.plugins()
-    known = [found.name for plugin in plugins for found in engine.networks(plugin.name)]
-    if network not in known:
-        raise NoNetwork(network, known, plugins[0].name if plugins else "evercan")
+    known = can_networks(engine)
+    names = [name for _, name in known]
+    if network not in names:
+        raise NoNetwork(network, names, known[0][0] if known else "evercan")

@@ -88,6 +88,7 @@ class MemberView:
         denied_received: frames that its limits kept from it.
         problems: what is wrong with it.
         warnings: what works, and is probably not as its user expects.
+        link: if it is a link between hosts, whom it links, in a line; else empty.
     """
 
     container: str
@@ -103,6 +104,7 @@ class MemberView:
     denied_received: int | None = None
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
+    link: str = ""
 
     @property
     def denied(self) -> int | None:
