@@ -157,7 +157,14 @@ def linked(delay: float = 0.0, deadline: str = "100") -> Iterator[Way]:
             near = links.start("a", connect=f"127.0.0.1:{reached}", deadline=deadline)
             near.wait_for("active", "b")
             far.wait_for("active", "a")
-            yield Way(near.bus, far.bus, (near.process.pid, far.process.pid))
+            try:
+                yield Way(near.bus, far.bus, (near.process.pid, far.process.pid))
+            except BaseException:
+                for link in (near, far):
+                    print(link.health(), file=sys.stderr)
+                    link.kill()
+                    print(link.output(), file=sys.stderr)
+                raise
             _check(far)
     finally:
         links.end()

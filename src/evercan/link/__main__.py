@@ -52,12 +52,7 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
         log.info("listening on %s", endpoint)
     if settings.certificates is None:
         log.warning("nothing is encrypted, and any program can take part; set LINK_CERTS")
-    link.run(
-        open_bus or (lambda: open_can(settings.interface)),
-        settings.connect,
-        settings.certificates,
-        stop,
-    )
+    link.run(open_bus or (lambda: open_can(settings.interface)), stop)
 
 
 def main() -> NoReturn:

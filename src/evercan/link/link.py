@@ -7,14 +7,14 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import NoReturn
 
 from evercan.link.can_socket import Batch, CanSocket, NoInterface, OpenCan
 from evercan.link.clock import Ping
-from evercan.link.diagnosis import Problem, why_unconnected
+from evercan.link.connections import Connections
+from evercan.link.diagnosis import Problem
 from evercan.link.members import Members
 from evercan.link.message import MalformedMessage, decode, encode
 from evercan.link.names import LinkId
@@ -30,12 +30,6 @@ HEARTBEAT = 1.0
 """Seconds of silence after which a link sends its next sequence number.
 
 So the loss of its last frames is counted soon.
-"""
-
-PROBE_INTERVAL = 10.0
-"""Seconds between two attempts to find out why no other link is connected.
-
-Each attempt is a connection that the other end accepts beside Zenoh's own attempts.
 """
 
 _STALLED = 10.0
@@ -63,27 +57,22 @@ class Link:
         self._outbox = Outbox(settings.playout)
         self._sent = Sent()
         self._can_problem: Problem | None = Problem("no CAN interface is open yet", "wait")
-        self._connection_problems: Sequence[Problem] = ()
-        self._connections = 0
+        self._connections = Connections(settings)
         self._limited: set[str] = set()
         self._settled = Event()
 
-    def run(
-        self, open_can: OpenCan, connect: Sequence[str], certificates: Path | None, stop: Event
-    ) -> None:
+    def run(self, open_can: OpenCan, stop: Event) -> None:
         """Run the link until ``stop`` is set.
 
         Args:
             open_can: opens the CAN socket, again after an interface has gone.
-            connect: endpoints of other links, to find out why one is not connected.
-            certificates: their folder; None without TLS.
             stop: set to end it.
         """
         self._network.start(self._received, self._joined, self._left)
         for work in (
             lambda: self._read_can(open_can),
             self._outbox.run,
-            lambda: self._watch(connect, certificates),
+            self._watch,
         ):
             Thread(target=_run, args=(work,), daemon=True).start()
         if not stop.wait(SETTLE):
@@ -95,7 +84,10 @@ class Link:
 
     def report(self) -> Report:
         """Return the state of this moment."""
-        problems = [*([self._can_problem] if self._can_problem else []), *self._connection_problems]
+        problems = [
+            *([self._can_problem] if self._can_problem else []),
+            *self._connections.problems,
+        ]
         if self._stalled() > 1:
             problems.append(Problem("the session with Zenoh does not take messages", "wait"))
         return Report(
@@ -104,7 +96,8 @@ class Link:
             state=self._state(),
             sent=self._sent,
             waiting=len(self._outbox),
-            connections=self._connections,
+            connections=len(self._connections.connected),
+            denied=self._connections.denied,
             problems=problems,
         )
 
@@ -162,6 +155,8 @@ class Link:
         first = sent.frames + sent.overflowed
         self._network.send(encode(self._own.epoch, first, batch.arrived, batch.frames, batch.later))
         sent.frames += len(batch.frames)
+        if not self._members.heard():
+            sent.unheard += len(batch.frames)
         sent.messages += 1
 
     def _note_can_problem(self, problem: Problem | None) -> None:
@@ -217,9 +212,8 @@ class Link:
 
     # --- beside both
 
-    def _watch(self, connect: Sequence[str], certificates: Path | None) -> None:
+    def _watch(self) -> None:
         """Each second ping the other links, and look whether all is well."""
-        probe_at = 0.0
         while True:
             time.sleep(1)
             if self._stalled() > _STALLED:
@@ -229,12 +223,7 @@ class Link:
             with self._members_lock:
                 self._members.forget_idle(time.monotonic_ns() - int(_FORGET * 1e9))
             self._note_limited()
-            self._connections = self._network.connections()
-            if self._connections or not connect:
-                self._connection_problems = ()
-            elif not self._connection_problems or time.monotonic() >= probe_at:
-                self._note_unconnected(connect, certificates)
-                probe_at = time.monotonic() + PROBE_INTERVAL
+            self._connections.look(self._network.connections(), heard=self._members.heard())
 
     def _note_limited(self) -> None:
         """Report hosts that have begun to send more than is taken from them."""
@@ -249,17 +238,6 @@ class Link:
                 "host %s sends more than %d frames/s; the rest is dropped", name, self._rate
             )
         self._limited = limited
-
-    def _note_unconnected(self, connect: Sequence[str], certificates: Path | None) -> None:
-        """Find out why no other link is connected, and report it."""
-        causes = [why_unconnected(endpoint, certificates) for endpoint in connect]
-        found = [cause for cause in causes if cause] or [
-            Problem("no other link is connected", "wait, or read this container's log")
-        ]
-        if found != self._connection_problems:
-            for problem in found:
-                _log.warning("%s; %s", problem.text, problem.remedy)
-        self._connection_problems = found
 
 
 def _can_problem(error: OSError) -> Problem:

@@ -73,6 +73,10 @@ class Members:
         first = oldest(list(self._same_host))
         return None if first == self.own else first
 
+    def heard(self) -> bool:
+        """Return whether a link of another host is alive."""
+        return any(host.links for host in list(self.hosts.values()))
+
     def others(self) -> Iterator[LinkId]:
         """Yield the links of other hosts."""
         for host in list(self.hosts.values()):

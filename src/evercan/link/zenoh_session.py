@@ -161,9 +161,9 @@ class Network:
             express=True,
         )
 
-    def connections(self) -> int:
-        """Return the number of connections with other links."""
-        return len(self._session.info.links())
+    def connections(self) -> list[str]:
+        """Return whom the connections are with: the names in certificates, empty without TLS."""
+        return [link.auth_identifier or "" for link in self._session.info.links()]
 
     def close(self) -> None:
         """Close the session, so that others notice at once; give up after a second."""

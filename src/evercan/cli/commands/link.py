@@ -166,6 +166,13 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
     found += [
         f"  problem: {problem['text']}; {problem['remedy']}" for problem in health["problems"]
     ]
+    if health.get("denied_hosts"):
+        denied = ", ".join(health["denied_hosts"])
+        found.append(f"  denied: {denied}; connected, and not in --allow")
+    if health["sent"].get("unheard"):
+        found.append(
+            f"  {health['sent']['unheard']} of the frames were sent while nobody was linked"
+        )
     for host in health["hosts"]:
         trip = host["round_trip_ms"]
         way = f"round trip {trip} ms" if host["links"] and trip is not None else "not linked"
