@@ -34,11 +34,16 @@ def refusal(link: LinkProcess) -> str:
     return problems()[0]["text"]
 
 
-def test_hosts_of_one_authority_are_linked(links: Links, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["tls", "quic"])
+def test_hosts_of_one_authority_are_linked(links: Links, tmp_path: Path, protocol: str) -> None:
     certs(tmp_path, HOSTS, days=1)
     port = free_port()
-    a = links.start("a", listen=f"127.0.0.1:{port}", certs=str(tmp_path / "a"), allow="b")
-    b = links.start("b", connect=f"127.0.0.1:{port}", certs=str(tmp_path / "b"), allow="a")
+    a = links.start(
+        "a", listen=f"{protocol}/127.0.0.1:{port}", certs=str(tmp_path / "a"), allow="b"
+    )
+    b = links.start(
+        "b", connect=f"{protocol}/127.0.0.1:{port}", certs=str(tmp_path / "b"), allow="a"
+    )
     a.wait_for("active", "b")
     b.wait_for("active", "a")
     a.bus.send(classic(1, b"there"))

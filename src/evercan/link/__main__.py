@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import evercan.link.deferred  # noqa: F401 - before what it puts off
+
+# isort: split
 import logging
 import os
 import signal
