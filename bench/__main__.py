@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import long_run, on_host, on_machine, pages
+from bench import link, long_run, on_host, on_machine, pages
 from bench.figures import HEADINGS, Figure, markdown, row
 from evercan import __version__
 from tools import plugin
@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "turn": long_run.passes,
     "members": on_host.members,
     "frames": on_host.frames,
+    "link": link.figures,
 }
 
 

@@ -37,7 +37,7 @@ LABEL = "evercan.build"
 LOAD_SECONDS = 600
 LINK_REQUIREMENTS = ROOT / "requirements/link.txt"
 # What the link imports of evercan.
-LINK_SOURCES = ("__init__.py", "errors.py", "link")
+LINK_SOURCES = ("__init__.py", "errors.py", "partial_import.py", "link")
 
 
 @dataclass(frozen=True)

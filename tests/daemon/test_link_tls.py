@@ -34,11 +34,16 @@ def refusal(link: LinkProcess) -> str:
     return problems()[0]["text"]
 
 
-def test_hosts_of_one_authority_are_linked(links: Links, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["tls", "quic"])
+def test_hosts_of_one_authority_are_linked(links: Links, tmp_path: Path, protocol: str) -> None:
     certs(tmp_path, HOSTS, days=1)
     port = free_port()
-    a = links.start("a", listen=f"127.0.0.1:{port}", certs=str(tmp_path / "a"), allow="b")
-    b = links.start("b", connect=f"127.0.0.1:{port}", certs=str(tmp_path / "b"), allow="a")
+    a = links.start(
+        "a", listen=f"{protocol}/127.0.0.1:{port}", certs=str(tmp_path / "a"), allow="b"
+    )
+    b = links.start(
+        "b", connect=f"{protocol}/127.0.0.1:{port}", certs=str(tmp_path / "b"), allow="a"
+    )
     a.wait_for("active", "b")
     b.wait_for("active", "a")
     a.bus.send(classic(1, b"there"))
@@ -61,6 +66,17 @@ def test_a_host_that_is_not_on_the_list_takes_no_part(links: Links, tmp_path: Pa
     assert b.bus.receive(1) == [classic(1, b"a")]
     assert a.bus.receive(1, 1) == b.bus.receive(1, 0.1) == c.bus.receive(1, 0.1) == []
     assert [host["host"] for host in a.health()["hosts"]] == ["b"]
+    assert a.health()["denied_hosts"] == ["c"]
+    assert a.health()["healthy"]
+    wait_until(lambda: not c.health()["healthy"], 20, "c's problem")
+    [problem] = c.health()["problems"]
+    assert problem["text"] == "connected with a, but no other host of bus powertrain is heard"
+    assert "if LINK_ALLOW is set there, list c in it" in problem["remedy"]
+    assert c.health()["sent"]["unheard"] == 1
+    assert b.health()["sent"]["unheard"] == a.health()["sent"]["unheard"] == 0
+    assert b.health()["healthy"]
+    a.kill()
+    assert a.output().count("host c is connected and not in LINK_ALLOW; it is denied") == 1
 
 
 @pytest.mark.parametrize("case", ["another site", "expired", "another address"])

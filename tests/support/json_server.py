@@ -26,10 +26,14 @@ class Asked:
     Attributes:
         paths: every path with its query, in order.
         bodies: the posted documents.
+        files: what was put, as bytes.
+        deleted: the paths that were deleted.
     """
 
     paths: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    files: list[bytes] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -45,7 +49,17 @@ def serving(where: Path | None, answers: Answers) -> Iterator[tuple[Asked, int]]
             self._answer()
 
         def do_POST(self) -> None:
-            asked.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            length = int(self.headers["Content-Length"] or 0)
+            if length:
+                asked.bodies.append(json.loads(self.rfile.read(length)))
+            self._answer()
+
+        def do_PUT(self) -> None:
+            asked.files.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer()
+
+        def do_DELETE(self) -> None:
+            asked.deleted.append(self.path)
             self._answer()
 
         def _answer(self) -> None:

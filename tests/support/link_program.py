@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import evercan.link.deferred  # noqa: F401 - as the program itself does
+
+# isort: split
 import os
 import socket
 import sys

@@ -69,6 +69,17 @@ def link() -> None:
     help="Drop and count frames that are older when they arrive.  [dim]default: 100[/]",
 )
 @click.option(
+    "--playout",
+    metavar="MILLISECONDS",
+    help="Write each frame this long after it arrived on its own host, so that frames keep their "
+    "distances.  [dim]default: at once[/]",
+)
+@click.option(
+    "--rate",
+    metavar="FRAMES",
+    help="Take at most so many frames per second from each other host.  [dim]default: no limit[/]",
+)
+@click.option(
     "--over",
     metavar="NETWORK",
     default="bridge",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import evercan.link.deferred  # noqa: F401 - before what it puts off
+
+# isort: split
 import logging
 import os
 import signal
@@ -43,7 +46,7 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
             allow=settings.allow,
         )
     )
-    link = Link(settings.bus, own, settings.deadline, session)
+    link = Link(settings, own, session)
     server = serve(settings.http, link.report)
     Thread(target=server.serve_forever, daemon=True).start()
     log = logging.getLogger("evercan.link")
@@ -52,12 +55,7 @@ def run(settings: Settings, open_bus: OpenCan | None = None) -> None:
         log.info("listening on %s", endpoint)
     if settings.certificates is None:
         log.warning("nothing is encrypted, and any program can take part; set LINK_CERTS")
-    link.run(
-        open_bus or (lambda: open_can(settings.interface)),
-        settings.connect,
-        settings.certificates,
-        stop,
-    )
+    link.run(open_bus or (lambda: open_can(settings.interface)), stop)
 
 
 def main() -> NoReturn:

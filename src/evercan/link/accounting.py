@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evercan.link.clock import ClockOffset
+from evercan.link.limit import Limit
 from evercan.link.message import Message
 
 
@@ -18,6 +19,7 @@ class Received:
         doubled: received before, so they were dropped.
         lost: sent and never received.
         failed: not accepted by the CAN interface.
+        limited: more than the host may send, so they were dropped.
     """
 
     delivered: int = 0
@@ -25,6 +27,7 @@ class Received:
     doubled: int = 0
     lost: int = 0
     failed: int = 0
+    limited: int = 0
 
 
 class Stream:
@@ -36,16 +39,19 @@ class Stream:
         last: local time of its last message, ns.
     """
 
-    def __init__(self, counts: Received, deadline: int) -> None:
-        """Take where to count, and the age in ns from which on frames are dropped."""
+    def __init__(self, counts: Received, deadline: int, limit: Limit | None = None) -> None:
+        """Take where to count, the age in ns from which on frames are dropped, and a limit."""
         self.clock = ClockOffset()
         self.counts = counts
         self.last = 0
         self._deadline = deadline
+        self._limit = limit
         self._next: int | None = None
 
-    def accept(self, message: Message, now: int) -> tuple[bytes, ...]:
+    def accept(self, message: Message, now: int) -> tuple[tuple[bytes, ...], int]:
         """Return the frames of a message that belong on the bus, in order; count the others.
+
+        The index of the first of them in the message is returned, too.
 
         Args:
             message: what was received.
@@ -62,8 +68,12 @@ class Stream:
         new = message.frames[known:]
         if new and self.clock.age(message.source_time, now) > self._deadline:
             self.counts.late += len(new)
-            return ()
-        return new
+            return (), known
+        if self._limit is not None and new:
+            within = self._limit.take(len(new), now)
+            self.counts.limited += len(new) - within
+            new = new[:within]
+        return new, known
 
     def expired(self, message: Message, now: int) -> bool:
         """Return whether an accepted message has become too old while it waited."""

@@ -22,6 +22,7 @@ _COUNT = struct.Struct("=I")
 _ROOM = socket.CMSG_SPACE(_STAMP.size) + socket.CMSG_SPACE(_COUNT.size)
 _ERROR_FILTER, _ERROR_MASK = 2, 0x1FFFFFFF  # CAN_RAW_ERR_FILTER, CAN_ERR_MASK
 _WAIT = struct.pack("@ll", 0, 250_000)  # a quarter of a second, as a struct timeval
+_SET = 5_000_000  # ns between two frames by which the time of day is not adjusted, but set
 _BUSY = frozenset([errno.EAGAIN, errno.ENOBUFS])
 
 
@@ -37,12 +38,14 @@ class Batch(NamedTuple):
         arrived: when the oldest of them arrived, by the monotonic clock, ns.
         overflowed: frames before these that the kernel had no room for.
         errors: error frames among them.
+        later: how many ns after the oldest each other one of the frames arrived.
     """
 
     frames: list[bytes]
     arrived: int
     overflowed: int = 0
     errors: int = 0
+    later: tuple[int, ...] = ()
 
 
 def can_interfaces(folder: Path = _NET) -> list[str]:
@@ -105,6 +108,7 @@ class CanSocket:
         """Take an open socket of whole frames."""
         self._socket = opened
         self._lost: int | None = None
+        self._shift = time.time_ns() - time.monotonic_ns()
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         opened.setsockopt(socket.SOL_SOCKET, _TIMESTAMP_NS, 1)
         opened.setsockopt(socket.SOL_SOCKET, _LOST, 1)
@@ -127,24 +131,33 @@ class CanSocket:
             data, control, _, _ = self._socket.recvmsg(FD_SIZE, _ROOM)
         except BlockingIOError:
             return None
-        arrived = time.monotonic_ns()
+        now, today = time.monotonic_ns(), time.time_ns()
+        # The kernel's times are times of the day. They say nothing if that was set meanwhile.
+        shift, self._shift = self._shift, today - now
+        usable = abs(self._shift - shift) < _SET
         overflowed = self._overflowed(control)
-        waited = next((value for _, kind, value in control if kind == _TIMESTAMP_NS), None)
-        if waited is not None and len(waited) == _STAMP.size:
-            seconds, nanoseconds = _STAMP.unpack(waited)
-            # Negative if the time of day was set meanwhile.
-            arrived -= max(time.time_ns() - seconds * 1_000_000_000 - nanoseconds, 0)
-        frames = [data]
+        frames, times = [data], [_stamp(control) if usable else None]
         try:
             while len(frames) < MOST_FRAMES:
                 data, control, _, _ = self._socket.recvmsg(FD_SIZE, _ROOM, socket.MSG_DONTWAIT)
                 if lost := self._overflowed(control):
                     overflowed += lost
                 frames.append(data)
+                times.append(_stamp(control) if usable else None)
         except BlockingIOError:
             pass
-        kept = [frame for frame in frames if not frame[3] & _ERROR_BYTE]
-        return Batch(kept, arrived, overflowed, len(frames) - len(kept))
+        if len(frames) == 1 and not data[3] & _ERROR_BYTE:
+            return Batch(frames, now - max(today - (times[0] or today), 0), overflowed)
+        kept = [index for index, frame in enumerate(frames) if not frame[3] & _ERROR_BYTE]
+        moments = [times[index] or today for index in kept]
+        first = moments[0] if moments else today
+        return Batch(
+            [frames[index] for index in kept],
+            now - max(today - first, 0),
+            overflowed,
+            len(frames) - len(kept),
+            tuple([moment - first for moment in moments[1:]]),
+        )
 
     def _overflowed(self, control: list[tuple[int, int, bytes]]) -> int:
         """Return how many frames the kernel has dropped since the last frame."""
@@ -168,6 +181,15 @@ class CanSocket:
                 return False
             raise
         return True
+
+
+def _stamp(control: list[tuple[int, int, bytes]]) -> int | None:
+    """Return when a frame arrived, by the time of day in ns; None if the kernel does not say."""
+    for _, kind, value in control:
+        if kind == _TIMESTAMP_NS and len(value) == _STAMP.size:
+            seconds, nanoseconds = _STAMP.unpack(value)
+            return int(seconds * 1_000_000_000 + nanoseconds)
+    return None
 
 
 _ERROR_BYTE = ERROR_FRAME >> 24  # of the CAN id, little-endian

@@ -150,7 +150,7 @@ class Desk:
             stream = self.members.stream(host, message.epoch)
             if stream is None:
                 return
-            for frame in stream.accept(message, time.monotonic_ns()):
+            for frame in stream.accept(message, time.monotonic_ns())[0]:
                 try:
                     self._frames.put_nowait(Received(host, time.time(), frame))
                     stream.counts.delivered += 1
@@ -176,9 +176,3 @@ class Desk:
                 self._put(())
             for link in self.members.others():
                 self._network.ping(link, self._answered)
-
-
-def _own_name() -> str:
-    """Return this machine's name with a random number, so that several programs can join."""
-    machine = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-    return f"{machine}-{secrets.token_hex(2)}"

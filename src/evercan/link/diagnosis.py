@@ -40,7 +40,21 @@ def why_unconnected(endpoint: str, certificates: Path | None) -> Problem | None:
     try:
         with socket.create_connection((host, int(port)), _SECONDS) as connection:
             if protocol == "tls" and certificates:
-                _shake_hands(connection, host, certificates)
+                return _refusal(connection, endpoint, host, certificates)
+    except OSError as error:
+        return Problem(
+            f"cannot connect to {endpoint}: {error.strerror or error}",
+            "start the link there, and let the network and its firewall pass this port",
+        )
+    return None
+
+
+def _refusal(
+    connection: socket.socket, endpoint: str, host: str, certificates: Path
+) -> Problem | None:
+    """Return why one end refuses the certificate of the other; None if none does."""
+    try:
+        _shake_hands(connection, host, certificates)
     except ssl.SSLCertVerificationError as error:
         return Problem(
             f"the certificate of {endpoint} is refused: {error.verify_message}",
@@ -51,11 +65,6 @@ def why_unconnected(endpoint: str, certificates: Path | None) -> Problem | None:
         return Problem(
             f"{endpoint} refuses the certificate of this link: {_reason(error)}",
             "give both hosts certificates of one authority (evercan link certs)",
-        )
-    except OSError as error:
-        return Problem(
-            f"cannot connect to {endpoint}: {error.strerror or error}",
-            "start the link there, and let the network and its firewall pass this port",
         )
     return None
 

@@ -7,19 +7,20 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import NoReturn
 
 from evercan.link.can_socket import Batch, CanSocket, NoInterface, OpenCan
 from evercan.link.clock import Ping
-from evercan.link.diagnosis import Problem, why_unconnected
+from evercan.link.connections import Connections
+from evercan.link.diagnosis import Problem
 from evercan.link.members import Members
 from evercan.link.message import MalformedMessage, decode, encode
 from evercan.link.names import LinkId
 from evercan.link.outbox import Outbox
 from evercan.link.report import ACTIVE, STANDBY, STARTING, Report, Sent
+from evercan.link.settings import Settings
 from evercan.link.zenoh_session import Network, Session
 
 SETTLE = 0.5
@@ -29,12 +30,6 @@ HEARTBEAT = 1.0
 """Seconds of silence after which a link sends its next sequence number.
 
 So the loss of its last frames is counted soon.
-"""
-
-PROBE_INTERVAL = 10.0
-"""Seconds between two attempts to find out why no other link is connected.
-
-Each attempt is a connection that the other end accepts beside Zenoh's own attempts.
 """
 
 _STALLED = 10.0
@@ -52,35 +47,32 @@ def new_link_id(host: str) -> LinkId:
 class Link:
     """One link between a bus and the same bus of other hosts."""
 
-    def __init__(self, bus: str, own: LinkId, deadline: int, session: Session) -> None:
-        """Take what identifies the link, the deadline in ns, and the way to the others."""
-        self._bus, self._own = bus, own
+    def __init__(self, settings: Settings, own: LinkId, session: Session) -> None:
+        """Take how to run, what identifies the link, and the way to the others."""
+        bus = settings.bus
+        self._bus, self._own, self._rate = bus, own, settings.rate
         self._network = Network(session, bus, own, _end_process)
-        self._members = Members(own, deadline)
+        self._members = Members(own, settings.deadline, settings.rate)
         self._members_lock = Lock()
-        self._outbox = Outbox()
+        self._outbox = Outbox(settings.playout)
         self._sent = Sent()
         self._can_problem: Problem | None = Problem("no CAN interface is open yet", "wait")
-        self._connection_problems: Sequence[Problem] = ()
-        self._connections = 0
+        self._connections = Connections(settings)
+        self._limited: set[str] = set()
         self._settled = Event()
 
-    def run(
-        self, open_can: OpenCan, connect: Sequence[str], certificates: Path | None, stop: Event
-    ) -> None:
+    def run(self, open_can: OpenCan, stop: Event) -> None:
         """Run the link until ``stop`` is set.
 
         Args:
             open_can: opens the CAN socket, again after an interface has gone.
-            connect: endpoints of other links, to find out why one is not connected.
-            certificates: their folder; None without TLS.
             stop: set to end it.
         """
         self._network.start(self._received, self._joined, self._left)
         for work in (
             lambda: self._read_can(open_can),
             self._outbox.run,
-            lambda: self._watch(connect, certificates),
+            self._watch,
         ):
             Thread(target=_run, args=(work,), daemon=True).start()
         if not stop.wait(SETTLE):
@@ -92,7 +84,10 @@ class Link:
 
     def report(self) -> Report:
         """Return the state of this moment."""
-        problems = [*([self._can_problem] if self._can_problem else []), *self._connection_problems]
+        problems = [
+            *([self._can_problem] if self._can_problem else []),
+            *self._connections.problems,
+        ]
         if self._stalled() > 1:
             problems.append(Problem("the session with Zenoh does not take messages", "wait"))
         return Report(
@@ -101,7 +96,8 @@ class Link:
             state=self._state(),
             sent=self._sent,
             waiting=len(self._outbox),
-            connections=self._connections,
+            connections=len(self._connections.connected),
+            denied=self._connections.denied,
             problems=problems,
         )
 
@@ -157,8 +153,10 @@ class Link:
         sent.error_frames += batch.errors
         sent.overflowed += batch.overflowed
         first = sent.frames + sent.overflowed
-        self._network.send(encode(self._own.epoch, first, batch.arrived, batch.frames))
+        self._network.send(encode(self._own.epoch, first, batch.arrived, batch.frames, batch.later))
         sent.frames += len(batch.frames)
+        if not self._members.heard():
+            sent.unheard += len(batch.frames)
         sent.messages += 1
 
     def _note_can_problem(self, problem: Problem | None) -> None:
@@ -214,9 +212,8 @@ class Link:
 
     # --- beside both
 
-    def _watch(self, connect: Sequence[str], certificates: Path | None) -> None:
+    def _watch(self) -> None:
         """Each second ping the other links, and look whether all is well."""
-        probe_at = 0.0
         while True:
             time.sleep(1)
             if self._stalled() > _STALLED:
@@ -225,23 +222,22 @@ class Link:
                 self._network.ping(link, self._answered)
             with self._members_lock:
                 self._members.forget_idle(time.monotonic_ns() - int(_FORGET * 1e9))
-            self._connections = self._network.connections()
-            if self._connections or not connect:
-                self._connection_problems = ()
-            elif not self._connection_problems or time.monotonic() >= probe_at:
-                self._note_unconnected(connect, certificates)
-                probe_at = time.monotonic() + PROBE_INTERVAL
+            self._note_limited()
+            self._connections.look(self._network.connections(), heard=self._members.heard())
 
-    def _note_unconnected(self, connect: Sequence[str], certificates: Path | None) -> None:
-        """Find out why no other link is connected, and report it."""
-        causes = [why_unconnected(endpoint, certificates) for endpoint in connect]
-        found = [cause for cause in causes if cause] or [
-            Problem("no other link is connected", "wait, or read this container's log")
-        ]
-        if found != self._connection_problems:
-            for problem in found:
-                _log.warning("%s; %s", problem.text, problem.remedy)
-        self._connection_problems = found
+    def _note_limited(self) -> None:
+        """Report hosts that have begun to send more than is taken from them."""
+        since = time.monotonic_ns() - int(_FORGET * 1e9)
+        limited = {
+            name
+            for name, host in list(self._members.hosts.items())
+            if (host.limit.exceeded_at or since) > since
+        }
+        for name in sorted(limited - self._limited):
+            _log.warning(
+                "host %s sends more than %d frames/s; the rest is dropped", name, self._rate
+            )
+        self._limited = limited
 
 
 def _can_problem(error: OSError) -> Problem:

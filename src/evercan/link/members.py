@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evercan.link.accounting import Received, Stream
+from evercan.link.limit import Limit
 from evercan.link.names import LinkId, is_name, oldest
 
 MOST_HOSTS = 256
@@ -21,7 +22,10 @@ class Host:
         counts: what became of its frames, over all runs of its link.
         links: its links that are alive; more than one if it has a standby.
         streams: of each run that has sent something, by its epoch.
+        limit: of the frames that are taken from it.
     """
+
+    limit: Limit
 
     counts: Received = field(default_factory=Received)
     links: set[LinkId] = field(default_factory=set)
@@ -35,11 +39,18 @@ class Members:
     for itself, and for what it receives, so that both ends agree.
     """
 
-    def __init__(self, own: LinkId, deadline: int) -> None:
-        """Take this link, and the age in ns from which on received frames are dropped."""
+    def __init__(self, own: LinkId, deadline: int, rate: float = 0) -> None:
+        """Take what is needed to receive.
+
+        Args:
+            own: this link.
+            deadline: age in ns from which on received frames are dropped.
+            rate: frames per second that are taken from each host; 0 for all.
+        """
         self.own = own
         self.hosts: dict[str, Host] = {}
         self._deadline = deadline
+        self._rate = rate
         self._same_host = {own}
 
     def joined(self, link: LinkId) -> None:
@@ -61,6 +72,10 @@ class Members:
         """The older link of this host that works; None if this one works."""
         first = oldest(list(self._same_host))
         return None if first == self.own else first
+
+    def heard(self) -> bool:
+        """Return whether a link of another host is alive."""
+        return any(host.links for host in list(self.hosts.values()))
 
     def others(self) -> Iterator[LinkId]:
         """Yield the links of other hosts."""
@@ -84,7 +99,7 @@ class Members:
         if stream is None:
             if len(known.streams) >= MOST_STREAMS:
                 return None
-            stream = known.streams[epoch] = Stream(known.counts, self._deadline)
+            stream = known.streams[epoch] = Stream(known.counts, self._deadline, known.limit)
         return stream
 
     def forget_idle(self, before: int) -> None:
@@ -102,5 +117,5 @@ class Members:
     def _host(self, name: str) -> Host | None:
         host = self.hosts.get(name)
         if host is None and len(self.hosts) < MOST_HOSTS and is_name(name):
-            host = self.hosts[name] = Host()
+            host = self.hosts[name] = Host(Limit(self._rate))
         return host

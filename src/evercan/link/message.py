@@ -4,6 +4,7 @@ A message is a header and up to `MOST_FRAMES` frames, little-endian::
 
     u8 version (1)   u8 flags (0)   u16 number of frames   u32 epoch of the sender
     u64 sequence number of the first frame   u64 source time: ns of the sender's monotonic clock
+    offsets: u16 for each frame but the first: how much later it arrived, in units of 10 us
     frames: u32 CAN id with the kernel's flags   u8 length   u8 CAN FD flags   u8 0   u8 raw DLC
             data, as long as the length says
 
@@ -31,6 +32,8 @@ ERROR_FRAME = 0x20000000
 
 _HEADER = Struct("<BBHIQQ")
 _HEAD = 8
+_UNIT = 10_000  # ns
+_MOST_UNITS = 0xFFFF
 _FDF = 0x04
 _FD_FLAGS = 0x03  # CANFD_BRS and CANFD_ESI
 _LENGTHS = frozenset([*range(9), 12, 16, 20, 24, 32, 48, 64])
@@ -48,17 +51,33 @@ class Message(NamedTuple):
         sequence: number of the first frame, or of the next one if there is none.
         source_time: when the oldest frame arrived, in ns of the sender's monotonic clock.
         frames: as the kernel has them, 16 bytes (classic) or 72 bytes (CAN FD) each.
+        later: how many ns after the source time each frame but the first arrived.
     """
 
     epoch: int
     sequence: int
     source_time: int
     frames: tuple[bytes, ...]
+    later: tuple[int, ...] = ()
+
+    def offset(self, index: int) -> int:
+        """Return how many ns after the source time a frame arrived."""
+        return self.later[index - 1] if index else 0
 
 
-def encode(epoch: int, sequence: int, source_time: int, frames: Sequence[bytes]) -> bytes:
+def encode(
+    epoch: int,
+    sequence: int,
+    source_time: int,
+    frames: Sequence[bytes],
+    later: Sequence[int] = (),
+) -> bytes:
     """Return the bytes of a message; see `Message` for the arguments."""
-    header = _HEADER.pack(VERSION, 0, len(frames), epoch, sequence, source_time)
+    count = len(frames)
+    header = _HEADER.pack(VERSION, 0, count, epoch, sequence, source_time)
+    if count > 1:
+        units = [min(max(offset, 0) // _UNIT, _MOST_UNITS) for offset in later] or [0] * (count - 1)
+        header += Struct(f"<{count - 1}H").pack(*units)
     return header + b"".join([_packed(frame) for frame in frames])
 
 
@@ -75,8 +94,21 @@ def decode(data: bytes) -> Message:
         raise MalformedMessage(f"version {version} is unknown; this link has version {VERSION}")
     if count > MOST_FRAMES:
         raise MalformedMessage(f"{count} frames are more than {MOST_FRAMES}")
+    offsets = Struct(f"<{max(count - 1, 0)}H")
+    place = _HEADER.size + offsets.size
+    if len(data) < place:
+        raise MalformedMessage("it ends inside its offsets")
+    later = tuple([offset * _UNIT for offset in offsets.unpack_from(data, _HEADER.size)])
+    return Message(epoch, sequence, source_time, _decoded_frames(data, place, count), later)
+
+
+def _decoded_frames(data: bytes, place: int, count: int) -> tuple[bytes, ...]:
+    """Return the frames from a place in a message on.
+
+    Raises:
+        MalformedMessage: they are not as many, or one is no frame.
+    """
     frames = []
-    place = _HEADER.size
     for _ in range(count):
         if len(data) < place + _HEAD:
             raise MalformedMessage("it ends inside a frame")
@@ -91,7 +123,7 @@ def decode(data: bytes) -> Message:
         place = end
     if place != len(data):
         raise MalformedMessage(f"{len(data) - place} bytes follow its last frame")
-    return Message(epoch, sequence, source_time, tuple(frames))
+    return tuple(frames)
 
 
 def _packed(frame: bytes) -> bytes:

@@ -19,6 +19,7 @@ class Sent:
     Attributes:
         frames: sent, with a sequence number each.
         messages: that they were sent in.
+        unheard: of these, frames that were sent while no other host was linked.
         overflowed: frames that the kernel dropped because this program was too slow to read them;
             they have sequence numbers too, so that other hosts count them as lost.
         error_frames: reports of a CAN controller, which stay on this host.
@@ -27,6 +28,7 @@ class Sent:
 
     frames: int = 0
     messages: int = 0
+    unheard: int = 0
     overflowed: int = 0
     error_frames: int = 0
     malformed: int = 0
@@ -44,6 +46,7 @@ class Report:
         sent: counts of what was sent.
         waiting: frames that wait for the bus.
         connections: with other links.
+        denied: hosts that are connected and not among those that may take part.
         problems: what keeps it from working.
     """
 
@@ -53,6 +56,7 @@ class Report:
     sent: Sent
     waiting: int = 0
     connections: int = 0
+    denied: Sequence[str] = ()
     problems: Sequence[Problem] = field(default_factory=tuple)
 
     def health(self) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class Report:
             "bus": self.bus,
             "host": self.members.own.host,
             "connections": self.connections,
+            "denied_hosts": list(self.denied),
             "problems": [problem._asdict() for problem in self.problems],
             "sent": asdict(self.sent),
             "waiting": self.waiting,
@@ -106,6 +111,12 @@ class Report:
             {(): int(self.state == ACTIVE)},
         )
         add("connections", "gauge", "Connections with other links.", {(): self.connections})
+        add(
+            "denied_hosts",
+            "gauge",
+            "Hosts that are connected and may not take part.",
+            {(): len(self.denied)},
+        )
         add("waiting_frames", "gauge", "Frames that wait for a slow bus.", {(): self.waiting})
         add("sent_frames_total", "counter", "Frames sent to other hosts.", {(): sent.frames})
         add(
@@ -113,6 +124,12 @@ class Report:
             "counter",
             "Messages that they were sent in.",
             {(): sent.messages},
+        )
+        add(
+            "unheard_frames_total",
+            "counter",
+            "Frames sent while no other host was linked.",
+            {(): sent.unheard},
         )
         add(
             "overflowed_frames_total",

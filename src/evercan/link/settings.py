@@ -35,6 +35,8 @@ class Settings:
         certificates: folder with ``ca.pem``, ``link.pem`` and ``link.key``; None without TLS.
         allow: hosts whose certificates may take part; empty for all of the certificate authority.
         log_level: lowest level that is written.
+        playout: age in ns at which a received frame is written to the bus; 0 for at once.
+        rate: frames per second that are taken from each other host; 0 for all.
     """
 
     bus: str
@@ -47,6 +49,8 @@ class Settings:
     certificates: Path | None = None
     allow: tuple[str, ...] = ()
     log_level: str = "info"
+    playout: int = 0
+    rate: float = 0
 
 
 def endpoint(text: str, *, encrypted: bool) -> str:
@@ -93,6 +97,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         connect=read.value("LINK_CONNECT", endpoints, ""),
         interface=read.text("LINK_INTERFACE"),
         deadline=read.value("LINK_DEADLINE", _milliseconds, "100"),
+        playout=read.value("LINK_PLAYOUT", _milliseconds_or_none, "0"),
+        rate=read.value("LINK_RATE", _rate, "0"),
         http=read.value("LINK_HTTP", _address, "0.0.0.0:9481"),
         certificates=certificates,
         allow=read.value("LINK_ALLOW", _names, ""),
@@ -102,6 +108,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         read.mistakes.append(
             "neither LINK_LISTEN nor LINK_CONNECT is set; name an address to listen on or the "
             "address of another link"
+        )
+    if settings.playout >= settings.deadline and not read.mistakes:
+        read.mistakes.append(
+            f"LINK_PLAYOUT={read.text('LINK_PLAYOUT')!r} is not shorter than LINK_DEADLINE, so "
+            "that every frame would be too late; set a longer deadline"
         )
     if settings.allow and not encrypted:
         read.mistakes.append("LINK_ALLOW needs certificates to know hosts by; set LINK_CERTS")
@@ -138,7 +149,8 @@ class _Reader:
 
 _VALID = {
     "LINK_BUS": "bus", "LINK_HOST": "host", "LINK_LISTEN": "", "LINK_CONNECT": "",
-    "LINK_DEADLINE": "100", "LINK_HTTP": "0.0.0.0:9481", "LINK_ALLOW": "", "LINK_LOG_LEVEL": "info",
+    "LINK_DEADLINE": "100", "LINK_PLAYOUT": "0", "LINK_RATE": "0", "LINK_HTTP": "0.0.0.0:9481",
+    "LINK_ALLOW": "", "LINK_LOG_LEVEL": "info",
 }  # fmt: skip
 
 
@@ -162,6 +174,16 @@ def _milliseconds(value: str) -> int:
     if not 1 <= number <= 60_000:
         raise ValueError("is no number of milliseconds from 1 to 60000")
     return int(number * 1_000_000)
+
+
+def _milliseconds_or_none(value: str) -> int:
+    return 0 if value == "0" else _milliseconds(value)
+
+
+def _rate(value: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,7}", value):
+        raise ValueError("is no number of frames per second; write one from 1 to 9999999, or 0")
+    return float(value)
 
 
 def _address(value: str) -> tuple[str, int]:

@@ -17,7 +17,12 @@ WAIT_BEFORE_DROP = 0.02
 While it waits, frames wait in the kernel: its buffer holds those of at least 30 ms of a full bus.
 """
 
-_QUEUE = 16  # batches for each priority, the most that Zenoh takes; an express message fills one
+_QUEUE = 16
+"""Batches for each priority, the most that Zenoh takes.
+
+Messages that wait share a batch of 64 KiB, so that a thread of Zenoh may wait for the processor for
+some 100 ms without a loss. An express message would have a batch of its own.
+"""
 
 
 def session_config(
@@ -67,6 +72,8 @@ def session_config(
             ),
             _QUEUE,
         ),
+        # A message that finds nothing waiting leaves at once.
+        "transport/link/tx/queue/batching/time_limit": 0,
         "transport/link/tx/queue/congestion_control/drop/wait_before_drop": int(
             WAIT_BEFORE_DROP * 1e6
         ),

@@ -73,7 +73,6 @@ class Network:
             frames_key(bus, own.host),
             congestion_control=zenoh.CongestionControl.DROP,
             priority=zenoh.Priority.INTERACTIVE_HIGH,
-            express=True,
             reliability=zenoh.Reliability.RELIABLE,
         )
         self._declared: list[object] = []
@@ -108,6 +107,9 @@ class Network:
                 # It has the priority of the question.
                 query.reply(query.key_expr, _CLOCK.pack(time.monotonic_ns()), express=True)
 
+        # Zenoh's own thread calls it: a queue between would cost a wake-up for each message, and
+        # would keep messages in memory where the connection can hold them back.
+        directly = zenoh.handlers.Callback(on_sample, indirect=False)
         own = link_key(self._bus, self._own)
         everybody = links_key(self._bus)
         liveliness = self._session.liveliness()
@@ -116,7 +118,7 @@ class Network:
             liveliness.declare_subscriber(everybody, on_token, history=True),
             liveliness.declare_token(own),
             self._session.declare_subscriber(
-                frames_key(self._bus, "*"), on_sample, allowed_origin=zenoh.Locality.REMOTE
+                frames_key(self._bus, "*"), directly, allowed_origin=zenoh.Locality.REMOTE
             ),
         ]
 
@@ -159,9 +161,9 @@ class Network:
             express=True,
         )
 
-    def connections(self) -> int:
-        """Return the number of connections with other links."""
-        return len(self._session.info.links())
+    def connections(self) -> list[str]:
+        """Return whom the connections are with: the names in certificates, empty without TLS."""
+        return [link.auth_identifier or "" for link in self._session.info.links()]
 
     def close(self) -> None:
         """Close the session, so that others notice at once; give up after a second."""

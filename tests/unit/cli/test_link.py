@@ -65,6 +65,16 @@ def test_a_link_is_shown_with_its_hosts() -> None:
     assert document(RUNNING, HEALTH)["health"] is HEALTH
 
 
+def test_hosts_that_are_denied_and_frames_that_nobody_heard_are_shown() -> None:
+    shown = lines(
+        RUNNING, {**HEALTH, "denied_hosts": ["c", "d"], "sent": {"frames": 9, "unheard": 4}}
+    )
+    assert shown[1:3] == [
+        "  denied: c, d; connected, and not in --allow",
+        "  4 of the frames were sent while nobody was linked",
+    ]
+
+
 def test_problems_of_a_link_are_shown() -> None:
     problem = {"text": "there is no CAN interface", "remedy": "connect it"}
     unhealthy = {**HEALTH, "healthy": False, "problems": [problem]}

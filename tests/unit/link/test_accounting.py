@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from evercan.link.accounting import Received, Stream
 from evercan.link.clock import ClockOffset, Ping
+from evercan.link.limit import Limit
 from evercan.link.message import Message
 
 MS = 1_000_000
@@ -42,7 +43,7 @@ def test_each_frame_is_delivered_once_and_in_order_or_counted_as_lost(
 ) -> None:
     sent, messages = case
     stream = Stream(Received(), DEADLINE)
-    delivered = [frame for message in messages for frame in stream.accept(message, 0)]
+    delivered = [frame for message in messages for frame in stream.accept(message, 0)[0]]
     assert delivered == sorted(set(delivered))
     assert len(delivered) + stream.counts.lost == sent
     handed_over = sum(len(message.frames) for message in messages)
@@ -57,14 +58,14 @@ def test_frames_older_than_the_deadline_are_late_whatever_the_clocks_show(
     stream = Stream(Received(), DEADLINE)
     now = 10**15
     stream.clock.add(Ping(now - 2 * way, now - way + offset, now))
-    frames = stream.accept(numbered(0, 3, source_time=now + offset - age), now)
+    frames, _ = stream.accept(numbered(0, 3, source_time=now + offset - age), now)
     assert (len(frames), stream.counts.late) == ((3, 0) if age <= DEADLINE else (0, 3))
 
 
 def test_the_first_message_counts_as_new_until_a_ping_is_answered() -> None:
     stream = Stream(Received(), DEADLINE)
-    assert stream.accept(numbered(0, 1, source_time=5_000 * MS), 20 * MS)
-    assert not stream.accept(numbered(1, 1, source_time=5_000 * MS), 130 * MS)
+    assert stream.accept(numbered(0, 1, source_time=5_000 * MS), 20 * MS)[0]
+    assert not stream.accept(numbered(1, 1, source_time=5_000 * MS), 130 * MS)[0]
     assert stream.counts == Received(late=1)
 
 
@@ -79,7 +80,36 @@ def test_a_late_frame_is_not_lost_too() -> None:
         "doubled": 0,
         "lost": 2,
         "failed": 0,
+        "limited": 0,
     }
+
+
+@given(
+    st.integers(1, 20_000),
+    st.lists(st.tuples(st.integers(0, 50 * MS), st.integers(1, 64)), min_size=1, max_size=60),
+)
+def test_a_host_is_held_to_its_limit_and_what_is_more_is_counted(
+    rate: int, messages: list[tuple[int, int]]
+) -> None:
+    stream = Stream(Received(), DEADLINE, Limit(rate))
+    now = sent = taken = 0
+    for pause, count in messages:
+        now += pause
+        taken += len(stream.accept(numbered(sent, count, now), now)[0])
+        sent += count
+    assert taken + stream.counts.limited == sent
+    burst = max(rate / 10, 64)
+    assert taken <= burst + rate * now / 1e9 + 1
+    if sent <= burst:
+        assert taken == sent
+
+
+def test_a_host_that_keeps_to_its_limit_loses_nothing() -> None:
+    stream = Stream(Received(), DEADLINE, Limit(8000))
+    for number in range(20_000):
+        now = number * 125_000
+        assert stream.accept(numbered(number, 1, now), now) == (numbered(number, 1).frames, 0)
+    assert stream.counts == Received()
 
 
 @given(

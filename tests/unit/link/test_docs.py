@@ -17,7 +17,8 @@ from tools.common.checkout import ROOT
 
 PAGE = "docs/hosts.md"
 SOURCE = (ROOT / "src/evercan/link/settings.py").read_text()
-EXAMPLES = sorted((ROOT / "examples/hosts").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples/hosts").glob("?.yaml"))
+SWARM = ROOT / "examples/hosts/swarm.yaml"
 
 
 def report() -> Report:
@@ -54,3 +55,16 @@ def test_the_settings_of_an_example_are_accepted(
     settings = read_settings(link["environment"])
     assert settings.host == example.stem
     assert link["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("name", ["hub", "link"])
+def test_the_settings_of_a_service_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = yaml.safe_load(SWARM.read_text())["services"][name]
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    node = {**service["environment"], "LINK_HOST": "node-1"}
+    settings = read_settings(node)
+    assert bool(settings.listen) != bool(settings.connect)
+    assert {secret["target"] for secret in service["secrets"]} == {
+        f"{settings.certificates}/{file}" for file in ("ca.pem", "link.pem", "link.key")
+    }
+    assert service["cap_drop"] == ["ALL"]

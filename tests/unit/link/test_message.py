@@ -42,10 +42,19 @@ U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 def test_a_message_is_decoded_as_it_was_encoded(
     epoch: int, sequence: int, source_time: int, frames: list[bytes]
 ) -> None:
-    assert decode(encode(epoch, sequence, source_time, frames)) == (
-        *(epoch, sequence, source_time),
-        tuple(frames),
-    )
+    decoded = decode(encode(epoch, sequence, source_time, frames))
+    assert decoded[:4] == (epoch, sequence, source_time, tuple(frames))
+
+
+@given(st.lists(CLASSIC, min_size=1, max_size=MOST_FRAMES), st.data())
+def test_a_message_says_when_each_frame_arrived(frames: list[bytes], data: st.DataObject) -> None:
+    count = len(frames) - 1
+    later = data.draw(st.lists(st.integers(-(10**9), 10**9), min_size=count, max_size=count))
+    decoded = decode(encode(1, 2, 3, frames, later))
+    assert decoded.offset(0) == 0
+    for index, offset in enumerate(later, 1):
+        known = min(max(offset, 0), 0xFFFF * 10_000)
+        assert 0 <= known - decoded.offset(index) < 10_000
 
 
 @given(st.binary(max_size=200))
@@ -87,9 +96,9 @@ def test_what_is_wrong_with_a_message_is_named(data: bytes, reason: str) -> None
         decode(data)
 
 
-def test_a_full_message_of_classic_frames_has_16_bytes_for_each() -> None:
+def test_a_full_message_of_classic_frames_has_18_bytes_for_each() -> None:
     frame = HEAD.pack(0x123, 8, 0, 0, 0) + bytes(8)
-    assert len(encode(0, 0, 0, [frame] * 64)) == 24 + 64 * 16
+    assert len(encode(0, 0, 0, [frame] * 64)) == 24 + 63 * 2 + 64 * 16
 
 
 def test_what_a_program_left_in_unused_bytes_is_not_sent() -> None:

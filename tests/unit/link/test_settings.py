@@ -39,10 +39,14 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "LINK_HTTP": "[::1]:80",
             "LINK_CERTS": str(folder),
             "LINK_LOG_LEVEL": "DEBUG",
+            "LINK_PLAYOUT": "10",
+            "LINK_RATE": "9000",
         }
     ) == Settings(
         *("b", "h", ("tls/[::]:1", "quic/h.example:7447"), ("tls/10.0.0.5:7000",), "can1"),
         *(20_000_000, ("::1", 80), folder, ("x", "y"), "debug"),
+        playout=10_000_000,
+        rate=9000,
     )
 
 
@@ -57,6 +61,9 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         ({"LINK_LISTEN": "udp/a"}, "choose one of tcp, tls, quic"),
         ({"LINK_LISTEN": "tls/a"}, "needs certificates for tls; set LINK_CERTS"),
         ({"LINK_DEADLINE": "0"}, "LINK_DEADLINE='0' is no number of milliseconds"),
+        ({"LINK_PLAYOUT": "-1"}, "LINK_PLAYOUT='-1' is no number of milliseconds"),
+        ({"LINK_PLAYOUT": "100"}, "LINK_PLAYOUT='100' is not shorter than LINK_DEADLINE"),
+        ({"LINK_RATE": "fast"}, "LINK_RATE='fast' is no number of frames per second"),
         ({"LINK_DEADLINE": "soon"}, "LINK_DEADLINE='soon' is no number of milliseconds"),
         ({"LINK_DEADLINE": "1.2.3"}, "LINK_DEADLINE='1.2.3' is no number of milliseconds"),
         ({"LINK_HTTP": "9481"}, "LINK_HTTP='9481' is no address"),

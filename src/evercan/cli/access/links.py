@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from evercan.cli.errors import CliError
 
 IMAGE = "evercan/link:latest"
 LABEL = "evercan.link"
-"""The label of a link's container; its value is the network's name."""
+"""The label of a link's container, also by its image.
+
+Its value is the network's name if ``evercan link add`` has made it, and else empty.
+"""
 
 CERTIFICATE_FILES = ("ca.pem", "link.pem", "link.key")
 _CERTIFICATES = "/certs"
@@ -70,18 +73,41 @@ def find_links(engine: DockerEngine, network: str | None = None) -> list[FoundLi
     """
     label = f"{LABEL}={network}" if network else LABEL
     listed = engine.ask(engine.api.containers, all=True, filters={"label": label}) or []
+    if all(found["Labels"][LABEL] for found in listed):
+        known = set()
+    else:
+        known = {name for _, name in can_networks(engine)}
     return sorted(
         (
             FoundLink(
                 found["Id"],
                 str(found["Names"][0]).lstrip("/"),
-                found["Labels"][LABEL],
+                found["Labels"][LABEL] or _network_of(found, known),
                 found["State"],
             )
             for found in listed
         ),
         key=lambda link: (link.network, link.container),
     )
+
+
+def _network_of(listed: Mapping[str, Any], known: Collection[str]) -> str:
+    """Return the CAN network of a listed container; empty if it has none."""
+    attached = (listed.get("NetworkSettings") or {}).get("Networks") or {}
+    return next((name for name in sorted(attached) if name in known), "")
+
+
+def can_networks(engine: DockerEngine) -> list[tuple[str, str]]:
+    """Return the networks of the engine's evercan plugins, each with its plugin's name before it.
+
+    Raises:
+        CliError: the engine does not answer.
+    """
+    return [
+        (plugin.name, network.name)
+        for plugin in engine.plugins()
+        for network in engine.networks(plugin.name)
+    ]
 
 
 def add_link(engine: DockerEngine, link: NewLink) -> str:

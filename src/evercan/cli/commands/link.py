@@ -14,6 +14,7 @@ from evercan.cli.access.links import (
     FoundLink,
     NewLink,
     add_link,
+    can_networks,
     find_links,
     read_health,
     remove_link,
@@ -60,7 +61,8 @@ def add(
         network: the CAN network.
         listen: addresses of this host to listen on.
         connect: addresses of other links.
-        options: ``over``, ``bus``, ``host_name``, ``deadline``, ``certs``, ``allow``, ``image``.
+        options: ``over``, ``bus``, ``host_name``, ``deadline``, ``playout``, ``rate``, ``certs``,
+            ``allow``, ``image``.
 
     Raises:
         CliError: an option is wrong, there is no such network, or the engine rejects it.
@@ -79,6 +81,8 @@ def add(
             "LINK_LISTEN": ",".join(f"0.0.0.0:{port}" for _, port in ports),
             "LINK_CONNECT": ",".join(connect),
             "LINK_DEADLINE": options["deadline"],
+            "LINK_PLAYOUT": options["playout"],
+            "LINK_RATE": options["rate"],
             "LINK_ALLOW": options["allow"],
         }
         certs = options["certs"]
@@ -162,13 +166,20 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
     found += [
         f"  problem: {problem['text']}; {problem['remedy']}" for problem in health["problems"]
     ]
+    if health.get("denied_hosts"):
+        denied = ", ".join(health["denied_hosts"])
+        found.append(f"  denied: {denied}; connected, and not in --allow")
+    if health["sent"].get("unheard"):
+        found.append(
+            f"  {health['sent']['unheard']} of the frames were sent while nobody was linked"
+        )
     for host in health["hosts"]:
         trip = host["round_trip_ms"]
         way = f"round trip {trip} ms" if host["links"] and trip is not None else "not linked"
         counted = ", ".join(
             f"{host[result]} {result}"
-            for result in ("delivered", "lost", "late", "doubled", "failed")
-            if host[result] or result == "delivered"
+            for result in ("delivered", "lost", "late", "doubled", "limited", "failed")
+            if host.get(result) or result == "delivered"
         )
         found.append(f"  {host['host']}: {way}, {counted}")
     return found
@@ -176,7 +187,7 @@ def lines(link: FoundLink, health: dict[str, Any] | None) -> list[str]:
 
 def _require(engine: DockerEngine, network: str) -> None:
     """Raise NoNetwork if no evercan of the engine has the network."""
-    plugins = engine.plugins()
-    known = [found.name for plugin in plugins for found in engine.networks(plugin.name)]
-    if network not in known:
-        raise NoNetwork(network, known, plugins[0].name if plugins else "evercan")
+    known = can_networks(engine)
+    names = [name for _, name in known]
+    if network not in names:
+        raise NoNetwork(network, names, known[0][0] if known else "evercan")

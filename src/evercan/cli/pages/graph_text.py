@@ -44,6 +44,7 @@ def _mermaid(shown: Sequence[BusView]) -> Iterator[str]:
                 unusual_state(member),
                 frames_of(member),
                 denied_of(member),
+                member.link,
             ]
             text = "<br/>".join(_mermaid_text(line) for line in lines if line)
             yield f'    bus{number} --- m{number}_{place}["{text}"]:::{style_of(member)}'
@@ -78,7 +79,8 @@ def _dot(shown: Sequence[BusView]) -> Iterator[str]:
         yield f"    bus{number} [label={label}, {style}];"
         for place, (_, member) in enumerate(bus.members):
             label = _quoted(
-                member.container, unusual_state(member), frames_of(member), denied_of(member)
+                *(member.container, unusual_state(member), frames_of(member)),
+                *(denied_of(member), member.link),
             )
             style = f'color="{_COLOURS[style_of(member)]}"'
             if style_of(member) == NOT_RUNNING_STYLE:

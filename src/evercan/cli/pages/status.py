@@ -138,7 +138,10 @@ def recovery(network: NetworkView, now: float | None) -> str:
 
 
 def remarks(network: NetworkView) -> Iterator[RenderableType]:
-    """Draw a network's problems, its warnings, and the networks that it shares its bus with."""
+    """Draw a network's links, problems and warnings, and the networks that share its bus."""
+    for member in network.members:
+        if member.link:
+            yield Text(f"{member.container}: {member.link}", style="dim")
     for problem in network.all_problems:
         yield problem_lines(problem)
     for warning in network.all_warnings:

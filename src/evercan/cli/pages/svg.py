@@ -244,7 +244,7 @@ def _draw_member(
 ) -> None:
     group = ET.SubElement(picture, "g")
     lines = [member.container, member.host_end, shown_state(member.state)]
-    lines += [member.limits, denied_of(member)]
+    lines += [member.limits, denied_of(member), member.link]
     for problem in (*member.problems, *member.warnings):
         lines += [problem.text, problem.remedy]
     ET.SubElement(group, "title").text = "\n".join(filter(None, lines))

@@ -93,6 +93,7 @@ class MemberView:
         denied_received: frames that its limits kept from it.
         problems: what is wrong with it.
         warnings: what works, and is probably not as its user expects.
+        link: if it is a link between hosts, whom it links, in a line; else empty.
     """
 
     container: str
@@ -112,6 +113,7 @@ class MemberView:
     filter_interface: str = ""
     prefix: str = ""
     altname: str = ""
+    link: str = ""
 
     @property
     def denied(self) -> int | None:

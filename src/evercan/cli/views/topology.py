@@ -106,6 +106,7 @@ def document(shown: Sequence[BusView]) -> dict[str, Any]:
                         "limits": member.limits,
                         "denied_sent": member.denied_sent,
                         "denied_received": member.denied_received,
+                        "link": member.link,
                     }
                     for network, member in bus.members
                 ],

@@ -1,0 +1,1 @@
+"""The processes of the link's benchmark: load, forwarder and relay; ``bench.link`` starts them."""
