@@ -92,7 +92,7 @@ class Fault:
         def name(member: str) -> str:
             return f"endpoint {member[:12]}" if member in endpoints else member
 
-        about = "frames"
+        about = "frames" if any(self.frames) else "all frames"
         if self.source:
             about += f" from {name(self.source)}"
         if self.target:

@@ -11,6 +11,7 @@ from evercan.cli.checks.health import health_checks
 from evercan.cli.pages.graph_text import dot, mermaid
 from evercan.cli.views.overview import Verdict
 from evercan.cli.views.topology import buses
+from evercan.model.fault import Effect, Fault
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import network_entry, plugin_entry
@@ -154,6 +155,13 @@ def test_show_lists_the_faults_with_what_they_did(host: Host) -> None:
         "passed": 1234,
         "lost": 61,
     }
+
+
+def test_a_fault_that_names_nothing_is_one_of_all_frames(host: Host) -> None:
+    plugin_with(host, fault(source=None, ids=None))
+    assert host.run("fault", "show").out.startswith("powertrain: all frames: loss 5%")
+    everything = Fault(network="n", slot=1, effect=Effect(loss=50_000))
+    assert everything.words(()) == "all frames: loss 5%"
 
 
 def test_show_says_that_there_are_none(host: Host) -> None:

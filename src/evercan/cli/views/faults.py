@@ -38,7 +38,7 @@ class FaultView:
     @property
     def frames(self) -> str:
         """Which frames it is about."""
-        text = "frames"
+        text = "frames" if self.source or self.target or self.ids else "all frames"
         if self.source:
             text += f" from {self.source}"
         if self.target:
