@@ -75,7 +75,7 @@ class Host:
     """A host, its engine on a socket of its own, its plugins' sockets in a folder."""
 
     def __init__(self, folder: Path, stack: ExitStack, capsys: pytest.CaptureFixture[str]) -> None:
-        self._folder, self._stack, self._capsys = folder, stack, capsys
+        self.folder, self._stack, self._capsys = folder, stack, capsys
         self.engine_socket = folder / "docker.sock"
 
     def engine(self, *arguments: Any) -> Asked:
@@ -93,12 +93,12 @@ class Host:
     def plugin(
         self, answer: Any, *, status: int = 200, page: str = "/status", folder: str = "evercan"
     ) -> Asked:
-        socket = self._folder / folder / "evercan.sock"
+        socket = self.folder / folder / "evercan.sock"
         return self._stack.enter_context(serving(socket, {page: (status, answer)}))[0]
 
     def run(self, *arguments: str) -> Ended:
         command, *rest = arguments
-        return self.run_elsewhere(command, "--sockets", str(self._folder), *rest)
+        return self.run_elsewhere(command, "--sockets", str(self.folder), *rest)
 
     def run_elsewhere(self, *arguments: str) -> Ended:
         """Run it where the plugins' sockets are not at hand."""
@@ -113,7 +113,7 @@ class Host:
         command, *rest = arguments
         screen, tty = pty.openpty()
         fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        words = [command, "--sockets", str(self._folder), *rest]
+        words = [command, "--sockets", str(self.folder), *rest]
         code = "import sys; from evercan.cli import main; sys.exit(main())"
         running = subprocess.Popen(
             [sys.executable, "-c", code, *words],

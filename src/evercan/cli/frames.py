@@ -21,6 +21,7 @@ from evercan.cli.options import (
     examples,
     target_of,
 )
+from evercan.cli.views.ids import SORTS
 
 
 @click.command(
@@ -31,6 +32,7 @@ from evercan.cli.options import (
         "evercan dump powertrain --duration 60 > drive.log; log2asc -I drive.log vcan0 dashboard",
         "evercan dump powertrain --as-bus | canplayer vcan1=vcan0",
         "evercan dump powertrain --dbc car.dbc --filter 100:700",
+        "evercan dump powertrain --errors --filter 20000000:20000000",
         "evercan dump powertrain --json | jq 'select(.id == 291)'",
     ),
 )
@@ -40,6 +42,11 @@ from evercan.cli.options import (
 @SENDERS
 @COUNT
 @DURATION
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="Print the error frames of the CAN controller too, in words, whatever --filter says.",
+)
 @click.option(
     "--as-bus", is_flag=True, help="Write the bus interface in place of the sender's name."
 )
@@ -52,7 +59,8 @@ def dump(*, network: str, dbc: tuple[str, ...], as_bus: bool, json: bool, **opti
     python-can read it. Frames from programs on the host and from the wire have the bus interface
     as their sender. On the engine's host no root is needed, only the right to use the engine.
 
-    With --dbc, the message and its signals follow behind '::'.
+    With --dbc, the message and its signals follow behind '::'; with --errors, what an error frame
+    reports.
     """
     from evercan.cli.commands import dump as command
     from evercan.cli.commands.capture import Selection
@@ -60,6 +68,85 @@ def dump(*, network: str, dbc: tuple[str, ...], as_bus: bool, json: bool, **opti
     target = target_of(options)
     shown = command.DumpOptions(dbc, as_bus=as_bus, json=json)
     return command.dump(target, network, Selection(**options), shown)
+
+
+@click.command(
+    short_help="Show the ids on a bus live, and how full it is.",
+    epilog=examples(
+        "evercan top powertrain",
+        "evercan top powertrain --dbc car.dbc --sort rate",
+        "evercan top powertrain --bitrate 500000",
+        "evercan top powertrain --json --duration 2 | jq '.ids[] | {id, sender, period}'",
+    ),
+)
+@NETWORK
+@DBC
+@FILTERS
+@SENDERS
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    default="id",
+    show_default=True,
+    help="What ids are sorted by at first.",
+)
+@click.option(
+    "--bitrate",
+    type=click.IntRange(1_000, 8_000_000),
+    default=None,
+    metavar="BIT/S",
+    help="Compute the load of a virtual bus as if it had this bitrate.",
+)
+@click.option(
+    "--dbitrate",
+    type=click.IntRange(1_000, 20_000_000),
+    default=None,
+    metavar="BIT/S",
+    help="The bitrate of the payload of CAN FD frames, likewise.",
+)
+@click.option(
+    "-n",
+    "--interval",
+    type=click.FloatRange(0.1, 60),
+    default=0.5,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds between two refreshes.",
+)
+@click.option("--json", is_flag=True, help="Print one JSON document after --duration.")
+@click.option(
+    "-t",
+    "--duration",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    help="How long frames are counted with --json.  [dim]default: 5[/]",
+)
+@connection
+def top(
+    *,
+    network: str,
+    filters: tuple[str, ...],
+    senders: tuple[str, ...],
+    bitrate: int | None,
+    dbitrate: int | None,
+    **options: Any,
+) -> int:
+    """Show a line for each id and sender on a bus: count, period, jitter and data, full screen.
+
+    Changed bytes are marked. The lines at the top have the controller's state, the load of the
+    bus, its error counters and its last error. Press q to quit and ? for the keys.
+    """
+    from evercan.cli.commands import top as command
+    from evercan.cli.views.load import Bitrates
+
+    if options["duration"] and not options["json"]:
+        raise click.UsageError("--duration needs --json; without it, press q to quit")
+    if dbitrate and not bitrate:
+        raise click.UsageError("--dbitrate needs --bitrate")
+    target = target_of(options)
+    bitrates = Bitrates(bitrate or 0, dbitrate or 0)
+    shown = command.TopOptions(filters=filters, senders=senders, bitrates=bitrates, **options)
+    return command.top(target, network, shown)
 
 
 @click.command(
@@ -249,5 +336,5 @@ def generate(*, network: str, frames: tuple[str, ...], **options: Any) -> int:
     return command.generate(target, network, frames, command.GenerateOptions(**options))
 
 
-COMMANDS = (dump, record, play, send, generate)
+COMMANDS = (dump, top, record, play, send, generate)
 """These commands, in the order of their use."""

@@ -31,9 +31,19 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
-def frames_of(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    """Let the host's interfaces have these frames: lines of ``candump -L -x``."""
-    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", lambda: iter(lines))
+def frames_of(monkeypatch: pytest.MonkeyPatch, *lines: str) -> list[dict[str, bool]]:
+    """Let the host's interfaces have these frames: lines of ``candump -L -x``.
+
+    Returns how they are asked for.
+    """
+    asked: list[dict[str, bool]] = []
+
+    def frames(**how: bool) -> Iterator[str]:
+        asked.append(how)
+        return iter(lines)
+
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
+    return asked
 
 
 class FakeBus:

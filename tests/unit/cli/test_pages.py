@@ -28,6 +28,7 @@ from evercan.cli.commands.graph import draw
 from evercan.cli.errors import CliError
 from evercan.cli.pages import graph_text, status, watch
 from evercan.cli.pages.terminal import NOT_RUNNING_SIGN, SIGN
+from evercan.cli.pages.watch import Measured
 from evercan.cli.views import words
 from evercan.cli.views.overview import (
     MemberView,
@@ -36,7 +37,7 @@ from evercan.cli.views.overview import (
     select_networks,
     shown_state,
 )
-from evercan.cli.views.rates import History, Rates, rates
+from evercan.cli.views.rates import History, rates
 from evercan.cli.views.status_document import parse_status
 from evercan.cli.views.topology import buses
 from evercan.cli.views.words import count, short_count
@@ -227,7 +228,7 @@ def test_watch(name: str) -> None:
     for seconds in (3.0, 9.0, 1.0, 2.0):
         found = rates(half_of(now), now, seconds)
         history = history.after(found)
-    text = drawn(watch.page([now], found, history, width=WIDTH - 4))
+    text = drawn(watch.page([now], Measured(found, history), width=WIDTH - 4))
     assert {len(line) for line in text.splitlines() if line[0] in "╭│╰"} <= {WIDTH - 4}
     compare(f"watch-{name}.txt", text)
 
@@ -255,11 +256,11 @@ def half_of(now: Overview) -> Overview:
 
 
 def watch_page(overviews: list[Overview]) -> RenderableType:
-    return watch.page(overviews, Rates(), History(), width=WIDTH - 4)
+    return watch.page(overviews, Measured(), width=WIDTH - 4)
 
 
 def watched(*overviews: Overview, width: int = WIDTH - 4) -> str:
-    return drawn(watch.page(overviews, Rates(), History(), width=width), width)
+    return drawn(watch.page(overviews, Measured(), width=width), width)
 
 
 def test_watch_says_how_to_create_a_network_of_the_existing_plugin() -> None:
@@ -451,7 +452,7 @@ def of(*members: MemberView, **more: Any) -> Overview:
         (120, "on the host state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
         (76, "state sent/s recv/s sent dropped - - 12,345,678 12,345,678"),
         (70, "state sent/s recv/s sent dropped - - 12M 12,345,678"),
-        (64, "state sent/s recv/s sent dropped - - 12M 12M"),
+        (65, "state sent/s recv/s sent dropped - - 12M 12M"),
         (60, "state sent/s recv/s dropped - - 12M"),  # and a bar
         (58, "state sent/s recv/s dropped - - 12,345,678"),
         (50, "state sent/s recv/s dropped - - 12M"),
@@ -511,7 +512,7 @@ _MEMBERS = st.builds(
 )
 def test_watch_never_cuts_a_number(now: Overview, seconds: float, width: int) -> None:
     found = rates(half_of(now), now, seconds)
-    page = drawn(watch.page([now], found, History().after(found), width=width), width)
+    page = drawn(watch.page([now], Measured(found, History().after(found)), width=width), width)
     (network,) = now.networks
     assert {len(line) for line in page.splitlines()} == {width}
 

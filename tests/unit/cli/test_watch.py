@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Group
@@ -18,6 +20,7 @@ from evercan.cli.access.reach import Target
 from evercan.cli.errors import INTERRUPTED, CliError, NoEngine, NoPlugin
 from evercan.cli.pages import watch
 from evercan.cli.pages.watch_app import WatchApp, lateness
+from evercan.cli.views.bits import bits_of_text
 from evercan.cli.views.overview import Overview, Verdict
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host, Terminal
@@ -32,7 +35,10 @@ class ScriptedFeed(Feed):
     """A feed with the answers that a test sets; its clock advances one second a read."""
 
     def __init__(self) -> None:
-        self.reads = 0
+        self.reads = self.asked_for_frames = 0
+        self.controller: dict[str, Any] = {}
+        self.frames: list[str] = []
+        self.left = threading.Event()
         self.members = 3
         self.error: Exception | None = None
         self.answers = threading.Event()
@@ -47,6 +53,7 @@ class ScriptedFeed(Feed):
         networks = tuple(
             replace(
                 network,
+                controller=self.controller,
                 members=tuple(
                     replace(member, sent=100 * (place + 1) * self.reads)
                     for place, member in enumerate(network.members)
@@ -56,8 +63,14 @@ class ScriptedFeed(Feed):
         )
         return [replace(now, now=1000.0 + self.reads, networks=networks)]
 
+    def lines(self) -> Iterator[str]:
+        self.asked_for_frames += 1
+        yield ""
+        yield from self.frames
+        assert self.left.wait(_PATIENCE)
+
     def close(self) -> None:
-        pass
+        self.left.set()
 
 
 def text_of(app: WatchApp, widget: str) -> str:
@@ -143,6 +156,40 @@ async def test_keys() -> None:
     assert app.return_code == 0
 
 
+async def test_the_filter_is_typed_and_left() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        await pilot.press("slash", *"gate")
+        await until(app, pilot, lambda: "logger" not in text_of(app, "#page"))
+        assert "gateway" in text_of(app, "#page")
+        # q and s are letters here, not keys.
+        await pilot.press("q", "s")
+        await until(app, pilot, lambda: "no member has “gateqs”" in text_of(app, "#page"))
+        await pilot.press("enter", "escape")
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        # A network's name shows all of its members.
+        await pilot.press("slash", *"POWER", "escape")
+        await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
+        await pilot.press("escape", "escape")
+    assert app.return_code == 0
+
+
+async def test_the_keys_are_explained() -> None:
+    app = WatchApp(ScriptedFeed(), 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+        await pilot.press("question_mark")
+        shown = app.screen.query_one("#keys", Static)
+        lines = [shown.render_line(y).text for y in range(shown.size.height)]
+        assert any("pause the page" in line for line in lines)
+        assert any("since the last refresh" in line for line in lines)
+        await pilot.press("q")
+        assert not app.screen.query("#keys")
+        await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
+
+
 async def test_pause_stops_the_page_and_not_the_line_of_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -205,6 +252,47 @@ async def _run_into(app: WatchApp, error: Exception) -> None:
         assert isinstance(app.feed, ScriptedFeed)
         app.feed.error = error
         await until(app, pilot, lambda: app.return_code is not None)
+
+
+async def test_load_error_counters_and_the_last_error_of_a_controller() -> None:
+    feed = ScriptedFeed()
+    feed.controller = {"bitrate": 500_000, "errors": {"tx": 96, "rx": 3}, "events": {"bus_off": 2}}
+    app = WatchApp(feed, 0.05)
+    now = int(time.time())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, lambda: "load 0.0 %" in text_of(app, "#page"))
+        assert "since the driver's start: bus-off 2" in text_of(app, "#page")
+        feed.left.set()
+        await pilot.press("q")
+    feed = ScriptedFeed()
+    feed.controller = {"bitrate": 500_000, "errors": {"tx": 96, "rx": 3}, "events": {"bus_off": 2}}
+    # Frames of other interfaces are not on this bus.
+    feed.frames = [
+        *(f"({now}.000000) vcan0 123#00112233445566{number:02X} R" for number in range(256)),
+        *(f"({now}.000000) vcan7 123#00112233445566{number:02X} R" for number in range(256)),
+        f"({now}.000001) vcan0 20000020#0000000000000000 R",
+    ]
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, lambda: "last error" in text_of(app, "#page"))
+        assert "no other node" in text_of(app, "#page")
+        page = text_of(app, "#page")
+        assert "error counters 96 tx, 3 rx" in page
+        peak = re.search(r"peak (\d+\.\d) %", page)
+        assert peak is not None
+        bits = sum(bits_of_text(f"123#00112233445566{number:02X}").nominal for number in range(256))
+        assert float(peak[1]) == pytest.approx(100 * bits / 500_000, abs=0.06)
+    assert feed.asked_for_frames == 1
+    feed.left.set()
+
+
+async def test_a_host_without_controllers_reads_no_frames() -> None:
+    feed = ScriptedFeed()
+    app = WatchApp(feed, 0.05)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await until(app, pilot, lambda: "300" in text_of(app, "#page"))
+        assert "load" not in text_of(app, "#page")
+    assert feed.asked_for_frames == 0
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,17 @@ _STAMP = struct.Struct("@ll")
 _COUNT = struct.Struct("=I")
 _CLASSIC, _FD = 16, 72
 _EXTENDED, _REMOTE, _ERROR = 0x80000000, 0x40000000, 0x20000000
+_ERROR_FILTER = 2  # CAN_RAW_ERR_FILTER, which the socket module does not name
+_ALL_ERRORS = 0x1FFFFFFF  # CAN_ERR_MASK
 _RECEIVE_BUFFER_BY_FORCE = 33  # SO_RCVBUFFORCE, which the socket module does not name
 _TIMESTAMP_NS = 35  # SO_TIMESTAMPNS, the same; the control message has the same number
 _LOST = 40  # SO_RXQ_OVFL, the same
 
 
-def frames() -> Iterator[str]:
+def frames(*, errors: bool = False) -> Iterator[str]:
     """Yield every frame of every interface of this network namespace, without end.
+
+    Error frames are among them if they are asked for.
 
     The first line is empty; frames that are sent after it are read.
 
@@ -41,6 +45,8 @@ def frames() -> Iterator[str]:
         ) from error
     with listener:
         listener.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FD_FRAMES, 1)
+        if errors:
+            listener.setsockopt(socket.SOL_CAN_RAW, _ERROR_FILTER, _ALL_ERRORS)
         listener.setsockopt(socket.SOL_SOCKET, _TIMESTAMP_NS, 1)
         try:
             listener.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_BY_FORCE, _RECEIVE_BUFFER)

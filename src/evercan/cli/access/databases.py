@@ -46,13 +46,22 @@ class Databases:
 
     def decode(self, frame: Frame) -> Decoded | None:
         """Return what a frame means; None if it is in no database."""
-        if frame.error or frame.remote:
+        message = None if frame.remote else self._message(frame)
+        return None if message is None else decode(message, frame.data)
+
+    def name_of(self, frame: Frame) -> str:
+        """Return the name of a frame's message; empty if it is in no database."""
+        message = self._message(frame)
+        return "" if message is None else str(message.name)
+
+    def _message(self, frame: Frame) -> Message | None:
+        if frame.error:
             return None
         message = self._messages.get((frame.can_id, frame.extended))
         if message is None and frame.extended:
             # J1939 messages are the same from every source and with every priority.
             message = self._groups.get(_group(frame.can_id))
-        return None if message is None else decode(message, frame.data)
+        return message
 
     def has_signal(self, message: str, signal: str) -> bool:
         """Whether a message has a signal."""

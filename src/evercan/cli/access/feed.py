@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evercan.cli.access.reach import Target
 from evercan.cli.access.source import OverviewSource
@@ -42,6 +42,16 @@ class Feed:
             except BaseException:
                 self._drop()
                 raise
+
+    def lines(self) -> Iterator[str]:
+        """Yield the frames of the host, error frames too, as ``candump -L -x`` writes them.
+
+        Raises:
+            CliError: they cannot be read; the next call may succeed.
+        """
+        with self._lock:
+            host = self._connected().host
+        yield from host.frames(errors=True)
 
     def _select(self, overviews: list[Overview]) -> list[Overview]:
         if not self._networks:

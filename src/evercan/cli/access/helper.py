@@ -37,9 +37,11 @@ _SOCKETS = 16
 
 # The empty line says that it begins: a slow host takes seconds to start a program in a container.
 # Each socket gets the ids that end in one hexadecimal digit.
-_CANDUMP = "echo; exec candump -L -x -d -r 212992 " + " ".join(
-    f"any,{digit:X}:F" for digit in range(_SOCKETS)
-)
+_CANDUMP = "echo; exec candump -L -x -d -r 212992"
+_FILTERS = [f"any,{digit:X}:F" for digit in range(_SOCKETS)]
+_ALL_ERRORS = ",#1FFFFFFF"
+"""Lets a socket of candump have all error frames too."""
+
 _PLAYER = "evercan-play"
 _NOT_FOUND = (126, 127)
 """Exit statuses of a program that the container does not have."""
@@ -149,11 +151,14 @@ class HelperHost:
             raise NoAnswer("nothing listens on its socket")
         raise NoAnswer(words or f"status {status}")
 
-    def frames(self) -> Iterator[str]:
+    def frames(self, *, errors: bool = False) -> Iterator[str]:
         """Run the image's candump on all interfaces."""
         api = self._engine.api
+        first, *others = _FILTERS
+        # Else each socket would have each error frame.
+        command = " ".join([_CANDUMP, first + (_ALL_ERRORS if errors else ""), *others])
         try:
-            made = api.exec_create(self._id, ["sh", "-c", _CANDUMP])
+            made = api.exec_create(self._id, ["sh", "-c", command])
             left, printed = b"", b""
             for out, err in api.exec_start(made["Id"], stream=True, demux=True):
                 printed += err or b""

@@ -64,9 +64,10 @@ class HostAccess(Protocol):
         """
         ...
 
-    def frames(self) -> Iterator[str]:
+    def frames(self, *, errors: bool = False) -> Iterator[str]:
         """Yield the frames of all CAN interfaces of the host, as ``candump -L -x`` writes them.
 
+        With ``errors``, the error frames of controllers are among them.
         The first line is empty, and comes when the reading begins. Ends only with an error, or
         when `close` is called.
 
@@ -138,9 +139,9 @@ class LocalHost:
             raise NoAnswer(str(error)) from error
         return bytes(answer)
 
-    def frames(self) -> Iterator[str]:
+    def frames(self, *, errors: bool = False) -> Iterator[str]:
         """Read all interfaces through one socket, which needs no privilege."""
-        return can_socket.frames()
+        return can_socket.frames(errors=errors)
 
     def player(self, interface: str) -> Program:
         """Run it with this process's Python."""

@@ -28,12 +28,14 @@ class Selection:
         senders: names of containers, or of the bus interface.
         count: frames; None for no limit.
         duration: seconds; None for no limit.
+        errors: error frames too, whatever the filters of ids are.
     """
 
     filters: Sequence[str] = ()
     senders: Sequence[str] = ()
     count: int | None = None
     duration: float | None = None
+    errors: bool = False
 
 
 class Capture:
@@ -43,6 +45,7 @@ class Capture:
         names: the sender's name for each interface: a container, or the bus interface itself.
         bus: the bus interface.
         ended_early: whether `batches` was left before its end.
+        network: the network, as it was named.
         lost: frames that were lost so far because reading was too slow. The kernel counts them
             on all CAN interfaces of the host together.
     """
@@ -54,12 +57,13 @@ class Capture:
             CliError: there is no such sender, or a filter is not valid.
         """
         self._engine, self._host = bus.engine, bus.host
-        self._target, self._network = target, network
+        self._target, self.network = target, network
         self._wanted = wanted
         self._filters: list[Filter] = [parse_filter(text) for text in wanted.filters]
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._other_interfaces: set[str] = set()
         self._passed = 0
+        self._closed = False
         self._begun: float | None = None
         self.lost = 0
         self.ended_early = True
@@ -67,10 +71,7 @@ class Capture:
         self.bus = wiring.bus
         self._merger = Merger(wiring.bus, set())
         self._use(wiring)
-        for sender in wanted.senders:
-            if sender not in self.names.values():
-                known = ", ".join([wiring.bus, *sorted(wiring.ends.values())])
-                raise CliError(f"--from {sender} is not on network {network}", f"senders: {known}")
+        check_senders(self, wanted.senders)
 
     def batches(self) -> Iterator[list[BusFrame]]:
         """Yield the frames that have passed since the last batch, many times a second.
@@ -105,7 +106,7 @@ class Capture:
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
         wanted = self._wanted
         for frame in frames:
-            if not passes(self._filters, frame.can_id):
+            if not frame.is_error and not passes(self._filters, frame.can_id):
                 continue
             if wanted.senders and self.name_of(frame) not in wanted.senders:
                 continue
@@ -120,10 +121,21 @@ class Capture:
 
     def _read(self) -> None:
         try:
-            for line in self._host.frames():
+            for line in self._host.frames(errors=self._wanted.errors):
+                if self._closed:
+                    return
                 self._lines.put(line)
         except CliError as error:
             self._lines.put(error)
+
+    @property
+    def begun(self) -> bool:
+        """Whether frames are being read."""
+        return self._begun is not None
+
+    def close(self) -> None:
+        """Read no further frames."""
+        self._closed = True
 
     def _gather(self) -> None:
         """Take the lines that have arrived; wait a moment if there are none."""
@@ -149,11 +161,26 @@ class Capture:
             return
         if interface != self.bus:
             self._other_interfaces.add(interface)
-            self._use(read_wiring(self._engine, self._target, self._host, self._network))
+            self._use(read_wiring(self._engine, self._target, self._host, self.network))
 
     def _use(self, wiring: Wiring) -> None:
         self.names = wiring.ends | {wiring.bus: wiring.bus}
         self._merger.ends |= set(wiring.ends)
+
+
+def check_senders(captured: Capture, senders: Sequence[str]) -> None:
+    """Check that senders are on the bus.
+
+    Raises:
+        CliError: one is not.
+    """
+    for sender in senders:
+        if sender not in captured.names.values():
+            others = sorted(set(captured.names.values()) - {captured.bus})
+            known = ", ".join([captured.bus, *others])
+            raise CliError(
+                f"--from {sender} is not on network {captured.network}", f"senders: {known}"
+            )
 
 
 @contextmanager

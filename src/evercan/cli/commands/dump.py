@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from evercan.cli.access.databases import Databases
 from evercan.cli.access.reach import Target
 from evercan.cli.commands.capture import Capture, Selection, capture
+from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.traffic import BusFrame, as_json, columns, write
 
 
@@ -81,13 +82,18 @@ class _Printer:
 
     def _line(self, frame: BusFrame) -> str:
         bus = self._captured.bus
-        decoded = self._databases.decode(frame.content) if self._databases else None
+        content = frame.content if self._databases or frame.is_error else None
+        decoded = self._databases.decode(content) if self._databases and content else None
+        words = error_words(content) if content and content.error else ""
         if self._options.json:
             name = bus if self._options.as_bus else self._captured.name_of(frame)
             document = as_json(frame, name, bus)
             if decoded is not None:
                 document |= decoded.as_json()
+            if words:
+                document["error_words"] = words
             return json.dumps(document, ensure_ascii=False)
         column = bus if self._options.as_bus else self._columns.get(frame.sender, frame.sender)
         line = write(frame, column)
-        return line if decoded is None else f"{line} :: {decoded}"
+        meaning = words or decoded
+        return f"{line} :: {meaning}" if meaning else line

@@ -115,9 +115,9 @@ EVERCAN_LOG_LEVEL, EVERCAN_LOG_FORMAT and EVERCAN_METRICS.
     "json": Topic(
         "JSON output",
         """\
-status, doctor, graph and adopt print one JSON document with --json; dump prints
-one JSON object a line. Each document has "schema": 1, which is raised when a
-field changes its meaning or is removed. New fields may be added.
+status, doctor, graph, top and adopt print one JSON document with --json; dump
+prints one JSON object a line. Each document has "schema": 1, which is raised
+when a field changes its meaning or is removed. New fields may be added.
 
   evercan status --json | jq '.plugins[].networks[] | {name, bus, verdict}'
   evercan doctor --json | jq '.checks[] | select(.result == "fail") | .remedy'

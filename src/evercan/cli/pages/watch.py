@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rich import box
@@ -12,9 +12,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from evercan.cli.pages.bus_line import health_line
 from evercan.cli.pages.status import heading, other_remarks, recovery, remarks, title
 from evercan.cli.pages.terminal import SIGN, STYLE, member_sign, member_state, verdict_text
 from evercan.cli.views import words
+from evercan.cli.views.bus_state import BusState
 from evercan.cli.views.overview import MemberView, NetworkView, Overview, Verdict, shown_state
 from evercan.cli.views.rates import History, Rates
 
@@ -57,6 +59,21 @@ class Lost:
     why: str
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        rates: frames per second.
+        history: the earlier rates.
+        states: how full buses are, and their errors, by network id.
+    """
+
+    rates: Rates = field(default_factory=Rates)
+    history: History = field(default_factory=History)
+    states: Mapping[str, BusState] = field(default_factory=dict)
+
+
 def state_line(
     overviews: Sequence[Overview], *, lost: Lost | None, seconds: float, late: Verdict, paused: bool
 ) -> RenderableType:
@@ -87,8 +104,7 @@ def state_line(
 
 def page(
     overviews: Sequence[Overview],
-    rates: Rates,
-    history: History,
+    measured: Measured,
     *,
     width: int,
     by_rate: bool = False,
@@ -98,13 +114,12 @@ def page(
 
     Args:
         overviews: the last overviews.
-        rates: frames per second since the overviews before.
-        history: the earlier rates.
+        measured: what was measured since the overviews before.
         width: columns.
         by_rate: sort members by rate instead of by name.
         stale: whether the overviews may be outdated.
     """
-    settings = _Settings(rates, history, width, by_rate, stale)
+    settings = _Settings(measured, width, by_rate, stale)
     several = len(overviews) > 1
     parts = [
         lines
@@ -130,8 +145,7 @@ def _hint(overview: Overview) -> str:
 class _Settings:
     """The arguments of `page` that apply to each network."""
 
-    rates: Rates
-    history: History
+    measured: Measured
     width: int
     by_rate: bool
     stale: bool
@@ -139,9 +153,14 @@ class _Settings:
 
 def _network(network: NetworkView, now: float | None, settings: _Settings) -> RenderableType:
     inner = settings.width - 4
-    parts: list[RenderableType] = [_curve(network, settings.rates, settings.history, inner)]
+    parts: list[RenderableType] = [
+        _curve(network, settings.measured.rates, settings.measured.history, inner)
+    ]
+    state = settings.measured.states.get(network.id, BusState(network.bus, network))
+    if network.controller and (health := health_line(state)):
+        parts.append(health)
     if network.members:
-        parts.append(_members(network, settings.rates, inner, by_rate=settings.by_rate))
+        parts.append(_members(network, settings.measured.rates, inner, by_rate=settings.by_rate))
     else:
         parts.append(Text("no container has joined yet", style="dim"))
     parts += remarks(network)
@@ -205,7 +224,7 @@ class _Column:
     @property
     def width(self) -> int:
         """The width of its widest cell."""
-        return max(len(self.title), *(cell.cell_len for cell in self.cells))
+        return max(*map(len, self.title.split("\n")), *(cell.cell_len for cell in self.cells))
 
 
 def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -> Table:
@@ -214,9 +233,15 @@ def _members(network: NetworkView, rates: Rates, width: int, *, by_rate: bool) -
         members.sort(key=lambda member: -(rates.sent.get(member.endpoint) or 0.0))
     room, columns = _fitting(members, rates, width)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    table.add_column("container", width=room, no_wrap=True)
+    table.add_column("container", width=room, no_wrap=True, vertical="bottom")
     for column in columns:
-        table.add_column(column.title, justify=column.justify, width=column.width, no_wrap=True)
+        table.add_column(
+            column.title,
+            justify=column.justify,
+            width=column.width,
+            no_wrap=True,
+            vertical="bottom",
+        )
     names = [Text(_shortened(member.container, room)) for member in members]
     for row in zip(names, *(column.cells for column in columns), strict=True):
         table.add_row(*row)
@@ -278,16 +303,20 @@ def _columns(members: Sequence[MemberView], rates: Rates) -> dict[str, _Column]:
         ),
         "sent/s": numbers("sent/s", map(words.rate, sent), busy),
         "recv/s": numbers("recv/s", map(words.rate, received), received_style),
-        "sent": numbers("sent", (words.count(member.sent) for member in members), dim),
-        "about sent": numbers("sent", (words.short_count(member.sent) for member in members), dim),
-        "dropped": numbers("dropped", (words.count(member.dropped) for member in members), lost),
+        "sent": numbers("total\nsent", (words.count(member.sent) for member in members), dim),
+        "about sent": numbers(
+            "total\nsent", (words.short_count(member.sent) for member in members), dim
+        ),
+        "dropped": numbers(
+            "total\ndropped", (words.count(member.dropped) for member in members), lost
+        ),
         "denied": numbers(
-            "denied",
+            "total\ndenied",
             (words.short_count(member.denied) for member in members),
             ["yellow" if member.denied_sent else "dim" for member in members],
         ),
         "about dropped": numbers(
-            "dropped", (words.short_count(member.dropped) for member in members), lost
+            "total\ndropped", (words.short_count(member.dropped) for member in members), lost
         ),
     }
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rich.console import RenderableType
+from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from evercan.cli.access.feed import Feed
+from evercan.cli.access.wires import Wires
 from evercan.cli.errors import INTERRUPTED, CliError, NoAccess, NoEngine
 from evercan.cli.pages import watch
-from evercan.cli.pages.watch import Lost
-from evercan.cli.views.overview import Overview, Verdict
-from evercan.cli.views.rates import History, Rates, rates
+from evercan.cli.pages.keys import KeysScreen
+from evercan.cli.pages.watch import Lost, Measured
+from evercan.cli.views.bus_state import BusState
+from evercan.cli.views.overview import Overview, Verdict, matching
+from evercan.cli.views.rates import Rates, rates
 
 RETRY = 2.0
 """Seconds from a failed refresh to the next one."""
@@ -40,18 +44,16 @@ class Scene:
 
     Attributes:
         overviews: the overviews of the last refresh that succeeded.
-        rates: the rates since the refresh before it.
-        history: the rates until then.
+        measured: the rates since the refresh before it, those until then, and the load of buses.
         at: when that refresh ended, on the monotonic clock.
     """
 
     overviews: Sequence[Overview] = ()
-    rates: Rates = field(default_factory=Rates)
-    history: History = field(default_factory=History)
+    measured: Measured = field(default_factory=Measured)
     at: float = 0.0
 
-    def after(self, found: Sequence[Overview], at: float) -> Scene:
-        """Return the scene after another refresh."""
+    def after(self, found: Sequence[Overview], at: float, states: Mapping[str, BusState]) -> Scene:
+        """Return the scene after another refresh, with the states of buses by network id."""
         together = Rates()
         earlier = {overview.plugin: overview for overview in self.overviews}
         for overview in found:
@@ -60,7 +62,7 @@ class Scene:
             if before is not None and before.now is not None and overview.now is not None:
                 seconds = overview.now - before.now
             together |= rates(before, overview, seconds)
-        return Scene(found, together, self.history.after(together), at)
+        return Scene(found, Measured(together, self.measured.history.after(together), states), at)
 
 
 @dataclass
@@ -95,24 +97,43 @@ class WatchApp(App[None]):
     CSS = """
     Screen { background: $background; }
     #state { height: auto; padding: 0 1; background: $panel; }
+    #filter { dock: bottom; height: 1; border: none; padding: 0 1; display: none; }
+    #filter.open { display: block; }
     #buses { padding: 1 1 0 1; scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,escape", "quit", "quit", key_display="q"),
+        Binding("q", "quit", "quit"),
+        Binding("escape", "leave", show=False),
         # It replaces the screen's own ctrl+c, which copies the selection.
         Binding("ctrl+c", "interrupt", show=False, priority=True),
         Binding("p,space", "pause", "pause", key_display="p"),
-        Binding("s", "sort", "sort by name / rate"),
+        Binding("s", "sort", "sort"),
+        Binding("slash", "filter", "filter", key_display="/"),
         Binding("t", "theme", "light / dark"),
-        Binding("r", "refresh_now", "refresh now"),
+        Binding("r", "refresh_now", "refresh"),
+        Binding("question_mark", "keys", "keys", key_display="?"),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("down,j", "scroll(1)", show=False),
     ]
+
+    KEYS: ClassVar[dict[str, str]] = {
+        "q": "quit",
+        "p, Space": "pause the page, and continue",
+        "s": "sort members by name or by rate",
+        "/": "show only members that have some words in their name, state or network",
+        "Esc": "leave the filter's line; then show all members again; then quit",
+        "t": "light or dark",
+        "r": "refresh now",
+        "arrows, j k, page keys": "scroll",
+        "sent/s, recv/s": "frames per second since the last refresh",
+        "total": "frames so far, as in 'evercan status'",
+    }
 
     def __init__(self, feed: Feed, interval: float) -> None:
         """Take the source of overviews, and the seconds from one refresh to the next."""
         super().__init__()
         self.feed = feed
+        self._wires = Wires(feed)
         self._interval = interval
         self._scene = Scene()
         self._paused: Scene | None = None
@@ -120,6 +141,7 @@ class WatchApp(App[None]):
         self._since = 0.0  # when refreshes began to fail
         self._begun: float | None = None  # when the current refresh began
         self._by_rate = False
+        self._words = ""
         self._stale = False
         self._wake = threading.Event()
         self._left = threading.Event()
@@ -129,11 +151,13 @@ class WatchApp(App[None]):
         yield Static(id="state")
         with VerticalScroll(id="buses"):
             yield Static(id="page")
+        yield Input(placeholder="words of a member or a network", id="filter")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start refreshing."""
         self.theme = "textual-dark"
+        self.query_one("#buses").focus()
         self.set_interval(0.5, self._draw_state)
         # Not a worker of Textual: at its end the application would wait for the current
         # refresh, which may hang.
@@ -143,6 +167,7 @@ class WatchApp(App[None]):
         """Stop refreshing."""
         self._left.set()
         self._wake.set()
+        self._wires.close()
 
     def on_resize(self) -> None:
         """Draw for the new width."""
@@ -175,7 +200,13 @@ class WatchApp(App[None]):
     @on(Refreshed)
     def _refreshed(self, refreshed: Refreshed) -> None:
         self._lost = None
-        self._scene = self._scene.after(refreshed.found, refreshed.at)
+        self._wires.follow(refreshed.found)
+        states = {
+            network.id: self._wires.state(network)
+            for overview in refreshed.found
+            for network in overview.networks
+        }
+        self._scene = self._scene.after(refreshed.found, refreshed.at, states)
         self._draw()
 
     @on(RefreshFailed)
@@ -197,10 +228,12 @@ class WatchApp(App[None]):
 
     def _page(self, width: int) -> RenderableType:
         scene = self._paused or self._scene
+        shown = matching(scene.overviews, self._words)
+        if self._words and not any(overview.networks for overview in shown):
+            return Text(f"no member has “{self._words}”: press / or Esc", style="dim")
         return watch.page(
-            scene.overviews,
-            scene.rates,
-            scene.history,
+            shown,
+            scene.measured,
             width=width,
             by_rate=self._by_rate,
             stale=self._stale,
@@ -234,6 +267,39 @@ class WatchApp(App[None]):
         """Sort members by name or by rate."""
         self._by_rate = not self._by_rate
         self._draw()
+
+    def action_filter(self) -> None:
+        """Open the line for the filter."""
+        line = self.query_one("#filter", Input)
+        line.add_class("open")
+        line.focus()
+
+    @on(Input.Changed)
+    def _filter_changed(self, changed: Input.Changed) -> None:
+        self._words = changed.value.strip()
+        self._draw_page()
+
+    @on(Input.Submitted)
+    def _filter_submitted(self) -> None:
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self.query_one("#buses").focus()
+
+    def action_leave(self) -> None:
+        """Leave the filter's line; else show all members again; else quit."""
+        line = self.query_one("#filter", Input)
+        if line.has_class("open"):
+            self._close_filter()
+        elif self._words:
+            line.value = ""
+        else:
+            self.exit(return_code=0)
+
+    def action_keys(self) -> None:
+        """Show what the keys do."""
+        self.push_screen(KeysScreen(self.KEYS))
 
     def action_theme(self) -> None:
         """Switch between dark and light."""

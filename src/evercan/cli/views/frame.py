@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from evercan.cli.errors import CliError
 
 ID_BITS = 0x1FFFFFFF
-_ERROR = 0x20000000
+ERROR = 0x20000000
+"""The bit of an id that marks an error frame, which the kernel made."""
+
 _SHORT_ID_BITS = 0x7FF
 FD_LENGTHS = (*range(9), 12, 16, 20, 24, 32, 48, 64)
 """Bytes that a CAN FD frame can have on a wire."""
@@ -54,7 +56,7 @@ class Frame:
     def text(self) -> str:
         """The frame as candump's log format has it."""
         wide = self.extended or self.error
-        number = f"{self.can_id | (_ERROR if self.error else 0):0{8 if wide else 3}X}"
+        number = f"{self.can_id | (ERROR if self.error else 0):0{8 if wide else 3}X}"
         if self.remote:
             return f"{number}#R{self.length or ''}"
         payload = self.data.hex().upper()
@@ -73,13 +75,13 @@ def parse_frame(text: str) -> Frame | None:
         return None
     number = int(found["id"], 16)
     wide = len(found["id"]) > 3
-    if number > (ID_BITS | _ERROR if wide else _SHORT_ID_BITS):
+    if number > (ID_BITS | ERROR if wide else _SHORT_ID_BITS):
         return None
     fd, remote = bool(found["fd"]), bool(found["remote"])
     data = bytes.fromhex(found["data"] or "")
     if len(data) > (64 if fd else 8) or (found["raw"] and (fd or len(data) != 8)):
         return None
-    error = bool(number & _ERROR)
+    error = bool(number & ERROR)
     return Frame(
         number & ID_BITS,
         data,

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evercan.cli.errors import CliError
-from evercan.cli.views.frame import STATE, SWITCH, Frame, parse_frame
+from evercan.cli.views.frame import ERROR, STATE, SWITCH, Frame, parse_frame
 
 HOLD = 0.1
 """Seconds that a frame is held back, for frames that were sent earlier and are read later."""
@@ -82,6 +82,11 @@ class BusFrame:
     def can_id(self) -> int:
         """The CAN id with the flags that candump writes into it."""
         return int(self.text.partition("#")[0], 16)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error frame."""
+        return self.text[8:9] == "#" and bool(self.can_id & ERROR)
 
     @property
     def content(self) -> Frame:
@@ -181,11 +186,17 @@ def as_json(frame: BusFrame, sender: str, bus: str) -> dict[str, Any]:
         sender: the container's name, or the bus interface.
         bus: the bus interface.
     """
-    content = frame.content
     return {
         "time": frame.stamp / 1_000_000,
         "bus": bus,
         "sender": sender,
+        **frame_as_json(frame.content),
+    }
+
+
+def frame_as_json(content: Frame) -> dict[str, Any]:
+    """Return what is in a frame as fields of a JSON document."""
+    return {
         "id": content.can_id,
         "extended": content.extended,
         "error": content.error,
