@@ -10,6 +10,7 @@ import rich_click as click
 from evercan import __version__
 from evercan.cli import frames
 from evercan.cli.app_link import link
+from evercan.cli.app_web import web
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
@@ -97,6 +98,9 @@ def watch(*, networks: tuple[str, ...], interval: float, **options: Any) -> int:
     from evercan.cli.commands import watch as command
 
     return command.watch(target_of(options), networks, interval)
+
+
+evercan.add_command(web)
 
 
 @evercan.command(
