@@ -127,10 +127,12 @@ class Merger:
     Attributes:
         bus: the bus interface.
         ends: the host ends of its members.
+        hold: seconds that a frame is held back.
     """
 
     bus: str
     ends: set[str]
+    hold: float = HOLD
     _waiting: list[tuple[int, bool, int, float, CapturedFrame]] = field(default_factory=list)
     _number: int = 0
     _sent: dict[str, deque[int]] = field(default_factory=dict)
@@ -145,7 +147,7 @@ class Merger:
 
     def ready(self, now: float) -> Iterator[BusFrame]:
         """Yield, in order, the frames that were held back long enough."""
-        while self._waiting and self._waiting[0][3] <= now - HOLD:
+        while self._waiting and self._waiting[0][3] <= now - self.hold:
             frame = self._resolve(heapq.heappop(self._waiting)[4])
             if frame is not None:
                 yield frame
