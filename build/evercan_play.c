@@ -5,10 +5,12 @@
  * standard input, in the machine's byte order:
  *
  *   8 bytes  microseconds after the start; all bits set: the end
- *   8 bytes  16 for a classic frame, 72 for a CAN FD frame
+ *   8 bytes  16 for a classic frame, 72 for a CAN FD frame, 0 for no frame
  *  72 bytes  struct can_frame or struct canfd_frame
  *
- * The start is LEAD after the first record, so that input which comes unevenly is here in time.
+ * The start is LEAD after the first record, so that input which comes unevenly is here in time. A
+ * record without a frame sets the start instead: programs that play together get the same. Its time
+ * is one of CLOCK_MONOTONIC, which is printed first, in microseconds.
  * Each second, and at the end, it prints one line: frames sent, and by how many microseconds 99 %
  * of them, and the worst of them, were late.
  */
@@ -96,9 +98,15 @@ int main(int argc, char **argv)
 	    bind(bus, (struct sockaddr *)&address, sizeof(address)))
 		return fail(argv[1]);
 
+	printf("%llu\n", (unsigned long long)now());
+	fflush(stdout);
 	while (fread(&record, sizeof(record), 1, stdin) == 1 && record.due != UINT64_MAX) {
 		uint64_t due, moment, tried;
 
+		if (!record.size) {
+			reported = start = record.due;
+			continue;
+		}
 		if (record.size != CAN_MTU && record.size != CANFD_MTU) {
 			errno = EBADMSG;
 			return fail("standard input");

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from textual.screen import Screen
+
 from evercan.cli.access.feed import Feed
 from evercan.cli.pages.watch_app import WatchApp
 from evercan.cli.views.docker import DockerEndpoint, DockerNetwork
@@ -130,10 +132,14 @@ def _id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+def _no_dump(network: str, _: str) -> Screen[None]:
+    raise NotImplementedError(f"the picture shows no frames of {network}")
+
+
 async def draw(observations: int = OBSERVATIONS) -> str:
     """Run the screen without a terminal for some observations, and return its picture."""
     host = SampleHost()
-    app = WatchApp(host, interval=3600)
+    app = WatchApp(host, interval=3600, dump=_no_dump)
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
         for observation in range(1, observations + 1):
             while host.seconds < observation:

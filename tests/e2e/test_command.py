@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 
 import can
 
-from evercan.cli.access.helper import LABEL
+from evercan.cli.access.container import LABEL
 from evercan.cli.views.traffic import columns
 from lab.plugin_process import NAME
 from lab.testbed import Testbed

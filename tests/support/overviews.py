@@ -42,6 +42,7 @@ def endpoint_document(name: str, number: int = 0, **more: Any) -> dict[str, Any]
         "host_end": f"vxcan{endpoint[:8]}",
         "present": True,
         "up": True,
+        "peer_prefix": "can",
         "altname": None,
         "access": None,
         "frames": {"sent": 120 * number, "received": 4000 + number, "dropped": 0, "deleted": 0},

@@ -14,6 +14,7 @@ from evercan.cli.app_web import web
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
+    DBC,
     DRY_RUN,
     ENGINE,
     JSON,
@@ -88,16 +89,20 @@ def status(*, networks: tuple[str, ...], json: bool, **options: Any) -> int:
     metavar="SECONDS",
     help="Seconds between two refreshes.",
 )
+@DBC
 @connection
-def watch(*, networks: tuple[str, ...], interval: float, **options: Any) -> int:
+def watch(
+    *, networks: tuple[str, ...], interval: float, dbc: tuple[str, ...], **options: Any
+) -> int:
     """Show all networks, or those that are named, live and full screen.
 
-    Press q to quit. When the plugin or the engine restarts, the screen says so and continues by
+    Press Enter for details of the selected member, d for the frames on its bus, ? for all keys
+    and q to quit. When the plugin or the engine restarts, the screen says so and continues by
     itself.
     """
     from evercan.cli.commands import watch as command
 
-    return command.watch(target_of(options), networks, interval)
+    return command.watch(target_of(options), networks, interval, dbc)
 
 
 evercan.add_command(web)

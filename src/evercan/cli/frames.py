@@ -204,6 +204,7 @@ def record(
         "evercan play drive.blf powertrain",
         "evercan play drive.blf powertrain --speed 2 --loop 0",
         "evercan play drive.log powertrain --from dashboard --filter 100:700",
+        "evercan play drive.mf4 powertrain --containers",
     ),
 )
 @click.argument("file", type=click.Path())
@@ -232,9 +233,18 @@ def record(
     metavar="NAME",
     help="Only frames of this sender in the recording. Repeat it for more senders.",
 )
+@click.option(
+    "--containers",
+    is_flag=True,
+    help="Send the frames of each sender from a container of its own, play-NAME, which ends with "
+    "this command.",
+)
 @connection
 def play(*, file: str, network: str, **options: Any) -> int:
-    """Send the frames of a recording on a bus, from its interface on the host, at their times.
+    """Send the frames of a recording on a bus at their times.
+
+    They come from the bus's interface on the host, or with --containers from a container for each
+    sender; those of the bus interface itself and of no sender come from the host then too.
 
     The file's ending names its format: .asc, .blf, .mf4, .log, .trc or .csv. All but .log need
     the extra workbench. At the end it says how punctual the frames were.

@@ -132,6 +132,7 @@ def _endpoint(endpoint: Endpoint, snapshot: Snapshot, frames: Frames) -> Mapping
         "host_end": endpoint.host_end,
         "present": link is not None,
         "up": link is not None and link.up,
+        "peer_prefix": endpoint.peer_prefix,
         "altname": endpoint.altname,
         "frames": frames.of_endpoint(endpoint.id)._asdict(),
         "access": None if endpoint.access is None else _access(endpoint, snapshot),

@@ -52,13 +52,23 @@ class FakeBus:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def sent(self, interface: str = "vcan0") -> list[tuple[int, str]]:
-        """Return when and what was sent on an interface, in microseconds after the first."""
+    @staticmethod
+    def player(interface: str) -> LocalProgram:
+        """Start the program that sends frames on an interface."""
+        return LocalProgram(sys.executable, fake_player.__file__, interface)
+
+    def lines(self, interface: str = "vcan0") -> list[tuple[int, str]]:
+        """Return when, in microseconds, and what was sent on an interface."""
         file = self._folder / interface
         if not file.exists():
             return []
-        lines = [line.split() for line in file.read_text().splitlines()]
-        return [(int(line[0]) - int(lines[0][0]), line[1]) for line in lines]
+        lines = (line.split() for line in file.read_text().splitlines())
+        return [(int(stamp), text) for stamp, text in lines]
+
+    def sent(self, interface: str = "vcan0") -> list[tuple[int, str]]:
+        """Return the same with times after the first."""
+        lines = self.lines(interface)
+        return [(stamp - lines[0][0], text) for stamp, text in lines]
 
     def texts(self, interface: str = "vcan0") -> list[str]:
         return [text for _, text in self.sent(interface)]
@@ -70,14 +80,12 @@ def fake_bus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBus:
     folder = tmp_path / "sent"
     folder.mkdir()
 
-    def start(_: LocalHost, interface: str) -> LocalProgram:
-        return LocalProgram(sys.executable, fake_player.__file__, interface)
-
     monkeypatch.setenv("FAKE_BUS", str(folder))
     root = Path(evercan.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{Path(fake_player.__file__).parents[2]}")
-    monkeypatch.setattr(LocalHost, "player", start)
-    return FakeBus(folder)
+    bus = FakeBus(folder)
+    monkeypatch.setattr(LocalHost, "player", lambda _, interface: bus.player(interface))
+    return bus
 
 
 @pytest.fixture

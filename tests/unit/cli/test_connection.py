@@ -98,7 +98,7 @@ def test_an_option_for_the_helper_image_counts_more_than_the_environment(
     monkeypatch.setenv("EVERCAN_HELPER_IMAGE", "environment")
     ended = host.run_elsewhere(*before, "status", *after)
     assert ended.status == 2
-    assert f"has no image {image}, which is needed to reach its host" in ended.err
+    assert f"has no image {image} for the container that reaches the host of" in ended.err
 
 
 # --- addresses ---------------------------------------------------------------------------

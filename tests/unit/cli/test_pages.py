@@ -28,7 +28,6 @@ from evercan.cli.commands.graph import draw
 from evercan.cli.errors import CliError
 from evercan.cli.pages import graph_text, status, watch
 from evercan.cli.pages.terminal import NOT_RUNNING_SIGN, SIGN
-from evercan.cli.pages.watch import Measured
 from evercan.cli.views import words
 from evercan.cli.views.overview import (
     MemberView,
@@ -38,6 +37,7 @@ from evercan.cli.views.overview import (
     shown_state,
 )
 from evercan.cli.views.rates import History, rates
+from evercan.cli.views.scene import Measured
 from evercan.cli.views.status_document import parse_status
 from evercan.cli.views.topology import buses
 from evercan.cli.views.words import count, short_count

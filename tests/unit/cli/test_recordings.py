@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evercan.cli.access.program import Program
 from evercan.cli.access.recordings import open_writer, read_recording
 from evercan.cli.commands.play import PlayOptions, schedule
 from evercan.cli.views.frame import Frame
@@ -392,6 +393,39 @@ def test_endless_playing_begins_again(tmp_path: Path) -> None:
     write(file, drive(2))
     endless = schedule(str(file), PlayOptions(loop=0))
     assert [due for due, _ in itertools.islice(endless, 6)] == [0, 1000, 2000, 3000, 4000, 5000]
+
+
+def test_play_sends_from_a_container_for_each_sender(
+    powertrain: Host, fake_bus: FakeBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Sequence[str], str]] = []
+
+    @contextmanager
+    def players(
+        _: Any, network: str, senders: Sequence[str], image: str, __: Any
+    ) -> Iterator[dict[str, Program]]:
+        asked.append((network, senders, image))
+        with closing(fake_bus.player("play-dashboard")) as player:
+            yield {"play-dashboard": player}
+
+    monkeypatch.setattr("evercan.cli.commands.play.players_in_containers", players)
+    file = tmp_path / "x.blf"
+    write(file, drive(20, 1000))
+    ended = powertrain.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 0
+    assert ended.err.startswith("20 frames sent; ")
+    assert asked == [("powertrain", ["dashboard"], "evercan/can-tools:latest")]
+    texts = [recorded.frame.text for recorded in drive(20, 1000)]
+    assert fake_bus.texts("vcan0") == texts[::2]
+    assert fake_bus.texts("play-dashboard") == texts[1::2]
+
+
+def test_containers_need_a_recording_with_senders(powertrain: Host, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    write(file, drive(4))
+    ended = powertrain.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 2
+    assert "x.csv has no senders, for which --containers starts containers; leave out" in ended.err
 
 
 def test_play_without_a_frame_names_the_senders(powertrain: Host, tmp_path: Path) -> None:

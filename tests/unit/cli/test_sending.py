@@ -6,7 +6,7 @@ import io
 import itertools
 import socket
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from evercan.cli.access import player
 from evercan.cli.access.can_socket import text_of
 from evercan.cli.access.databases import Databases
-from evercan.cli.access.program import ContainerProgram
-from evercan.cli.access.sending import Sent, record_of
+from evercan.cli.access.program import ContainerProgram, Program
+from evercan.cli.access.senders import container_of
+from evercan.cli.access.sending import Sent, record_of, send_together
 from evercan.cli.commands.generate import Ramp, fuzz, limited, parse_ids
 from evercan.cli.errors import CliError
 from evercan.cli.views.frame import FD_LENGTHS, Frame, parse_frame, parse_input
@@ -150,7 +151,8 @@ def test_frames_are_sent_at_their_times(capsys: pytest.CaptureFixture[str]) -> N
         player.play(records(0, 100_000, 100_000, 300_000), bus)
         assert 0.5 <= time.monotonic() - started < 5
         assert [len(other.recv(100)) for _ in range(4)] == [player.CLASSIC] * 4
-    sent, late, worst = map(int, capsys.readouterr().out.split())
+    clock, sent, late, worst = map(int, capsys.readouterr().out.split())
+    assert abs(clock / 1_000_000 - started) < 5
     assert sent == 4
     assert late <= worst + 10
 
@@ -161,6 +163,44 @@ def test_lateness_of_seconds_is_reported(capsys: pytest.CaptureFixture[str]) -> 
         lateness.add(late)
     lateness.report()
     assert capsys.readouterr().out == "2 2500000 2500000\n"
+
+
+def test_programs_start_at_one_moment(fake_bus: FakeBus) -> None:
+    names = ("vcan0", "vcan1", "vcan2")
+    schedule = [(step * 5_000, Frame(step, b"", length=0), names[step % 3]) for step in range(60)]
+    with ExitStack() as stack:
+        programs: dict[str, Program] = {}
+        for name in names:
+            programs[name] = stack.enter_context(closing(fake_bus.player(name)))
+            time.sleep(0.1)
+        sent = send_together(programs, schedule)
+    assert sent.frames == 60
+    first = min(at for name in names for at, _ in fake_bus.lines(name))
+    for name in names:
+        wanted = [(due, frame.text) for due, frame, sender in schedule if sender == name]
+        found = fake_bus.lines(name)
+        assert [text for _, text in found] == [text for _, text in wanted]
+        for (at, _), (due, _) in zip(found, wanted, strict=True):
+            assert abs(at - first - due) <= sent.worst + 5_000
+
+
+def test_a_program_that_fails_ends_all(fake_bus: FakeBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Frame(1, b"", length=0)
+    with ExitStack() as stack:
+        good = stack.enter_context(closing(fake_bus.player("vcan0")))
+        monkeypatch.setenv("FAKE_BUS_ERROR", "ENETDOWN")
+        bad = stack.enter_context(closing(fake_bus.player("vcan1")))
+        schedule = [(0, frame, "vcan0"), (0, frame, "vcan1"), (60_000_000, frame, "vcan0")]
+        with pytest.raises(CliError, match="cannot send on vcan1 after 0 frames: Network is down"):
+            send_together({"vcan0": good, "vcan1": bad}, schedule)
+
+
+@pytest.mark.parametrize(
+    ("sender", "container"),
+    [("dashboard", "play-dashboard"), ("~ay-gateway 1", "play-_ay-gateway_1")],
+)
+def test_a_senders_container_has_a_name_that_the_engine_takes(sender: str, container: str) -> None:
+    assert container_of(sender) == container
 
 
 @pytest.mark.parametrize(
@@ -201,7 +241,7 @@ class FullQueue:
 
 def test_a_full_queue_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     player.play(records(0, 1), FullQueue(5))  # type: ignore[arg-type] # all that it uses
-    assert capsys.readouterr().out.startswith("2 ")
+    assert capsys.readouterr().out.splitlines()[1].startswith("2 ")
 
 
 def test_a_queue_that_stays_full_is_an_error(
@@ -210,7 +250,7 @@ def test_a_queue_that_stays_full_is_an_error(
     monkeypatch.setattr(player, "_PATIENCE", 0.05)
     with pytest.raises(OSError, match="No buffer space"):
         player.play(records(0, 1), FullQueue(1 << 40))  # type: ignore[arg-type] # the same
-    assert capsys.readouterr().out == "0 0 0\n"
+    assert capsys.readouterr().out.splitlines()[1:] == ["0 0 0"]
 
 
 # --- patterns ---------------------------------------------------------------------------

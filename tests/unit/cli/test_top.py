@@ -406,9 +406,12 @@ def test_a_bus_without_an_answer_of_the_plugin_has_no_controller() -> None:
 # --- reading -----------------------------------------------------------------
 
 
+def target_of(host: Host) -> Target:
+    return Target(engine=f"unix://{host.engine_socket}", sockets=str(host.folder))
+
+
 def reader_of(powertrain: Host) -> BusReader:
-    target = Target(engine=f"unix://{powertrain.engine_socket}", sockets=str(powertrain.folder))
-    return BusReader(target, "powertrain")
+    return BusReader(target_of(powertrain), "powertrain")
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -421,7 +424,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_it_connects_again_after_an_error_and_counts_on(
     powertrain: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evercan.cli.commands.bus_reader.RETRY", 0.3)
+    monkeypatch.setattr("evercan.cli.commands.frame_reader.RETRY", 0.3)
     goes_on = threading.Event()
     tries = []
 

@@ -99,6 +99,14 @@ def test_a_frame_is_held_back_for_earlier_frames() -> None:
     assert [frame.text for frame in merger.rest()] == ["1#", "2#"]
 
 
+def test_a_recording_waits_longer_for_a_host_that_is_busy() -> None:
+    merger = Merger(BUS, {A, B}, hold=1.0)
+    merger.push(CapturedFrame(20, A, "2#", local=False), 100.0)
+    assert list(merger.ready(100.9)) == []
+    merger.push(CapturedFrame(10, B, "1#", local=False), 100.9)
+    assert [frame.text for frame in merger.ready(101.95)] == ["1#", "2#"]
+
+
 @given(
     st.lists(
         st.tuples(

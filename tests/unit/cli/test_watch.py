@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 from rich.console import Group
 from rich.text import Text
+from textual.screen import Screen
 from textual.widgets import Static
 
 from evercan.cli.access.feed import Feed
 from evercan.cli.access.reach import Target
 from evercan.cli.errors import INTERRUPTED, CliError, NoEngine, NoPlugin
 from evercan.cli.pages import watch
-from evercan.cli.pages.watch_app import WatchApp, lateness
+from evercan.cli.pages.watch_app import WatchApp
 from evercan.cli.views.bits import bits_of_text
 from evercan.cli.views.overview import Overview, Verdict
+from evercan.cli.views.scene import lateness
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host, Terminal
 from tests.support.json_server import network_entry, plugin_entry
@@ -73,6 +75,13 @@ class ScriptedFeed(Feed):
         self.left.set()
 
 
+def app_of(feed: Feed) -> WatchApp:
+    def dump(network: str, sender: str) -> Screen[None]:
+        pytest.fail(f"the frames of {sender} on {network} are asked for")
+
+    return WatchApp(feed, 0.05, dump)
+
+
 def text_of(app: WatchApp, widget: str) -> str:
     shown = app.query_one(widget, Static)
     return "\n".join(
@@ -81,7 +90,7 @@ def text_of(app: WatchApp, widget: str) -> str:
 
 
 def unwrapped(app: WatchApp) -> str:
-    return " ".join(text_of(app, "#state").split())
+    return " ".join(text_of(app, "#head").split())
 
 
 async def until(app: WatchApp, pilot: object, true: Callable[[], bool]) -> None:
@@ -90,16 +99,16 @@ async def until(app: WatchApp, pilot: object, true: Callable[[], bool]) -> None:
         await pilot.pause(0.02)  # type: ignore[attr-defined] # a Pilot of whatever type
         if true():
             return
-    pytest.fail(f"the screen shows {text_of(app, '#state')}\n{text_of(app, '#page')}")
+    pytest.fail(f"the screen shows {text_of(app, '#head')}\n{text_of(app, '#page')}")
 
 
 async def test_watch_shows_members_and_rates_and_updates_them() -> None:
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         page = text_of(app, "#page")
-        assert "healthy" in text_of(app, "#state")
+        assert "healthy" in text_of(app, "#head")
         for number in range(3):
             assert container_name(number) in page
         feed.members = 5
@@ -119,7 +128,7 @@ async def test_an_outage_is_shown_and_the_last_page_stays(
 ) -> None:
     monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
         feed.error = error
@@ -127,12 +136,12 @@ async def test_an_outage_is_shown_and_the_last_page_stays(
         await until(app, pilot, lambda: words in (shown := unwrapped(app)) and str(error) in shown)
         assert "dashboard" in text_of(app, "#page")
         feed.error = None
-        await until(app, pilot, lambda: "healthy" in text_of(app, "#state"))
+        await until(app, pilot, lambda: "healthy" in text_of(app, "#head"))
 
 
 async def test_keys() -> None:
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         page = text_of(app, "#page")
@@ -146,19 +155,19 @@ async def test_keys() -> None:
             ),
         )
         await pilot.press("p")
-        await until(app, pilot, lambda: "paused" in text_of(app, "#state"))
+        await until(app, pilot, lambda: "paused" in text_of(app, "#head"))
         dark = app.theme
         await pilot.press("t")
         assert app.theme != dark
         await pilot.press("p", "r")
-        await until(app, pilot, lambda: "paused" not in text_of(app, "#state"))
+        await until(app, pilot, lambda: "paused" not in text_of(app, "#head"))
         await pilot.press("q")
     assert app.return_code == 0
 
 
 async def test_the_filter_is_typed_and_left() -> None:
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "logger" in text_of(app, "#page"))
         await pilot.press("slash", *"gate")
@@ -177,7 +186,7 @@ async def test_the_filter_is_typed_and_left() -> None:
 
 
 async def test_the_keys_are_explained() -> None:
-    app = WatchApp(ScriptedFeed(), 0.05)
+    app = app_of(ScriptedFeed())
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
         await pilot.press("question_mark")
@@ -195,7 +204,7 @@ async def test_pause_stops_the_page_and_not_the_line_of_state(
 ) -> None:
     monkeypatch.setattr("evercan.cli.pages.watch_app.RETRY", 0.05)
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         await pilot.press("p")
@@ -218,9 +227,9 @@ async def test_pause_stops_the_page_and_not_the_line_of_state(
 async def test_a_slow_answer_is_shown_and_q_does_not_wait_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evercan.cli.pages.watch_app.SLOW", 0.1)
+    monkeypatch.setattr("evercan.cli.views.scene.SLOW", 0.1)
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "healthy" in unwrapped(app))
         feed.answers.clear()
@@ -240,7 +249,7 @@ async def test_a_slow_answer_is_shown_and_q_does_not_wait_for_it(
 
 async def test_an_unexpected_error_ends_the_application() -> None:
     """Without that, the screen would stop without a message."""
-    app = WatchApp(ScriptedFeed(), 0.05)
+    app = app_of(ScriptedFeed())
     with pytest.raises(ZeroDivisionError):
         await _run_into(app, ZeroDivisionError())
     assert app.return_code == 1
@@ -257,7 +266,7 @@ async def _run_into(app: WatchApp, error: Exception) -> None:
 async def test_load_error_counters_and_the_last_error_of_a_controller() -> None:
     feed = ScriptedFeed()
     feed.controller = {"bitrate": 500_000, "errors": {"tx": 96, "rx": 3}, "events": {"bus_off": 2}}
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     now = int(time.time())
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, lambda: "load 0.0 %" in text_of(app, "#page"))
@@ -272,7 +281,7 @@ async def test_load_error_counters_and_the_last_error_of_a_controller() -> None:
         *(f"({now}.000000) vcan7 123#00112233445566{number:02X} R" for number in range(256)),
         f"({now}.000001) vcan0 20000020#0000000000000000 R",
     ]
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(app, pilot, lambda: "last error" in text_of(app, "#page"))
         assert "no other node" in text_of(app, "#page")
@@ -288,7 +297,7 @@ async def test_load_error_counters_and_the_last_error_of_a_controller() -> None:
 
 async def test_a_host_without_controllers_reads_no_frames() -> None:
     feed = ScriptedFeed()
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "300" in text_of(app, "#page"))
         assert "load" not in text_of(app, "#page")
@@ -324,7 +333,7 @@ def test_the_colour_shows_the_severity_of_a_slow_answer(late: Verdict, colour: s
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("escape", 0), ("ctrl+c", INTERRUPTED)])
 async def test_keys_that_end_it(key: str, status: int) -> None:
-    app = WatchApp(ScriptedFeed(), 0.05)
+    app = app_of(ScriptedFeed())
     async with app.run_test(size=(80, 30)) as pilot:
         await until(app, pilot, lambda: "dashboard" in text_of(app, "#page"))
         await pilot.press(key)
@@ -335,11 +344,11 @@ async def test_keys_that_end_it(key: str, status: int) -> None:
 async def test_a_long_page_can_be_scrolled(members: int) -> None:
     feed = ScriptedFeed()
     feed.members = members
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
         await pilot.press("pagedown", "j", "down")
-        buses = app.query_one("#buses")
+        buses = app.query_one("#body")
         assert (buses.max_scroll_y > 0) is (members == 30)
 
 
@@ -348,7 +357,7 @@ async def test_a_long_page_can_be_scrolled(members: int) -> None:
 async def test_nothing_is_cut_off_at_the_right(columns: int, members: int) -> None:
     feed = ScriptedFeed()
     feed.members = members
-    app = WatchApp(feed, 0.05)
+    app = app_of(feed)
     async with app.run_test(size=(columns, 24)) as pilot:
         await until(app, pilot, lambda: "powertrain" in text_of(app, "#page"))
         lines = text_of(app, "#page").splitlines()

@@ -23,8 +23,8 @@ RECORD = struct.Struct("=QQ72s")
 END = (1 << 64) - 1
 """The time of the record that is the last one, and has no frame."""
 
-CLASSIC, FD = 16, 72
-"""Sizes of ``struct can_frame`` and ``struct canfd_frame``."""
+START, CLASSIC, FD = 0, 16, 72
+"""Sizes: of no frame, in a record that sets the start; of ``struct can_frame``, ``canfd_frame``."""
 
 _LEAD = 0.2
 _PATIENCE = 1.0
@@ -64,11 +64,15 @@ def play(records: BinaryIO, bus: socket.socket) -> None:
     """
     lateness = _Lateness()
     start = reported = 0.0
+    print(time.monotonic_ns() // 1000, flush=True)
     try:
         while len(record := records.read(RECORD.size)) == RECORD.size:
             microseconds, size, frame = RECORD.unpack(record)
             if microseconds == END:
                 break
+            if size == START:
+                start = microseconds / 1_000_000
+                continue
             start = start or time.monotonic() + _LEAD
             due = start + microseconds / 1_000_000
             if (ahead := due - time.monotonic()) > 0:

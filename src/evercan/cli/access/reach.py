@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from evercan.cli.access.container import IMAGE
 from evercan.cli.access.engine import DockerEngine
-from evercan.cli.access.helper import IMAGE, SOCKETS, HelperHost
+from evercan.cli.access.helper import SOCKETS, HelperHost
 from evercan.cli.access.host import HostAccess, LocalHost, is_root
 from evercan.cli.access.plugin import PluginSocket
 from evercan.cli.errors import NoPlugin
@@ -29,6 +30,11 @@ class Target:
     plugin: str | None = None
     helper_image: str = ""
     sockets: str = ""
+
+    @property
+    def image(self) -> str:
+        """The image of containers that end with this process."""
+        return self.helper_image or IMAGE
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def host_access(
 
 def open_host(engine: DockerEngine, target: Target, *, files: bool = False) -> HostAccess:
     """Open access to an engine's host as `host_access` does; the caller closes it."""
-    image = target.helper_image or IMAGE
+    image = target.image
     if target.sockets:
         return LocalHost()
     if engine.is_this_machine() and not target.helper_image:

@@ -10,6 +10,7 @@ from evercan.cli.access.engine import DockerEngine
 from evercan.cli.access.host import HostAccess
 from evercan.cli.access.plugin import PluginSocket
 from evercan.cli.access.reach import Target, host_access, plugin_socket, select_plugins
+from evercan.cli.pages.progress import progress
 from evercan.cli.pages.terminal import print_json
 from evercan.cli.views.docker import DockerNetwork, DockerPlugin
 
@@ -34,7 +35,8 @@ def adopt(target: Target, *, prune: bool, json: bool) -> int:
         plugins = select_plugins(engine.plugins(), target.plugin)
         host = stack.enter_context(host_access(engine, target))
         for plugin in plugins:
-            report = _adopt(engine, plugin, host, target, prune=prune)
+            with progress(f"restoring the networks of {plugin.name}"):
+                report = _adopt(engine, plugin, host, target, prune=prune)
             reports.append(report)
             if not json:
                 print("\n".join(lines(report)))

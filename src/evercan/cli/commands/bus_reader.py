@@ -1,4 +1,4 @@
-"""Read the frames and the state of a bus in the background, and connect again after an error."""
+"""Read the ids, the load and the errors of a bus in the background."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from contextlib import suppress
 
 from evercan.cli.access.reach import Target
 from evercan.cli.access.source import OverviewSource
-from evercan.cli.access.wiring import OpenBus, read_wiring
-from evercan.cli.commands.capture import Capture, Selection, check_senders
+from evercan.cli.commands.capture import Capture, check_senders
+from evercan.cli.commands.frame_reader import FrameReader
 from evercan.cli.errors import CliError, NoAccess, NoAnswer
-from evercan.cli.pages.watch_app import RETRY, lost
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of, network_on
 from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.ids import IdTable, IdView
 from evercan.cli.views.load import NO_BITRATES, Bitrates, LoadMeter, share
 from evercan.cli.views.overview import NetworkView
+from evercan.cli.views.scene import lost
 from evercan.cli.views.traffic import BusFrame, parse_filter, passes
 
 _REFRESH = 1.0
 """Seconds from one reading of the plugin's status to the next."""
 
-_CLOSE_TIMEOUT = 2.0
 
-
-class BusReader:
-    """The ids, the load and the errors of one network's bus.
-
-    Attributes:
-        network: the network's name, as it was given.
-        bus: the bus interface.
-        broken: why frames cannot be read now; None if they can.
-        error: an unexpected error, after which nothing is read.
-    """
+class BusReader(FrameReader):
+    """The ids, the load and the errors of one network's bus."""
 
     def __init__(
         self,
@@ -45,87 +36,29 @@ class BusReader:
         bitrates: Bitrates = NO_BITRATES,
     ) -> None:
         """Take the bus, and what is shown of it; all frames count for the load."""
-        self._target, self.network = target, network
+        super().__init__(target, network)
         self._filters = [parse_filter(text) for text in filters]
         self._senders, self._given = senders, bitrates
         self._table, self._meter = IdTable(), LoadMeter()
         self._lock = threading.Lock()
-        self._left = threading.Event()
         self._view: NetworkView | None = None
         self._peak: float | None = None
         self._last_error: LastError | None = None
         self._status_failed = ""
-        self._lost_before = 0
-        self._source: OverviewSource | None = None
-        self._capture: Capture | None = None
-        self.bus = ""
-        self._until: float | None = None
-        self._since: float | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._refresher: threading.Thread | None = None
-        self.broken: CliError | None = None
-        self.error: Exception | None = None
 
     def start(self) -> None:
-        """Connect, and read in the background.
+        """Connect now, and read in the background.
 
         Raises:
             CliError: there is no such network or sender, or the host cannot be reached.
         """
         check_senders(self._open(), self._senders)
-        self._thread.start()
+        super().start()
 
-    def _open(self) -> Capture:
-        source = OverviewSource(self._target)
-        try:
-            wiring = read_wiring(source.engine, self._target, source.host, self.network)
-            with suppress(NoAccess, NoAnswer):
-                self._read_status(source, wiring.bus)
-            bus = OpenBus(source.engine, source.host, wiring)
-            capture = Capture(bus, self._target, self.network, Selection(errors=True))
-        except BaseException:
-            source.close()
-            raise
-        self.bus, self._source, self._capture = wiring.bus, source, capture
-        if self._left.is_set():  # it was closed meanwhile
-            self._drop()
-        return capture
-
-    def _run(self) -> None:
-        while not self._left.is_set():
-            try:
-                if self._source is None:
-                    self._open()
-                self._read()
-            except CliError as error:
-                self.broken = error
-                self._drop()
-                self._left.wait(RETRY)
-            except Exception as error:  # noqa: BLE001 - any error ends the application
-                self.error = error
-                return
-
-    def _read(self) -> None:
-        """Read frames until an error, or until this is closed."""
-        capture, source = self._capture, self._source
-        if capture is None or source is None:
-            return
-        over = threading.Event()
-        self._refresher = threading.Thread(target=self._refresh, args=(source, over), daemon=True)
-        self._refresher.start()
-        try:
-            for frames in capture.batches():
-                self._take(capture, frames)
-                self.broken = None
-                if self._since is None and capture.begun:
-                    self._since = time.monotonic()
-                if self._left.is_set():
-                    self._take(capture, capture.rest())
-                    return
-        finally:
-            over.set()
-            capture.close()
-            self._lost_before, self._capture = self.lost, None
+    def _opened(self, source: OverviewSource, bus: str) -> None:
+        super()._opened(source, bus)
+        with suppress(NoAccess, NoAnswer):
+            self._read_status(source, bus)
 
     def _take(self, capture: Capture, frames: Sequence[BusFrame]) -> None:
         now = time.monotonic()
@@ -142,7 +75,7 @@ class BusReader:
                 if passes(self._filters, frame.can_id):
                     self._table.add(frame, sender)
 
-    def _refresh(self, source: OverviewSource, over: threading.Event) -> None:
+    def _accompany(self, source: OverviewSource, over: threading.Event) -> None:
         """Read the plugin's status again and again."""
         while not over.wait(_REFRESH):
             try:
@@ -161,24 +94,12 @@ class BusReader:
     @property
     def failed(self) -> str:
         """What does not answer; empty if all do."""
-        if self.broken is not None:
-            return f"no frames ({self.broken}), retrying"
-        return self._status_failed
+        return super().failed or self._status_failed
 
     @property
     def frames(self) -> int:
         """Frames so far, with those that the filters leave out."""
         return self._meter.frames
-
-    @property
-    def lost(self) -> int:
-        """Frames that were lost because reading was too slow."""
-        return self._lost_before + (self._capture.lost if self._capture else 0)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds for which frames have been read."""
-        return 0.0 if self._since is None else (self._until or time.monotonic()) - self._since
 
     def views(self) -> list[IdView]:
         """Return all ids."""
@@ -219,28 +140,3 @@ class BusReader:
         with self._lock:
             self._table.clear()
             self._peak = self._last_error = None
-
-    def finish(self) -> None:
-        """Stop reading, and wait for the frames that were held back."""
-        self._left.set()
-        self._thread.join()
-        self._until = time.monotonic()
-
-    def close(self) -> None:
-        """Close the connections, also while one of them waits."""
-        self._left.set()
-        closing = threading.Thread(target=self._close, daemon=True)
-        closing.start()
-        closing.join(_CLOSE_TIMEOUT)
-
-    def _close(self) -> None:
-        self._drop()
-        for thread in (self._thread, self._refresher):
-            if thread is not None and thread.ident is not None:
-                thread.join()
-        self._drop()  # what one of them has opened meanwhile
-
-    def _drop(self) -> None:
-        source, self._source = self._source, None
-        if source is not None:
-            source.close()

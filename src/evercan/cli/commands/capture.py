@@ -36,6 +36,7 @@ class Selection:
         count: frames; None for no limit.
         duration: seconds; None for no limit.
         errors: error frames too, whatever the filters of ids are.
+        hold: seconds that a frame is held back, for frames that were sent earlier.
     """
 
     filters: Sequence[str] = ()
@@ -43,6 +44,7 @@ class Selection:
     count: int | None = None
     duration: float | None = None
     errors: bool = False
+    hold: float = HOLD
 
 
 class Capture:
@@ -76,7 +78,7 @@ class Capture:
         self.ended_early = True
         wiring = bus.wiring
         self.bus = wiring.bus
-        self._merger = Merger(wiring.bus, set())
+        self._merger = Merger(wiring.bus, set(), wanted.hold)
         self._use(wiring)
         check_senders(self, wanted.senders)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evercan.cli.access.reach import Target
@@ -18,6 +18,9 @@ from evercan.cli.views.traffic import BusFrame, columns
 from evercan.cli.views.words import count
 
 _MICRO = 1_000_000
+_HOLD = 1.0
+"""Seconds that a frame is held back: a host that is busy reads earlier ones late."""
+
 _LOST = 1
 """Exit status if frames were lost."""
 
@@ -55,15 +58,16 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
     """
     check(options)
     started = time.monotonic()
+    limit = "" if wanted.duration is None else f" of {wanted.duration:g}"
     with (
-        capture(target, network, wanted) as captured,
+        capture(target, network, replace(wanted, hold=_HOLD)) as captured,
         closing(Recorder(options)) as recorder,
         progress() as show,
     ):
         with suppress(KeyboardInterrupt):  # this is how a person ends it
             for frames in captured.batches():
                 recorder.add(captured, frames)
-                show(f"{count(recorder.frames)} frames, {time.monotonic() - started:.0f} s")
+                show(f"{count(recorder.frames)} frames, {time.monotonic() - started:.0f}{limit} s")
         if captured.ended_early:
             recorder.add(captured, captured.rest())
     for line in recorder.summary(captured.lost):

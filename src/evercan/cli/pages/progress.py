@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,21 +13,31 @@ _AFTER = 2.0
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Provide what shows a line on standard error; it shows nothing in a pipe."""
+def progress(text: str = "") -> Iterator[Callable[[str], None]]:
+    """Provide what changes a line on standard error; in a pipe there is no line.
+
+    Args:
+        text: the line at first.
+    """
     errors = console(stderr=True)
     if not errors.is_terminal:
         yield lambda _: None
         return
-    status = errors.status("")
-    started = time.monotonic()
+    status = errors.status(text)
+    lock, over = threading.Lock(), threading.Event()
 
-    def show(text: str) -> None:
-        if time.monotonic() - started >= _AFTER:
-            status.start()
-            status.update(text)
+    def begin() -> None:
+        with lock:
+            if not over.is_set():
+                status.start()
 
+    timer = threading.Timer(_AFTER, begin)
+    timer.daemon = True
+    timer.start()
     try:
-        yield show
+        yield status.update
     finally:
-        status.stop()
+        timer.cancel()
+        with lock:
+            over.set()
+            status.stop()

@@ -85,3 +85,15 @@ def member_sign(member: MemberView) -> Text:
 def member_state(member: MemberView) -> Text:
     """Return a member's state with its sign, in its colour."""
     return member_sign(member).append(f" {shown_state(member.state)}")
+
+
+def end_of(name: str, width: int) -> str:
+    """Shorten a name; keep its end, since compose puts the project's name first."""
+    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
+
+
+def one_line(line: Text, width: int) -> Text:
+    """Cut a line to a width; return it."""
+    line.truncate(width, overflow="ellipsis")
+    line.no_wrap = True
+    return line

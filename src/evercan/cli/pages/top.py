@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from evercan.cli.pages.bus_line import bus_line, health_line
+from evercan.cli.pages.terminal import end_of, one_line
 from evercan.cli.views import words
 from evercan.cli.views.bus_state import BusState
 from evercan.cli.views.decoding import Decoded
@@ -111,12 +112,12 @@ class _Columns:
         parts += ["len", "data".ljust(self.data)]
         if self.beside:
             parts.append("decoded")
-        return _line(self.width, Text(_BETWEEN.join(parts), style="dim"))
+        return one_line(Text(_BETWEEN.join(parts), style="dim"), self.width)
 
     def lines(self, view: IdView, decoded: Decoded | None, now: int) -> list[Text]:
         line = Text(style="dim" if view.silent(now) else "")
         line.append(view.id_text.rjust(self.id), style="bold")
-        line.append(_BETWEEN + _shortened(view.sender, self.sender).ljust(self.sender), "cyan")
+        line.append(_BETWEEN + end_of(view.sender, self.sender).ljust(self.sender), "cyan")
         line.append(_BETWEEN + words.short_count(view.count).rjust(6))
         line.append(_BETWEEN + time_words(view.period).rjust(9))
         if self.jitter:
@@ -124,13 +125,13 @@ class _Columns:
         line.append(f"{_BETWEEN}{view.frame.length:>3}{_BETWEEN}")
         line.append_text(data_text(view, self.data))
         if decoded is None:
-            return [_line(self.width, line)]
+            return [one_line(line, self.width)]
         meaning = Text(str(decoded), style="dim" if view.silent(now) else "green")
         if self.beside:
             line.append(_BETWEEN).append_text(meaning)
-            return [_line(self.width, line)]
+            return [one_line(line, self.width)]
         below = Text(" " * (self.id + 1)).append_text(meaning)
-        return [_line(self.width, line), _line(self.width, below)]
+        return [one_line(line, self.width), one_line(below, self.width)]
 
 
 def _columns(scene: TopScene, width: int, *, decode: bool) -> _Columns:
@@ -179,14 +180,3 @@ def time_words(seconds: float | None) -> str:
     if seconds < 9.9995:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.0f} s"
-
-
-def _shortened(name: str, width: int) -> str:
-    # Keep the end of the name: compose puts the project's name first.
-    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
-
-
-def _line(width: int, line: Text) -> Text:
-    line.truncate(width, overflow="ellipsis")
-    line.no_wrap = True
-    return line

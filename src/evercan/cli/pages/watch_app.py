@@ -4,65 +4,35 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual import on
-from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.geometry import Region
 from textual.message import Message
-from textual.widgets import Footer, Input, Static
+from textual.screen import Screen
+from textual.widgets import Static
 
 from evercan.cli.access.feed import Feed
 from evercan.cli.access.wires import Wires
-from evercan.cli.errors import INTERRUPTED, CliError, NoAccess, NoEngine
+from evercan.cli.errors import CliError
 from evercan.cli.pages import watch
-from evercan.cli.pages.keys import KeysScreen
-from evercan.cli.pages.watch import Lost, Measured
-from evercan.cli.views.bus_state import BusState
+from evercan.cli.pages.live_app import NARROWEST, LiveApp
+from evercan.cli.pages.member import member_page
+from evercan.cli.pages.member_screen import MemberScreen
+from evercan.cli.pages.member_table import is_selected
+from evercan.cli.pages.rows import Cursor, Row, rows
 from evercan.cli.views.overview import Overview, Verdict, matching
-from evercan.cli.views.rates import Rates, rates
+from evercan.cli.views.scene import Lost, Scene, lateness, lost
 
 RETRY = 2.0
 """Seconds from a failed refresh to the next one."""
-
-SLOW = 2.0
-"""Seconds that a refresh may take without a warning, however short the interval is."""
-
-NARROWEST = 28
-"""Columns of a page, at least; a narrower window cuts it off at the right."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What the page shows.
-
-    Attributes:
-        overviews: the overviews of the last refresh that succeeded.
-        measured: the rates since the refresh before it, those until then, and the load of buses.
-        at: when that refresh ended, on the monotonic clock.
-    """
-
-    overviews: Sequence[Overview] = ()
-    measured: Measured = field(default_factory=Measured)
-    at: float = 0.0
-
-    def after(self, found: Sequence[Overview], at: float, states: Mapping[str, BusState]) -> Scene:
-        """Return the scene after another refresh, with the states of buses by network id."""
-        together = Rates()
-        earlier = {overview.plugin: overview for overview in self.overviews}
-        for overview in found:
-            before = earlier.get(overview.plugin)
-            seconds = at - self.at
-            if before is not None and before.now is not None and overview.now is not None:
-                seconds = overview.now - before.now
-            together |= rates(before, overview, seconds)
-        return Scene(found, Measured(together, self.measured.history.after(together), states), at)
 
 
 @dataclass
@@ -81,58 +51,50 @@ class RefreshFailed(Message):
     begun: float
 
 
-def lateness(seconds: float, interval: float) -> Verdict:
-    """Return the severity of a refresh that takes some seconds, with this refresh interval."""
-    patience = min(max(SLOW, 3 * interval), 3 * SLOW)
-    if seconds <= patience:
-        return Verdict.OK
-    return Verdict.WARN if seconds <= 3 * patience else Verdict.FAIL
-
-
-class WatchApp(App[None]):
+class WatchApp(LiveApp):
     """The screen: a line of state, the buses, and the keys."""
 
     TITLE = "evercan watch"
-    ENABLE_COMMAND_PALETTE = False
-    CSS = """
-    Screen { background: $background; }
-    #state { height: auto; padding: 0 1; background: $panel; }
-    #filter { dock: bottom; height: 1; border: none; padding: 0 1; display: none; }
-    #filter.open { display: block; }
-    #buses { padding: 1 1 0 1; scrollbar-size-vertical: 1; }
-    """
+    FILTER_HINT = "words of a member or a network"
+    CSS = f"{LiveApp.CSS} #body {{ padding: 1 1 0 1; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "quit"),
-        Binding("escape", "leave", show=False),
-        # It replaces the screen's own ctrl+c, which copies the selection.
-        Binding("ctrl+c", "interrupt", show=False, priority=True),
+        Binding("up,k", "select(-1)", show=False),
+        Binding("down,j", "select(1)", show=False),
+        Binding("enter", "details", "details"),
+        Binding("d", "dump", "dump"),
         Binding("p,space", "pause", "pause", key_display="p"),
         Binding("s", "sort", "sort"),
-        Binding("slash", "filter", "filter", key_display="/"),
-        Binding("t", "theme", "light / dark"),
-        Binding("r", "refresh_now", "refresh"),
-        Binding("question_mark", "keys", "keys", key_display="?"),
-        Binding("up,k", "scroll(-1)", show=False),
-        Binding("down,j", "scroll(1)", show=False),
+        Binding("r", "refresh_now", show=False),
     ]
 
     KEYS: ClassVar[dict[str, str]] = {
         "q": "quit",
+        "arrows, j k": "select a member",
+        "Enter": "show what is known of the selected member",
+        "d": "show the frames on the bus of the selected member, and with Enter only its own",
         "p, Space": "pause the page, and continue",
         "s": "sort members by name or by rate",
         "/": "show only members that have some words in their name, state or network",
         "Esc": "leave the filter's line; then show all members again; then quit",
         "t": "light or dark",
         "r": "refresh now",
-        "arrows, j k, page keys": "scroll",
+        "page keys, Home, End": "scroll",
         "sent/s, recv/s": "frames per second since the last refresh",
         "total": "frames so far, as in 'evercan status'",
     }
 
-    def __init__(self, feed: Feed, interval: float) -> None:
-        """Take the source of overviews, and the seconds from one refresh to the next."""
+    def __init__(
+        self, feed: Feed, interval: float, dump: Callable[[str, str], Screen[None]]
+    ) -> None:
+        """Take what is shown.
+
+        Args:
+            feed: the source of overviews.
+            interval: seconds from one refresh to the next.
+            dump: creates the screen with the frames of a network, and of a member if one is named.
+        """
         super().__init__()
-        self.feed = feed
+        self.feed, self._dump = feed, dump
         self._wires = Wires(feed)
         self._interval = interval
         self._scene = Scene()
@@ -141,23 +103,13 @@ class WatchApp(App[None]):
         self._since = 0.0  # when refreshes began to fail
         self._begun: float | None = None  # when the current refresh began
         self._by_rate = False
-        self._words = ""
+        self._cursor = Cursor()
         self._stale = False
         self._wake = threading.Event()
         self._left = threading.Event()
 
-    def compose(self) -> ComposeResult:
-        """Create the widgets."""
-        yield Static(id="state")
-        with VerticalScroll(id="buses"):
-            yield Static(id="page")
-        yield Input(placeholder="words of a member or a network", id="filter")
-        yield Footer(show_command_palette=False)
-
     def on_mount(self) -> None:
         """Start refreshing."""
-        self.theme = "textual-dark"
-        self.query_one("#buses").focus()
         self.set_interval(0.5, self._draw_state)
         # Not a worker of Textual: at its end the application would wait for the current
         # refresh, which may hang.
@@ -168,10 +120,6 @@ class WatchApp(App[None]):
         self._left.set()
         self._wake.set()
         self._wires.close()
-
-    def on_resize(self) -> None:
-        """Draw for the new width."""
-        self._draw()
 
     def _refresh_loop(self) -> None:
         """Refresh repeatedly, in a thread of its own."""
@@ -229,6 +177,7 @@ class WatchApp(App[None]):
     def _page(self, width: int) -> RenderableType:
         scene = self._paused or self._scene
         shown = matching(scene.overviews, self._words)
+        self._cursor = self._cursor.among(self._rows())
         if self._words and not any(overview.networks for overview in shown):
             return Text(f"no member has “{self._words}”: press / or Esc", style="dim")
         return watch.page(
@@ -237,6 +186,7 @@ class WatchApp(App[None]):
             width=width,
             by_rate=self._by_rate,
             stale=self._stale,
+            selected=self._cursor.key,
         )
 
     def _draw_state(self) -> None:
@@ -251,7 +201,7 @@ class WatchApp(App[None]):
             late=late,
             paused=self._paused is not None,
         )
-        for state in self.query("#state").results(Static):
+        for state in self.query("#head").results(Static):
             state.update(line)
         stale = self._lost is not None or late is not Verdict.OK
         if stale is not self._stale:
@@ -268,60 +218,58 @@ class WatchApp(App[None]):
         self._by_rate = not self._by_rate
         self._draw()
 
-    def action_filter(self) -> None:
-        """Open the line for the filter."""
-        line = self.query_one("#filter", Input)
-        line.add_class("open")
-        line.focus()
-
-    @on(Input.Changed)
-    def _filter_changed(self, changed: Input.Changed) -> None:
-        self._words = changed.value.strip()
-        self._draw_page()
-
-    @on(Input.Submitted)
-    def _filter_submitted(self) -> None:
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
-        self.query_one("#buses").focus()
-
-    def action_leave(self) -> None:
-        """Leave the filter's line; else show all members again; else quit."""
-        line = self.query_one("#filter", Input)
-        if line.has_class("open"):
-            self._close_filter()
-        elif self._words:
-            line.value = ""
-        else:
-            self.exit(return_code=0)
-
-    def action_keys(self) -> None:
-        """Show what the keys do."""
-        self.push_screen(KeysScreen(self.KEYS))
-
-    def action_theme(self) -> None:
-        """Switch between dark and light."""
-        self.theme = "textual-light" if self.theme == "textual-dark" else "textual-dark"
-
     def action_refresh_now(self) -> None:
         """Refresh now."""
         self._wake.set()
 
-    def action_scroll(self, lines: int) -> None:
-        """Scroll the page."""
-        self.query_one("#buses").scroll_relative(y=lines * 2, animate=False)
+    def _rows(self) -> list[Row]:
+        scene = self._paused or self._scene
+        shown = matching(scene.overviews, self._words)
+        return rows(shown, scene.measured.rates, by_rate=self._by_rate)
 
-    def action_interrupt(self) -> None:
-        """End with the exit status of Ctrl-C, which is a key here and not a signal."""
-        self.exit(return_code=INTERRUPTED)
+    def action_select(self, step: int) -> None:
+        """Select the next or the former member, and scroll to it."""
+        self._cursor = self._cursor.moved(self._rows(), step)
+        self._draw_page()
+        self.call_after_refresh(self._scroll_to_selected)
 
+    def _scroll_to_selected(self) -> None:
+        page, body = self.query_one("#page", Static), self.query_one("#body")
+        for y in range(page.size.height):
+            if any(is_selected(segment.style) for segment in page.render_line(y)):
+                body.scroll_to_region(Region(0, y, 1, 1), animate=False)
+                return
 
-def lost(error: CliError) -> Lost:
-    """Return what does not answer, and why."""
-    if isinstance(error, NoEngine):
-        return Lost("engine not reachable", str(error))
-    if isinstance(error, NoAccess):
-        return Lost("no access to the plugin", str(error))
-    return Lost("plugin not reachable", str(error))
+    def action_details(self) -> None:
+        """Show what is known of the selected member."""
+        row = self._cursor.row(self._rows())
+        if row is None or row.member is None:
+            self.notify("there is no member to select")
+            return
+        name = row.member.container
+
+        def next_(wanted: str | None) -> None:
+            if wanted == "dump":
+                self._push_dump(row.network.name, name)
+            self._draw()
+
+        self.push_screen(MemberScreen(partial(self._details, row)), next_)
+
+    def _details(self, row: Row) -> RenderableType:
+        """Draw a member as it is now."""
+        scene = self._paused or self._scene
+        for now in rows(scene.overviews, scene.measured.rates, by_rate=False):
+            if now.key == row.key and now.member is not None:
+                return member_page(now.network, now.member, scene.measured.rates)
+        return Text(f"{row.member and row.member.container} has left {row.network.name}")
+
+    def action_dump(self) -> None:
+        """Show the frames on the bus of the selected member."""
+        row = self._cursor.row(self._rows())
+        if row is None:
+            self.notify("there is no network")
+        else:
+            self._push_dump(row.network.name)
+
+    def _push_dump(self, network: str, sender: str = "") -> None:
+        self.push_screen(self._dump(network, sender), lambda _: self._draw())

@@ -77,6 +77,9 @@ class MemberView:
         container: its name, or a part of the endpoint id if the engine does not know it.
         endpoint: the engine's endpoint id.
         host_end: its interface on the host.
+        filter_interface: the interface on the host where its limits are; empty without limits.
+        prefix: what the name of its interface in the container begins with; empty if unknown.
+        altname: the second name of that interface; empty if it has none.
         state: one word: joined, down, gone, dormant, …
         verdict: the health that this state means.
         arrives_at: the interface that what it sends arrives at: with limits its filter interface,
@@ -106,6 +109,9 @@ class MemberView:
     denied_received: int | None = None
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
+    filter_interface: str = ""
+    prefix: str = ""
+    altname: str = ""
 
     @property
     def denied(self) -> int | None:

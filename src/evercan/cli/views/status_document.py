@@ -277,6 +277,9 @@ def _member(
         denied_received=denied.get("receive", 0) if access else None,
         problems=own,
         warnings=about,
+        filter_interface=access.get("filter_interface") or "",
+        prefix=document.get("peer_prefix") or "",
+        altname=document.get("altname") or "",
     )
 
 

@@ -98,6 +98,14 @@ class BusFrame:
         return content
 
 
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """A frame of a bus with the name of its sender: a container, or the bus interface."""
+
+    frame: BusFrame
+    sender: str
+
+
 def parse(line: str) -> CapturedFrame | None:
     """Parse a line of ``candump -L -x``; return None for any other line."""
     found = _LINE.fullmatch(line.strip())
@@ -126,10 +134,12 @@ class Merger:
     Attributes:
         bus: the bus interface.
         ends: the host ends of its members.
+        hold: seconds that a frame is held back.
     """
 
     bus: str
     ends: set[str]
+    hold: float = HOLD
     _waiting: list[tuple[int, bool, int, float, CapturedFrame]] = field(default_factory=list)
     _number: int = 0
     _sent: dict[str, deque[int]] = field(default_factory=dict)
@@ -144,7 +154,7 @@ class Merger:
 
     def ready(self, now: float) -> Iterator[BusFrame]:
         """Yield, in order, the frames that were held back long enough."""
-        while self._waiting and self._waiting[0][3] <= now - HOLD:
+        while self._waiting and self._waiting[0][3] <= now - self.hold:
             frame = self._resolve(heapq.heappop(self._waiting)[4])
             if frame is not None:
                 yield frame

@@ -1,0 +1,66 @@
+"""Draw the frames of a bus as they pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rich.text import Text
+
+from evercan.cli.pages.terminal import end_of, one_line
+from evercan.cli.views.decoding import Decoded
+from evercan.cli.views.error_frame import error_words
+from evercan.cli.views.frame import Frame
+from evercan.cli.views.traffic import SentFrame
+
+_NAME = 14
+"""Columns of a sender's name, at most."""
+
+_STAMP = 12
+"""Columns of a time: 12:34:56.789."""
+
+_ID = 8
+
+
+def dump_lines(
+    frames: Sequence[SentFrame], decode: Callable[[Frame], Decoded | None], width: int
+) -> list[Text]:
+    """Draw frames, oldest first: a line for each, and another for what it means if both do not fit.
+
+    Args:
+        frames: the frames.
+        decode: returns what a frame means.
+        width: columns.
+    """
+    name = min(_NAME, max((len(frame.sender) for frame in frames), default=0))
+    lines: list[Text] = []
+    for sent in frames:
+        content = sent.frame.content
+        line = Text().append(_clock(sent.frame.stamp), "dim")
+        line.append(f" {end_of(sent.sender, name).ljust(name)}", "cyan")
+        line.append(f" {sent.frame.text.partition('#')[0].rjust(_ID)}", "bold")
+        line.append_text(_payload(content))
+        meaning = decode(content)
+        if meaning is None:
+            lines.append(one_line(line, width))
+            continue
+        beside = Text(f"  {meaning}", "green")
+        if line.cell_len + beside.cell_len <= width:
+            lines.append(line.append_text(beside))
+        else:
+            below = Text(" " * (_STAMP + 1)).append(str(meaning), "green")
+            lines += [one_line(line, width), one_line(below, width)]
+    return lines
+
+
+def _clock(stamp: int) -> str:
+    seconds, micro = divmod(stamp, 1_000_000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{micro // 1000:03}"
+
+
+def _payload(content: Frame) -> Text:
+    if content.error:
+        return Text(f"  {error_words(content)}", style="yellow")
+    if content.remote:
+        return Text(f" {content.length:>3}  remote request", style="dim")
+    return Text(f" {content.length:>3}  {content.data.hex(' ').upper()}")
