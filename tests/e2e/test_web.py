@@ -35,6 +35,7 @@ async def test_the_page_shows_who_sends_what_on_a_real_bus(
             )
             try:
                 async with browser() as tab:
+                    await tab.resize(1280, 2000)  # rows below the window have no text
                     await tab.open(url)
                     row = "document.querySelector('.idrow')?.innerText ?? ''"
                     text = await tab.wait_for(

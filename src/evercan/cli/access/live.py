@@ -17,8 +17,7 @@ from evercan.cli.views.bus_traffic import BusTraffic
 from evercan.cli.views.decoding import Decoded, SignalValue
 from evercan.cli.views.ids import IdView, sort_views
 from evercan.cli.views.load import NO_BITRATES, Bitrates
-from evercan.cli.views.overview import Overview
-from evercan.cli.views.rates import Rates, rates
+from evercan.cli.views.scene import Scene
 from evercan.cli.views.signal_history import SignalHistory
 from evercan.cli.views.traffic import BusFrame, lost_frames, parse
 
@@ -73,9 +72,8 @@ class Live:
         self._feed, self._databases, self._given = feed, databases, bitrates
         self.on_snapshot: Callable[[dict[str, Any]], None] = lambda _: None
         self.error: Exception | None = None
-        self._overviews: Sequence[Overview] = ()
-        self._rates = Rates()
-        self._read_at = self._answered = 0.0
+        self._scene = Scene()
+        self._read_at = 0.0
         self._status_failed = self._frames_failed = ""
         self._lost = 0
         self._lines: deque[str] = deque(maxlen=_WAITING)
@@ -137,18 +135,9 @@ class Live:
     def _refresh(self) -> None:
         begun = time.monotonic()
         found, at = self._feed.read(), time.monotonic()
-        earlier = {overview.plugin: overview for overview in self._overviews}
-        together = Rates()
-        for overview in found:
-            before = earlier.get(overview.plugin)
-            seconds = at - self._answered
-            if before is not None and before.now is not None and overview.now is not None:
-                seconds = overview.now - before.now
-            together |= rates(before, overview, seconds)
-        self._answered = at
         interfaces = web_document.bus_interfaces(found, self._given)
         with self._lock:
-            self._overviews, self._rates = found, together
+            self._scene = self._scene.after(found, at, {})
             self._traffic = {
                 bus: self._traffic.get(bus) or BusTraffic(bus, self._in_parts) for bus in interfaces
             }
@@ -219,16 +208,18 @@ class Live:
         return True
 
     def _snapshot(self, at: float) -> dict[str, Any]:
-        stamp = int(at * 1_000_000)
+        stamp, overviews = int(at * 1_000_000), self._scene.overviews
         return {
             "time": at,
             "status_failed": self._status_failed,
             "frames_failed": self._frames_failed,
             "lost": self._lost,
             "databases": bool(self._databases),
-            "plugins": web_document.plugins(self._overviews),
-            "problems": web_document.problems(self._overviews),
-            "buses": web_document.bus_documents(self._overviews, self._rates, self._traffic, stamp),
+            "plugins": web_document.plugins(overviews),
+            "problems": web_document.problems(overviews),
+            "buses": web_document.bus_documents(
+                overviews, self._scene.measured.rates, self._traffic, stamp
+            ),
             "ids": self._id_documents(at),
         }
 
