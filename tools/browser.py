@@ -111,14 +111,24 @@ class Tab:
         return result["result"].get("value")
 
     async def wait_for(self, expression: str, seconds: float = 30.0) -> Any:
-        """Wait until an expression is true, and return its value."""
+        """Wait until an expression is true, and return its value.
+
+        While the browser goes from one page to another it may fail.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
-        while not (value := await self.eval(expression)):
+        while True:
+            failed = ""
+            try:
+                if value := await self.eval(expression):
+                    return value
+            except BrowserError as error:
+                failed = f" ({error.text})"
             if asyncio.get_running_loop().time() > deadline:
                 text = await self.eval("document.body.innerText")
-                raise BrowserError(f"the page never had: {expression}", f"it shows:\n{text}")
+                raise BrowserError(
+                    f"the page never had: {expression}{failed}", f"it shows:\n{text}"
+                )
             await asyncio.sleep(_POLL)
-        return value
 
     async def press(self, *keys: str) -> None:
         """Press keys, one after the other: letters, or names such as Enter."""

@@ -27,7 +27,7 @@ from tools.watch_picture import SampleHost
 
 PICTURE = ROOT / "docs/web.png"
 DATABASE = ROOT / "tests/unit/cli/databases/car.dbc"
-WIDTH, HEIGHT = 1280, 1000
+WIDTH, HEIGHT = 1280, 1520
 SECONDS = 70.0
 """How long the host is watched before the picture is taken."""
 

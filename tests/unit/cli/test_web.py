@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +29,11 @@ from evercan.cli.views.bus_traffic import IDS, BusTraffic
 from evercan.cli.views.load import Bitrates, SampledBits
 from evercan.cli.views.signal_history import SECONDS, SIGNALS, SignalHistory
 from evercan.cli.views.traffic import BusFrame, CapturedFrame
+from evercan.cli.views.web_document import bus_interfaces
+from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
+from tests.support.json_server import network_entry, plugin_entry
+from tests.support.overviews import named, network_document, overview_of, status_document
 from tests.support.web_host import WebHost, host_end
 from tests.unit.cli.test_decoding import CAR
 
@@ -489,6 +495,23 @@ def test_an_unexpected_error_is_kept_for_the_command() -> None:
     assert isinstance(live.error, ZeroDivisionError)
 
 
+def test_an_absent_controller_has_no_bitrate_and_a_virtual_bus_the_given_one() -> None:
+    given, real = Bitrates(250_000), {"state": "error-active", "bitrate": 500_000}
+    overview = overview_of(
+        named("powertrain", "dashboard"),
+        named("tester", "gateway"),
+        named("chassis", "abs", bus="can0", kind="physical", controller=real),
+        named("trailer", bus="can1", kind="physical", present=False, up=False),
+    )
+    found = bus_interfaces([overview], given)
+    assert {bus: bitrates.nominal for bus, (_, bitrates) in found.items()} == {
+        "vcan0": 250_000,
+        "can0": 500_000,
+        "can1": 0,
+    }
+    assert sorted(found["vcan0"][0].values()) == ["dashboard", "gateway"]
+
+
 # --- what is kept -----------------------------------------------------------------
 
 
@@ -636,3 +659,28 @@ def test_errors(powertrain: Host, tmp_path: Path, arguments: tuple[str, ...], wo
     ended = powertrain.run("web", *(str(file) if one == "TOKEN" else one for one in arguments))
     assert ended.status == 2
     assert words in " ".join(ended.err.split())
+
+
+def test_without_the_extra_the_command_says_how_to_install_it(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    monkeypatch.delitem(sys.modules, "evercan.cli.pages.web")
+    ended = powertrain.run("web")
+    assert ended.status == 2
+    assert "web needs the Python package aiohttp" in ended.err
+    assert "'evercan[workbench]'" in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_its_address_and_ends_with_a_signal(host: Host, number: int) -> None:
+    members = {"dashboard": engine_id("dashboard")}
+    host.engine(
+        [network_entry(engine_id("powertrain"), "powertrain", members)],
+        [plugin_entry("evercan:latest")],
+    )
+    host.plugin(status_document(network_document("powertrain", 1)))
+    with host.terminal("web", "--listen", "127.0.0.1:0") as terminal:
+        terminal.wait_for("/  (Ctrl-C ends it)")
+        terminal.send(number)
+        assert terminal.ends() == 0

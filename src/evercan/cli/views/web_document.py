@@ -212,7 +212,7 @@ def bus_interfaces(
 
     Args:
         overviews: the plugins.
-        given: the bitrates of buses without a controller.
+        given: the bitrates of buses that have none, as virtual ones; not of an absent controller.
 
     Returns:
         The containers' names by the interfaces that their frames arrive at, and the bitrates.
@@ -225,8 +225,7 @@ def bus_interfaces(
         own = bitrates_of(network)
         names |= {member.arrives_at: member.container for member in network.members}
         names.pop("", None)
+        if not own.nominal and not bitrates.nominal and network.state != "absent":
+            own = given
         found[network.bus] = names, own if own.nominal else bitrates
-    return {
-        bus: (names, bitrates if bitrates.nominal else given)
-        for bus, (names, bitrates) in found.items()
-    }
+    return found
