@@ -71,14 +71,15 @@ class LiveHost(SampleHost):
     def lines(self) -> Iterator[str]:
         """Yield the frames of all senders, each at its host end and on its bus."""
         yield ""
-        number = 0
+        begun, number = time.time(), 0
         while not self._over.wait(_BATCH):
-            number += 1
-            for sender, bus in _SENDERS.items():
-                for text in _frames(sender, number, time.time()):
-                    self._sent[sender] += 1
-                    for interface in (self._ends[sender], bus):
-                        yield f"({time.time():.6f}) {interface} {text} R"
+            while (stamp := begun + number * _BATCH) <= time.time():
+                number += 1
+                for sender, bus in _SENDERS.items():
+                    for text in _frames(sender, number, stamp):
+                        self._sent[sender] += 1
+                        for interface in (self._ends[sender], bus):
+                            yield f"({stamp:.6f}) {interface} {text} R"
 
     def close(self) -> None:
         """End the frames."""
@@ -108,20 +109,21 @@ def _frames(sender: str, number: int, now: float) -> Iterator[str]:
 
 async def draw(seconds: float = SECONDS) -> bytes:
     """Serve the page for some seconds, and return a PNG of it."""
-    live = Live(LiveHost(), Databases([str(DATABASE)]), Bitrates(500_000))
-    live.start()
-    server = Server(live, Access())
-    try:
-        port = await server.start("127.0.0.1", 0)
-        async with browser() as tab:
+    # A busy machine starts the browser slowly, and would send many frames at once after that.
+    async with browser() as tab:
+        live = Live(LiveHost(), Databases([str(DATABASE)]), Bitrates(500_000))
+        live.start()
+        server = Server(live, Access())
+        try:
+            port = await server.start("127.0.0.1", 0)
             await tab.resize(WIDTH, HEIGHT)
             await tab.open(f"http://127.0.0.1:{port}/")
             await _plot(tab, "EngineSpeed", "Throttle")
             await asyncio.sleep(seconds)
             return await tab.picture()
-    finally:
-        live.close()
-        await server.close()
+        finally:
+            live.close()
+            await server.close()
 
 
 async def _plot(tab: Tab, *signals: str) -> None:
