@@ -21,6 +21,8 @@ from evercan.cli.views.frame import Frame
 from evercan.cli.views.recording import FORMATS, RecordedFrame
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
+from tests.support.json_server import engine_answers, network_entry, plugin_entry
+from tests.support.overviews import network_document, status_document
 from tests.unit.cli.conftest import FakeBus, frames_of
 from tests.unit.cli.test_sending import frames
 
@@ -418,6 +420,33 @@ def test_play_sends_from_a_container_for_each_sender(
     texts = [recorded.frame.text for recorded in drive(20, 1000)]
     assert fake_bus.texts("vcan0") == texts[::2]
     assert fake_bus.texts("play-dashboard") == texts[1::2]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (409, "Conflict. The name is in use", "container play-dashboard already; end the command"),
+        (
+            404,
+            "No such image",
+            "has no image evercan/can-tools:latest for the container that",
+        ),
+        (500, "no space left", "that sends the frames of dashboard: no space left; see its log"),
+    ],
+)
+def test_a_container_that_does_not_start_is_an_error(
+    host: Host, fake_bus: FakeBus, tmp_path: Path, status: int, message: str, words: str
+) -> None:
+    network = network_entry(engine_id("powertrain"), "powertrain", {})
+    answers = engine_answers([network], [plugin_entry("evercan:latest")])
+    host.engine_that({**answers, "/containers/create": (status, {"message": message})})
+    host.plugin(status_document(network_document("powertrain", 0)))
+    file = tmp_path / "x.log"
+    write(file, drive(4))
+    ended = host.run("play", str(file), "powertrain", "--containers")
+    assert ended.status == 2
+    assert words in ended.err
+    assert fake_bus.texts() == []
 
 
 def test_containers_need_a_recording_with_senders(powertrain: Host, tmp_path: Path) -> None:

@@ -171,6 +171,11 @@ async def test_details_have_interfaces_limits_and_denied_frames() -> None:
         assert re.search(r"denied by its limits: received +34", shown)
         assert "it sends CAN FD frames" in shown
         assert "→ set vxcan.fd" in shown
+        await pilot.resize_terminal(80, 12)
+        body = bench.app.screen.query_one("#member-body")
+        await until(bench.app, pilot, lambda: body.max_scroll_y > 0)
+        await pilot.press("end")
+        await until(bench.app, pilot, lambda: body.scroll_y == body.max_scroll_y)
 
 
 async def test_d_shows_the_frames_of_the_network_and_in_details_of_the_member() -> None:
@@ -196,7 +201,7 @@ async def test_d_shows_the_frames_of_the_network_and_in_details_of_the_member() 
         ("powertrain", ""),
         ("powertrain", "gateway"),
     ]
-    assert all(tail.closed for tail in bench.tails)
+    wait_for(lambda: all(tail.closed for tail in bench.tails))
 
 
 async def test_the_newest_frames_are_shown_and_all_of_them_in_a_pause() -> None:
@@ -237,6 +242,9 @@ async def test_frames_are_decoded_in_any_width(columns: int) -> None:
         assert max(map(len, lines)) <= columns
         decoded = [line for line in lines if "EngineData(" in line]
         assert len(decoded) == 2
+        shown = " ".join(bench.shown("#dump-page").split())
+        assert "bus-off" in shown
+        assert "Gear: Second gear, Throttle: 12.8 %)" in shown
         assert ("dashboard" in decoded[0]) is (columns == 200)
 
 

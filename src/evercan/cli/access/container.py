@@ -36,7 +36,13 @@ class OurContainer:
     """A container that ends with this process."""
 
     def __init__(
-        self, engine: DockerEngine, image: str, name: str, purpose: str, **config: Any
+        self,
+        engine: DockerEngine,
+        image: str,
+        name: str,
+        purpose: str,
+        instead: str = "",
+        **config: Any,
     ) -> None:
         """Start it.
 
@@ -45,12 +51,14 @@ class OurContainer:
             image: an image on the engine.
             name: the container's name.
             purpose: what it does, for messages: ``reaches its host``.
+            instead: what does without it, for messages: ``, or run this as root``.
             config: its host configuration.
 
         Raises:
             CliError: the engine lacks the image, or does not start the container.
         """
-        self.engine, self.image, self.name, self._purpose = engine, image, name, purpose
+        self.engine, self.image, self.name = engine, image, name
+        self._purpose, self._instead = purpose, instead
         self._stdin: Any = None
         self._id = self._start(config)
 
@@ -77,8 +85,7 @@ class OurContainer:
                     f"the engine at {self.engine.where} has no image {self.image} for the "
                     f"container that {self._purpose}",
                     "load it (in a checkout of evercan: .venv/bin/python -m tools.images --host "
-                    f"{self.engine.where}), name another with --helper-image, or run this as "
-                    "root on that host",
+                    f"{self.engine.where}), or name another with --helper-image{self._instead}",
                 ) from error
             if isinstance(error, APIError) and error.status_code == _CONFLICT:
                 raise CliError(
@@ -89,7 +96,7 @@ class OurContainer:
                 raise CliError(
                     f"the engine at {self.engine.where} does not start the container that "
                     f"{self._purpose}: {error.explanation}",
-                    "see its log (journalctl -u docker), or run this as root on that host",
+                    f"see its log (journalctl -u docker){self._instead}",
                 ) from error
             if isinstance(error, SDK_ERRORS):
                 raise self.engine.no_engine(error) from error
@@ -143,7 +150,7 @@ class OurContainer:
         return CliError(
             f"image {self.image} has no program {PLAYER}, which sends the frames",
             "load the image again (in a checkout of evercan: .venv/bin/python -m tools.images "
-            f"--host {self.engine.where}), or run this as root on that host",
+            f"--host {self.engine.where}){self._instead}",
         )
 
     def close(self) -> None:

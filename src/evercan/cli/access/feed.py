@@ -10,6 +10,9 @@ from evercan.cli.access.source import OverviewSource
 from evercan.cli.errors import CliError, NoAnswer, NoPlugin
 from evercan.cli.views.overview import Overview, select_networks
 
+RETRY = 2.0
+"""Seconds from an error to the next try."""
+
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing may take at the end; the helper container also ends by itself."""
 

@@ -69,6 +69,7 @@ class HelperHost:
             image,
             f"evercan-helper-{uuid.uuid4().hex[:8]}",
             f"reaches {self.name}",
+            ", or run this as root on that host",
             network_mode="host",
             userns_mode="host",
             security_opt=["label=disable"],

@@ -48,10 +48,11 @@ def players_in_containers(
     Raises:
         CliError: a container cannot be started; those before it are removed.
     """
+    names = list(dict.fromkeys(map(container_of, senders)))
     with ExitStack() as stack:
         containers: dict[str, OurContainer] = {}
-        for number, name in enumerate(dict.fromkeys(map(container_of, senders)), 1):
-            report(f"starting container {name}, {number} of {len(senders)}")
+        for number, name in enumerate(names, 1):
+            report(f"starting container {name}, {number} of {len(names)}")
             purpose = f"sends the frames of {name.removeprefix(_PREFIX)}"
             containers[name] = OurContainer(engine, image, name, purpose, network_mode=network)
             stack.enter_context(closing(containers[name]))

@@ -28,7 +28,7 @@ _BLOCK = 64
 _WAIT = 0.05
 _MICRO = 1_000_000
 
-_LEAD = 0.5
+_LEAD = 1.0
 """Seconds until programs start together, in which all of them must get to know."""
 
 _EXTENDED, _REMOTE = 0x80000000, 0x40000000
@@ -115,7 +115,7 @@ class _Player:
         self.sender, self._program, self._report = sender, program, report
         self.sent = Sent()
         self.ahead: float | None = None
-        """Seconds by which the host's clock is ahead of ours, at least; None until it starts."""
+        """Seconds by which the host's clock is ahead of ours, or less; None until it starts."""
         self.ended = threading.Event()
         self._block = bytearray()
         self._checked = False
@@ -159,7 +159,6 @@ class _Sending:
     """The programs of one schedule."""
 
     def __init__(self, programs: Mapping[str, Program], report: Callable[[Sent], None]) -> None:
-        self._report = report
         self._players: dict[str, _Player] = {}
         for sender, program in programs.items():
             self._players[sender] = _Player(sender, program, lambda: report(self._sent))

@@ -11,16 +11,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evercan.cli.access.feed import Feed
+from evercan.cli.access.feed import RETRY, Feed
 from evercan.cli.errors import CliError
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of
 from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.load import LoadMeter
 from evercan.cli.views.overview import NetworkView, Overview
 from evercan.cli.views.traffic import parse
-
-_RETRY = 2.0
-"""Seconds from an error to the next try."""
 
 
 @dataclass
@@ -73,7 +70,7 @@ class Wires:
             except CliError:
                 pass  # the screen says what does not answer
             self._reading = False
-            self._left.wait(_RETRY)
+            self._left.wait(RETRY)
 
     def _take(self, line: str) -> None:
         # Other interfaces may have many times as many frames.

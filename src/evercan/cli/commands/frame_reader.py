@@ -7,15 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from evercan.cli.access.feed import CLOSE_TIMEOUT, RETRY
 from evercan.cli.access.reach import Target
 from evercan.cli.access.source import OverviewSource
 from evercan.cli.access.wiring import OpenBus, read_wiring
 from evercan.cli.commands.capture import Capture, Selection
 from evercan.cli.errors import CliError
-from evercan.cli.pages.watch_app import RETRY
 from evercan.cli.views.traffic import BusFrame
-
-_CLOSE_TIMEOUT = 2.0
 
 
 class FrameReader(ABC):
@@ -145,7 +143,7 @@ class FrameReader(ABC):
         self._left.set()
         closing = threading.Thread(target=self._close, daemon=True)
         closing.start()
-        closing.join(_CLOSE_TIMEOUT)
+        closing.join(CLOSE_TIMEOUT)
 
     def _close(self) -> None:
         self._drop()

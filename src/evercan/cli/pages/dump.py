@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -16,16 +17,14 @@ from evercan.cli.views.traffic import SentFrame
 _NAME = 14
 """Columns of a sender's name, at most."""
 
-_STAMP = 12
-"""Columns of a time: 12:34:56.789."""
-
+_BETWEEN = "  "
 _ID = 8
 
 
 def dump_lines(
     frames: Sequence[SentFrame], decode: Callable[[Frame], Decoded | None], width: int
 ) -> list[Text]:
-    """Draw frames, oldest first: a line for each, and another for what it means if both do not fit.
+    """Draw frames, oldest first: a line for each, and further ones for a meaning that is too long.
 
     Args:
         frames: the frames.
@@ -40,16 +39,14 @@ def dump_lines(
         line.append(f" {end_of(sent.sender, name).ljust(name)}", "cyan")
         line.append(f" {sent.frame.text.partition('#')[0].rjust(_ID)}", "bold")
         line.append_text(_payload(content))
-        meaning = decode(content)
-        if meaning is None:
-            lines.append(one_line(line, width))
+        meaning, style = str(decode(content) or ""), "green"
+        if content.error:
+            meaning, style = error_words(content), "yellow"
+        if line.cell_len + len(_BETWEEN) + len(meaning) <= width:
+            lines.append(line.append(f"{_BETWEEN}{meaning}" if meaning else "", style))
             continue
-        beside = Text(f"  {meaning}", "green")
-        if line.cell_len + beside.cell_len <= width:
-            lines.append(line.append_text(beside))
-        else:
-            below = Text(" " * (_STAMP + 1)).append(str(meaning), "green")
-            lines += [one_line(line, width), one_line(below, width)]
+        lines.append(one_line(line, width))
+        lines += (Text(f"{_BETWEEN}{part}", style) for part in wrap(meaning, width - len(_BETWEEN)))
     return lines
 
 
@@ -60,7 +57,7 @@ def _clock(stamp: int) -> str:
 
 def _payload(content: Frame) -> Text:
     if content.error:
-        return Text(f"  {error_words(content)}", style="yellow")
+        return Text("  error frame", style="yellow")
     if content.remote:
         return Text(f" {content.length:>3}  remote request", style="dim")
     return Text(f" {content.length:>3}  {content.data.hex(' ').upper()}")

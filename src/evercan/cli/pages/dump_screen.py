@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -104,8 +105,8 @@ class DumpScreen(ModalScreen[None]):
         self._draw()
 
     def on_unmount(self) -> None:
-        """Stop reading."""
-        self._tail.close()
+        """Stop reading; the screen does not wait for it."""
+        threading.Thread(target=self._tail.close, daemon=True).start()
 
     def on_resize(self) -> None:
         """Draw for the new size."""

@@ -64,7 +64,7 @@ class LiveApp(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin in the dark."""
+        """Use the dark theme."""
         self.theme = "textual-dark"
 
     def on_resize(self) -> None:

@@ -41,7 +41,8 @@ class MemberScreen(ModalScreen[Literal["dump"] | None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Start drawing."""
+        """Start drawing; the arrows scroll in a low window."""
+        self.query_one("#member-body").focus()
         self.set_interval(_INTERVAL, self._draw)
         self._draw()
 

@@ -77,7 +77,7 @@ def ordered(network: NetworkView, rates: Rates, *, by_rate: bool) -> list[Member
 
 
 def selected_style(key: str) -> Style:
-    """Return the style of the selected row, in which `is_selected` finds it again."""
+    """Return the style of the selected row's name, by which `is_selected` finds it again."""
     return Style(reverse=True, meta={_SELECTED: key})
 
 
@@ -89,7 +89,7 @@ def is_selected(style: Style | None) -> bool:
 def member_table(
     members: Sequence[MemberView], rates: Rates, width: int, selected: str = ""
 ) -> Table:
-    """Draw members, and the row of the selected one, by its endpoint id, in reverse."""
+    """Draw members, and the name of the selected one, by its endpoint id, in reverse."""
     room, columns = _fitting(members, rates, width)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("container", width=room, no_wrap=True, vertical="bottom")
@@ -101,10 +101,15 @@ def member_table(
             no_wrap=True,
             vertical="bottom",
         )
-    names = [Text(shortened(member.container, room)) for member in members]
-    cells = zip(names, *(column.cells for column in columns), strict=True)
-    for member, row in zip(members, cells, strict=True):
-        table.add_row(*row, style=selected_style(selected) if member.endpoint == selected else "")
+    names = [
+        Text(
+            shortened(member.container, room).ljust(room),
+            style=selected_style(selected) if member.endpoint == selected else "",
+        )
+        for member in members
+    ]
+    for row in zip(names, *(column.cells for column in columns), strict=True):
+        table.add_row(*row)
     return table
 
 

@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from evercan.cli.access.feed import Feed
+from evercan.cli.access.feed import RETRY, Feed
 from evercan.cli.access.wires import Wires
 from evercan.cli.errors import CliError
 from evercan.cli.pages import watch
@@ -28,11 +28,9 @@ from evercan.cli.pages.member import member_page
 from evercan.cli.pages.member_screen import MemberScreen
 from evercan.cli.pages.member_table import is_selected
 from evercan.cli.pages.rows import Cursor, Row, rows
-from evercan.cli.views.overview import Overview, Verdict, matching
+from evercan.cli.views.matching import matching
+from evercan.cli.views.overview import Overview, Verdict
 from evercan.cli.views.scene import Lost, Scene, lateness, lost
-
-RETRY = 2.0
-"""Seconds from a failed refresh to the next one."""
 
 
 @dataclass
@@ -60,7 +58,7 @@ class WatchApp(LiveApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "select(-1)", show=False),
         Binding("down,j", "select(1)", show=False),
-        Binding("enter", "details", "details"),
+        Binding("enter", "details", "details", key_display="Enter"),
         Binding("d", "dump", "dump"),
         Binding("p,space", "pause", "pause", key_display="p"),
         Binding("s", "sort", "sort"),
@@ -71,7 +69,7 @@ class WatchApp(LiveApp):
         "q": "quit",
         "arrows, j k": "select a member",
         "Enter": "show what is known of the selected member",
-        "d": "show the frames on the bus of the selected member, and with Enter only its own",
+        "d": "show the frames on its bus; after Enter, only those that it sent",
         "p, Space": "pause the page, and continue",
         "s": "sort members by name or by rate",
         "/": "show only members that have some words in their name, state or network",

@@ -284,38 +284,6 @@ class Overview:
         return replace(self, networks=chosen, problems=problems, warnings=warnings)
 
 
-def matching(overviews: Sequence[Overview], words: str) -> list[Overview]:
-    """Keep the members that have every word in their names, states or networks.
-
-    A network stays if a member does, or if its own name has every word; then all of its members
-    stay. Problems of members that are left out are left out too.
-    """
-    wanted = words.casefold().split()
-    if not wanted:
-        return list(overviews)
-
-    def chosen(network: NetworkView) -> NetworkView | None:
-        own = f"{network.name} {network.bus}"
-        if _has(own, wanted):
-            return network
-        members = tuple(
-            member
-            for member in network.members
-            if _has(f"{own} {member.container} {shown_state(member.state)}", wanted)
-        )
-        return replace(network, members=members) if members else None
-
-    return [
-        replace(overview, networks=tuple(filter(None, map(chosen, overview.networks))))
-        for overview in overviews
-    ]
-
-
-def _has(text: str, words: Sequence[str]) -> bool:
-    folded = text.casefold()
-    return all(word in folded for word in words)
-
-
 def select_networks(overviews: Sequence[Overview], names: Sequence[str]) -> list[Overview]:
     """Keep the named networks, and the plugins that have one; keep everything without names.
 
