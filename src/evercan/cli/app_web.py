@@ -58,7 +58,7 @@ def web(
     It shows the topology, the ids with their signals, plots of signals, the load and the problems,
     and changes nothing. Only this machine can open it. To let others see it, name another address
     and a token. The connection is not encrypted: on a network that you do not trust use ssh -L, or
-    a proxy with TLS.
+    a proxy with TLS. It needs the extra workbench.
     """
     from evercan.cli.commands import web as command
     from evercan.cli.views.load import Bitrates

@@ -448,7 +448,7 @@ def test_interfaces_of_other_networks_are_left_out() -> None:
 
 
 def test_frames_and_status_fail_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evercan.cli.access.live._RETRY", 0.1)
+    monkeypatch.setattr("evercan.cli.access.live.RETRY", 0.1)
     monkeypatch.setattr("evercan.cli.access.live._REFRESH", 0.05)
     host = WebHost()
 

@@ -223,7 +223,7 @@ async def test_a_browser_signs_in_with_the_token() -> None:
 async def test_the_page_says_what_does_not_answer_and_connects_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("evercan.cli.access.live._RETRY", 0.2)
+    monkeypatch.setattr("evercan.cli.access.live.RETRY", 0.2)
     host = WebHost()
     async with page_of(host) as (tab, url, server):
         await opened(tab, url)
@@ -279,8 +279,8 @@ async def test_a_full_page_leaves_time_for_thirty_frames_a_second() -> None:
         before = await busy(tab)
         await asyncio.sleep(4)
         used = (await busy(tab) - before) / 4
-        # A frame of 33 ms must have room for a snapshot, of which there are 4 a second.
-        assert used / 4 < 0.033 or used < 0.5, f"{used:.2f} s of each second"
+        # It was 0.09; at 0.4, each of the four snapshots a second would take three frames' time.
+        assert used < 0.4, f"{used:.2f} s of each second"
 
 
 async def busy(tab: Tab) -> float:

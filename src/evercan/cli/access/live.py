@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evercan.cli.access.databases import Databases
-from evercan.cli.access.feed import Feed
+from evercan.cli.access.feed import RETRY, Feed
 from evercan.cli.errors import CliError
 from evercan.cli.views import web_document
 from evercan.cli.views.bus_traffic import BusTraffic
@@ -26,9 +26,6 @@ TICK = 0.25
 
 _REFRESH = 1.0
 """Seconds from one reading of the plugins' status to the next."""
-
-_RETRY = 2.0
-"""Seconds from an error to the next try."""
 
 _PATIENCE = 3.0
 """Seconds that lines wait for a status with their interface."""
@@ -124,7 +121,7 @@ class Live:
 
     def _refresh_loop(self) -> None:
         while not self._left.is_set():
-            self._wake.wait(_RETRY if self._status_failed else _REFRESH)
+            self._wake.wait(RETRY if self._status_failed else _REFRESH)
             self._wake.clear()
             try:
                 self._refresh()
@@ -161,7 +158,7 @@ class Live:
                         return
             except CliError as error:
                 self._frames_failed = str(error)
-            self._left.wait(_RETRY)
+            self._left.wait(RETRY)
 
     def _tick_loop(self) -> None:
         while not self._left.wait(TICK):
