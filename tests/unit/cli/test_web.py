@@ -480,6 +480,26 @@ def test_lost_frames_are_counted() -> None:
     assert snapshot["lost"] == 12
 
 
+def test_lines_that_are_not_counted_in_time_are_lost_and_the_others_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evercan.cli.access.live._WAITING", 10)
+
+    class Flood(WebHost):
+        def lines(self) -> Any:
+            for number in range(1000):
+                yield f"({number}.000000) vcan0 123#{number & 0xFF:02X} T"
+            self.closed.wait(_PATIENCE)
+
+    def enough(snapshot: dict[str, Any]) -> bool:
+        return bool(snapshot["ids"])
+
+    snapshot, _ = snapshot_of(Flood(), enough=enough)
+    (id_,) = snapshot["ids"]
+    assert id_["count"] + snapshot["lost"] == 1000
+    assert snapshot["lost"] >= 900
+
+
 def test_an_unexpected_error_is_kept_for_the_command() -> None:
     class Broken(WebHost):
         def lines(self) -> Any:

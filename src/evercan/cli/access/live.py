@@ -31,7 +31,7 @@ _PATIENCE = 3.0
 """Seconds that lines wait for a status with their interface."""
 
 _WAITING = 400_000
-"""Lines that wait to be counted, at most: many seconds of a host's buses."""
+"""Lines that wait to be counted, at most: many seconds of a host's buses. More are lost."""
 
 
 _SPARE = 500
@@ -73,7 +73,8 @@ class Live:
         self._read_at = 0.0
         self._status_failed = self._frames_failed = ""
         self._lost = 0
-        self._lines: deque[str] = deque(maxlen=_WAITING)
+        self._lines: deque[str] = deque()
+        self._left_out = 0
         self._traffic: dict[str, BusTraffic] = {}
         self._interfaces: dict[str, BusTraffic] = {}
         self._others: set[str] = set()
@@ -148,12 +149,15 @@ class Live:
         return self._databases.in_parts(frame.content)
 
     def _read_loop(self) -> None:
-        add = self._lines.append
+        lines, add = self._lines, self._lines.append
         while not self._left.is_set():
             try:
                 for line in self._feed.lines():
                     self._frames_failed = ""
-                    add(line)
+                    if len(lines) < _WAITING:
+                        add(line)
+                    else:
+                        self._left_out += 1
                     if self._left.is_set():
                         return
             except CliError as error:
@@ -210,7 +214,7 @@ class Live:
             "time": at,
             "status_failed": self._status_failed,
             "frames_failed": self._frames_failed,
-            "lost": self._lost,
+            "lost": self._lost + self._left_out,
             "databases": bool(self._databases),
             "plugins": web_document.plugins(overviews),
             "problems": web_document.problems(overviews),
