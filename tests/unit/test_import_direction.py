@@ -123,8 +123,13 @@ def test_a_pure_package_does_no_io(module: str) -> None:
 
 
 PURE_CLI = ("cli.views", "cli.checks", "cli.pages")
-CLI_WITH_IO = {"cli.pages.progress", "cli.pages.terminal", "cli.pages.watch_app"}
-"""Modules of these packages that read the terminal or the clock."""
+CLI_WITH_IO = {
+    "cli.pages.dump_screen",
+    "cli.pages.progress",
+    "cli.pages.terminal",
+    "cli.pages.watch_app",
+}
+"""Modules of these packages that read the terminal or the clock, or start threads."""
 
 
 @pytest.mark.parametrize(

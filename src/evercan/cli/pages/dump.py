@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from textwrap import wrap
 
 from rich.text import Text
@@ -52,7 +52,8 @@ def dump_lines(
 
 def _clock(stamp: int) -> str:
     seconds, micro = divmod(stamp, 1_000_000)
-    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{micro // 1000:03}"
+    # In the time zone of whoever looks.
+    return f"{datetime.fromtimestamp(seconds).astimezone():%H:%M:%S}.{micro // 1000:03}"
 
 
 def _payload(content: Frame) -> Text:
