@@ -122,6 +122,8 @@ class Tab:
                 if value := await self.eval(expression):
                     return value
             except BrowserError as error:
+                if error.text.startswith("SyntaxError"):
+                    raise
                 failed = f" ({error.text})"
             if asyncio.get_running_loop().time() > deadline:
                 text = await self.eval("document.body.innerText")

@@ -37,10 +37,8 @@ async def test_the_page_shows_who_sends_what_on_a_real_bus(
                 async with browser() as tab:
                     await tab.resize(1280, 2000)  # rows below the window have no text
                     await tab.open(url)
-                    row = "document.querySelector('.idrow')?.innerText ?? ''"
-                    text = await tab.wait_for(
-                        f"({row}).includes('EngineSpeed') && {row}", _PATIENCE
-                    )
+                    row = "(document.querySelector('.idrow')?.innerText ?? '')"
+                    text = await tab.wait_for(f"{row}.includes('EngineSpeed') && {row}", _PATIENCE)
                     assert text.startswith(f"123\n{name}\nEngineData\n")
                     # The plugin's counters say the same as the frames that were seen.
                     member = (
