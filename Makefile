@@ -21,6 +21,9 @@ run: $(VENV) ## show evercan at work: CAN frames, a power cut, CAN frames again
 
 test: lint types docs unit e2e ## run everything that CI runs
 
+# Tests look at the page of `evercan web` with a browser.
+test test-long unit e2e: PACKAGES += $(shell cat tests/packages.txt)
+
 # An exported variable of a target applies to its prerequisites too.
 test-long: export EVERCAN_HYPOTHESIS := long
 test-long: export EVERCAN_LONG := 1

@@ -29,6 +29,12 @@ quietly() {
 
 present() {
     case $1 in
+    # Any of the browsers that tools/browser.py knows will do.
+    chromium)
+        for program in chromium chromium-browser google-chrome; do
+            command -v "$program" >/dev/null && return
+        done
+        ;;
     # An engine of Docker's own packages is good too; docker.io would replace it.
     # On some releases dockerd is in /usr/sbin, which is not on every user's PATH.
     docker.io) PATH=$PATH:/usr/sbin:/sbin command -v dockerd >/dev/null && return ;;

@@ -22,10 +22,15 @@ HTTP_PACKAGES = ("libnetwork", "daemon", "cli")
 NETLINK_PACKAGES = ("kernel", "cli")
 CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textual"}
 """What ``pip install 'evercan[cli]'`` installs: requirements/cli.in and what belongs to it."""
-WORKBENCH_REQUIREMENTS = {"asammdf", "can", "cantools", "numpy"}
+WORKBENCH_REQUIREMENTS = {"aiohttp", "asammdf", "can", "cantools", "numpy"}
 """What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone."""
-WORKBENCH_MODULES = {"cli.access.databases", "cli.access.mdf", "cli.access.recordings"}
-IMPORTED_LATE = {"cli.access.mdf"}
+WORKBENCH_MODULES = {
+    "cli.access.databases",
+    "cli.access.mdf",
+    "cli.access.recordings",
+    "cli.pages.web",
+}
+IMPORTED_LATE = {"cli.access.mdf", "cli.pages.web"}
 """Those of them that another one imports when the extra is needed. The others import it late."""
 TESTING_REQUIREMENTS = {"can", "pytest", "testcontainers"}
 """What the extra ``testing`` adds, for `evercan.cli.pytest_plugin` alone."""

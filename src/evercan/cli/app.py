@@ -11,6 +11,7 @@ from evercan import __version__
 from evercan.cli import frames
 from evercan.cli.app_fault import fault
 from evercan.cli.app_link import link
+from evercan.cli.app_web import web
 from evercan.cli.commands import completion as shells
 from evercan.cli.commands import help as topics
 from evercan.cli.options import (
@@ -103,6 +104,9 @@ def watch(
     from evercan.cli.commands import watch as command
 
     return command.watch(target_of(options), networks, interval, dbc)
+
+
+evercan.add_command(web)
 
 
 @evercan.command(

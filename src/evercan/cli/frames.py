@@ -8,8 +8,10 @@ import rich_click as click
 
 from evercan.cli.frames_sending import SENDING
 from evercan.cli.options import (
+    BITRATE,
     COUNT,
     DBC,
+    DBITRATE,
     DURATION,
     FILTERS,
     NETWORK,
@@ -89,20 +91,8 @@ def dump(*, network: str, dbc: tuple[str, ...], as_bus: bool, json: bool, **opti
     show_default=True,
     help="What ids are sorted by at first.",
 )
-@click.option(
-    "--bitrate",
-    type=click.IntRange(1_000, 8_000_000),
-    default=None,
-    metavar="BIT/S",
-    help="Compute the load of a virtual bus as if it had this bitrate.",
-)
-@click.option(
-    "--dbitrate",
-    type=click.IntRange(1_000, 20_000_000),
-    default=None,
-    metavar="BIT/S",
-    help="The bitrate of the payload of CAN FD frames, likewise.",
-)
+@BITRATE
+@DBITRATE
 @click.option(
     "-n",
     "--interval",

@@ -52,6 +52,20 @@ DBC = click.option(
     help="Decode frames by this database (DBC, ARXML, KCD, SYM). Repeat it for more files. Needs "
     "evercan\\[workbench].",
 )
+BITRATE = click.option(
+    "--bitrate",
+    type=click.IntRange(1_000, 8_000_000),
+    default=None,
+    metavar="BIT/S",
+    help="Compute the load of a virtual bus as if it had this bitrate.",
+)
+DBITRATE = click.option(
+    "--dbitrate",
+    type=click.IntRange(1_000, 20_000_000),
+    default=None,
+    metavar="BIT/S",
+    help="The bitrate of the payload of CAN FD frames, likewise.",
+)
 FRAMES = click.argument("frames", nargs=-1, metavar="FRAME...")
 DBC_TO_SEND = click.option(
     "--dbc",

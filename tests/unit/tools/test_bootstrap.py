@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.browser import PROGRAMS
 from tools.common.checkout import ROOT
 
 SCRIPT = ROOT / "tools/bootstrap.sh"
@@ -156,6 +157,13 @@ def test_the_script_leaves_no_temporary_files(machine: Machine) -> None:
 def test_an_engine_of_another_package_counts_as_docker_io(machine: Machine) -> None:
     machine.add_program("dockerd", "")
     assert machine.run("docker.io").returncode == 0
+    assert machine.called() == ["pip"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_any_browser_that_tests_can_use_counts_as_chromium(machine: Machine, program: str) -> None:
+    machine.add_program(program, "")
+    assert machine.run("chromium").returncode == 0
     assert machine.called() == ["pip"]
 
 

@@ -54,6 +54,11 @@ class Databases:
         message = self._message(frame)
         return "" if message is None else str(message.name)
 
+    def in_parts(self, frame: Frame) -> bool:
+        """Whether a frame has only some of its message's signals, and others have the rest."""
+        message = self._message(frame)
+        return message is not None and bool(message.is_multiplexed() or message.is_container)
+
     def _message(self, frame: Frame) -> Message | None:
         if frame.error:
             return None

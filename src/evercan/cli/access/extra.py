@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from evercan.cli.errors import CliError
 
-_PACKAGES = {"asammdf", "can", "cantools", "numpy"}
+_PACKAGES = {"aiohttp", "asammdf", "can", "cantools", "numpy"}
 
 
 @contextmanager

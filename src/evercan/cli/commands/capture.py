@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,18 @@ from dataclasses import dataclass
 from evercan.cli.access.reach import Target
 from evercan.cli.access.wiring import OpenBus, Wiring, open_bus, read_wiring
 from evercan.cli.errors import CliError
-from evercan.cli.views.traffic import HOLD, BusFrame, Filter, Merger, parse, parse_filter, passes
+from evercan.cli.views.traffic import (
+    HOLD,
+    BusFrame,
+    Filter,
+    Merger,
+    lost_frames,
+    parse,
+    parse_filter,
+    passes,
+)
 
 _TICK = 0.02
-_LOST = re.compile(r"DROPCOUNT: dropped (\d+) ", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -151,8 +158,8 @@ class Capture:
                 if captured is not None:
                     self._notice(captured.interface)
                     self._merger.push(captured, time.monotonic())
-                elif lost := _LOST.match(line):
-                    self.lost += int(lost[1])
+                else:
+                    self.lost += lost_frames(line)
                 line = self._lines.get_nowait()
         except queue.Empty:
             return

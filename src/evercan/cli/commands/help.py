@@ -92,7 +92,7 @@ evercan/can-tools, or the one that --helper-image or EVERCAN_HELPER_IMAGE names.
        unhealthy network, adopt something left to do, record lost frames
   2    an error: nothing could be read, or the output could not be written; one
        sentence on standard error says why and what to do
-  130  interrupted; not dump, record, play and generate, which Ctrl-C ends
+  130  interrupted; not dump, record, play, generate and web, which Ctrl-C ends
   141  the reader of the output has closed it, as in: evercan status | head -1
 """,
     ),
@@ -104,6 +104,7 @@ evercan/can-tools, or the one that --helper-image or EVERCAN_HELPER_IMAGE names.
   DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
                         TLS, as for docker
   EVERCAN_HELPER_IMAGE  the image of the helper container
+  EVERCAN_WEB_TOKEN     the token of the page of 'evercan web'
   NO_COLOR              no colours
   COLUMNS               the width of the output
 

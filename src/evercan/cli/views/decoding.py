@@ -23,13 +23,18 @@ class SignalValue:
     unit: str = ""
     choice: str = ""
 
-    def __str__(self) -> str:
-        """Return ``NAME: VALUE UNIT``."""
+    @property
+    def text(self) -> str:
+        """The value as people read it."""
         if self.choice:
-            return f"{self.name}: {self.choice}"
+            return self.choice
         # Scaling leaves digits that no signal has: 0.1 * 123 is 12.3, not 12.300000000000001.
         value = f"{self.value:.12g}" if isinstance(self.value, float) else str(self.value)
-        return f"{self.name}: {value}{f' {self.unit}' if self.unit else ''}"
+        return f"{value} {self.unit}" if self.unit else value
+
+    def __str__(self) -> str:
+        """Return ``NAME: VALUE UNIT``."""
+        return f"{self.name}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,14 @@ class Decoded:
         return document
 
 
+def finite(value: float) -> float | None:
+    """Return a number as JSON can have it: it has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
+
+
 def _signal_as_json(signal: SignalValue) -> dict[str, Any]:
-    document: dict[str, Any] = {"value": signal.value}
-    if isinstance(signal.value, float) and not math.isfinite(signal.value):
-        document["value"] = None  # JSON has neither NaN nor infinity
+    value = signal.value
+    document: dict[str, Any] = {"value": value if isinstance(value, str) else finite(value)}
     if signal.unit:
         document["unit"] = signal.unit
     if signal.choice:

@@ -99,9 +99,20 @@ class IdTable:
         else:
             line.add(frame, payload)
 
+    def __len__(self) -> int:
+        """Return the number of ids."""
+        return len(self._lines)
+
     def clear(self) -> None:
         """Begin again."""
         self._lines.clear()
+
+    def keep(self, number: int) -> None:
+        """Forget the ids that have been silent for longest, if there are more than a number."""
+        if len(self._lines) > number:
+            by_time = sorted(self._lines, key=lambda key: self._lines[key].last)
+            for key in by_time[: len(self._lines) - number]:
+                del self._lines[key]
 
     def views(self) -> list[IdView]:
         """Return all ids, in the order of their first frames."""

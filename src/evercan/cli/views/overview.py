@@ -83,6 +83,8 @@ class MemberView:
         altname: the second name of that interface; empty if it has none.
         state: one word: joined, down, gone, dormant, …
         verdict: the health that this state means.
+        arrives_at: the interface that what it sends arrives at: with limits its filter interface,
+            else its host end.
         sent: frames that the container sent; None if the plugin does not report it.
         received: frames delivered to it.
         dropped: frames for it that were lost.
@@ -101,6 +103,7 @@ class MemberView:
     host_end: str
     state: str
     verdict: Verdict
+    arrives_at: str = ""
     sent: int | None = None
     received: int | None = None
     dropped: int | None = None

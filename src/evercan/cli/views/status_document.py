@@ -290,6 +290,7 @@ def _member(
         host_end=document.get("host_end") or "",
         state=state,
         verdict=worst([verdict, _verdict(own, about)]),
+        arrives_at=access.get("filter_interface") or document.get("host_end") or "",
         sent=frames.get("sent"),
         received=frames.get("received"),
         dropped=frames.get("dropped"),

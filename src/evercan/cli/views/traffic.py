@@ -39,6 +39,7 @@ _LINE = re.compile(
     r"(?P<text>(?P<id>[0-9A-F]{3}|[0-9A-F]{8})##?\S*)(?: +(?P<mark>[A-Z ]+))?",
     re.ASCII,
 )
+_LOST = re.compile(r"DROPCOUNT: dropped (\d+) ", re.ASCII)
 _FILTER = re.compile(r"([0-9A-Fa-f]{1,8})(?:([:~])([0-9A-Fa-f]{1,8}))?", re.ASCII)
 
 
@@ -112,6 +113,12 @@ def parse(line: str) -> CapturedFrame | None:
         return None
     stamp = int(found["seconds"]) * 1_000_000 + int(found["micro"])
     return CapturedFrame(stamp, found["interface"], found["text"], "T" in (found["mark"] or ""))
+
+
+def lost_frames(line: str) -> int:
+    """Return how many frames a line of candump reports as lost; 0 for any other line."""
+    found = _LOST.match(line)
+    return int(found[1]) if found else 0
 
 
 def write(frame: BusFrame, name: str) -> str:
