@@ -66,8 +66,8 @@ def test_a_full_bus_is_recorded_played_and_decoded(
     with command.start("record", trio.name, "-o", recorded, "-n", str(frames)) as record:
         trio.wait(lambda: listening(testbed), "the recording", _PATIENCE)
         with command.start(
-            *("generate", trio.name, "456#0011223344556677", "--ramp", "0=0..255"),
-            *("--over", str(256 * _PERIOD), "--period", str(_PERIOD), "-n", str(_GENERATED)),
+            *("generate", trio.name, "--fuzz", "--seed", "7", "--ids", "200-7FF"),
+            *("--period", str(_PERIOD), "-n", str(_GENERATED)),
         ) as generate:
             inside = ("nsenter", "--net", "--target", str(container.attrs["State"]["Pid"]))
             sent = ("cangen", "can0", "-g", "2", "-n", str(_SENT), "-I", "123", "-L", "8")
@@ -79,9 +79,7 @@ def test_a_full_bus_is_recorded_played_and_decoded(
     first = list(read_recording(recorded))
     assert [frame.sender for frame in first].count(str(container.name)) == _SENT
     generated = [frame for frame in first if frame.sender == trio.interface]
-    assert [frame.frame.data[0] for frame in generated] == [
-        step % 256 for step in range(_GENERATED)
-    ]
+    assert len(generated) == _GENERATED
     seconds = (generated[-1].stamp - generated[0].stamp) / 1_000_000
     print(f"recorded at {_GENERATED / seconds:.0f} frames/s")
 
