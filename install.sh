@@ -15,7 +15,6 @@ usage="Usage: install.sh [OPTION]...   installs evercan on docker's current engi
 
 note() { echo "evercan: $1"; }
 die() {
-    untick
     printf 'evercan: %s\nremedy: %s\n' "$1" "${2:-$remedy}" >&2
     exit 1
 }
@@ -24,16 +23,7 @@ run() {
     note "${dry:+would be }$1"
     [ -z "$dry" ] || return 0
     did=$1 && shift
-    [ ! -t 2 ] || { tick >/dev/null & ticker=$!; }
     "$@" >"$tmp/out" 2>&1 </dev/null || die "failed: $did: $(tail -n 3 "$tmp/out")"
-    untick
-}
-# Shows on a terminal how long a step has taken that takes more than a moment.
-tick() { sleep 2 && waited=2 && while printf '\r%s s' "$waited" >&2; do sleep 1 && waited=$((waited + 1)); done; }
-untick() {
-    [ -n "$ticker" ] || return 0
-    { kill "$ticker" && wait "$ticker"; } 2>/dev/null || :
-    ticker='' && printf '\r\033[K' >&2
 }
 
 examine_engine() {
@@ -161,7 +151,6 @@ clean() { { docker plugin rm -f $STAGED; docker rm -f $HELPER; docker image rm $
 # Runs at each exit with its status: restores what was there if a step failed, and removes what helped.
 finish() {
     trap - EXIT && trap '' INT TERM HUP && set +e
-    untick
     if [ "$1" != 0 ] && [ -z "$dry" ]; then
         [ -z "$undo" ] || { restore >"$tmp/out" 2>&1 && note "$NAME is as it was before"; } ||
             echo "evercan: $NAME is not as it was before: $(tail -n 3 "$tmp/out")" >&2
@@ -184,7 +173,7 @@ restore() {
 }
 
 main() {
-    version=$VERSION from='' registry='' uninstall='' force='' dry='' build='' undo='' back='' cleaning='' wrote='' loaded='' sudo='' ticker=''
+    version=$VERSION from='' registry='' uninstall='' force='' dry='' build='' undo='' back='' cleaning='' wrote='' loaded='' sudo=''
     root=${EVERCAN_INSTALL_ROOT:-} conf=${EVERCAN_INSTALL_ROOT:-}/etc/modules-load.d/evercan.conf remedy='install.sh --help'
     while [ $# -gt 0 ]; do
         case $1 in
