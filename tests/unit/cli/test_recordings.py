@@ -118,7 +118,7 @@ def test_channels_without_a_name_have_their_numbers(tmp_path: Path) -> None:
         ("x.blf", b"nothing at all", "is damaged, or not of the format of its ending"),
         ("x.mf4", b"nothing at all", "is damaged, or not of the format of its ending"),
         ("x.csv", b"a,b\n1,2\n", "is damaged, or not of the format of its ending"),
-        ("x.log", b"(1.000000) can0 123#00\n(2) x\n", "x.log, line 2 is not a line of candump"),
+        ("x.log", b"# drive\n(2) x\n", "x.log, line 2 is not a line of candump"),
         ("x.txt", b"", "has no ending of a recording; endings: .asc, .blf, .mf4"),
         ("x.asc", b"", "has no frames to send"),
     ],
