@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from evercan.cli.access.databases import Databases
@@ -187,10 +188,19 @@ def app_of(bus: ScriptedBus, *files: str) -> TopApp:
     return TopApp(bus, Databases(files), 0.05, "id")
 
 
+async def until_shown(app: TopApp, pilot: Pilot[None], words: str, where: str = "#page") -> None:
+    """Wait until a part of the screen has some words."""
+    for _ in range(200):
+        if words in text_of(app, where):
+            return
+        await pilot.pause(0.05)
+    raise AssertionError(f"{words!r} is not in {text_of(app, where)!r}")
+
+
 async def test_the_screen_has_the_bus_and_a_line_for_each_id_at_80_columns() -> None:
     app = app_of(ScriptedBus())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await until_shown(app, pilot, "dashboard")
         head, page = text_of(app, "#head"), text_of(app, "#page")
         for words in ("error-warning", "500 kbit/s", "1.2k frames/s", "load 87 % (peak 90 %)",
                       "96 tx, 3 rx", "last error 3 s ago: bus-off", "4 ids"):  # fmt: skip
@@ -210,7 +220,7 @@ async def test_the_screen_has_the_bus_and_a_line_for_each_id_at_80_columns() -> 
 async def test_no_line_is_too_long(columns: int) -> None:
     app = app_of(ScriptedBus(), CAR)
     async with app.run_test(size=(columns, 24)) as pilot:
-        await pilot.pause(0.1)
+        await until_shown(app, pilot, "123")
         page = text_of(app, "#page")
         assert max(map(len, page.splitlines())) <= columns
         assert ("EngineData(" in page) or columns < 60
@@ -220,7 +230,7 @@ async def test_decoded_frames_are_below_or_beside_their_data() -> None:
     for columns, beside in ((80, False), (160, True)):
         app = app_of(ScriptedBus(), CAR)
         async with app.run_test(size=(columns, 24)) as pilot:
-            await pilot.pause(0.1)
+            await until_shown(app, pilot, "EngineData(EngineSpeed")
             lines = text_of(app, "#page").splitlines()
             line = next(line for line in lines if "EngineData(EngineSpeed" in line)
             assert ("dashboard" in line) is beside
@@ -231,7 +241,7 @@ async def test_decoded_frames_are_below_or_beside_their_data() -> None:
 async def test_changed_bytes_are_marked() -> None:
     app = app_of(ScriptedBus())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await until_shown(app, pilot, "dashboard")
         page = app.query_one("#page", Static)
         marked = [
             segment.text
@@ -245,7 +255,7 @@ async def test_keys() -> None:
     bus = ScriptedBus()
     app = app_of(bus)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await until_shown(app, pilot, "dashboard")
         await pilot.press("s")
         assert "sorted by sender" in text_of(app, "#head")
         await pilot.press("f")
@@ -254,8 +264,7 @@ async def test_keys() -> None:
         assert "frozen" in text_of(app, "#head")
         assert "dashboard" in text_of(app, "#page")
         await pilot.press("f")
-        await pilot.pause(0.1)
-        assert "no frames yet" in text_of(app, "#page")
+        await until_shown(app, pilot, "no frames yet")
         await pilot.press("c")
         assert bus.cleared == 1
         await pilot.press("question_mark")
@@ -275,16 +284,13 @@ async def test_the_filter_is_typed_and_left() -> None:
     app = app_of(ScriptedBus(), CAR)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("slash", *"enginedata")
-        await pilot.pause(0.1)
-        assert "1 of 4 ids with “enginedata”" in text_of(app, "#head")
+        await until_shown(app, pilot, "1 of 4 ids with “enginedata”", "#head")
         assert "18FEF100" not in text_of(app, "#page")
         # q and s are letters here, not keys.
         await pilot.press("q", "s", "enter")
-        await pilot.pause(0.1)
-        assert "no id has all of these words" in text_of(app, "#page")
+        await until_shown(app, pilot, "no id has all of these words")
         await pilot.press("escape")
-        await pilot.pause(0.1)
-        assert "18FEF100" in text_of(app, "#page")
+        await until_shown(app, pilot, "18FEF100")
         await pilot.press("escape")
     assert app.return_code == 0
 
@@ -294,8 +300,7 @@ async def test_what_does_not_answer_is_shown_and_frames_go_on() -> None:
     app = app_of(bus)
     async with app.run_test(size=(80, 24)) as pilot:
         bus.failed, bus.lost = "plugin not reachable, retrying", 12
-        await pilot.pause(0.15)
-        assert "plugin not reachable, retrying" in text_of(app, "#head")
+        await until_shown(app, pilot, "plugin not reachable, retrying", "#head")
         assert "12 frames lost" in text_of(app, "#head")
         assert "dashboard" in text_of(app, "#page")
 
@@ -313,8 +318,7 @@ async def test_hundreds_of_ids_are_drawn_and_more_are_counted() -> None:
     bus.table = table_of(*((0, "a", f"{number:08X}#") for number in range(700)))
     app = app_of(bus)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
-        assert "and 200 more: press / to filter" in text_of(app, "#page")
+        await until_shown(app, pilot, "and 200 more: press / to filter")
 
 
 # --- the command -------------------------------------------------------------
