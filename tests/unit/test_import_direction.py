@@ -25,6 +25,7 @@ CLI_REQUIREMENTS = {"click", "docker", "requests", "rich", "rich_click", "textua
 WORKBENCH_REQUIREMENTS = {"aiohttp", "asammdf", "can", "cantools", "numpy"}
 """What the extra ``workbench`` adds, for `WORKBENCH_MODULES` alone."""
 WORKBENCH_MODULES = {
+    "cli.access.database_files",
     "cli.access.databases",
     "cli.access.mdf",
     "cli.access.recordings",
