@@ -273,6 +273,7 @@ def remains(host: Testbed) -> str:
     return host.host(
         "sh", "-c",
         f"ls {data}/plugins | grep -vx -e storage -e tmp; ls /etc/modules-load.d/evercan.conf;"
-        "docker plugin ls -q; docker image ls -q 'evercan/*'; ip -brief link show type vxcan;"
+        "docker plugin ls -q; docker image ls -q evercan/can-tools;"
+        "docker image ls -q evercan-install-helper; ip -brief link show type vxcan;"
         "docker ps -aq -f name=evercan; ls /run/docker/plugins/*/evercan.sock; true",
     ).stdout.decode()  # fmt: skip
