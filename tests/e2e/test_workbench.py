@@ -23,8 +23,8 @@ _PERIOD = 0.000125
 
 _PATIENCE = 150
 """Seconds; a busy machine that emulates the lab needs more than a minute for a container."""
-_LISTENING = "any,0:0.*"
-"""Begins the last argument of the candump that the command runs on the engine's host."""
+_LISTENING = "any,F:F"
+"""The last argument of the candump that the command runs on the engine's host."""
 
 
 def listening(testbed: Testbed) -> bool:

@@ -1,8 +1,8 @@
 """Reach the engine's host through a small container that ends with this process.
 
-The container is not privileged. It shares the host's network namespace, with the
-capability that large receive buffers need, and binds the folder of the plugins'
-sockets; where files are to be read, it binds the whole file system read-only.
+The container is not privileged. It shares the host's network namespace and binds
+the folder of the plugins' sockets; where files are to be read, it binds the whole
+file system read-only.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ from evercan.cli.errors import CliError, NoAccess, NoAnswer
 
 SOCKETS = "/run/docker/plugins"
 
+_SOCKETS = 16
+"""Sockets that candump can have. The kernel limits the buffer of each one, to about 500 frames."""
+
 # The empty line says that it begins: a slow host takes seconds to start a program in a container.
-# Its buffer holds what a full bus carries in some seconds, in which the host may be busy.
-_CANDUMP = "echo; exec candump -L -x -d -r 33554432 any,0:0"
+# Each socket gets the ids that end in one hexadecimal digit.
+_CANDUMP = "echo; exec candump -L -x -d -r 212992"
+_FILTERS = [f"any,{digit:X}:F" for digit in range(_SOCKETS)]
 _ALL_ERRORS = ",#1FFFFFFF"
-"""Adds all error frames."""
+"""Lets a socket of candump have all error frames too."""
 
 _ROOT = "/host"
 # Use the program for unix sockets that the image has.
@@ -67,7 +71,6 @@ class HelperHost:
             f"reaches {self.name}",
             ", or run this as root on that host",
             network_mode="host",
-            cap_add=["NET_ADMIN"],
             userns_mode="host",
             security_opt=["label=disable"],
             mounts=mounts,
@@ -99,8 +102,9 @@ class HelperHost:
 
     def frames(self, *, errors: bool = False) -> Iterator[str]:
         """Run the image's candump on all interfaces."""
-        engine = self._container.engine
-        command = _CANDUMP + (_ALL_ERRORS if errors else "")
+        engine, (first, *others) = self._container.engine, _FILTERS
+        # Else each socket would have each error frame.
+        command = " ".join([_CANDUMP, first + (_ALL_ERRORS if errors else ""), *others])
         made = self._container.call(engine.api.exec_create, ["sh", "-c", command])
         try:
             left, printed = b"", b""
