@@ -26,6 +26,7 @@ from evercan.cli.views.ids import WINDOW, IdTable, IdView, matching, sort_views
 from evercan.cli.views.load import Bitrates, LoadMeter
 from evercan.cli.views.overview import Overview
 from evercan.cli.views.traffic import BusFrame
+from tests.support import screens
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import network_entry, plugin_entry
@@ -36,11 +37,11 @@ from tests.support.overviews import (
     overview_of,
     status_document,
 )
+from tests.support.screens import PATIENCE, until
 from tests.unit.cli.conftest import frames_of
 from tests.unit.cli.test_decoding import CAR
 
 START = 1_790_000_000_000_000
-_PATIENCE = 30.0
 
 
 def table_of(*frames: tuple[int, str, str]) -> IdTable:
@@ -177,11 +178,7 @@ class ScriptedBus:
 
 
 def text_of(app: TopApp, widget: str) -> str:
-    shown = app.query_one(widget, Static)
-    return "\n".join(
-        "".join(segment.text for segment in shown.render_line(y)).rstrip()
-        for y in range(shown.size.height)
-    )
+    return "\n".join(line.rstrip() for line in screens.text_of(app, widget).splitlines())
 
 
 def app_of(bus: ScriptedBus, *files: str) -> TopApp:
@@ -189,12 +186,7 @@ def app_of(bus: ScriptedBus, *files: str) -> TopApp:
 
 
 async def until_shown(app: TopApp, pilot: Pilot[None], words: str, where: str = "#page") -> None:
-    """Wait until a part of the screen has some words."""
-    for _ in range(200):
-        if words in text_of(app, where):
-            return
-        await pilot.pause(0.05)
-    raise AssertionError(f"{words!r} is not in {text_of(app, where)!r}")
+    await until(app, pilot, lambda: words in text_of(app, where))
 
 
 async def test_the_screen_has_the_bus_and_a_line_for_each_id_at_80_columns() -> None:
@@ -419,7 +411,7 @@ def reader_of(powertrain: Host) -> BusReader:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -437,7 +429,7 @@ def test_it_connects_again_after_an_error_and_counts_on(
         yield from LINES
         if len(tries) == 1:
             raise CliError("candump has ended")
-        assert goes_on.wait(_PATIENCE)
+        assert goes_on.wait(PATIENCE)
 
     monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
     reader = reader_of(powertrain)

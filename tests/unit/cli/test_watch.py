@@ -28,9 +28,7 @@ from tests.support.engine import engine_id
 from tests.support.evercan_host import Host, Terminal
 from tests.support.json_server import network_entry, plugin_entry
 from tests.support.overviews import container_name, network_document, one_network, status_document
-
-_PATIENCE = 30.0
-"""Seconds that the screen may take, on a busy machine."""
+from tests.support.screens import PATIENCE, text_of, until
 
 
 class ScriptedFeed(Feed):
@@ -69,7 +67,7 @@ class ScriptedFeed(Feed):
         self.asked_for_frames += 1
         yield ""
         yield from self.frames
-        assert self.left.wait(_PATIENCE)
+        assert self.left.wait(PATIENCE)
 
     def close(self) -> None:
         self.left.set()
@@ -82,24 +80,8 @@ def app_of(feed: Feed) -> WatchApp:
     return WatchApp(feed, 0.05, dump)
 
 
-def text_of(app: WatchApp, widget: str) -> str:
-    shown = app.query_one(widget, Static)
-    return "\n".join(
-        "".join(segment.text for segment in shown.render_line(y)) for y in range(shown.size.height)
-    )
-
-
 def unwrapped(app: WatchApp) -> str:
     return " ".join(text_of(app, "#head").split())
-
-
-async def until(app: WatchApp, pilot: object, true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        await pilot.pause(0.02)  # type: ignore[attr-defined] # a Pilot of whatever type
-        if true():
-            return
-    pytest.fail(f"the screen shows {text_of(app, '#head')}\n{text_of(app, '#page')}")
 
 
 async def test_watch_shows_members_and_rates_and_updates_them() -> None:
@@ -377,7 +359,7 @@ class HangingSource:
 
     def read(self) -> list[Overview]:
         self.asked.set()
-        assert self.closed.wait(_PATIENCE)
+        assert self.closed.wait(PATIENCE)
         raise CliError("it was closed meanwhile")
 
     def close(self) -> None:
@@ -403,10 +385,10 @@ def test_closing_ends_a_read_that_waits(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", lambda _: source)
     feed = Feed(Target())
     thread, failed = reading(feed)
-    assert source.asked.wait(_PATIENCE)
+    assert source.asked.wait(PATIENCE)
     feed.close()
     assert source.closed.is_set()
-    thread.join(_PATIENCE)
+    thread.join(PATIENCE)
     assert [str(error) for error in failed] == ["it was closed meanwhile"]
 
 
@@ -418,17 +400,17 @@ def test_closing_waits_briefly_for_a_connection_that_is_being_opened(
 
     def connect(_: Target) -> HangingSource:
         connecting.set()
-        assert connects.wait(_PATIENCE)
+        assert connects.wait(PATIENCE)
         return source
 
     monkeypatch.setattr("evercan.cli.access.feed.OverviewSource", connect)
     feed = Feed(Target())
     thread, failed = reading(feed)
-    assert connecting.wait(_PATIENCE)
+    assert connecting.wait(PATIENCE)
     feed.close()
     assert not source.closed.is_set()
     connects.set()
-    thread.join(_PATIENCE)
+    thread.join(PATIENCE)
     assert failed
     assert source.closed.is_set()
     assert not source.asked.is_set()
@@ -455,7 +437,7 @@ def test_watch_ends_at_once_while_the_plugin_hangs(
 
     def answer(_: str) -> object:
         if next(first_reads, None) is None:
-            answers.wait(_PATIENCE)
+            answers.wait(PATIENCE)
         return status_document(network_document("powertrain", 1))
 
     there = {"dashboard": engine_id("dashboard")}

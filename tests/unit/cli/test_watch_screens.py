@@ -24,10 +24,11 @@ from tests.support.overviews import (
     named,
     status_document,
 )
+from tests.support.screens import text_of, until
 from tests.unit.cli.conftest import frames_of
 from tests.unit.cli.test_decoding import CAR
 from tests.unit.cli.test_top import LINES, target_of, wait_for
-from tests.unit.cli.test_watch import ScriptedFeed, text_of, until
+from tests.unit.cli.test_watch import ScriptedFeed
 
 START = 1_790_000_000_123_000
 
