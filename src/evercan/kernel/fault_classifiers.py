@@ -16,7 +16,7 @@ from socket import AF_CAN
 
 from evercan.kernel.attributes import attribute, attributes, text
 from evercan.kernel.ematches import BASIC_EMATCHES, Ematch, ematches, read_ematches
-from evercan.kernel.netlink import HEADER, Message, messages_of
+from evercan.kernel.netlink import Message
 from evercan.kernel.qdiscs import HANDLE, class_of, slot_of
 from evercan.kernel.tc import (
     ALL_PROTOCOLS,
@@ -27,6 +27,7 @@ from evercan.kernel.tc import (
     TCMSG,
     action,
     list_all,
+    parts_of,
 )
 from evercan.model.fault import FaultMatch
 from evercan.model.observed import Filtered
@@ -119,15 +120,10 @@ def _add(index: int, parent: int, priority: int, kind: bytes, options: bytes) ->
 def decode_matches(chunks: Iterable[bytes], *, marks: bool) -> list[FaultMatch]:
     """Decode a dump of the classifiers of a queue, or of the marks on a filter interface."""
     found: list[FaultMatch] = []
-    for data in chunks:
-        for part in messages_of(data):
-            if part.kind != RTM_NEWTFILTER:
-                continue
-            at, end = part.offset + HEADER.size, part.offset + part.length
-            _, _, handle, _, info = TCMSG.unpack_from(data, at)
-            if not handle & 0xFFF or (marks and info >> 16 > MARKS):
-                continue  # says that there are classifiers of a priority; or is of a limit
-            found.append(_decode_match(data, at + TCMSG.size, end, marks=marks))
+    for data, at, end, (_, handle, _, info) in parts_of(chunks, RTM_NEWTFILTER):
+        if not handle & 0xFFF or (marks and info >> 16 > MARKS):
+            continue  # says that there are classifiers of a priority; or is of a limit
+        found.append(_decode_match(data, at, end, marks=marks))
     return found[::-1] if marks else found
 
 
@@ -166,18 +162,20 @@ def _decode_u32(data: bytes, at: int, end: int, *, marks: bool) -> FaultMatch:
             source = text(data, start, stop)
         elif kind == _U32_ACT:
             if marks:
-                slot = slot_of(_decode_action(data, start, stop, _U32)[0])
+                slot = slot_of(_action_option(data, start, stop, _SKBEDIT_PRIORITY, _U32)[0])
             else:
-                one_in = _decode_action(data, start, stop, _PROB)[1]
+                one_in = _action_option(data, start, stop, _GACT_PROB, _PROB)[1]
     return FaultMatch(slot, source, *key, one_in)
 
 
-def _decode_action(data: bytes, at: int, end: int, shape: struct.Struct) -> tuple[int, ...]:
-    """Return what the only action of a classifier has: ``TCA_GACT_PROB``, or a priority."""
+def _action_option(
+    data: bytes, at: int, end: int, wanted: int, shape: struct.Struct
+) -> tuple[int, ...]:
+    """Return an option of the only action of a classifier; zeros without it."""
     for _, first, last in attributes(data, at, end):
         for kind, start, stop in attributes(data, first, last):
             if kind == _ACT_OPTIONS:
                 for option, begin, _ in attributes(data, start, stop):
-                    if option == _GACT_PROB:
+                    if option == wanted:
                         return shape.unpack_from(data, begin)
     return (0, 0)

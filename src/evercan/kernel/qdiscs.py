@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterable
 
 from evercan.kernel.attributes import attribute, attributes, text
-from evercan.kernel.netlink import HEADER, Message, messages_of
-from evercan.kernel.tc import RTM_DELQDISC, RTM_NEWQDISC, TCMSG, read_counters
+from evercan.kernel.netlink import Message
+from evercan.kernel.tc import RTM_DELQDISC, RTM_NEWQDISC, TCMSG, parts_of, read_counters
 from evercan.model.fault import MAX_FAULTS, FaultCount, Netem
 from evercan.model.rule import TAG
 from evercan.values import NamedTuple
@@ -107,17 +107,11 @@ def decode_qdiscs(chunks: Iterable[bytes]) -> dict[int, dict[int, Band]]:
     """Decode a dump of all qdiscs into the bands of evercan's queues, by ifindex and slot."""
     roots: dict[int, dict[int, Band]] = {}
     bands: list[tuple[int, int, Band]] = []
-    for data in chunks:
-        for part in messages_of(data):
-            if part.kind != RTM_NEWQDISC:
-                continue
-            at, end = part.offset + HEADER.size, part.offset + part.length
-            _, index, handle, parent, _ = TCMSG.unpack_from(data, at)
-            if parent == _ROOT and handle == HANDLE:
-                roots[index] = {}
-            elif parent & 0xFFFF_0000 == HANDLE:
-                band = _decode_band(data, at + TCMSG.size, end)
-                bands.append((index, slot_of(parent), band))
+    for data, at, end, (index, handle, parent, _) in parts_of(chunks, RTM_NEWQDISC):
+        if parent == _ROOT and handle == HANDLE:
+            roots[index] = {}
+        elif parent & 0xFFFF_0000 == HANDLE:
+            bands.append((index, slot_of(parent), _decode_band(data, at, end)))
     for index, slot, band in bands:
         if index in roots:
             roots[index][slot] = band

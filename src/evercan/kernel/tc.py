@@ -9,7 +9,7 @@ pyroute2 encodes neither the ematch nor that rate.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from evercan.kernel.attributes import attribute, attributes, text
 from evercan.kernel.ematches import BASIC_EMATCHES, Ematch, ematches, read_ematches
@@ -100,6 +100,21 @@ def list_all(interface: Filtered) -> Message:
     return Message(RTM_GETTFILTER, 0, _head(interface, 0))
 
 
+def parts_of(
+    chunks: Iterable[bytes], kind: int
+) -> Iterator[tuple[bytes, int, int, tuple[int, int, int, int]]]:
+    """Yield each message of a kind in a dump: where its attributes begin and end, and its head.
+
+    The head is the ifindex, the handle, the parent and the info of ``tcmsg``.
+    """
+    for data in chunks:
+        for part in messages_of(data):
+            if part.kind == kind:
+                at, end = part.offset + HEADER.size, part.offset + part.length
+                _, index, handle, parent, info = TCMSG.unpack_from(data, at)
+                yield data, at + TCMSG.size, end, (index, handle, parent, info)
+
+
 def _head(interface: Filtered, info: int) -> bytes:
     parent = _INGRESS if interface.ingress else EGRESS
     return TCMSG.pack(0, interface.ifindex, 0, parent, info)
@@ -136,18 +151,13 @@ def decode(interface: Filtered, chunks: Iterable[bytes]) -> tuple[tuple[Filter, 
     """Decode a dump into the classifiers of an interface, and what they have counted."""
     filters: list[Filter] = []
     denied = over_rate = 0
-    for data in chunks:
-        for part in messages_of(data):
-            at, end = part.offset + HEADER.size, part.offset + part.length
-            if part.kind != RTM_NEWTFILTER:
-                continue
-            _, _, handle, _, info = TCMSG.unpack_from(data, at)
-            if not handle or info >> 16 <= MARKS:
-                continue  # says that there are classifiers of a priority; or marks frames
-            found, dropped, limited = _decode(interface, data, at + TCMSG.size, end)
-            filters.append(found if info & 0xFFFF == ALL_PROTOCOLS else _UNKNOWN)
-            denied += dropped
-            over_rate += limited
+    for data, at, end, (_, handle, _, info) in parts_of(chunks, RTM_NEWTFILTER):
+        if not handle or info >> 16 <= MARKS:
+            continue  # says that there are classifiers of a priority; or marks frames
+        found, dropped, limited = _decode(interface, data, at, end)
+        filters.append(found if info & 0xFFFF == ALL_PROTOCOLS else _UNKNOWN)
+        denied += dropped
+        over_rate += limited
     return tuple(filters), FilterCount(denied, over_rate)
 
 
