@@ -43,8 +43,7 @@ class SetFault(NamedTuple):
             raise UnknownNetwork(self.network)
         self._require_members(declared, observed, network.bus)
         on_bus = faults_of(declared, network.bus)
-        frames = (self.source, self.target, self.ids)
-        same = next((fault for fault in on_bus if fault.frames == frames), None)
+        same = next(filter(self._is_about_same, on_bus), None)
         free = set(range(1, MAX_FAULTS + 1)).difference(fault.slot for fault in on_bus)
         if same is None and not free:
             raise RequestError(
@@ -70,15 +69,16 @@ class SetFault(NamedTuple):
             return declared
 
         def same(intent: Declared) -> list[Fault]:
-            frames = (self.source, self.target, self.ids)
             if self.network not in intent.networks:
                 return []
-            on_bus = faults_of(intent, network.bus)
-            return [fault for fault in on_bus if fault.frames == frames]
+            return list(filter(self._is_about_same, faults_of(intent, network.bus)))
 
         added = same(declared)
         others = tuple(fault for fault in declared.faults if fault not in added)
         return replace(declared, faults=(*others, *same(before)))
+
+    def _is_about_same(self, fault: Fault) -> bool:
+        return fault.frames == (self.source, self.target, self.ids)
 
     def _require_members(self, declared: Declared, observed: Observed, bus: str) -> None:
         members = fault_members(declared, bus)

@@ -26,6 +26,7 @@ from evercan.options.fault import (
     read_effect,
     read_fault_ids,
 )
+from evercan.planning.faults import host_members
 from evercan.reconcile.queue import PassQueue
 
 _FIELDS = {
@@ -97,7 +98,7 @@ def _notes(state: State, bus: str, change: SetFault) -> Iterator[str]:
     """Say for which members of the bus the fault does not do all that is asked for."""
     if change.target or change.effect.only_loses:
         return
-    for name in (bus, *state.declared.bridged().get(bus, ())):
+    for name in host_members(state.declared, bus):
         link = state.observed.find(name)
         if link is not None and link.delivers_before_queue and name != change.source:
             does = "lose these frames, and get the others unchanged" if change.effect.loss else ""

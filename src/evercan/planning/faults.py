@@ -62,12 +62,17 @@ class Receiver(NamedTuple):
     marker: int
 
 
+def host_members(declared: Declared, bus: str) -> tuple[str, ...]:
+    """Return the interfaces of the host that are members of a bus; the bus interface is first."""
+    return tuple(dict.fromkeys((bus, *declared.bridged().get(bus, ()))))
+
+
 def fault_members(declared: Declared, bus: str) -> dict[str, str]:
     """Return the members of a bus that a fault can name, and the interface that each sends from.
 
     A member is an endpoint id, or the name of an interface of the host.
     """
-    hosts = {name: name for name in (bus, *declared.bridged().get(bus, ()))}
+    hosts = {name: name for name in host_members(declared, bus)}
     return hosts | {
         endpoint.id: endpoint.rule_end
         for endpoint in declared.endpoints.values()
@@ -138,7 +143,7 @@ def _known_receivers(declared: Declared, observed: Observed) -> dict[int, Receiv
                 bus, endpoint.id, link, _marker(observed, endpoint.filter_interface)
             )
     for bus in declared.networks_by_bus():
-        for name in (bus, *declared.bridged()[bus]):
+        for name in host_members(declared, bus):
             if (link := observed.find(name)) is not None:
                 known[link.index] = Receiver(bus, None, link, 0)
     return known
@@ -146,7 +151,7 @@ def _known_receivers(declared: Declared, observed: Observed) -> dict[int, Receiv
 
 def fault_receivers(declared: Declared, observed: Observed, bus: str) -> Iterator[Receiver]:
     """Yield the members of a bus that receive frames."""
-    for name in dict.fromkeys((bus, *declared.bridged()[bus])):
+    for name in host_members(declared, bus):
         link = observed.find(name)
         if link is not None and link.is_can:
             yield Receiver(bus, None, link, 0)
