@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from evercan.cli.access.feed import RETRY, Feed
 from evercan.cli.errors import CliError
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of
-from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.load import LoadMeter
 from evercan.cli.views.overview import NetworkView, Overview
 from evercan.cli.views.traffic import parse
@@ -82,8 +81,7 @@ class Wires:
         frame = captured.frame
         with self._lock:
             if frame is not None and frame.error:
-                count = wire.last_error.count + 1 if wire.last_error else 1
-                wire.last_error = LastError(captured.stamp, error_words(frame), count)
+                wire.last_error = LastError.after(wire.last_error, captured.stamp, frame)
             else:
                 wire.meter.add(captured.text, time.monotonic())
 

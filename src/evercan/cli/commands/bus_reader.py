@@ -13,7 +13,6 @@ from evercan.cli.commands.capture import Capture, check_senders
 from evercan.cli.commands.frame_reader import FrameReader
 from evercan.cli.errors import CliError, NoAccess, NoAnswer
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of, network_on
-from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.ids import IdTable, IdView
 from evercan.cli.views.load import NO_BITRATES, Bitrates, LoadMeter, share
 from evercan.cli.views.overview import NetworkView
@@ -65,8 +64,7 @@ class BusReader(FrameReader):
         with self._lock:
             for frame in frames:
                 if frame.is_error:
-                    count = self._last_error.count + 1 if self._last_error else 1
-                    self._last_error = LastError(frame.stamp, error_words(frame.content), count)
+                    self._last_error = LastError.after(self._last_error, frame.stamp, frame.content)
                     continue
                 self._meter.add(frame.text, now)
                 sender = capture.name_of(frame)

@@ -175,7 +175,7 @@ class WatchApp(LiveApp):
     def _page(self, width: int) -> RenderableType:
         scene = self._paused or self._scene
         shown = matching(scene.overviews, self._words)
-        self._cursor = self._cursor.among(self._rows())
+        self._cursor = self._cursor.among(rows(shown, scene.measured.rates, by_rate=self._by_rate))
         if self._words and not any(overview.networks for overview in shown):
             return Text(f"no member has “{self._words}”: press / or Esc", style="dim")
         return watch.page(

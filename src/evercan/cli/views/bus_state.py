@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evercan.cli.views import words
+from evercan.cli.views.error_frame import error_words
+from evercan.cli.views.frame import Frame
 from evercan.cli.views.load import NO_BITRATES, Bitrates
 from evercan.cli.views.overview import NetworkView, Overview
 
@@ -33,6 +35,11 @@ class LastError:
     stamp: int
     text: str
     count: int = 1
+
+    @classmethod
+    def after(cls, former: LastError | None, stamp: int, frame: Frame) -> LastError:
+        """Return what the last error is when another error frame has come."""
+        return cls(stamp, error_words(frame), former.count + 1 if former else 1)
 
 
 @dataclass(frozen=True)

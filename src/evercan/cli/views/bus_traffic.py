@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from evercan.cli.views.bus_state import LastError
-from evercan.cli.views.error_frame import error_words
 from evercan.cli.views.ids import IdTable, IdView
 from evercan.cli.views.load import NO_BITRATES, Bitrates, SampledBits, share
 from evercan.cli.views.traffic import BusFrame, CapturedFrame, Merger
@@ -81,8 +80,7 @@ class BusTraffic:
             frame = captured.frame
             if frame is not None and frame.error:
                 if captured.interface == self.bus:
-                    count = self.last_error.count + 1 if self.last_error else 1
-                    self.last_error = LastError(captured.stamp, error_words(frame), count)
+                    self.last_error = LastError.after(self.last_error, captured.stamp, frame)
                 return
         self._merger.push(captured, arrived)
 
