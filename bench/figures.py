@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+WIRE = 8000
+"""About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:

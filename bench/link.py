@@ -14,14 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figures import Figure
+from bench.figures import WIRE, Figure
 from bench.link_tasks.load import PERCENTILES
 from tests.support.links import Bus, Links, free_port
 from tools.common.checkout import ROOT
 from tools.common.polling import wait_until
-
-WIRE = 8000
-"""About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
 
 SUSTAINED = 20_000
 """Frames per second that a link carries without loss."""

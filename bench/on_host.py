@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import frame_figures, member_figures
-from bench.figures import Figure
+from bench.figures import WIRE, Figure
 from lab.testbed import Testbed, choose
 from tools import install, plugin
 
@@ -21,8 +21,6 @@ archive=$(mktemp) && cat > "$archive" || exit
 PYTHONPATH="$archive" unshare --net --mount python3 -m bench.host_tasks "$@"
 code=$?; rm "$archive"; exit $code"""
 _HOUR = 3600.0
-WIRE = 8000
-"""About how many frames of 8 bytes per second a classic bus carries at 1 Mbit/s."""
 
 
 _BURST = 200

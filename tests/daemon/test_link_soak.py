@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from bench.link import WIRE, linked
+from bench.figures import WIRE
+from bench.link import linked
 
 SLICE = 5.0
 """Seconds; after each the memory is read."""
