@@ -10,8 +10,9 @@ from evercan.intent.changes import Change, CreateNetwork, Join, NoChange
 from evercan.kernel.port import Kernel
 from evercan.options.network import NetworkOptions
 from evercan.reconcile.inspector import Inspector
+from evercan.reconcile.outcome import Outcome
 from evercan.reconcile.queue import PassQueue
-from evercan.reconcile.reconciler import Outcome, Reconciler
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from evercan.tracking.repair_limits import INTERVAL, RepairLimits
 

@@ -12,7 +12,7 @@ from evercan.intent.findings import EndpointClaim, NetworkClaim
 from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
 from evercan.planning.plan import make_plan
-from evercan.reconcile.reconciler import Outcome
+from evercan.reconcile.outcome import Outcome
 from tests.support.changes import queue_of
 from tests.support.crashing_host import CrashingHost
 from tests.support.error_points import ErrorPoint, FailingKernel, PluginsKernel

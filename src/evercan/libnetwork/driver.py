@@ -31,8 +31,8 @@ from evercan.model.state import State
 from evercan.options.endpoint import NAME, endpoint_options, published_ports
 from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
+from evercan.reconcile.outcome import Outcome
 from evercan.reconcile.queue import PassQueue
-from evercan.reconcile.reconciler import Outcome
 from evercan.values import NamedTuple
 
 if TYPE_CHECKING:

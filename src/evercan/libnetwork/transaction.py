@@ -10,8 +10,8 @@ from copy import copy
 
 from evercan.errors import EvercanError
 from evercan.intent.changes import Change
+from evercan.reconcile.outcome import Outcome
 from evercan.reconcile.queue import PassQueue
-from evercan.reconcile.reconciler import Outcome
 from evercan.reconcile.waiting import Ticket
 
 _ROLLBACK_WAIT = 1.0

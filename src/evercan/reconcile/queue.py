@@ -19,7 +19,8 @@ from evercan.intent.changes import Change, NoChange, Removal
 from evercan.log.writer import call_id
 from evercan.model.state import State
 from evercan.reconcile.inspector import Inspector, Snapshot
-from evercan.reconcile.reconciler import GivenUp, Outcome, Reconciler
+from evercan.reconcile.outcome import GivenUp, Outcome
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.waiting import PATIENCE, Precedence, Ticket, Waiting
 from evercan.tracking.backoff import Backoff
 

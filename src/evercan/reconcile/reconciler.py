@@ -30,6 +30,7 @@ from evercan.planning.warnings import find_warnings
 from evercan.reconcile.applier import Applier, lasting
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observer
+from evercan.reconcile.outcome import GivenUp, Outcome
 from evercan.reconcile.retries import Retries
 from evercan.reconcile.saved_intent import SavedIntent
 from evercan.reconcile.scoped_pass import ScopedPass
@@ -40,7 +41,6 @@ from evercan.tracking.recoveries import Recoveries
 from evercan.tracking.repair_limits import RepairLimits, limited
 from evercan.tracking.replaced_pairs import ReplacedPairs
 from evercan.tracking.swapped_controllers import SwappedControllers
-from evercan.values import NamedTuple
 
 Restrain = Callable[[Plan, Declared, Observed], Plan]
 """Takes out of a plan what is not to be done, and adds the problems that this leaves."""
@@ -54,26 +54,6 @@ _log = logging.getLogger(__name__)
 def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
     """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
     return plan
-
-
-class GivenUp(Exception):  # noqa: N818 - nothing is wrong
-    """An observation was given up, because a call waits (``reconcile.waiting``)."""
-
-
-class Outcome(NamedTuple):
-    """What became of a change.
-
-    Attributes:
-        state: what the pass left behind.
-        observed: the observation that the change was applied to.
-        before: the declared state that it was applied to; None if it was not applied.
-        error: why it was rejected, or why the pass failed; None if neither.
-    """
-
-    state: State
-    observed: Observed = Observed()
-    before: Declared | None = None
-    error: EvercanError | None = None
 
 
 class Reconciler:

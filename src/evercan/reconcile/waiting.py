@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from evercan.intent.changes import Change, NoChange, Undo
-from evercan.reconcile.reconciler import GivenUp, Outcome
+from evercan.reconcile.outcome import GivenUp, Outcome
 
 PATIENCE = 0.25
 """Seconds that a call waits for an observation that is under way."""

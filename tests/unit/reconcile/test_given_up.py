@@ -15,7 +15,8 @@ from evercan.intent.changes import Change, DeleteEndpoint, Join, Leave, NoChange
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.reconcile import waiting
-from evercan.reconcile.reconciler import GivenUp, Reconciler
+from evercan.reconcile.outcome import GivenUp
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from evercan.reconcile.waiting import Precedence, Ticket, Waiting
 from tests.support.changes import creating, joining, run_pass, unlimited
