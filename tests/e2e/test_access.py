@@ -32,6 +32,23 @@ BUS = "vcan60"
 
 _PROGRAM = Path(access_traffic.__file__).read_text(encoding="utf-8")
 
+_KILL = """
+import glob, socket, subprocess, time
+subprocess.run(["pkill", "-KILL", "-f", "^/usr/bin/python3 .*-m evercan"])
+for _ in range(300):
+    time.sleep(0.2)
+    try:
+        socket.socket(socket.AF_UNIX).connect(glob.glob("/run/docker/plugins/*/evercan.sock")[0])
+        break
+    except (OSError, IndexError):
+        pass
+time.sleep(2)
+"""
+"""Kills the plugin and waits until the engine has started it again.
+
+The engine does not start a plugin again that ends while the engine is starting it.
+"""
+
 SEND = "123,200:700,18FF0000:1FFF0000,2FF~7FF"
 RECEIVE = "400~7FF,00000400~1FFFFFFF"
 RATE = 200
@@ -230,7 +247,7 @@ def test_no_denied_frame_arrives_while_filters_are_removed(
 def test_no_denied_frame_arrives_while_the_plugin_is_killed(
     access: Access, plugin: PluginProcess
 ) -> None:
-    kill = ["sh", "-c", "pkill -KILL -f '^/usr/bin/python3 .*-m evercan'; sleep 2"]
+    kill = ["python3", "-c", _KILL]
     flush = ["tc", "qdisc", "del", "dev", access.host_end("limited"), "clsact"]
     found = access.traffic(
         dict.fromkeys(("limited", "free"), TABLE), seconds=2, run=[kill, flush, kill]
