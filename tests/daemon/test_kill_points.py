@@ -17,8 +17,9 @@ import pytest
 
 from evercan.libnetwork import transaction
 from evercan.model.controller import ControllerSettings
+from evercan.model.names import wire_names
 from tests.daemon.conftest import KILL_POINTS
-from tests.support.crashing_host import CONTROLLER, CrashingHost
+from tests.support.crashing_host import CONTROLLER, SLOW_BUS, CrashingHost
 from tests.support.kill_points import KillPoint, files_with_kill_points
 
 
@@ -425,6 +426,59 @@ CALLS |= {
     "repair: filters flushed": damage_limits(flush_filters),
     "repair: filter interface deleted": damage_limits(delete_filter_interface),
     "repair: limited pair deleted": damage_limits(delete_pair),
+}
+
+
+# --- virtual buses with a bitrate ---------------------------------------------------------
+
+
+def slow_bus(host: CrashingHost) -> None:
+    network = host.create_network(SLOW_BUS)
+    host.start(network)
+    host.start(network, limited=True)
+    check(host)
+
+
+def created_endpoint_on_slow_bus(host: CrashingHost) -> None:
+    slow_bus(host)
+    host.create_endpoint(next(iter(host.networks)), limited=True)
+
+
+def delete_meter(host: CrashingHost) -> None:
+    host.kernel.delete(wire_names(SLOW_BUS)[1])
+
+
+def remove_queue_of_wire(host: CrashingHost) -> None:
+    host.kernel.wires.flush(host.kernel.link(wire_names(SLOW_BUS)[0]).index)
+
+
+def damaged_slow_bus(damage: Act) -> Act:
+    def before(host: CrashingHost) -> None:
+        slow_bus(host)
+        damage(host)
+
+    return before
+
+
+CALLS |= {
+    "CreateNetwork with a bitrate": Scenario(**creation_of_network(SLOW_BUS, beside=False)),  # type: ignore[arg-type] # as above
+    "DeleteNetwork with a bitrate": Scenario(
+        before=two_networks("vcan0", SLOW_BUS),
+        act=delete_last_network,
+        again=lambda host: discard(host.start(host.create_network(SLOW_BUS))),
+        forgets_networks=True,
+    ),
+    "Join on a bus with a bitrate": Scenario(
+        before=created_endpoint_on_slow_bus,
+        act=join_last,
+        unanswered=leave_and_delete_last,
+        answered=move_last_inside,
+        again=start_another_container,
+    ),
+    "repair: meter deleted": Scenario(before=damaged_slow_bus(delete_meter), act=check),
+    "repair: queue of a wire removed": Scenario(
+        before=damaged_slow_bus(remove_queue_of_wire), act=check
+    ),
 }
 
 

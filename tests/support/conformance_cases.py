@@ -218,6 +218,41 @@ CASES: dict[str, Case] = {
         ("delete", "vxcan1f"),
         ("create filter interface", "vxcan1f"),
     ),
+    "a bus as slow as a wire": (
+        ("make a wire of", "vcan0", 500_000),
+        ("create bus", "vcan0"),
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("lead into the wire of", "vcan0", "vcan0", True),
+        ("lead into the wire of", "vcan0", "vxcan1", False),
+        ("lead into the wire of", "vcan0", "vxcan1", False),
+        ("lead into the wire of", "vcan1", "vxcan1", False),
+        ("lead into the wire of", "vcan0", "nobody", False),
+        ("somebody flushes the filters of", "vxcan1"),
+        ("lead into the wire of", "vcan0", "vxcan1", False),
+        ("lead past the wire", "vxcan1"),
+        ("lead past the wire", "vxcan1"),
+        ("lead into the wire of", "vcan0", "vxcan1", False),
+        ("make a wire of", "vcan0", 1_000_000, 5_000_000),
+        ("lead into the wire of", "vcan0", "vcan0", True),
+        ("somebody removes the queue of the wire of", "vcan0"),
+        ("make a wire of", "vcan1", 10_000, 20_000_000),
+        ("delete the wire of", "vcan0"),
+        ("lead past the wire", "vcan0"),
+        ("delete the wire of", "vcan0"),
+        ("delete the wire of", "vcan1"),
+    ),
+    "a wire of a member with limits": (
+        ("create pair", "vxcan1", "vxcan1p"),
+        ("create filter interface", "vxcan1f"),
+        ("make a wire of", "vcan0", 125_000),
+        ("lead into the wire of", "vcan0", "vxcan1f", False),
+        ("let receive", "vxcan1f", "vxcan1", {"receive": "100"}),
+        ("lead into the wire of", "vcan0", "vxcan1f", False),
+        ("let send", "vxcan1", "vxcan1f", {"send": "100"}),
+        ("lead past the wire", "vxcan1f"),
+        ("delete", "vxcan1f"),
+        ("delete the wire of", "vcan0"),
+    ),
     "a pair is repaired": (
         *_PAIR,
         ("delete", "vxcan1"),
@@ -352,7 +387,11 @@ class FakeOthers:
         self._kernel.queues.set_queue(self._kernel.link(name).index)
 
     def remove_queue(self, name: str) -> None:
-        self._kernel.queues.remove_queue(self._kernel.link(name).index)
+        link = self._kernel.link(name)
+        if link.is_wire:
+            self._kernel.wires.flush(link.index)
+        else:
+            self._kernel.queues.remove_queue(link.index)
 
     def take(self, name: str, sandbox: int, inside: str) -> None:
         self._kernel.move_in(name, sandbox, inside)

@@ -22,6 +22,7 @@ from evercan.kernel.port import Kernel
 from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, Controller, ControllerSettings
 from evercan.model.fault import FaultMatch, FaultQueue, Netem
+from evercan.model.names import wire_names
 from evercan.model.observed import FILTER_GROUP, HOST_GROUP, LINK_GROUP, Link, Location
 from evercan.model.rule import Rule
 from evercan.model.rule_list import RuleList
@@ -34,14 +35,17 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     NameEnd,
     RemoveRules,
     RepairPair,
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
+from evercan.model.wire import Wire, WireEntry
 
 Act = Sequence[Any]
 Case = Sequence[Act]
@@ -186,6 +190,27 @@ class Runner:
         marks = 0 if marker is None else self._index(marker)
         return SetFaults("", None, index, name, marks, queue, former)
 
+    def do_make_a_wire_of(self, bus: str, bitrate: int, dbitrate: int = 0) -> int:
+        links = self._kernel.observe().links
+        names = wire_names(bus)
+        former = tuple(links[name].index for name in names if name in links)
+        return self._apply(MakeWire("", *names, Wire(bitrate, dbitrate), former))
+
+    def do_lead_into_the_wire_of(self, bus: str, name: str, local: bool) -> int:
+        wire, meter = map(self._index, wire_names(bus))
+        entry = WireEntry(wire, meter, local)
+        return self._apply(SetWireEntry("", None, self._index(name), name, entry))
+
+    def do_lead_past_the_wire(self, name: str) -> int:
+        return self._apply(SetWireEntry("", None, self._index(name), name, None))
+
+    def do_delete_the_wire_of(self, bus: str) -> int:
+        codes = [self._apply(DeleteLink(self._index(name), name)) for name in wire_names(bus)]
+        return max(codes)
+
+    def do_somebody_removes_the_queue_of_the_wire_of(self, bus: str) -> None:
+        self._others.remove_queue(wire_names(bus)[0])
+
     def do_repair(
         self, host_end: str, sandbox: int, inside: str, altname: str | None = None
     ) -> int:
@@ -271,6 +296,7 @@ class Runner:
     def _observe(self) -> dict[str, Any]:
         observed = self._kernel.observe()
         can = {link.index: link for link in observed.links.values() if link.is_can}
+        names = {link.index: link.name for link in observed.links.values()}
         return {
             "links": {link.name: self._describe(link, can) for link in can.values()},
             "rules": sorted(
@@ -290,6 +316,19 @@ class Runner:
                 ]
                 for link in can.values()
                 if link.index in observed.filters
+            },
+            "wires": {
+                link.name: observed.wires[link.index]
+                for link in observed.links.values()
+                if link.index in observed.wires
+            },
+            "led into wires": {
+                link.name: [
+                    *(names.get(index, index) for index in (entry.wire, entry.meter)),
+                    entry.local,
+                ]
+                for link in can.values()
+                if (entry := observed.wire_entries.get(link.index)) is not None
             },
             "faults": {
                 link.name: [

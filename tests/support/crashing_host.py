@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from evercan.kernel.port import Kernel
 from evercan.libnetwork.driver import Driver
+from evercan.model.names import wire_names
 from evercan.model.observed import Link
 from evercan.model.problems import ProblemKind
 from evercan.model.rule import Rule
@@ -33,6 +34,9 @@ from tests.support.kill_points import KillPoint
 _T = TypeVar("_T")
 
 FOREIGN = ("vcan8", "vcan9", "can9")
+
+SLOW_BUS = "slow0"
+"""The name of a virtual bus that is created with a bitrate."""
 
 LIMITS = {"vxcan.send": "123,200:700", "vxcan.receive": "400~7FF", "vxcan.send-rate": "100"}
 """The options of an endpoint with limits."""
@@ -159,6 +163,8 @@ class CrashingHost:
         options = {"vxcan.dev": bus[:digits], "vxcan.id": bus[digits:], "vxcan.peer": "can"}
         if bus == CONTROLLER:
             options |= {"vxcan.kind": "physical", "vxcan.bitrate": "83000"}
+        if bus == SLOW_BUS:
+            options |= {"vxcan.kind": "virtual", "vxcan.bitrate": "125000"}
         if bridged:
             options |= {"vxcan.bridge": ",".join(bridged)}
         if self.call(self.driver.create_network(network, options)):
@@ -296,6 +302,7 @@ class CrashingHost:
         declared = self.queue.state.declared
         wanted = {*self.networks.values()}
         wanted |= {declared.networks[network].bus for network in self.unconfirmed}
+        wanted |= {*wire_names(SLOW_BUS)} if SLOW_BUS in wanted else set()
         for attachment in self.attachments:
             endpoint = declared.endpoints.get(attachment)
             if endpoint is not None:

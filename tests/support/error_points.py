@@ -22,6 +22,7 @@ from evercan.model.access import Filters
 from evercan.model.controller import Controller
 from evercan.model.observed import Filtered, Link, Observed
 from evercan.model.steps import Failure, Step
+from evercan.model.wire import WireEntry
 from tests.support.fake_kernel import FakeKernel, Message
 
 
@@ -156,6 +157,10 @@ class PluginsKernel:
     def filters(self, interfaces: Iterable[Filtered]) -> Mapping[int, Filters]:
         self._point.call("filters")
         return self._kernel.filters(interfaces)
+
+    def wire_entries(self, found: Iterable[Link]) -> Mapping[int, WireEntry]:
+        self._point.call("wire_entries")
+        return self._kernel.wire_entries(found)
 
     def controller(self, index: int) -> Controller | None:
         self._point.call("controller")

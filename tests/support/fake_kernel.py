@@ -24,6 +24,7 @@ from evercan.model.observed import (
     FILTER_GROUP,
     HOST_GROUP,
     LINK_GROUP,
+    WIRE_GROUP,
     Filtered,
     Link,
     Observed,
@@ -43,6 +44,7 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     NameEnd,
     RemoveRules,
     RepairPair,
@@ -50,12 +52,15 @@ from evercan.model.steps import (
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
+from evercan.model.wire import WireEntry
 from evercan.values import replace
 from tests.support import fake_controllers
 from tests.support.fake_controllers import SJA1000
 from tests.support.fake_queues import QUEUE_MODULES, FakeQueues
+from tests.support.fake_wires import WIRE_MODULES, FakeWires
 
 FILTER_MODULES = ("sch_ingress", "cls_basic", "em_canid", "act_mirred", "act_police", "act_gact")
 
@@ -76,6 +81,7 @@ class FakeKernel:
         taken: every step that was taken, in order.
         sockets: filters of CAN sockets that programs of the host have open.
         queues: the queues of interfaces.
+        wires: the wires of virtual buses.
         shows_receivers: ``/proc/net/can/stats`` is there.
         configured: ifindexes of controllers that evercan has configured.
         checkpoint: as of the port; an observation of this kernel takes no time and never calls it.
@@ -85,6 +91,7 @@ class FakeKernel:
 
     def __init__(self, *, boot: str = "boot-1") -> None:
         self.modules = {"vcan", "vxcan", "can-gw", *FILTER_MODULES, *QUEUE_MODULES}
+        self.modules.update(WIRE_MODULES)
         self.default_mtu = FD_MTU
         self.calls = Counter[str]()
         self.taken: list[Step] = []
@@ -99,6 +106,7 @@ class FakeKernel:
         self._rules: Counter[Rule] = Counter()
         self._filters: dict[int, Filters] = {}
         self.queues = FakeQueues(self._links, self.modules)
+        self.wires = FakeWires(self._links, self.modules)
         self._words = ""
         self._namespaces: set[int] = set()
         self.configured: set[int] = set()
@@ -114,8 +122,11 @@ class FakeKernel:
         self.calls["observe"] += 1
         entries = self.receive_list_entries()
         links = {link.name: link for link in self._host_links()}
+        wires = self.wires.observe(links)
         return Observed(
             links=links,
+            wires=wires,
+            wire_entries=self.wires.entries(links.values()) if wires else {},
             filters=self._seen_filters(filtered_interfaces(links)),
             fault_queues=self.queues.observe(links),
             rules=RuleTable.of(self._rules),
@@ -134,6 +145,10 @@ class FakeKernel:
     def filters(self, interfaces: Iterable[Filtered]) -> dict[int, Filters]:
         self.calls["filters"] += 1
         return self._seen_filters(interfaces)
+
+    def wire_entries(self, found: Iterable[Link]) -> dict[int, WireEntry]:
+        self.calls["wire_entries"] += 1
+        return self.wires.entries(found)
 
     def _seen_filters(self, interfaces: Iterable[Filtered]) -> dict[int, Filters]:
         """Return what a dump shows: an action whose interface is gone has no target."""
@@ -188,6 +203,10 @@ class FakeKernel:
             return self._set_filters(step)
         if isinstance(step, SetFaults):
             return self._set_faults(step)
+        if isinstance(step, MakeWire):
+            return self._make_wire(step)
+        if isinstance(step, SetWireEntry):
+            return self._set_wire_entry(step)
         return self._first_error(self._batch(self._messages(step)))
 
     def _messages(self, step: Step) -> Iterator[Message]:
@@ -352,7 +371,41 @@ class FakeKernel:
                 return errno.EOPNOTSUPP if missing else error
         return 0
 
+    def _make_wire(self, step: MakeWire) -> int:
+        """Do as ``kernel.wires`` does, request by request."""
+        self._batch([partial(self._delete_on_host, index) for index in step.former])
+        names = (step.name, step.meter)
+        codes = self._batch(
+            [
+                partial(self.make, name, "ifb", group=WIRE_GROUP, up=True, is_can=False, mtu=100)
+                for name in names
+            ]
+        )
+        made = [name for name, code in zip(names, codes, strict=True) if not code]
+        error = self._first_error(codes)
+        self._words = "ifb" if error == errno.EOPNOTSUPP else ""
+        index = self._find(step.name)
+        if not error and index is not None:
+            error = self._first_error(self._batch(self.wires.fill(step, index)))
+            if error == errno.ENOENT:
+                error, self._words = errno.EOPNOTSUPP, self.wires.missing
+        if error:
+            left = [index for name in made if (index := self._find(name)) is not None]
+            self._batch([partial(self._delete_on_host, index) for index in left])
+        return error
+
+    def _set_wire_entry(self, step: SetWireEntry) -> int:
+        """Do as ``kernel.wires`` does, request by request."""
+        self._batch([partial(self.wires.forget_entry, step.index)])
+        if step.entry is None:
+            return 0
+        error = self._first_error(self._batch([partial(self.wires.add_entry, step)]))
+        if error == errno.ENOENT:
+            error, self._words = errno.EOPNOTSUPP, self.wires.missing
+        return error
+
     def _remove_filters(self, index: int) -> int:
+        self.wires.forget_entry(index)
         self.queues.forget_marks(index)
         return 0 if self._filters.pop(index, None) is not None else errno.ENOENT
 
@@ -467,6 +520,7 @@ class FakeKernel:
             del self._where[deleted]
             self._filters.pop(deleted, None)
             self.queues.forget(deleted)
+            self.wires.forget(deleted)
         for rule in list(self._rules):
             if doomed & {rule.source, rule.target}:
                 del self._rules[rule]
@@ -504,7 +558,7 @@ class FakeKernel:
         mtu: int | None = None,
     ) -> int:
         """Create an interface on the host; return an errno or 0."""
-        if kind in ("vcan", "vxcan") and kind not in self.modules:
+        if kind in ("vcan", "vxcan", "ifb") and kind not in self.modules:
             return errno.EOPNOTSUPP
         if code := self._error_of_name(name):
             return code
@@ -661,6 +715,7 @@ class FakeKernel:
         self._rules.clear()
         self._filters.clear()
         self.queues = FakeQueues(self._links, self.modules)
+        self.wires = FakeWires(self._links, self.modules)
         self._namespaces.clear()
         self._boot = boot
 

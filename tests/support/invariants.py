@@ -10,7 +10,9 @@ from collections.abc import Collection
 from itertools import permutations
 
 from evercan.model.declared import Declared, Phase
+from evercan.model.names import wire_names
 from evercan.model.observed import Observed
+from evercan.model.wire import WireEntry, WireSeen, parts_of
 
 CLASSIC, FD = "classic", "FD"
 
@@ -81,11 +83,38 @@ def assert_healthy(declared: Declared, observed: Observed) -> None:
         bridged = {name for network in networks for name in network.bridge} & {*observed.links}
         if bus in observed.links:
             assert_exactly_once(observed, bus, *present, bridged=bridged)
+            assert_slow(declared, observed, bus, *present)
+
+
+def assert_slow(declared: Declared, observed: Observed, bus: str, *ends: str) -> None:
+    """Assert that frames of a bus with a bitrate pass through its wire, and those of others none.
+
+    Args:
+        declared: what is wanted.
+        observed: what exists.
+        bus: the bus interface.
+        ends: the interfaces of its members.
+    """
+    wire = declared.wire_of(bus)
+    led = {
+        name: entry
+        for name in (bus, *ends)
+        if (entry := observed.wire_entries.get(observed.links[name].index)) is not None
+    }
+    if wire is None:
+        assert led == {}
+        return
+    index, meter = (observed.links[name].index for name in wire_names(bus))
+    assert observed.wires[index] == WireSeen(wire, parts_of(wire))
+    assert led == {name: WireEntry(index, meter, name == bus) for name in (bus, *ends)}
 
 
 def assert_nothing_left_over(declared: Declared, observed: Observed) -> None:
     """Assert that each of evercan's interfaces on the host belongs to something declared."""
     wanted = {network.bus for network in declared.networks.values()}
+    for network in declared.networks.values():
+        if network.wire is not None:
+            wanted.update(wire_names(network.bus))
     for endpoint in declared.endpoints.values():
         if endpoint.phase is not Phase.DORMANT:
             wanted |= {*endpoint.host_interfaces, endpoint.container_end}

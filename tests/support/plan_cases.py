@@ -40,6 +40,7 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     NameEnd,
     RemoveRules,
     RepairPair,
@@ -47,6 +48,7 @@ from evercan.model.steps import (
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
 from evercan.planning.plan import Plan
@@ -234,6 +236,10 @@ def _write_step(step: Step, observed: Observed) -> object:
                     for match in (queue.matches if queue else ())
                 ],
             }
+        case MakeWire(bus, name, _, wire):
+            return f"make wire {name} of {bus}, {wire.words()}"
+        case SetWireEntry(bus, endpoint, _, name, entry):
+            return f"lead {name} of {endpoint} {'past' if entry is None else 'into'} {bus}"
         case MakePair() | RepairPair() | NameEnd():
             return _write_step_of_pair(step, observed)
         case _:

@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 from evercan.model.access import Access, receive_filters, send_filters
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase
+from evercan.model.names import wire_names
 from evercan.model.observed import LINK_GROUP, Link, Observed
 from evercan.model.rule import Rule
-from evercan.model.steps import ConfigureBus, MakeFilterInterface, MakePair, SetFilters
+from evercan.model.steps import (
+    ConfigureBus,
+    MakeFilterInterface,
+    MakePair,
+    MakeWire,
+    SetFilters,
+    SetWireEntry,
+)
+from evercan.model.wire import Wire, WireEntry
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint
 from tests.support.fake_kernel import FakeKernel
@@ -46,6 +55,9 @@ class Situation:
         known |= {network.bus for network in self.declared.networks.values()}
         known |= self.declared.retired
         known |= {f"{name}p" for name in known}
+        for network in self.declared.networks.values():
+            if network.wire is not None:
+                known.update(wire_names(network.bus))
         return {
             link.index for link in observed.links.values() if link.is_ours and link.name in known
         }
@@ -75,6 +87,16 @@ def _with_configured(declared: Declared, kernel: FakeKernel) -> Situation:
     return Situation(replace(declared, configured=configured), kernel)
 
 
+BITRATES = (
+    *(NO_SETTINGS, NO_SETTINGS),
+    ControllerSettings(bitrate=125_000),
+    ControllerSettings(bitrate=500_000, dbitrate=2_000_000, fd=True),
+)
+"""Settings of virtual buses; those without are as fast as the processor."""
+
+WIRES = (Wire(125_000), Wire(500_000, 2_000_000), Wire(83_000))
+
+
 @st.composite
 def declared_states(draw: st.DrawFn) -> Declared:
     """Draw a declared state as evercan's own changes could have left it."""
@@ -87,7 +109,7 @@ def declared_states(draw: st.DrawFn) -> Declared:
                 bus=bus,
                 kind=BusKind.PHYSICAL if bus == "can0" else BusKind.VIRTUAL,
                 owns_bus=bus != "can0" and (earlier.owns_bus if earlier else draw(st.booleans())),
-                settings=draw(st.sampled_from(SETTINGS)) if bus == "can0" else NO_SETTINGS,
+                settings=draw(st.sampled_from(SETTINGS if bus == "can0" else BITRATES)),
             )
         )
     endpoints = []
@@ -98,7 +120,10 @@ def declared_states(draw: st.DrawFn) -> Declared:
             endpoints.append(replace(known, access=draw(st.sampled_from(LIMITS))))
     wanted = {name for known in endpoints for name in known.host_interfaces}
     wanted |= {network.bus for network in networks}
+    slow = {network.bus for network in networks if network.wire is not None}
+    wanted |= {name for bus in slow for name in wire_names(bus)}
     retired = {f"vxcan{name}{end}" for name in ENDPOINTS for end in ("", "f")} | {"vcan0", "vcan1"}
+    retired |= {name for bus in ("vcan0", "vcan1") for name in wire_names(bus)}
     dormant = {
         name
         for known in endpoints
@@ -121,6 +146,8 @@ def kernels(draw: st.DrawFn) -> FakeKernel:
     for nsid, name in enumerate(ENDPOINTS):
         _draw_pair(draw, kernel, name, nsid)
         _draw_filters(draw, kernel, name)
+    for bus in ("vcan0", "vcan1"):
+        _draw_wire(draw, kernel, bus)
     _draw_rules(draw, kernel)
     missing = draw(st.sampled_from(["", "", "", "", "vcan", "vxcan", "can-gw"]))
     kernel.modules.discard(missing)
@@ -192,6 +219,29 @@ def _draw_filters(draw: st.DrawFn, kernel: FakeKernel, name: str) -> None:
             kernel.apply([SetFilters("", name, *end) for end in ends[: draw(st.integers(0, 2))]])
         if state == "down":
             kernel.set_flag(between, up=False)
+
+
+def _draw_wire(draw: st.DrawFn, kernel: FakeKernel, bus: str) -> None:
+    """Draw the wire of a bus, whole or damaged, and what leads into it."""
+    name, meter = wire_names(bus)
+    state = draw(
+        st.sampled_from(["absent", "absent", "there", "flushed", "down", "one", "foreign"])
+    )
+    if state == "foreign":
+        kernel.make(name, "dummy", is_can=False)
+    elif state != "absent":
+        kernel.apply([MakeWire(bus, name, meter, draw(st.sampled_from(WIRES)))])
+        for link in kernel.observe().links.values():
+            if link.is_can and draw(st.booleans()):
+                index, other = (kernel.link(end).index for end in (name, meter))
+                entry = WireEntry(index, other, draw(st.booleans()))
+                kernel.apply([SetWireEntry(bus, None, link.index, link.name, entry)])
+    if state == "flushed":
+        kernel.wires.flush(kernel.link(name).index)
+    elif state == "down":
+        kernel.set_flag(meter, up=False)
+    elif state == "one":
+        kernel.delete(name)
 
 
 def _draw_rules(draw: st.DrawFn, kernel: FakeKernel) -> None:

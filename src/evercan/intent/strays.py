@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from evercan.intent.findings import Finding, Outcome
 from evercan.intent.host_rules import marked_rules
 from evercan.model.declared import Declared, Endpoint, Network, Phase
-from evercan.model.names import FILTER_SUFFIX, is_host_end
+from evercan.model.names import FILTER_SUFFIX, is_host_end, wire_names
 from evercan.model.observed import Link, Observed
 from evercan.model.rule import Rule
 from evercan.values import replace
@@ -59,12 +59,18 @@ def stray_network(
 def stray_pairs(
     declared: Declared, observed: Observed, *, prune: Collection[str]
 ) -> tuple[Declared, tuple[Finding, ...]]:
-    """Find pairs and filter interfaces of evercan's, in no state, that no container has."""
+    """Find pairs, filter interfaces and wires of evercan's, in no state, that nobody uses."""
     known = declared.pair_names() | declared.retired
+    known |= {name for bus in declared.networks_by_bus() for name in wire_names(bus)}
     names = [
         name
         for name, link in sorted(observed.links.items())
-        if name not in known and (_is_idle_pair(link) or _is_idle_filter_interface(observed, link))
+        if name not in known
+        and (
+            _is_idle_pair(link)
+            or _is_idle_filter_interface(observed, link)
+            or _is_idle_wire(observed, link)
+        )
     ]
     found = _findings(
         names,
@@ -83,6 +89,13 @@ def _is_idle_filter_interface(observed: Observed, link: Link) -> bool:
     if not link.is_filter_interface:
         return False
     return not _is_taken(observed, link.name.removesuffix(FILTER_SUFFIX))
+
+
+def _is_idle_wire(observed: Observed, link: Link) -> bool:
+    used = {
+        index for entry in observed.wire_entries.values() for index in (entry.wire, entry.meter)
+    }
+    return link.is_wire and link.index not in used
 
 
 def stray_rules(

@@ -53,7 +53,7 @@ _EVENTS = struct.Struct("=6I")
 _STATS = struct.Struct("=12Q")
 # Of packets, bytes, errors, dropped (each received, sent), multicast, collisions, length
 # errors, overruns.
-_KEPT_STATS = (0, 1, 4, 5, 6, 7, 11)
+_KEPT_STATS = (0, 1, 2, 3, 4, 5, 6, 7, 11)
 
 _STATES = tuple(ControllerState)
 

@@ -53,7 +53,7 @@ _GENERIC = struct.Struct("=IIiii")  # tc_gen: index, capabilities, action, refer
 _CONTINUE, _OK = -1, 0
 _U32 = struct.Struct("=I")
 
-_FROM_SOCKET = Ematch(
+FROM_SOCKET = Ematch(
     _EM_META,
     0,
     attribute(_META_HEADER, _META.pack(_INT | _SOCKET_FAMILY, 0, 0, _INT, 0, 0))
@@ -85,7 +85,7 @@ def add_match(step: SetFaults, match: FaultMatch) -> Message:
     """Encode the request that adds a classifier of a step."""
     band = _U32.pack(class_of(match.slot))
     if match.local:
-        options = attribute(_BASIC_CLASSID, band) + ematches([_FROM_SOCKET])
+        options = attribute(_BASIC_CLASSID, band) + ematches([FROM_SOCKET])
         return _add(step.index, HANDLE, _LOCAL, b"basic\0", options)
     options = attribute(
         _U32_SEL,
@@ -146,7 +146,7 @@ def _decode_basic(data: bytes, at: int, end: int) -> FaultMatch:
             slot = slot_of(_U32.unpack_from(data, start)[0])
         elif kind == BASIC_EMATCHES:
             found = read_ematches(data, start, stop)
-    return FaultMatch(slot, local=True) if found == [_FROM_SOCKET] else _UNKNOWN
+    return FaultMatch(slot, local=True) if found == [FROM_SOCKET] else _UNKNOWN
 
 
 def _decode_u32(data: bytes, at: int, end: int, *, marks: bool) -> FaultMatch:

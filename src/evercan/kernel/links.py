@@ -17,7 +17,7 @@ from evercan.kernel.controllers import decode_controller, link_info
 from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.kernel.slim_pyroute2 import load_ifinfmsg
 from evercan.model.controller import Controller, ControllerSettings
-from evercan.model.observed import FD_MTU, LINK_GROUP, Link
+from evercan.model.observed import FD_MTU, LINK_GROUP, WIRE_GROUP, Link
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWLINKPROP = 108
@@ -34,6 +34,7 @@ _IFNAME, _MTU, _LINK, _QDISC, _LINKINFO, _GROUP, _EXT_MASK = 3, 4, 5, 6, 18, 27,
 _LINK_NETNSID, _PROP_LIST, _ALT_IFNAME = 37, 52, 53
 _NUMBERS = {_MTU: _U32, _LINK: _I32, _GROUP: _U32, _LINK_NETNSID: _I32}
 _INFO_KIND = 1
+_IFB_MTU, _IFB_QUEUE = 100, 1000
 _SKIP_STATS = 1 << 3
 
 _TARGET_NETNSID = "IFLA_IF_NETNSID"
@@ -88,6 +89,32 @@ def make_vcan(name: str, group: int = LINK_GROUP) -> Message:
                 ("IFLA_GROUP", group),
                 ("IFLA_MTU", FD_MTU),
                 ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "vcan")]}),
+            ],
+            flags=IFF_UP,
+        ),
+    )
+
+
+def make_ifb(name: str, queues: int) -> Message:
+    """Encode the request for a tagged ``ifb`` that is up; EEXIST if the name is taken.
+
+    Its MTU is too small for IPv6, which would send packets of its own.
+
+    Args:
+        name: its name.
+        queues: its queues for packets that are sent.
+    """
+    return Message(
+        RTM_NEWLINK,
+        _CREATE_EXCL,
+        _encode(
+            [
+                ("IFLA_IFNAME", name),
+                ("IFLA_GROUP", WIRE_GROUP),
+                ("IFLA_MTU", _IFB_MTU),
+                ("IFLA_TXQLEN", _IFB_QUEUE),
+                ("IFLA_NUM_TX_QUEUES", queues),
+                ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "ifb")]}),
             ],
             flags=IFF_UP,
         ),

@@ -9,6 +9,7 @@ from evercan.model.access import Filters
 from evercan.model.controller import Controller
 from evercan.model.observed import Filtered, Link, Observed
 from evercan.model.steps import Failure, Step
+from evercan.model.wire import WireEntry
 
 Checkpoint = Callable[[], None]
 """Is called again and again during a long observation; what it raises ends the observation."""
@@ -61,6 +62,14 @@ class Kernel(Protocol):
 
     def filters(self, interfaces: Iterable[Filtered]) -> Mapping[int, Filters]:
         """Read the classifiers of interfaces, by ifindex.
+
+        Raises:
+            KernelError: the kernel rejected a request.
+        """
+        ...
+
+    def wire_entries(self, found: Iterable[Link]) -> Mapping[int, WireEntry]:
+        """Read what leads into wires from links, by ifindex of those that have it.
 
         Raises:
             KernelError: the kernel rejected a request.

@@ -17,6 +17,7 @@ from evercan.kernel.fault_queues import read_fault_queues, set_faults
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.port import Checkpoint
 from evercan.kernel.receive_lists import ReceiveLists
+from evercan.kernel.wires import make_wire, read_wire_entries, read_wires, set_wire_entry
 from evercan.model.access import Filters
 from evercan.model.controller import NO_SETTINGS, Controller
 from evercan.model.controller_match import lacks_mode, restoring
@@ -43,6 +44,7 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     NameEnd,
     RemoveRules,
     RepairPair,
@@ -50,11 +52,13 @@ from evercan.model.steps import (
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
+from evercan.model.wire import WireEntry
 from evercan.values import replace
 
-_SEVERAL_CALLS = RepairPair | ConfigureBus | SetFilters | SetFaults
+_SEVERAL_CALLS = RepairPair | ConfigureBus | SetFilters | SetFaults | MakeWire | SetWireEntry
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -125,6 +129,11 @@ class RtnetlinkKernel:
         # Read after the rules: what they count as dropped because of a filter is counted there.
         filtered = read_classifiers(self._netlink, filtered_interfaces(named))
         queues = read_fault_queues(self._netlink, named)
+        wires = read_wires(self._netlink, named)
+        if wires is not None:
+            observed = replace(
+                observed, wires=wires.seen, wire_counts=wires.counts, wire_entries=wires.entries
+            )
         if not (filtered or queues):
             return observed
         return replace(
@@ -162,6 +171,11 @@ class RtnetlinkKernel:
         with _decoding("classifiers"):
             found = read_classifiers(self._netlink, interfaces)
         return {index: filters for index, (filters, _) in found.items()}
+
+    def wire_entries(self, found: Iterable[Link]) -> Mapping[int, WireEntry]:
+        """Dump the classifiers of one interface after another."""
+        with _decoding("classifiers"):
+            return read_wire_entries(self._netlink, found)
 
     def controller(self, index: int) -> Controller | None:
         """Read one link with its statistics."""
@@ -232,6 +246,10 @@ class RtnetlinkKernel:
                 return replace_classifiers(self._netlink, step)
             case SetFaults():
                 return set_faults(self._netlink, step)
+            case MakeWire():
+                return make_wire(self._netlink, step)
+            case SetWireEntry():
+                return set_wire_entry(self._netlink, step)
         raise AssertionError(f"to {step} is one message")
 
     def _configure(self, step: ConfigureBus) -> Reply:
@@ -329,7 +347,9 @@ def _messages(step: Step) -> Iterator[Message]:
 def _messages_of_link(step: Step) -> Iterator[Message]:
     """Yield the requests that change or delete a link."""
     match step:
-        case RepairPair() | ConfigureBus() | SetFilters() | SetFaults():
+        case (
+            RepairPair() | ConfigureBus() | SetFilters() | SetFaults() | MakeWire() | SetWireEntry()
+        ):
             raise AssertionError(f"to {step} takes several calls, not one message")
         case NameEnd(_, _, index, altname):
             yield links.add_altname(index, altname)

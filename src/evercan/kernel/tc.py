@@ -24,12 +24,13 @@ _CREATE_EXCL = 0x400 | 0x200
 
 TCMSG = struct.Struct("=BxxxiIII")  # family, ifindex, handle, parent, info
 _CLSACT, _CLSACT_HANDLE = 0xFFFF_FFF1, 0xFFFF_0000
-_INGRESS, EGRESS = 0xFFFF_FFF2, 0xFFFF_FFF3
+INGRESS, EGRESS = 0xFFFF_FFF2, 0xFFFF_FFF3
 ALL_PROTOCOLS = 0x0300  # htons(ETH_P_ALL)
 
 MARKS = 1
 """The priority of classifiers that mark frames for faults; those of limits come after it."""
 
+NESTED = 0x8000  # NLA_F_NESTED
 _KIND, _OPTIONS = 1, 2
 _BASIC_ACT = 3
 _EM_CANID = 7
@@ -116,7 +117,7 @@ def parts_of(
 
 
 def _head(interface: Filtered, info: int) -> bytes:
-    parent = _INGRESS if interface.ingress else EGRESS
+    parent = INGRESS if interface.ingress else EGRESS
     return TCMSG.pack(0, interface.ifindex, 0, parent, info)
 
 
@@ -144,7 +145,8 @@ def _police(filtered: Filter) -> bytes:
 
 def action(kind: bytes, options: bytes) -> bytes:
     """Encode an action of a classifier by its kind and its encoded options."""
-    return attribute(_ACT_KIND, kind, b"\0") + attribute(_ACT_OPTIONS, options)
+    # act_mpls parses its options strictly.
+    return attribute(_ACT_KIND, kind, b"\0") + attribute(_ACT_OPTIONS | NESTED, options)
 
 
 def decode(interface: Filtered, chunks: Iterable[bytes]) -> tuple[tuple[Filter, ...], FilterCount]:

@@ -155,10 +155,15 @@ NO_EVENTS = Events()
 
 
 class Traffic(NamedTuple):
-    """Frames and losses at an interface since it appeared (``struct rtnl_link_stats64``)."""
+    """Frames and losses at an interface since it appeared (``struct rtnl_link_stats64``).
+
+    Bytes are those of payload.
+    """
 
     rx_packets: int = 0
     tx_packets: int = 0
+    rx_bytes: int = 0
+    tx_bytes: int = 0
     rx_errors: int = 0
     tx_errors: int = 0
     rx_dropped: int = 0

@@ -13,8 +13,9 @@ from typing import Any, Self
 from evercan.model.access import NOTHING_ASKED, Access, AskedAccess
 from evercan.model.controller import NO_SETTINGS, ControllerSettings
 from evercan.model.fault import Fault
-from evercan.model.names import filter_interface_of
+from evercan.model.names import filter_interface_of, wire_names
 from evercan.model.rule import Rule
+from evercan.model.wire import Wire, wire_of
 from evercan.values import NamedTuple, dataclass, field, replace
 
 NONE: Mapping[Any, Any] = MappingProxyType({})
@@ -67,7 +68,8 @@ class Network:
         owns_bus: evercan created the bus interface for its networks, so it may delete it.
             One that existed before, the host's own, is created again but never deleted.
         peer_prefix: prefix of the name inside containers (``vxcan.peer``).
-        settings: what the controller is to be set to, if the bus is a controller.
+        settings: what the controller is to be set to, if the bus is a controller; how fast
+            the bus is, if it is virtual.
         bridge: further interfaces of the host that are members of the bus, by the names
             that the user gave (``vxcan.bridge``).
         access: what is asked for as the default of its members.
@@ -84,6 +86,11 @@ class Network:
     settings: ControllerSettings = NO_SETTINGS
     bridge: tuple[str, ...] = ()
     access: AskedAccess = NOTHING_ASKED
+
+    @property
+    def wire(self) -> Wire | None:
+        """How fast a virtual bus is; None if it takes no time."""
+        return wire_of(self.settings) if self.kind is BusKind.VIRTUAL else None
 
     @property
     def asked_bus(self) -> str:
@@ -200,10 +207,13 @@ class Declared:
 
     def with_network(self, network: Network) -> Self:
         """Add or replace a network; its bus is wanted from now on."""
+        wanted = {network.bus}
+        if network.wire is not None:
+            wanted.update(wire_names(network.bus))
         return replace(
             self,
             networks={**self.networks, network.id: network},
-            retired=self.retired - {network.bus},
+            retired=self.retired - wanted,
         )
 
     def with_endpoint(self, endpoint: Endpoint) -> Self:
@@ -248,6 +258,10 @@ class Declared:
         retired = result.retired
         if network.owns_bus and all(other.bus != network.bus for other in rest.values()):
             retired |= {network.bus}
+        if network.wire is not None and all(
+            other.bus != network.bus or other.wire is None for other in rest.values()
+        ):
+            retired = retired.union(wire_names(network.bus))
         faults = tuple(fault for fault in result.faults if fault.network != network_id)
         return replace(result, networks=rest, retired=retired, faults=faults)
 
@@ -286,3 +300,8 @@ class Declared:
         """Find the network whose settings apply to a bus; others have the same, fewer or none."""
         setters = [n for n in self.networks.values() if n.bus == bus and n.settings]
         return max(setters, key=lambda network: len(list(network.settings.given())), default=None)
+
+    def wire_of(self, bus: str) -> Wire | None:
+        """Return how fast a virtual bus is; None if it takes no time."""
+        setter = self.network_that_sets(bus)
+        return None if setter is None else setter.wire

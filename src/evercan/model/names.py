@@ -15,6 +15,9 @@ PAIR_PREFIX, PAIR_SUFFIX = "vxcan", "p"
 FILTER_SUFFIX = "f"
 """The filter interface of an endpoint with limits is called as its host end with an ``f``."""
 
+WIRE_PREFIX, METER_SUFFIX = "wire", "m"
+"""The interface that a virtual bus with a bitrate has is called ``wire`` and eight hex digits."""
+
 _DIGITS = 8
 
 
@@ -67,6 +70,12 @@ def is_host_end(name: str) -> bool:
 def filter_interface_of(host_end: str) -> str:
     """Name the filter interface that belongs to a host end."""
     return f"{host_end}{FILTER_SUFFIX}"
+
+
+def wire_names(bus: str) -> tuple[str, str]:
+    """Name the wire of a virtual bus, and the meter that belongs to it."""
+    wire = f"{WIRE_PREFIX}{hashlib.sha256(bus.encode()).hexdigest()[:_DIGITS]}"
+    return wire, f"{wire}{METER_SUFFIX}"
 
 
 def end_words(name: str) -> str:

@@ -12,6 +12,7 @@ from evercan.model.names import FILTER_SUFFIX
 from evercan.model.rule import TAG
 from evercan.model.rule_counts import RuleCounts
 from evercan.model.rule_table import RuleTable
+from evercan.model.wire import WireCount, WireEntry, WireSeen
 from evercan.values import NamedTuple, dataclass, field, replace
 
 LINK_GROUP = TAG
@@ -28,6 +29,9 @@ It says whose the interface is, also if the state file is lost.
 
 FILTER_GROUP = LINK_GROUP + 2
 """``IFLA_GROUP`` of the filter interface of an endpoint with limits."""
+
+WIRE_GROUP = LINK_GROUP + 3
+"""``IFLA_GROUP`` of the wire of a virtual bus with a bitrate, and of its meter."""
 
 FD_MTU = 72
 """``CANFD_MTU``: the MTU of every interface that evercan creates.
@@ -95,6 +99,8 @@ class Link:
     @property
     def is_ours(self) -> bool:
         """Whether evercan created it, by the tag and the kind: evercan repairs it."""
+        if self.is_wire:
+            return True
         return self.group in (LINK_GROUP, HOST_GROUP, FILTER_GROUP) and self.is_virtual
 
     @property
@@ -116,6 +122,11 @@ class Link:
     def is_filter_interface(self) -> bool:
         """Whether it is the vcan through which the frames of an endpoint with limits pass."""
         return self.group == FILTER_GROUP and self.kind == "vcan"
+
+    @property
+    def is_wire(self) -> bool:
+        """Whether it is the wire of a virtual bus with a bitrate, or its meter."""
+        return self.group == WIRE_GROUP and self.kind == "ifb"
 
     @property
     def is_of_endpoint(self) -> bool:
@@ -208,6 +219,10 @@ class Observed:
         filters: the classifiers of each filter interface and its host end, by ifindex.
         filter_counts: what they have counted, by ifindex.
         fault_queues: the queues for faults, by ifindex of the interfaces that have one.
+        wires: the wires of virtual buses, by ifindex.
+        wire_counts: what they have counted, by ifindex.
+        wire_entries: what makes arriving frames pass through wires, by ifindex of the
+            interfaces that have it; read only where there is a wire.
         receivers: the receive lists; None if the kernel does not show them.
         bus_off_since: when each controller that is bus-off was first seen so, by ifindex and in
             seconds of the monotonic clock.
@@ -223,6 +238,9 @@ class Observed:
     filters: Mapping[int, Filters] = field(default_factory=dict)
     filter_counts: Mapping[int, FilterCount] = field(default_factory=dict, compare=False)
     fault_queues: Mapping[int, FaultQueue] = field(default_factory=dict)
+    wires: Mapping[int, WireSeen] = field(default_factory=dict)
+    wire_counts: Mapping[int, WireCount] = field(default_factory=dict, compare=False)
+    wire_entries: Mapping[int, WireEntry] = field(default_factory=dict)
     receivers: Receivers | None = field(default=None, compare=False)
     bus_off_since: Mapping[int, float] = field(default_factory=dict, compare=False)
     at: float = field(default=0.0, compare=False)

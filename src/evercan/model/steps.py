@@ -14,6 +14,7 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.fault import FaultQueue
 from evercan.model.observed import Location
 from evercan.model.rule_list import RuleList
+from evercan.model.wire import Wire, WireEntry
 from evercan.values import NamedTuple, dataclass
 
 
@@ -124,6 +125,54 @@ class SetFaults:
         if self.queue is None:
             return f"remove the faults from {self.name}"
         return f"set {number_of(len(self.queue.bands), 'fault')} on {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeWire:
+    """Create the wire of a virtual bus and its meter, with all queues and classifiers.
+
+    Attributes:
+        bus: the bus interface.
+        name: the name of the wire.
+        meter: the name of its meter.
+        wire: how fast it is.
+        former: the ifindexes of a former wire and its meter, which are deleted first.
+    """
+
+    bus: str
+    name: str
+    meter: str
+    wire: Wire
+    former: tuple[int, ...] = ()
+
+    endpoint: ClassVar[str | None] = None
+
+    def __str__(self) -> str:
+        return f"make the bus {self.bus} as slow as a wire of {self.wire.words()}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetWireEntry:
+    """Make frames that arrive on an interface pass through a wire, or end that.
+
+    Attributes:
+        bus: the bus interface.
+        endpoint: the endpoint that sends on the interface; None if it is the host's.
+        index: its ifindex.
+        name: its name.
+        entry: the classifier; None removes it.
+    """
+
+    bus: str
+    endpoint: str | None
+    index: int
+    name: str
+    entry: WireEntry | None
+
+    def __str__(self) -> str:
+        if self.entry is None:
+            return f"let frames from {self.name} pass without delay"
+        return f"let frames from {self.name} pass through the wire of {self.bus}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +332,8 @@ Step = (
     | MakeFilterInterface
     | SetFilters
     | SetFaults
+    | MakeWire
+    | SetWireEntry
     | BringUp
     | BringDown
     | SetMtu

@@ -195,6 +195,8 @@ def _kind(options: NetworkOptions, link: Link | None, others: list[Network]) -> 
 
 
 def _require_settable(options: NetworkOptions, kind: BusKind, link: Link | None) -> None:
+    if kind is BusKind.VIRTUAL and options.kind is BusKind.VIRTUAL:
+        return
     if kind is BusKind.VIRTUAL:
         there = "there is no" if link is None else f"it is a {link.kind}, no"
         reject_on_virtual(options.settings, f"{options.bus} is a virtual bus: {there} controller")

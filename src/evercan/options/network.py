@@ -10,7 +10,7 @@ from evercan.model.controller import NO_SETTINGS, ControllerSettings, written
 from evercan.model.declared import BusKind
 from evercan.model.names import looks_like_hardware, why_invalid
 from evercan.options.access import ACCESS_OPTIONS, access_of, asked_access
-from evercan.options.controller import CONTROLLER_OPTIONS, controller_settings
+from evercan.options.controller import BITRATE, CONTROLLER_OPTIONS, FD, controller_settings
 from evercan.options.reading import PEER, own_options, peer_prefix
 from evercan.values import NamedTuple
 
@@ -73,7 +73,7 @@ def network_options(options: Mapping[str, object]) -> NetworkOptions:
     settings = controller_settings(own)
     kind = _kind(own.get(KIND, AUTO))
     if kind is BusKind.VIRTUAL:
-        reject_on_virtual(settings, f"{KIND}=virtual asks for a bus without a controller")
+        _reject_beside_bitrate(settings)
     if auto:
         _require_virtual(dev, bus, kind, settings)
         kind = BusKind.VIRTUAL
@@ -112,7 +112,7 @@ def _require_virtual(
     dev: str, bus: str, kind: BusKind | None, settings: ControllerSettings
 ) -> None:
     """Reject ``vxcan.id=auto`` for a controller: evercan creates the bus that it numbers."""
-    if kind is BusKind.PHYSICAL or settings:
+    if kind is BusKind.PHYSICAL or (settings and kind is None):
         why = "a controller has a name of its own"
     elif looks_like_hardware(bus):
         why = f"a controller that is plugged in later may get a name like {bus}"
@@ -134,7 +134,7 @@ def _kind(value: str) -> BusKind | None:
 
 
 def reject_on_virtual(settings: ControllerSettings, why: str) -> None:
-    """Reject settings that a bus without a controller cannot have.
+    """Reject settings on a bus that turns out to be virtual, and was not asked for as one.
 
     Raises:
         OptionError: names the first that is given.
@@ -144,5 +144,27 @@ def reject_on_virtual(settings: ControllerSettings, why: str) -> None:
             f"vxcan.{name}",
             written(name, value),
             f"{why}, and only a controller can be configured",
-            f"remove it, or name a controller and set {KIND}=physical, which waits for it",
+            f"remove it, or name a controller and set {KIND}=physical, which waits for it; for a "
+            f"virtual bus that is as slow as a wire, set {KIND}=virtual and {BITRATE}",
+        )
+
+
+def _reject_beside_bitrate(settings: ControllerSettings) -> None:
+    """Reject what a virtual bus cannot have: all but its bitrates, and FD, which it always has.
+
+    Raises:
+        OptionError: names the first.
+    """
+    for name, value in settings.given():
+        if name not in ("bitrate", "dbitrate", "fd"):
+            raise OptionError(
+                f"vxcan.{name}",
+                written(name, value),
+                f"{KIND}=virtual asks for a bus without a controller, and such a bus has only "
+                "bitrates",
+                f"remove it, or name a controller and set {KIND}=physical, which waits for it",
+            )
+    if settings.fd is False:
+        raise OptionError(
+            FD, written("fd", False), "a virtual bus always carries FD frames", "remove it"
         )

@@ -26,12 +26,14 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     RemoveRules,
     RepairPair,
     RestartBus,
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
 from evercan.planning.faults import wanted_queues
@@ -51,6 +53,8 @@ class DriftKind(StrEnum):
     PAIR_DOWN = "pair-down"
     FILTER_MISSING = "filter-missing"
     FAULTS_CHANGED = "faults-changed"
+    WIRE_MISSING = "wire-missing"
+    WIRE_BYPASSED = "wire-bypassed"
     RULES_MISSING = "rules-missing"
     RULES_SURPLUS = "rules-surplus"
 
@@ -168,6 +172,11 @@ class _Asked:
         former = wanted_queues(self._before, self._observed).get(step.index)
         return former is not None and former[1] == step.queue
 
+    def had_wire(self, bus: str) -> bool:
+        """Whether a bus was to be as slow as it is to be now."""
+        former = self._before.wire_of(bus)
+        return former is not None and former == self._declared.wire_of(bus)
+
     def had_settings(self, bus: str) -> bool:
         """Whether the settings of a bus were wanted before as they are now."""
         setter, former = (
@@ -223,6 +232,11 @@ def _drift_of_bus(step: Step, asked: _Asked) -> tuple[DriftKind, str] | None:
         case ConfigureBus(bus, _, name) if asked.had_settings(bus):
             text = f"the controller {name} is not configured as its network asks"
             return DriftKind.BUS_SETTINGS, text
+        case MakeWire(bus) if asked.had_wire(bus):
+            return DriftKind.WIRE_MISSING, f"the wire of {bus} is missing or not as it was made"
+        case SetWireEntry(bus, None, _, name) if asked.had_wire(bus):
+            text = f"frames from {name} do not pass through the wire of {bus}"
+            return DriftKind.WIRE_BYPASSED, text
         case RestartBus(_, _, name):
             return DriftKind.BUS_OFF, f"the controller {name} is bus-off"
         case SetMtu(_, None, _, name):
@@ -249,6 +263,9 @@ def _drift_of_pair(step: Step) -> tuple[DriftKind, str, str] | None:
         case SetFilters(_, endpoint, _, name):
             text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
             return DriftKind.FILTER_MISSING, text, name
+        case SetWireEntry(bus, str(), _, name):
+            text = f"frames from {name} do not pass through the wire of {bus}"
+            return DriftKind.WIRE_BYPASSED, text, name
         case _:
             return None
 

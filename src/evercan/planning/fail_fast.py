@@ -24,11 +24,13 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     RemoveRules,
     RepairPair,
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
 from evercan.planning.drift import DriftKind
@@ -99,6 +101,8 @@ def _of_link(step: Step) -> Iterator[Problem]:
         case SetFilters(_, endpoint, _, name):
             text = f"the filters on {name} of endpoint {endpoint[:12]} are not as its options ask"
             remedy = "restart its container"
+        case MakeWire() | SetWireEntry():
+            text, remedy = _of_wire(step)
         case _:
             return
     yield Problem(
@@ -108,6 +112,18 @@ def _of_link(step: Step) -> Iterator[Problem]:
         text=f"{text}{_LEFT}",
         remedy=f"{remedy}, {_AUTO}",
     )
+
+
+def _of_wire(step: MakeWire | SetWireEntry) -> tuple[str, str]:
+    """Report what keeps frames from passing through the wire of a bus."""
+    if isinstance(step, SetWireEntry):
+        text = f"frames from {step.name} do not pass through the wire of {step.bus}"
+        if step.endpoint is not None:
+            return text, "restart its container"
+    else:
+        text = f"the wire of {step.bus} is missing or not as it was made"
+    again = "remove the networks on it and create them again "
+    return text, again + "(docker compose down && docker compose up)"
 
 
 def _of_rules(

@@ -20,6 +20,7 @@ from evercan.planning.faults import plan_faults
 from evercan.planning.pairs import plan_pairs
 from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, plan_rules
+from evercan.planning.wires import plan_wires
 from evercan.values import NamedTuple
 
 
@@ -69,6 +70,8 @@ def make_plan(declared: Declared, observed: Observed, before: Declared | None = 
         host += plan_bridge(declared, observed, bus, bridged[bus], owner, problems)
         buses[bus] = Ends([link.index for link in host], [link.index for link in members])
 
+    # Frames are let in before rules forward them, and are no longer before a wire is deleted.
+    steps += plan_wires(declared, observed, problems)
     steps += plan_faults(declared, observed)  # before rules let frames pass to a new member
     if observed.can_gw:
         steps += plan_rules(declared, observed, buses)

@@ -34,6 +34,7 @@ from evercan.planning.pairs import plan_pairs
 from evercan.planning.plan import Plan
 from evercan.planning.removals import plan_removals
 from evercan.planning.rules import Ends, mesh
+from evercan.planning.wires import plan_wire_entries
 from evercan.values import NamedTuple
 
 
@@ -83,6 +84,10 @@ def plan_scope(
         if repairs or host != list(former.host):
             return None
         links = plan_pairs(declared, observed, bus, steps, problems, endpoints)
+        of_bus = [
+            endpoint for endpoint in endpoints if declared.networks[endpoint.network].bus == bus
+        ]
+        steps += plan_wire_entries(declared, observed, bus, of_bus)
         members = [link.index for link in links]
         others = [index for index in former.members if index not in scope.former]
         kept = [index for index in members if index in former.members]

@@ -24,6 +24,7 @@ from evercan.model.steps import (
     SetFaults,
     SetFilters,
     SetMtu,
+    SetWireEntry,
     Step,
 )
 
@@ -98,7 +99,7 @@ def lasting(declared: Declared, failures: Iterable[Failure]) -> Iterator[tuple[S
             pass  # another end of that name came first; the next plan sees it
         elif isinstance(step, SetFaults) and step.queue is None and code == errno.EINVAL:
             pass  # qdisc_destroy's answer for a queue that is not evercan's, or is gone
-        elif isinstance(step, SetFilters | SetFaults) and code == errno.ENODEV:
+        elif isinstance(step, SetFilters | SetFaults | SetWireEntry) and code == errno.ENODEV:
             pass  # its interface, or the one that frames are redirected to, is gone
         elif not (code in _NOT_THERE and isinstance(step, _MAY_BE_GONE)):
             yield step, failure

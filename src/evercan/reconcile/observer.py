@@ -70,9 +70,18 @@ class Observer:
         links |= {link.name: link for link in read}
         own = {link.name: link for link in read}
         filters = self._kernel.filters(filtered_interfaces(own))
+        entries = self._kernel.wire_entries(read) if observed.wires else {}
         gone = {link.index for name, link in observed.links.items() if name in names}
         kept = {index: known for index, known in observed.filters.items() if index not in gone}
-        return replace(observed, links=links, filters={**kept, **filters})
+        passing = {
+            index: entry for index, entry in observed.wire_entries.items() if index not in gone
+        }
+        return replace(
+            observed,
+            links=links,
+            filters={**kept, **filters},
+            wire_entries={**passing, **entries},
+        )
 
     def _with_locations(self, declared: Declared, observe: Callable[[], Observed]) -> Observed:
         """Observe, and add what is known of the namespaces."""

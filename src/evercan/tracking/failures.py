@@ -14,8 +14,10 @@ from evercan.model.steps import (
     MakeBus,
     MakeFilterInterface,
     MakePair,
+    MakeWire,
     SetFaults,
     SetFilters,
+    SetWireEntry,
     Step,
 )
 from evercan.values import dataclass, field
@@ -53,10 +55,14 @@ def _problem(step: Step, failure: Failure | None, observed: Observed) -> Problem
             kind = ProblemKind.MODULE_MISSING
             missing = ModuleMissing("vxcan" if isinstance(step, MakePair) else "vcan")
             text, remedy = missing.text, missing.remedy
-        elif failure.code == errno.EOPNOTSUPP and isinstance(step, SetFilters):
+        elif failure.code == errno.EOPNOTSUPP and isinstance(
+            step, SetFilters | MakeWire | SetWireEntry
+        ):
             kind = ProblemKind.MODULE_MISSING
             missing = ModuleMissing(failure.words)
             text, remedy = missing.text, missing.remedy
+        elif failure.code == errno.ENOSYS and isinstance(step, MakeWire):
+            remedy = "create the network without vxcan.bitrate, or run Linux 5.19 or newer"
         elif failure.code == errno.EPERM:
             remedy = "grant the plugin CAP_NET_ADMIN (docker plugin enable asks for it)"
     if isinstance(step, SetFaults):

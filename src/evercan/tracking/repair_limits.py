@@ -32,6 +32,8 @@ _WHAT_HAPPENS = {
     DriftKind.PAIR_DOWN: "host ends are set down",
     DriftKind.FILTER_MISSING: "the filters of members are removed",
     DriftKind.FAULTS_CHANGED: "the queues that make faults are changed",
+    DriftKind.WIRE_MISSING: "its wire is deleted or changed",
+    DriftKind.WIRE_BYPASSED: "what leads frames into its wire is removed",
     DriftKind.RULES_MISSING: "rules are removed",
     DriftKind.RULES_SURPLUS: "rules are added",
 }

@@ -77,8 +77,8 @@ def shown(link: Link) -> bytes:
     for kind, text in zip((57, 56), controller.place.split(), strict=False):
         payload += attribute(kind, text.encode() + b"\0")
     if controller.traffic is not None:
-        rx, tx, rx_errors, tx_errors, rx_dropped, tx_dropped, overruns = controller.traffic
-        stats = (rx, tx, 1, 2, rx_errors, tx_errors, rx_dropped, tx_dropped, 3, 4, 5, overruns, 6)
+        rx, tx, *sizes, rx_errors, tx_errors, rx_dropped, tx_dropped, overruns = controller.traffic
+        stats = (rx, tx, *sizes, rx_errors, tx_errors, rx_dropped, tx_dropped, 3, 4, 5, overruns, 6)
         payload += attribute(23, struct.pack("=13Q", *stats))
     return message(16, payload)
 
@@ -102,7 +102,7 @@ controllers = st.builds(
     rx_errors=st.integers(0, 2**16 - 1),
     events=st.builds(Events, *6 * [U32]),
     place=st.sampled_from(["", "usb 1-1:1.0", "pci 0000:00:08.0"]),
-    traffic=st.none() | st.builds(Traffic, *7 * [st.integers(0, 2**64 - 1)]),
+    traffic=st.none() | st.builds(Traffic, *9 * [st.integers(0, 2**64 - 1)]),
 )
 
 

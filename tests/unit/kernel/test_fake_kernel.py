@@ -37,6 +37,7 @@ REJECTED = {
     "bitrates": [errno.EINVAL],
     "faults": [*3 * [errno.EINVAL], errno.EEXIST, errno.EINVAL, *2 * [errno.ENODEV]],
     "faults of a member with limits": 2 * [errno.EINVAL],
+    "a bus as slow as a wire": 3 * [errno.ENODEV],
     "filters": [errno.EEXIST, errno.ENODEV, errno.ENODEV],
     "a virtual bus is no controller": [errno.EOPNOTSUPP],
 }

@@ -76,9 +76,14 @@ def test_good_settings_are_read(options: dict[str, object], settings: Controller
         ({"vxcan.kind": "real"}, "vxcan.kind='real'.*auto, virtual, physical"),
         ({"vxcan.kind": ""}, "vxcan.kind"),
         (
-            {"vxcan.kind": "virtual", "vxcan.bitrate": "500000"},
-            "vxcan.bitrate='500000'.*virtual.*vxcan.kind=physical",
+            {"vxcan.kind": "virtual", "vxcan.bitrate": "500000", "vxcan.sample-point": "0.8"},
+            "vxcan.sample-point='0.800'.*virtual.*only bitrates.*vxcan.kind=physical",
         ),
+        (
+            {"vxcan.kind": "virtual", "vxcan.fd": "off"},
+            "vxcan.fd='off'.*always carries FD frames",
+        ),
+        ({"vxcan.id": "auto", "vxcan.bitrate": "500000"}, "vxcan.id='auto'.*cannot choose"),
         ({"vxcan.kind": "virtual", "vxcan.txqueuelen": "50"}, "vxcan.txqueuelen"),
     ],
 )
@@ -131,3 +136,10 @@ def test_a_valid_vxcan_name_is_read(name: str) -> None:
 def test_an_invalid_vxcan_name_is_rejected(name: str) -> None:
     with pytest.raises(OptionError, match=r"vxcan\.name"):
         endpoint_options({"vxcan.name": name})
+
+
+def test_a_virtual_bus_can_have_bitrates_and_a_number_of_its_own() -> None:
+    rates = {"vxcan.bitrate": "500000", "vxcan.dbitrate": "2000000", "vxcan.fd": "on"}
+    options = network_options({"vxcan.kind": "virtual", "vxcan.id": "auto", **rates})
+    assert (options.settings.bitrate, options.settings.dbitrate) == (500_000, 2_000_000)
+    assert (options.kind, options.auto_prefix) == (BusKind.VIRTUAL, "vcan")

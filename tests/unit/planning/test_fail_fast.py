@@ -20,6 +20,7 @@ from evercan.model.steps import (
     MakeBus,
     MakePair,
     RemoveRules,
+    SetWireEntry,
     Step,
 )
 from evercan.planning.fail_fast import leave_drift
@@ -196,13 +197,18 @@ def test_restarting_one_container_after_another_restores_flushed_rules() -> None
 def test_drift_is_reported_and_not_repaired(situation: Situation) -> None:
     declared, observed = situation.declared, situation.kernel.observe()
     not_members = {
-        observed.links[endpoint.host_end].index
+        observed.links[name].index
         for endpoint in declared.endpoints.values()
-        if not endpoint.is_member and endpoint.host_end in observed.links
+        if not endpoint.is_member
+        for name in endpoint.host_interfaces
+        if name in observed.links
     }
     plan = plan_of(declared, declared, observed)
     for step in plan.steps:
-        assert isinstance(step, BringDown | DeleteLink | RemoveRules)
+        if isinstance(step, SetWireEntry):
+            assert step.entry is None
+        else:
+            assert isinstance(step, BringDown | DeleteLink | RemoveRules)
         if isinstance(step, BringDown):
             assert declared.endpoints[step.endpoint].has_left
         if isinstance(step, RemoveRules):

@@ -12,6 +12,7 @@ from evercan.model.problems import ProblemKind
 from evercan.model.rule_table import RuleTable
 from evercan.model.steps import AddRules, ConfigureBus, DeleteLink, RemoveRules
 from evercan.planning.plan import make_plan
+from evercan.values import replace
 from tests.support.invariants import CLASSIC, FD, assert_flags, full_mesh, paths
 from tests.support.plan_cases import write_steps
 from tests.support.strategies import Situation, situations
@@ -178,11 +179,10 @@ def test_a_rule_is_removed_at_most_as_often_as_it_exists(situation: Situation) -
 @given(situations())
 def test_a_plan_does_not_depend_on_the_order_of_links_and_rules(situation: Situation) -> None:
     observed = situation.kernel.observe()
-    backwards = Observed(
+    backwards = replace(
+        observed,
         links=dict(reversed(list(observed.links.items()))),
         rules=RuleTable.of(dict(reversed(list(observed.rules.items())))),
-        can_gw=observed.can_gw,
-        filters=observed.filters,
     )
     one, other = (make_plan(situation.declared, seen) for seen in (observed, backwards))
     assert one.problems == other.problems
