@@ -70,6 +70,8 @@ def network_document(name: str, members: int, *, bus: str = "vcan0", **more: Any
         },
         "last_recovery": None,
         "controller": None,
+        "wire": None,
+        "load": None,
         "faults": [],
         "endpoints": [
             endpoint_document(container_name(number), number) for number in range(members)

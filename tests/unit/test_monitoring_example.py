@@ -88,6 +88,7 @@ def test_the_dashboard_shows_every_metric() -> None:
     shown = set().union(*map(metrics_of, expressions(dashboard())))
     for_alerts_and_details = {
         "evercan_build_info",
+        "evercan_bus_dropped_frames_total",
         "evercan_controller_bitrate",
         "evercan_controller_events_total",
         "evercan_controller_queue_length",

@@ -17,6 +17,7 @@ from evercan.planning.plan import Plan
 from evercan.reconcile.comparison import compare
 from evercan.reconcile.observer import Observe
 from evercan.reconcile.reconciler import Reconciler
+from evercan.tracking.bus_loads import BusLoads, BusTime
 from evercan.tracking.denied_frames import Denied, DeniedFrames
 from evercan.tracking.failures import problems_of_failures
 from evercan.tracking.frame_counters import FrameCounters, Frames
@@ -36,6 +37,7 @@ class Snapshot(NamedTuple):
         tally: what has happened so far.
         recoveries: the last recovery of each bus.
         controllers: each controller that is a bus, with its statistics, by bus interface.
+        times: how long the wire of each bus with a bitrate was busy, by bus interface.
         at: when it was observed, in seconds since the epoch.
     """
 
@@ -45,6 +47,7 @@ class Snapshot(NamedTuple):
     tally: Tally = Tally()
     recoveries: Mapping[str, LastRecovery] = NONE
     controllers: Mapping[str, Controller] = NONE
+    times: Mapping[str, BusTime] = NONE
     at: float = 0.0
 
 
@@ -58,6 +61,7 @@ class Inspector:
         self._lost_frames = LostFrames()
         self._frame_counters = FrameCounters()
         self._denied_frames = DeniedFrames()
+        self._bus_loads = BusLoads()
 
     def start(self) -> None:
         """Take the frames that were lost before this process as reported.
@@ -90,11 +94,13 @@ class Inspector:
         recoveries = self._reconciler.recoveries
         denied = self._denied_frames.add(declared, observed)
         taken_off = self._denied_frames.unattributed
+        controllers = self._controllers(declared, observed)
         return Snapshot(
             state=state,
             frames=self._frame_counters.add(declared, observed, counts, taken_off),
             denied=denied,
-            controllers=self._controllers(declared, observed),
+            controllers=controllers,
+            times=self._bus_loads.add(declared, observed, controllers),
             tally=Tally(
                 steps=dict(self._reconciler.applier.steps_taken),
                 writes=self._reconciler.saved.writes,

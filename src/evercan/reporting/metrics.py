@@ -92,6 +92,7 @@ class _Moment(Collector):
         )
         yield self._frames()
         yield self._denied()
+        yield from self._wires()
         yield from families(self._snapshot.controllers)
 
     def _faults(self) -> Iterator[Metric]:
@@ -190,6 +191,25 @@ class _Moment(Collector):
             for fate, frames in zip(RuleCount._fields, count, strict=True):
                 family.add_metric((bus, direction, fate), frames)
         return family
+
+    def _wires(self) -> Iterator[Metric]:
+        """Yield how busy the buses with a bitrate were."""
+        busy = CounterMetricFamily(
+            "evercan_bus_busy_seconds",
+            "Time that frames took on the bus; its rate is the load. Estimated for controllers.",
+            labels=("bus",),
+        )
+        dropped = CounterMetricFamily(
+            "evercan_bus_dropped_frames",
+            "Frames for which a virtual bus with a bitrate had no room, while others waited.",
+            labels=("bus",),
+        )
+        for bus, time in self._snapshot.times.items():
+            busy.add_metric((bus,), time.busy)
+            if time.wire is not None:
+                dropped.add_metric((bus,), time.counted.dropped)
+        yield busy
+        yield dropped
 
     def _denied(self) -> Metric:
         declared = self._snapshot.state.declared

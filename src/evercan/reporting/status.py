@@ -17,6 +17,7 @@ from evercan.reconcile.inspector import Snapshot
 from evercan.reporting.controller_view import describe
 from evercan.reporting.fault_view import describe_faults
 from evercan.settings import Settings
+from evercan.tracking.bus_loads import BusTime
 from evercan.tracking.denied_frames import Denied
 from evercan.tracking.frame_counters import Frames
 from evercan.values import NamedTuple, fields_of
@@ -113,12 +114,29 @@ def _network(network: Network, on_bus: Sequence[Network], snapshot: Snapshot) ->
         },
         "last_recovery": None if last is None else {"at": last.at, "what": last.what},
         "controller": None if controller is None else describe(controller),
+        "wire": _wire(snapshot.times.get(network.bus)),
+        "load": _load(snapshot.times.get(network.bus)),
         "faults": list(describe_faults(state, network.bus)),
         "endpoints": [
             _endpoint(endpoint, snapshot, frames)
             for endpoint in state.declared.endpoints_of(network.id)
         ],
     }
+
+
+def _wire(time: BusTime | None) -> Mapping[str, Any] | None:
+    """Write how fast a virtual bus is, and what its wire has counted."""
+    if time is None or time.wire is None:
+        return None
+    return {
+        "bitrate": time.wire.bitrate,
+        "dbitrate": time.wire.dbitrate or None,
+        **time.counted._asdict(),
+    }
+
+
+def _load(time: BusTime | None) -> Mapping[str, Any] | None:
+    return None if time is None or time.load is None else time.load._asdict()
 
 
 def _bridged(name: str, observed: Observed) -> Mapping[str, Any]:

@@ -416,6 +416,16 @@ def test_doctor_checks_the_modules_of_limits_only_if_a_member_has_some(
     assert ("host.limits" in examined(host)[1]) == limited
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_doctor_checks_the_modules_of_bitrates_only_if_a_bus_has_one(
+    host: Host, slow: bool
+) -> None:
+    wire = {"bitrate": 500_000, "dbitrate": None, "bits": 0, "dropped": 0}
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(status_document(network_document("powertrain", 1, wire=wire if slow else None)))
+    assert ("host.bitrates" in examined(host)[1]) == slow
+
+
 RELEASED = "D. Build 1. Version {} for {}."
 
 

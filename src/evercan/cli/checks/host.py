@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from evercan.cli.checks.check import Check, Result
-from evercan.cli.views.host import MODULES, HostFacts
+from evercan.cli.views.host import MODULES, WIRE_MODULES, HostFacts
 
 _AUTOLOADED = {"vcan", "vxcan"}
 """Modules that the kernel loads when an interface of their kind is created."""
@@ -65,17 +65,42 @@ def limits_check(facts: HostFacts, needed: Iterable[str]) -> Check:
         facts: the facts about the host.
         needed: names of modules.
     """
-    identity, title = "host.limits", "kernel modules for limits"
+    return _needed(
+        facts,
+        ("host.limits", "kernel modules for limits"),
+        needed,
+        "the kernel has what the limits of members need",
+        "members with limits do not start, or receive and send nothing",
+    )
+
+
+def bitrates_check(facts: HostFacts) -> Check:
+    """Check whether a host has the kernel modules that virtual buses with a bitrate need."""
+    return _needed(
+        facts,
+        ("host.bitrates", "kernel modules for bitrates"),
+        WIRE_MODULES,
+        "the kernel has what virtual buses with a bitrate need",
+        "networks with kind virtual and a bitrate are not created or restored",
+    )
+
+
+def _needed(
+    facts: HostFacts,
+    about: tuple[str, str],
+    needed: Iterable[str],
+    good: str,
+    effect: str,
+) -> Check:
+    """Check for modules; about: the check's id and title, and what is so without a module."""
     missing = sorted(set(needed) - facts.loaded - facts.available)
     if not missing:
-        return Check(identity, title, Result.OK, "the kernel has what the limits of members need")
+        return Check(*about, Result.OK, good)
     names = ", ".join(name.replace("-", "_") for name in missing)
     return Check(
-        identity,
-        title,
+        *about,
         Result.FAIL,
-        f"{names}: not installed for kernel {facts.kernel}; members with limits do not start, or "
-        "receive and send nothing",
+        f"{names}: not installed for kernel {facts.kernel}; {effect}",
         package_remedy(facts, "with " + ", ".join(map(_option, missing))),
     )
 
@@ -83,6 +108,8 @@ def limits_check(facts: HostFacts, needed: Iterable[str]) -> Check:
 def _option(module: str) -> str:
     """Return the option of the kernel's configuration for a module of traffic control."""
     kind, _, name = module.partition("-")
+    if not name:
+        return f"CONFIG_{module.upper()}"
     group = {"em": "EMATCH", "sch": "SCH"}.get(kind, kind.upper())
     return f"CONFIG_NET_{group}_{name.upper()}"
 

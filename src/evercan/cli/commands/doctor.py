@@ -15,7 +15,7 @@ from evercan.cli.access.source import read_overview
 from evercan.cli.access.unreachable import LOCAL
 from evercan.cli.checks.check import Check, Result
 from evercan.cli.checks.health import health_checks
-from evercan.cli.checks.host import host_checks, limits_check
+from evercan.cli.checks.host import bitrates_check, host_checks, limits_check
 from evercan.cli.checks.networks import failed_start_checks, gateway_check, pool_check, port_checks
 from evercan.cli.checks.plugin import (
     architecture_check,
@@ -180,6 +180,8 @@ class _Examination:
         needed = {module for member in members for module in member.modules}
         if needed and self._facts is not None:
             yield limits_check(self._facts, needed)
+        if self._facts is not None and any(network.wire for network in overview.networks):
+            yield bitrates_check(self._facts)
         yield from health_checks(overview)
 
     def _containers(self, networks: Sequence[DockerNetwork]) -> list[DockerContainer]:

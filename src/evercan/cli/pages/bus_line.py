@@ -32,7 +32,7 @@ def bus_line(state: BusState) -> Text:
     if network is not None:
         line.append("  ")
         line.append_text(verdict_text(network.bus_verdict, shown_state(network.state)))
-        if speed := words.speed(network.controller):
+        if speed := words.speed(network.timing):
             line.append(f"  {speed}")
     if state.rate is not None:
         line.append(f"  {words.rate(state.rate)} frames/s")

@@ -18,6 +18,7 @@ from evercan.cli.pages.terminal import (
     verdict_text,
 )
 from evercan.cli.views import words
+from evercan.cli.views.bus_state import percent
 from evercan.cli.views.overview import NetworkView, Overview, ProblemView, Verdict, shown_state
 
 _COLUMNS: dict[str, JustifyMethod] = {
@@ -103,8 +104,10 @@ def heading(network: NetworkView) -> Text:
     line.append("  ")
     line.append_text(verdict_text(network.bus_verdict, shown_state(network.state)))
     facts = [words.number_of(len(network.members), "member")]
-    if speed := words.speed(network.controller):
+    if speed := words.speed(network.timing):
         facts.append(speed)
+    if network.load is not None:
+        facts.append(f"load {percent(network.load)}")
     line.append(f"  {', '.join(facts)}", style="dim")
     return line
 

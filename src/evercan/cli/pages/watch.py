@@ -110,7 +110,7 @@ def _network(network: NetworkView, now: float | None, settings: _Settings) -> Re
         _curve(network, settings.measured.rates, settings.measured.history, inner)
     ]
     state = settings.measured.states.get(network.id, BusState(network.bus, network))
-    if network.controller and (health := health_line(state)):
+    if network.timing and (health := health_line(state)):
         parts.append(health)
     if network.members:
         rates = settings.measured.rates
@@ -135,7 +135,7 @@ def _network(network: NetworkView, now: float | None, settings: _Settings) -> Re
 
 def _heading(network: NetworkView, width: int) -> Text:
     """Draw a network and its bus in one line; leave out what does not fit, except the state."""
-    without_speed = heading(replace(network, controller={}))
+    without_speed = heading(replace(network, controller={}, wire={}, load=None))
     bus = f"  {network.bus}" if network.bus else ""
     state = verdict_text(network.bus_verdict, shown_state(network.state))
     short = Text.assemble((network.name, "bold cyan"), (bus, "bold"), "  ", state)

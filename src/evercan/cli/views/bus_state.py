@@ -88,9 +88,9 @@ def network_on(overviews: list[Overview], network: str, bus: str) -> NetworkView
 
 
 def bitrates_of(network: NetworkView | None) -> Bitrates:
-    """Return the bitrates of a network's controller."""
-    controller = network.controller if network else {}
-    return Bitrates(controller.get("bitrate") or 0, controller.get("dbitrate") or 0)
+    """Return the bitrates of a network's controller, or of its wire."""
+    timing = network.timing if network else {}
+    return Bitrates(timing.get("bitrate") or 0, timing.get("dbitrate") or 0)
 
 
 def percent(share: float) -> str:

@@ -14,6 +14,13 @@ LIMIT_MODULES = ("sch-ingress", "cls-basic", "act-mirred", "act-gact", "em-canid
 """Kernel modules for limits of members, which the kernel loads when they are needed."""
 
 
+WIRE_MODULES = (
+    *("ifb", "sch-tbf", "sch-multiq", "sch-prio", "sch-ingress", "cls-u32", "cls-matchall"),
+    *("cls-basic", "em-meta", "act-mpls", "act-mirred", "act-skbedit"),
+)
+"""Kernel modules for virtual buses with a bitrate, which the kernel loads when they are needed."""
+
+
 def modules_of_limits(access: Mapping[str, Any]) -> frozenset[str]:
     """Return the kernel modules that a member with limits needs.
 

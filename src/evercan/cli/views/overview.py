@@ -175,6 +175,8 @@ class NetworkView:
         recovered_at: when it was last repaired, seconds since 1970.
         recovery: what was repaired then, in a sentence.
         controller: what the plugin reports of the CAN controller.
+        wire: how fast a virtual bus with a bitrate is, as the plugin reports it.
+        load: the part of the time that frames took since the plugin was asked before.
         faults: the faults that are set on it.
         problems: what is wrong with the bus, without the problems of single members.
         warnings: the warnings about the bus, without those about single members.
@@ -198,10 +200,17 @@ class NetworkView:
     recovered_at: float | None = None
     recovery: str = ""
     controller: Mapping[str, Any] = field(default_factory=dict)
+    wire: Mapping[str, Any] = field(default_factory=dict)
+    load: float | None = None
     faults: tuple[FaultView, ...] = ()
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[ProblemView, ...] = ()
     shares: tuple[str, ...] = ()
+
+    @property
+    def timing(self) -> Mapping[str, Any]:
+        """What has the bitrates of the bus: its controller, or the wire of a virtual bus."""
+        return self.controller or self.wire
 
     @property
     def all_problems(self) -> tuple[ProblemView, ...]:

@@ -222,6 +222,8 @@ def _network(
         recovered_at=recovery.get("at"),
         recovery=recovery.get("what") or "",
         controller=controller,
+        wire=document.get("wire") or {},
+        load=(document.get("load") or {}).get("share"),
         faults=faults,
         problems=on_bus,
         warnings=about_bus,

@@ -64,7 +64,7 @@ def buses(networks: Sequence[NetworkView]) -> list[BusView]:
         BusView(
             group[0].bus or "?",
             _kind(group[0]),
-            words.speed(group[0].controller) if group[0].bus else "",
+            words.speed(group[0].timing) if group[0].bus else "",
             group[0].state,
             worst([network.bus_verdict for network in group]),
             tuple(network.name for network in group),

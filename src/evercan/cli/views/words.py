@@ -47,7 +47,7 @@ def rate(per_second: float | None) -> str:
 
 
 def speed(controller: Mapping[str, Any]) -> str:
-    """Format a controller's bitrates; empty if it has none."""
+    """Format a bus's bitrates; empty if it has none."""
     rates = [controller.get("bitrate"), controller.get("dbitrate")]
     return " / ".join(f"{rate / 1000:g}" for rate in rates if rate) + (
         " kbit/s" if any(rates) else ""
