@@ -47,6 +47,7 @@ SUITES: Final = {
         "test_userns_remap.py",
     ),
     "access": ("test_access.py", "test_access_lists.py", "test_fault_injection.py"),
+    "bitrates": ("test_wires.py",),
     "controllers-pci": ("test_controllers.py", "test_fault_controllers.py"),
     "controllers-usb": ("test_usb_adapters.py", "test_usb_names.py"),
     "power-cuts": ("test_power_cuts.py",),

@@ -13,7 +13,8 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and the
 seconds between the first and the last of them; and by sender how often each was sent. Every
 frame carries its number, so that a copy is a copy: ``double`` has by receiver how many arrived
-more than once, and ``took`` the shortest and the longest time in seconds that a frame took.
+more than once, ``took`` the shortest and the longest time in seconds that a frame took, and
+``order`` the frames in the order of their arrival, except remote frames.
 """
 
 from __future__ import annotations
@@ -154,6 +155,9 @@ def main() -> None:
         "double": double,
         "spans": spans,
         "took": {name: member.took(sent_at) for name, member in members.items()},
+        "order": {
+            name: [frame for frame, *_ in member.arrivals] for name, member in members.items()
+        },
     }
     json.dump(answer, sys.stdout)
 
