@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "turn": long_run.passes,
     "members": on_host.members,
     "frames": on_host.frames,
+    "wires": on_host.wires,
     "link": link.figures,
 }
 

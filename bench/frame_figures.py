@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.figures import Figure
+from evercan.cli.views.bits import bits_of_text
 
 
 def floods(flooded: dict[str, dict[str, list[dict[str, float]]]]) -> list[Figure]:
@@ -111,4 +112,22 @@ def order(found: dict[str, dict[str, int]]) -> list[Figure]:
             samples=[run["late"]], note=f"of {run['received']:,} received, {run['sent']:,} sent",
         )
         for path, run in found.items()
+    ]  # fmt: skip
+
+
+PAYLOADS = {"": "no payload", "6576657263616E21": "8 bytes"}
+"""Payloads of frames on virtual buses with a bitrate, in hex digits, and their names."""
+
+
+def wires(taken: dict[str, dict[str, list[float]]], frames: int) -> list[Figure]:
+    """Return the figures of the task ``wires``; the reference is the time of their bits."""
+    return [
+        Figure(
+            group="wires", name=f"{frames:,} frames with {PAYLOADS[payload]} at {bitrate} bit/s",
+            unit="s", samples=spans, against="their bits on a wire",
+            reference=[(frames - 1) * bits_of_text(f"123#{payload}").seconds(int(bitrate))],
+            budget=1.1,
+        )
+        for bitrate, by_payload in taken.items()
+        for payload, spans in by_payload.items()
     ]  # fmt: skip

@@ -48,6 +48,8 @@ class _Extent:
         ordered: how many frames are sent under load.
         lists: how many ids the lists of limited senders have.
         bursts: how many bursts of 200 frames each of them sends.
+        bitrates: those of virtual buses that are as slow as a wire.
+        on_wire: how many frames are sent on each.
     """
 
     at: tuple[int, ...] = (2, 10, 30, 100)
@@ -66,12 +68,14 @@ class _Extent:
     ordered: int = 20_000
     lists: tuple[int, ...] = (1, 50, 500)
     bursts: int = 50
+    bitrates: tuple[int, ...] = (50_000, 125_000, 500_000, 1_000_000)
+    on_wire: int = 1000
 
 
 QUICK = _Extent(
     at=(2, 4), large=(3, 5), by_process=20, idle=3.0, foreign=(20, 50), together=3, times=1,
     sizes=(2, 5), frames=50, lossy=(2,), rates=(500,), delayed=(2,), delays=50, ordered=1000,
-    lists=(1, 3), bursts=2,
+    lists=(1, 3), bursts=2, bitrates=(50_000,), on_wire=50,
 )  # fmt: skip
 
 
@@ -92,6 +96,18 @@ class _Host:
             stdin=_archive(), timeout=_HOUR,
         )  # fmt: skip
         return json.loads(done.stdout)
+
+
+def wires(quick: bool) -> list[Figure]:
+    """Measure the time that frames take on virtual buses with a bitrate."""
+    extent = QUICK if quick else _Extent()
+    with choose() as testbed:
+        taken = _Host(testbed).run(
+            "wires", bitrates=extent.bitrates, payloads=list(frame_figures.PAYLOADS),
+            frames=extent.on_wire, times=(extent.times + 2) // 3,
+        )  # fmt: skip
+        where = testbed.name
+    return [replace(figure, where=where) for figure in frame_figures.wires(taken, extent.on_wire)]
 
 
 def _archive() -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.host_tasks import by_process, delays, frames, limits, members, order
+from bench.host_tasks import by_process, delays, frames, limits, members, order, wires
 from bench.host_tasks.processes import run
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -27,6 +27,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "delays": delays.delays,
     "limits": limits.limits,
     "order": order.order,
+    "wires": wires.wires,
 }
 
 

@@ -91,10 +91,12 @@ class Wanted:
     Attributes:
         members: how many it has.
         limits: the endpoint options of the first member.
+        options: the options of the network.
     """
 
     members: int
     limits: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -112,7 +114,7 @@ def buses(root: Path, wanted: Mapping[str, Wanted]) -> Iterator[dict[str, Bus]]:
         caller = Caller(plugin.path)
         for number, (name, bus_wanted) in enumerate(wanted.items()):
             network = f"{number + 1:064x}"
-            create_network(caller, network, number)
+            create_network(caller, network, number, bus_wanted.options)
             made[name] = bus = Bus(f"vcan{number}", Container(), Container())
             for member in range(bus_wanted.members):
                 limits = bus_wanted.limits if member == 0 else {}

@@ -189,9 +189,14 @@ def names(number: int, network: str = NETWORK) -> dict[str, str]:
     return {"NetworkID": network, "EndpointID": endpoint(number)}
 
 
-def create_network(caller: Caller, network: str = NETWORK, bus: int = 0) -> None:
-    """Create a network whose bus is the vcan of this number."""
-    options = {"com.docker.network.generic": {"vxcan.id": str(bus)}}
+def create_network(
+    caller: Caller,
+    network: str = NETWORK,
+    bus: int = 0,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Create a network whose bus is the vcan of this number, with further options."""
+    options = {"com.docker.network.generic": {"vxcan.id": str(bus), **(more or {})}}
     caller.call("NetworkDriver.CreateNetwork", NetworkID=network, Options=options)
 
 
