@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.host_tasks.containers import Wanted, buses
 
 _FRAME = struct.Struct("=IB3x8s")
-_SO_TIMESTAMPNS, _TIME = 35, struct.Struct("=ll")
+_SO_TIMESTAMPNS, _TIME = 35, struct.Struct("ll")  # struct timespec
 _PATIENCE = 3.0
 
 

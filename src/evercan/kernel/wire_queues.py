@@ -51,8 +51,8 @@ _U32 = struct.Struct("=I")
 _WAITING = 4_000
 """Tokens that wait at the most. In each band 1,000 frames wait, the interface's queue length."""
 _UNLIMITED = 0x7FFF_FFFF
-_LATE = 500
-"""What a queue may catch up is the time of a frame, or 1/500 s: kernel timers are late."""
+_LATE = 250
+"""What a queue may catch up is the time of a frame, or 1/250 s: kernel timers are late."""
 _LONGEST = 160
 """Bits of the longest classic frame, and more."""
 

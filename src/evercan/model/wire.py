@@ -16,7 +16,7 @@ from evercan.values import NamedTuple
 _END = 13
 """Bits that have no stuff bits: CRC delimiter, acknowledgement, end of frame, space to the next."""
 
-_STUFF = 16
+_STUFF = 24
 """There is one stuff bit for so many bits. Random bits have one for 32, bytes of 0 one for 4."""
 
 CLASSIC_TOKENS, FD_TOKENS = 20, 24
@@ -87,8 +87,8 @@ def shapes(*, fd: bool) -> list[Shape]:
 def bits_of(shape: Shape, wire: Wire) -> int:
     """Return how long a frame takes, as bits of ``wire.bitrate``, the space behind it included.
 
-    ISO 11898-1. The number of stuff bits depends on the payload; it is taken as one for 16
-    bits, so that a frame of 8 bytes is reckoned as 117 bits, and has 111 to 135.
+    ISO 11898-1. The number of stuff bits depends on the payload; it is taken as one for 24
+    bits, so that a frame of 8 bytes is reckoned as 115 bits, and has 111 to 135.
     """
     payload = 8 * (shape.length or 0)
     if not shape.fd:

@@ -52,12 +52,12 @@ def test_a_frame_is_charged_for_within_a_tenth_of_what_it_takes_at_random(
 @pytest.mark.parametrize(
     ("shape", "wanted"),
     [
-        (Shape(False, False, None), 49),
-        (Shape(False, False, 0), 49),
-        (Shape(False, False, 8), 117),
-        (Shape(False, True, 8), 138),
-        (Shape(True, False, 64), 612),
-        (Shape(True, False, 64, switched=True), 177),
+        (Shape(False, False, None), 48),
+        (Shape(False, False, 0), 48),
+        (Shape(False, False, 8), 115),
+        (Shape(False, True, 8), 135),
+        (Shape(True, False, 64), 600),
+        (Shape(True, False, 64, switched=True), 173),
     ],
 )
 def test_bits_of_known_frames(shape: Shape, wanted: int) -> None:
