@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +35,15 @@ def listening(testbed: Testbed) -> bool:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a command; return its exit status and what it reported."""
-    output, errors = process.communicate(timeout=_PATIENCE)
+    """Wait for a command; return its exit status and what it reported.
+
+    One that waits for frames that were lost is interrupted, and reports them.
+    """
+    try:
+        output, errors = process.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=_PATIENCE)
     assert "Traceback" not in errors
     return process.returncode, output + errors
 
