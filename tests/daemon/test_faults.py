@@ -95,7 +95,7 @@ async def test_a_fault_is_made_by_a_queue_at_each_receiver_and_is_shown(
     assert cleared.document == {"Cleared": 1}
     assert queues(kernel) == {}
     assert await health(engine) == (200, [], [])
-    assert "Ended: a fault is set on vcan0" in caplog.text
+    assert "Warning ended: a fault is set on vcan0" in caplog.text
     assert (await post(engine, "fault-clear")).document == {"Cleared": 0}
 
 
