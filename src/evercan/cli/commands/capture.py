@@ -26,6 +26,9 @@ from evercan.cli.views.traffic import (
 _TICK = 0.02
 """Seconds after which what has arrived is passed on."""
 
+_TOGETHER = HOLD / 2
+"""Seconds within which one reading of the wiring serves all interfaces that are new."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -72,6 +75,8 @@ class Capture:
         self._filters: list[Filter] = [parse_filter(text) for text in wanted.filters]
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._other_interfaces: set[str] = set()
+        self._new_interfaces: set[str] = set()
+        self._noticed = 0.0
         self._closed = False
         self._begun: float | None = None
         self._stopped = False
@@ -95,10 +100,13 @@ class Capture:
             while not self._is_over():
                 try:
                     self._gather()
+                    now = time.monotonic()
+                    if now - self._noticed >= _TOGETHER:
+                        self._find_new()
                 except CliError:
                     yield list(self._select(self._merger.rest()))
                     raise
-                yield list(self._select(self._merger.ready(time.monotonic())))
+                yield list(self._select(self._merger.ready(now)))
                 if self.passed == self._wanted.count:
                     return
             yield self.rest()
@@ -124,6 +132,7 @@ class Capture:
                 line = self._lines.get_nowait()
                 if not isinstance(line, CliError):  # nothing more is to be read anyway
                     self._take(line)
+        self._find_new()
         return list(self._select(self._merger.rest()))
 
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
@@ -184,11 +193,23 @@ class Capture:
             self.lost += lost_frames(line)
 
     def _notice(self, interface: str) -> None:
-        """Read the wiring again for a new interface: a container may have joined."""
-        if interface in self._merger.ends or interface in self._other_interfaces:
+        """Take note of a new interface."""
+        known = self._merger.ends, self._other_interfaces, self._new_interfaces
+        if interface == self.bus or any(interface in names for names in known):
             return
-        if interface != self.bus:
-            self._other_interfaces.add(interface)
+        if not self._new_interfaces:
+            self._noticed = time.monotonic()
+        self._new_interfaces.add(interface)
+
+    def _find_new(self) -> None:
+        """Read the wiring again if there are new interfaces: containers may have joined.
+
+        Their frames are held back until then. Other buses may have many interfaces, and to read
+        the wiring through a helper container takes a program there.
+        """
+        if self._new_interfaces:
+            self._other_interfaces |= self._new_interfaces
+            self._new_interfaces = set()
             self._use(read_wiring(self._engine, self._target, self._host, self.network))
 
     def _use(self, wiring: Wiring) -> None:
