@@ -9,13 +9,8 @@ from pathlib import Path
 
 from bench import passes as bus_passes
 from bench.figures import Figure
-from evercan.intent.changes import (
-    CreateEndpoint,
-    CreateNetwork,
-    DeleteEndpoint,
-    Join,
-    Leave,
-)
+from evercan.intent.changes import CreateNetwork
+from evercan.intent.endpoint_changes import CreateEndpoint, DeleteEndpoint, Join, Leave
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 from evercan.reconcile.reconciler import Reconciler

@@ -1,14 +1,18 @@
 #!/bin/sh
 # Assembles the root file system of evercan/can-tools in the folder $1: the programs,
 # the libraries that they are linked with, and a link for each of busybox's applets.
-# evercan-play is compiled from /evercan_play.c.
+# evercan-play and evercan-capture are compiled from /evercan_play.c and /evercan_capture.c.
 # Runs inside the build image.
 set -eu
 out=$1
 
-gcc -O2 -Wall -Wextra -Werror -o /usr/bin/evercan-play /evercan_play.c
+ours=""
+for program in play capture; do
+    gcc -O2 -Wall -Wextra -Werror -pthread -o "/usr/bin/evercan-$program" "/evercan_$program.c"
+    ours="$ours /usr/bin/evercan-$program"
+done
 
-programs="/usr/bin/busybox /usr/bin/evercan-play $(command -v ip) $(command -v nc.openbsd)"
+programs="/usr/bin/busybox $ours $(command -v ip) $(command -v nc.openbsd)"
 for program in $(dpkg -L can-utils | grep '^/usr/bin/.'); do
     # ELF files only: its scripts need other interpreters.
     if [ "$(head -c 4 "$program" | tail -c 3)" = ELF ]; then

@@ -143,12 +143,12 @@ class ProjectImage:
 
 
 _SCRIPT = ROOT / "build/assemble_can_tools.sh"
-_PLAYER = ROOT / "build/evercan_play.c"
+_PROGRAMS = tuple(ROOT / f"build/evercan_{name}.c" for name in ("play", "capture"))
 _ASSEMBLE = ROOT / "tools/rootfs/assemble.py"
 
 
 def _fill_can_tools(context: Path, _: Architecture) -> None:
-    for file in (_SCRIPT, _PLAYER):
+    for file in (_SCRIPT, *_PROGRAMS):
         shutil.copy(file, context)
 
 
@@ -169,7 +169,7 @@ def _fill_link(context: Path, architecture: Architecture) -> None:
 CAN_TOOLS_IMAGE = ProjectImage(
     CAN_TOOLS,
     ROOT / "build/Dockerfile.can-tools",
-    (("script", _SCRIPT), ("player", _PLAYER)),
+    (("script", _SCRIPT), *((file.name, file) for file in _PROGRAMS)),
     _fill_can_tools,
 )
 LINK_IMAGE = ProjectImage(

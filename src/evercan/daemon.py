@@ -22,9 +22,10 @@ from evercan.libnetwork.driver import Driver
 from evercan.libnetwork.server import Server
 from evercan.log import writer
 from evercan.planning.fail_fast import leave_drift
+from evercan.reconcile.full_pass import repair_drift
 from evercan.reconcile.inspector import Inspector
 from evercan.reconcile.queue import PassQueue
-from evercan.reconcile.reconciler import Reconciler, repair_drift
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.rule_probe import RuleProbe
 from evercan.reconcile.state_file import StateFile
 from evercan.reconcile.watcher import LinkEventSource, Watcher

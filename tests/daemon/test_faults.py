@@ -95,7 +95,7 @@ async def test_a_fault_is_made_by_a_queue_at_each_receiver_and_is_shown(
     assert cleared.document == {"Cleared": 1}
     assert queues(kernel) == {}
     assert await health(engine) == (200, [], [])
-    assert "Ended: a fault is set on vcan0" in caplog.text
+    assert "Warning ended: a fault is set on vcan0" in caplog.text
     assert (await post(engine, "fault-clear")).document == {"Cleared": 0}
 
 
@@ -197,6 +197,61 @@ async def test_the_queue_of_somebody_else_is_left_alone(
     assert await health(engine) == (503, ["faults-blocked"], ["fault-injected"])
     assert (await post(engine, "fault-clear")).ok
     assert await health(engine) == (200, [], [])
+
+
+MIXED = "netem: cannot mix duplicating netems with other netems in tree"
+FEWER_FAULTS = (
+    "run 'evercan fault clear', and set fewer faults: some kernels take no fault that duplicates "
+    "frames beside another fault of the same receiver"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"Duplicate": "1%"}, {"Loss": "5%"}), ({"Loss": "5%"}, {"Duplicate": "1%"})],
+)
+async def test_a_fault_beside_one_that_duplicates_is_rejected_by_some_kernels(
+    engine: Engine, kernel: SharedKernel, first: dict[str, str], second: dict[str, str]
+) -> None:
+    kernel.queues.mixes_duplicates = False
+    _, free = await start_two(engine)
+    assert (await set_fault(engine, Id="123", **first)).ok
+    made = queues(kernel)
+    answer = await set_fault(engine, Id="456", To=LOGGER, **second)
+    assert answer.status == 500
+    assert answer.err is not None
+    assert f"{free.host_end}" in answer.err
+    assert f"{MIXED} (EINVAL)" in answer.err
+    assert FEWER_FAULTS in answer.err
+    assert queues(kernel) == made, "the fault that was set before goes on"
+    assert await health(engine) == (200, [], ["fault-injected"])
+    # They may be at different receivers.
+    assert (await post(engine, "fault-clear")).ok
+    assert (await set_fault(engine, To=GATEWAY, **first)).ok
+    assert (await set_fault(engine, To=LOGGER, **second)).ok
+    assert await health(engine) == (200, [], 2 * ["fault-injected"])
+
+
+@pytest.mark.parametrize("cleared", ["123", "456"])
+async def test_a_receiver_that_comes_later_and_cannot_have_all_faults_is_reported(
+    engine: Engine, kernel: SharedKernel, cleared: str
+) -> None:
+    kernel.queues.mixes_duplicates = False
+    await engine.create_network(NETWORK)
+    # No receiver is there yet that a kernel could reject them for.
+    assert (await set_fault(engine, Id="123", Duplicate="1%")).ok
+    assert (await set_fault(engine, Id="456", Delay="20ms")).ok
+    late = await engine.start(NETWORK, LATE)
+    assert await health(engine) == (503, ["faults-blocked"], 2 * ["fault-injected"])
+    (reason,) = (await engine.get("health")).document["reasons"]
+    assert f"{late.host_end}" in reason["text"]
+    assert f"{MIXED} (EINVAL)" in reason["text"]
+    assert reason["remedy"] == FEWER_FAULTS
+    assert (await post(engine, "fault-clear", NetworkID=NETWORK, Id=cleared)).ok
+    assert await health(engine) == (200, [], ["fault-injected"])
+    queue = queues(kernel)[late.host_end]
+    assert len(queue.bands) == 1
+    assert queue.matches, "the fault that is left is made"
 
 
 async def test_what_a_vcan_cannot_do_is_said_or_rejected(engine: Engine) -> None:

@@ -21,6 +21,7 @@ from evercan.reconcile import retries
 from evercan.values import replace
 from tests.daemon.test_process import connect, running
 from tests.support.engine import Engine, engine_id
+from tests.support.links import free_port
 from tests.support.plugin import Plugin
 from tests.support.shared_kernel import SharedKernel
 from tests.support.waiting import wait_until
@@ -73,12 +74,6 @@ async def test_an_address_of_another_host_does_not_affect_networks(
     await engine.create_network(NETWORK)
     assert "EVERCAN_METRICS=192.0.2.7:9480 cannot be bound" in caplog.text
     await plugin.stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @contextmanager

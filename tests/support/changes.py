@@ -6,7 +6,8 @@ from itertools import count
 from pathlib import Path
 
 from evercan.errors import RequestError
-from evercan.intent.changes import Change, CreateNetwork, Join, NoChange
+from evercan.intent.changes import Change, CreateNetwork, NoChange
+from evercan.intent.endpoint_changes import Join
 from evercan.kernel.port import Kernel
 from evercan.options.network import NetworkOptions
 from evercan.reconcile.inspector import Inspector

@@ -29,14 +29,18 @@ _MANY = ",".join(f"{0x100 + number:03X},{0x18FF0000 + number:08X}" for number in
 """As many entries as a list can have."""
 
 _LOSES = {"loss": 0x0CCC_CCCC}
-_EVERYTHING = {
+_DUPLICATES = {"duplicate": 1}
+_EVERYTHING_ELSE = {
     **_LOSES,
-    "duplicate": 1,
     "corrupt": 0xFFFF_FFFF,
     "delay": 20_000_000,
     "jitter": 5_000_001,
     "limit": 1_000_000,
 }
+_EVERYTHING = {**_EVERYTHING_ELSE, **_DUPLICATES}
+
+MIXED_DUPLICATES = "faults beside one that duplicates frames"
+"""The case that tells whether a kernel takes ``netem`` qdiscs beside one that duplicates."""
 
 CASES: dict[str, Case] = {
     "a bus": (
@@ -172,10 +176,11 @@ CASES: dict[str, Case] = {
         ("set faults", "vxcan1", None, [[1, _LOSES]], [[1, "nobody", 0x123, 0x7FF]]),
         (
             *("set faults", "vxcan1", None),
-            [[1, _EVERYTHING], [2, {}], [15, _LOSES]],
+            [[1, _EVERYTHING_ELSE], [2, {}], [15, _LOSES]],
             [[15, "", 0x92345678, 0x9FFFFFFF], [1, "vcan0", 0x80000000, 0x80000000], [2]],
         ),
-        ("set faults", "vxcan1", None, [[1, _LOSES], [15, _EVERYTHING]], [[15], [1], [0]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES], [15, _EVERYTHING_ELSE]], [[15], [1], [0]]),
+        ("set faults", "vxcan1", None, [[15, _EVERYTHING]], [[15]]),
         ("set faults", "vcan0", None, [[3, None]], [[3, "vxcan1", 0, 0, 20], [3], [0]]),
         ("set faults", "vcan0", None, [[3, _LOSES]], [[3, "vxcan1", 0, 0]]),
         ("set faults", "vcan0", None, [[3, None]], [[0, "", 0, 0, 0, True], [3, "", 0, 0, 20]]),
@@ -196,6 +201,19 @@ CASES: dict[str, Case] = {
         ("delete", "vxcan1"),
         ("set faults", "vxcan1", None, [[1, _LOSES]], [[1]]),
         ("remove faults", "vxcan1", None),
+    ),
+    MIXED_DUPLICATES: (
+        *_PAIR,
+        ("set faults", "vxcan1", None, [[1, _LOSES]], [[1]]),
+        ("set faults", "vxcan1", None, [[1, _EVERYTHING], [2, {}], [15, _LOSES]], [[15], [1], [2]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES], [15, _EVERYTHING]], [[15], [1], [0]]),
+        ("set faults", "vxcan1", None, [[15, _DUPLICATES]], [[15]]),
+        ("set faults", "vxcan1", None, [[3, None], [15, _DUPLICATES]], [[15], [3]]),
+        ("set faults", "vxcan1", None, [[1, _DUPLICATES], [15, _LOSES]], [[1], [15]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES], [2, {}]], [[1], [2]]),
+        ("set faults", "vxcan1", None, [[1, _LOSES], [2, _DUPLICATES]], [[1], [2]]),
+        ("set faults", "vxcan1", None, [[2, _DUPLICATES]], [[2]]),
+        ("set faults", "vcan0", None, [[1, _DUPLICATES]], [[1]]),
     ),
     "faults of a member with limits": (
         *_PAIR,
@@ -417,7 +435,14 @@ class FakeOthers:
         return 2 if self._kernel.configure_controller(name, settings) else 0
 
 
-def run_on_fake(case: Case) -> list[dict[str, Any]]:
+def run_on_fake(case: Case, *, mixes_duplicates: bool = True) -> list[dict[str, Any]]:
+    """Run a case on a new fake kernel.
+
+    Args:
+        case: the case.
+        mixes_duplicates: as of ``FakeQueues``.
+    """
     kernel = FakeKernel()
+    kernel.queues.mixes_duplicates = mixes_duplicates
     kernel.make("lo", "", up=True, is_can=False)
     return Runner(kernel, FakeOthers(kernel)).run(case)

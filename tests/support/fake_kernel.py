@@ -362,12 +362,13 @@ class FakeKernel:
     def _set_faults(self, step: SetFaults) -> int:
         """Do as ``kernel.fault_queues`` does, request by request."""
         host = {link.name: link for link in self._host_links()}
+        self.queues.words = ""
         for must_succeed, batch in self.queues.batches(step, host, step.marker in self._filters):
             error = self._first_error(self._batch(batch))
             if error and must_succeed:
                 # A request about an interface or a queue that is gone has the same error.
                 missing = error == errno.ENOENT and step.queue is not None
-                self._words = self.queues.missing if missing else ""
+                self._words = self.queues.words
                 return errno.EOPNOTSUPP if missing else error
         return 0
 
@@ -714,7 +715,7 @@ class FakeKernel:
         self._where.clear()
         self._rules.clear()
         self._filters.clear()
-        self.queues = FakeQueues(self._links, self.modules)
+        self.queues = FakeQueues(self._links, self.modules, mixes=self.queues.mixes_duplicates)
         self.wires = FakeWires(self._links, self.modules)
         self._namespaces.clear()
         self._boot = boot

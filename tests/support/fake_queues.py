@@ -18,23 +18,29 @@ QUEUE_MODULES = (
     *("cls_basic", "em_meta"),
 )
 
+_CANNOT_MIX = "netem: cannot mix duplicating netems with other netems in tree"
+
 
 class FakeQueues:
     """The root qdiscs of interfaces, and the classifiers in them and on filter interfaces.
 
     Attributes:
         foreign: the ifindexes of interfaces that have a queue of somebody else.
-        missing: the module whose lack has made the last request fail.
+        mixes_duplicates: a ``netem`` that duplicates can stand beside others on an interface.
+            Kernels with the first fix of CVE-2024-45016 reject that; later ones take it again.
+        words: why a request of the last step was the first to fail, in the kernel's words; or the
+            module that is missing.
     """
 
-    def __init__(self, links: Mapping[int, Link], modules: set[str]) -> None:
-        """Take the kernel's links and modules."""
+    def __init__(self, links: Mapping[int, Link], modules: set[str], *, mixes: bool = True) -> None:
+        """Take the kernel's links and modules, and ``mixes_duplicates``."""
         self._links = links
         self._modules = modules
         self._bands: dict[int, dict[int, Netem | None]] = {}
         self._matches: dict[int, list[tuple[FaultMatch, int]]] = {}  # with the source's ifindex
         self.foreign: set[int] = set()
-        self.missing = ""
+        self.mixes_duplicates = mixes
+        self.words = ""
 
     def shown(self, link: Link) -> str:
         """Return the kind of an interface's queue, as a dump of links shows it."""
@@ -114,8 +120,16 @@ class FakeQueues:
             yield True, [partial(self._add, step, match, host, marked)]
 
     def _lacks(self, *modules: str) -> bool:
-        self.missing = next((name for name in modules if name not in self._modules), "")
-        return bool(self.missing)
+        missing = next((name for name in modules if name not in self._modules), "")
+        self.words = self.words or missing
+        return bool(missing)
+
+    def _is_mixed(self, index: int, slot: int, band: Netem | None) -> bool:
+        """Whether a band would make a ``netem`` that duplicates stand beside another one."""
+        if self.mixes_duplicates or band is None:
+            return False
+        others = [other for at, other in self._bands[index].items() if at != slot]
+        return any(band.duplicate or other.duplicate for other in others if other is not None)
 
     def _make(self, index: int, host: Mapping[str, Link]) -> int:
         if index not in {link.index for link in host.values()}:
@@ -146,6 +160,9 @@ class FakeQueues:
             return errno.ENODEV if index not in self._links else errno.ENOENT
         if self._lacks("sch_fifo" if band is None else "sch_netem"):
             return errno.ENOENT
+        if self._is_mixed(index, slot, band):
+            self.words = self.words or _CANNOT_MIX
+            return errno.EINVAL
         self._bands[index][slot] = band
         return 0
 

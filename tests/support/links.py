@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,12 +20,23 @@ from tools.common.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 _HEAD = Struct("<IBBBB")
+_PORTS = random.SystemRandom()
+"""Tests that run at the same time may have the same seed."""
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nobody listens on.
+
+    It is none of those that Linux gives to connections, so that no other program is likely to get
+    it before it is used.
+    """
+    while True:
+        port = _PORTS.randrange(20_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def classic(can_id: int, data: bytes = b"") -> bytes:
@@ -142,6 +154,16 @@ class LinkProcess:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it."""
         self.process.send_signal(number)
+
+    def stall(self) -> None:
+        """Stop it until SIGCONT; when this returns, no thread of it runs."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def read_from_bus(self) -> int:
+        """Return how many frames it has read from its bus, also those that it has dropped."""
+        sent = self.health()["sent"]
+        return int(sent["frames"] + sent["overflowed"])
 
     def kill(self) -> None:
         """End it as a crash does."""

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from evercan.errors import EvercanError, RequestError
-from evercan.intent.changes import CreateNetwork, unknown_pairs
+from evercan.intent.changes import CreateNetwork
+from evercan.intent.endpoint_changes import unknown_pairs
 from evercan.intent.findings import (
     Adoption,
     EndpointClaim,

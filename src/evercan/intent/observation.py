@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from evercan.intent.changes import with_phase
+from evercan.intent.endpoint_changes import with_phase
 from evercan.intent.host_rules import marked_rules
 from evercan.model.controller_match import differences, may_be_granted
 from evercan.model.declared import BusKind, Configured, Declared, Network, Phase

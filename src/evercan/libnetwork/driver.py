@@ -13,14 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evercan.errors import CannotServe, OptionError, RequestError, UnknownNetwork
-from evercan.intent.changes import (
-    CreateEndpoint,
-    CreateNetwork,
-    DeleteEndpoint,
-    DeleteNetwork,
-    Join,
-    Leave,
-)
+from evercan.intent.changes import CreateNetwork, DeleteNetwork
+from evercan.intent.endpoint_changes import CreateEndpoint, DeleteEndpoint, Join, Leave
 from evercan.libnetwork import call_lines
 from evercan.libnetwork.transaction import Transactions, raise_error
 from evercan.log.writer import about

@@ -142,7 +142,7 @@ def warning(declared: Declared, found: Problem) -> None:
 def warning_ended(declared: Declared, found: Problem) -> None:
     """Log that a warning is about nothing any more."""
     fields = subject(declared, found.bus, found.endpoint, warning=found.kind)
-    _log.info("Ended: %s", found.text, extra=fields)
+    _log.info("Warning ended: %s", found.text, extra=fields)
 
 
 def subject(

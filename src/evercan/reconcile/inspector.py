@@ -147,14 +147,14 @@ class Inspector:
         return state, observed.counts
 
     def _problems(self, whole: Plan, declared: Declared, observed: Observed) -> tuple[Problem, ...]:
-        reconciler = self._reconciler
-        plan, withheld = reconciler.allowed(whole, reconciler.failed, declared, observed)
-        failed = [step for step in plan.steps if step in reconciler.failed]
+        reconciler, full = self._reconciler, self._reconciler.full
+        plan, withheld = full.allowed(whole, full.failed, declared, observed)
+        failed = [step for step in plan.steps if step in full.failed]
         due = set(plan.steps).difference(failed) if whole.drift else set()
         error = reconciler.recoveries.failed_pass
         return (
             *plan.problems,
-            *problems_of_failures(failed, reconciler.failed, observed),
+            *problems_of_failures(failed, full.failed, observed),
             *(item.problem() for item in whole.drift if item.step in due),
             *limited(withheld),
             *(reconciler.saved.problems if error is None else (Problem.of_error(error),)),

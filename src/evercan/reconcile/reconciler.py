@@ -9,51 +9,34 @@ thirty.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from evercan.errors import EvercanError, InternalFault
 from evercan.intent.changes import Change, NoChange, endpoint_of
-from evercan.intent.observation import after_observation, after_start, after_steps, before_steps
+from evercan.intent.observation import after_observation, after_start
 from evercan.kernel.port import Checkpoint, Kernel, go_on
-from evercan.log import lines
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.model.problems import Problem
 from evercan.model.state import State
-from evercan.model.steps import Failure, Step
-from evercan.planning.bus_off import next_restart
-from evercan.planning.drift import Drift
-from evercan.planning.plan import Plan
 from evercan.planning.scope import Scope
 from evercan.planning.warnings import find_warnings
-from evercan.reconcile.applier import Applier, lasting
-from evercan.reconcile.comparison import compare
+from evercan.reconcile.applier import Applier
+from evercan.reconcile.full_pass import FullPass, Remembered, Restrain, repair_drift
 from evercan.reconcile.observer import Observer
 from evercan.reconcile.outcome import GivenUp, Outcome
 from evercan.reconcile.retries import Retries
 from evercan.reconcile.saved_intent import SavedIntent
 from evercan.reconcile.scoped_pass import ScopedPass
 from evercan.reconcile.state_file import StateFile
-from evercan.tracking.failures import Failures, problems_of_failures
+from evercan.tracking.failures import Failures
 from evercan.tracking.meshes import Meshes
 from evercan.tracking.recoveries import Recoveries
-from evercan.tracking.repair_limits import RepairLimits, limited
+from evercan.tracking.repair_limits import RepairLimits
 from evercan.tracking.replaced_pairs import ReplacedPairs
 from evercan.tracking.swapped_controllers import SwappedControllers
 
-Restrain = Callable[[Plan, Declared, Observed], Plan]
-"""Takes out of a plan what is not to be done, and adds the problems that this leaves."""
-
-_ROUNDS = 6
-"""Plans that one pass applies at the most: links, rules, and some for what changes meanwhile."""
-
 _log = logging.getLogger(__name__)
-
-
-def repair_drift(plan: Plan, _: Declared, __: Observed) -> Plan:
-    """Leave a plan as it is: ``EVERCAN_RECOVERY=auto``."""
-    return plan
 
 
 class Reconciler:
@@ -66,12 +49,10 @@ class Reconciler:
         observer: observes the kernel.
         saved: the declared state on disk.
         recoveries: what was found and repaired.
-        limits: how often the same thing is repaired.
         replaced_pairs: the containers whose pair was replaced while they ran.
         swapped_controllers: the controllers that have swapped their names.
-        restrain: what is done about drift.
         applier: applies steps.
-        failed: the steps that the kernel did not take in the last pass.
+        full: makes everything on the host as declared.
     """
 
     def __init__(
@@ -91,24 +72,25 @@ class Reconciler:
             limits: how often the same thing is repaired.
         """
         self._kernel = kernel
-        self._failures = Failures()
         self._rebooted = False
         self._restored = False
-        self._repairs_at: float | None = None
-        self._restart_at: float | None = None
         self._retries = Retries()
-        self.restrain = restrain
         self.state = State()
         self.observer = Observer(kernel)
         self.applier = Applier(kernel)
-        self._meshes = Meshes()
-        self._scoped = ScopedPass(self._meshes, self.observer, self.applier)
         self.saved = SavedIntent(state_file)
         self.recoveries = Recoveries()
-        self.limits = RepairLimits() if limits is None else limits
         self.replaced_pairs = ReplacedPairs()
         self.swapped_controllers = SwappedControllers()
-        self.failed: dict[Step, Failure] = {}
+        self._meshes = Meshes()
+        self._scoped = ScopedPass(self._meshes, self.observer, self.applier)
+        self.full = FullPass(
+            self.observer,
+            self.applier,
+            Remembered(self._meshes, self.recoveries, self.replaced_pairs),
+            restrain=restrain,
+            limits=RepairLimits() if limits is None else limits,
+        )
 
     @property
     def retry_at(self) -> float | None:
@@ -173,11 +155,13 @@ class Reconciler:
         entries += [Outcome(self.state, error=error)] * (len(everything) - len(entries))
         done = zip(everything, entries, strict=True)
         self._retries.keep_removals(change for change, entry in done if entry.before is None)
-        persistent = any(not Failures.is_permanent(failure) for failure in self.failed.values())
+        persistent = any(
+            not Failures.is_permanent(failure) for failure in self.full.failed.values()
+        )
         self._retries.schedule(
             failed=error is not None or persistent or bool(self.saved.problems),
             module_missing=bool(self.state.declared.networks) and not self.state.observed.can_gw,
-            moments=(self._repairs_at, self._restart_at, *self._fault_ends()),
+            moments=(self.full.repairs_at, self.full.restart_at, *self._fault_ends()),
         )
         return [
             entry._replace(state=self.state, error=entry.error or error)
@@ -291,72 +275,20 @@ class Reconciler:
     def _converge(
         self, before: Declared, declared: Declared, observed: Observed, *, rebooted: bool
     ) -> None:
-        """Apply plans until one is empty, or nothing more can be done.
-
-        Args:
-            before: what was wanted when the pass began.
-            declared: what is wanted now, and saved.
-            observed: the observation that the pass began with.
-            rebooted: this is the first pass after a reboot.
-        """
-        failed = self._failures.not_now(time.monotonic())
-        observed, whole = compare(before, declared, observed, self.observer.observe)
-        found = whole.drift
-        plan, withheld = self.allowed(whole, failed, declared, observed)
-        self.recoveries.found(declared, found, plan.steps, rebooted=rebooted)
-        for _ in range(_ROUNDS):
-            steps = [step for step in plan.steps if step not in failed]
-            if not steps:
-                break
-            noted = before_steps(declared, steps)
-            if noted != declared:
-                self._save_derived(noted)
-            newly_failed = dict(
-                lasting(noted, self._apply(before, noted, steps, rebooted=rebooted))
-            )
-            failed |= newly_failed
-            done = [step for step in steps if step not in newly_failed]
-            self.replaced_pairs.repaired(done)
-            self.observer.restarted(steps)
-            if not rebooted:
-                repaired = [item for item in whole.drift if item.step in steps]
-                self.limits.spend(item for item in repaired if item.step not in newly_failed)
-            observed = self.observer.observe(noted)
-            lines.restart_delays(noted, observed, done)
-            taken = after_steps(noted, declared, steps, newly_failed)
-            after = after_observation(taken, observed)
-            if after != noted:
-                self._save_derived(after)
-            declared = after
-            observed, whole = compare(
-                before, declared, observed, self.observer.observe, after_steps=True
-            )
-            plan, withheld = self.allowed(whole, failed, declared, observed)
-        self._failures = self._failures.after(failed, plan.steps, time.monotonic())
-        self.failed = failed
-        self._meshes.verified(declared, observed, whole)
-        self._repairs_at = self.limits.retry_at(withheld)
-        restart_at = next_restart(declared, observed)
-        # One that is due and was not made is withheld or has failed.
-        self._restart_at = restart_at if (restart_at or 0.0) > observed.at else None
-        self.recoveries.ended(found, whole.drift if found else (), failed, rebooted=rebooted)
-        problems = (
-            *plan.problems,
-            *problems_of_failures(plan.steps, failed, observed),
-            *limited(withheld),
-            *self.saved.problems,
+        """Make everything as declared; parameters as of ``FullPass.converge``."""
+        declared, observed, problems = self.full.converge(
+            before,
+            declared,
+            observed,
+            self._save_derived,
+            rebooted=rebooted,
+            since_reboot=self._rebooted,
         )
         self.replaced_pairs.forget_absent(declared)
         self.swapped_controllers.follow(observed)
+        problems = (*problems, *self.saved.problems)
         former, self.state = self.state, self.described(declared, observed, problems)
         self.recoveries.completed(self.state, former)
-
-    def _apply(
-        self, before: Declared, declared: Declared, steps: Sequence[Step], *, rebooted: bool
-    ) -> list[Failure]:
-        return self.applier.apply(
-            before, declared, steps, rebooted=rebooted, since_reboot=self._rebooted
-        )
 
     def described(
         self, declared: Declared, observed: Observed, problems: tuple[Problem, ...]
@@ -372,16 +304,3 @@ class Reconciler:
                 *self.swapped_controllers.warnings(declared, observed),
             ),
         )
-
-    def allowed(
-        self, whole: Plan, failed: Container[Step], declared: Declared, observed: Observed
-    ) -> tuple[Plan, list[Drift]]:
-        """Return the part of a plan that may be applied now, and the repairs that may not."""
-        plan = self.restrain(whole, declared, observed)
-        planned = set(plan.steps) if whole.drift else set()
-        repairs = [item for item in whole.drift if item.step in planned and item.step not in failed]
-        withheld = self.limits.withheld(repairs)
-        skipped = {item.step for item in withheld}
-        if skipped:
-            plan = plan._replace(steps=tuple(step for step in plan.steps if step not in skipped))
-        return plan, withheld

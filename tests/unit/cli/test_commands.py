@@ -19,6 +19,7 @@ import evercan
 from evercan.cli import main
 from evercan.cli.access.feed import Feed
 from evercan.cli.access.reach import Target
+from evercan.cli.access.wiring import Wiring
 from evercan.cli.commands.graph import ENDINGS
 from evercan.cli.commands.help import TOPICS
 from evercan.cli.errors import NoNetwork
@@ -596,6 +597,34 @@ def test_dump_prints_the_same_with_and_without_access_to_the_plugin(
     ended = host.run("dump", "powertrain", "--duration", "0.2", *arguments)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.splitlines() == lines
+
+
+@pytest.mark.parametrize("ends_by", [("--duration", "0.5"), ("--count", "41")])
+def test_dump_names_containers_that_join_and_reads_the_wiring_once_for_all_of_them(
+    host: Host, monkeypatch: pytest.MonkeyPatch, ends_by: tuple[str, str]
+) -> None:
+    host.engine([POWERTRAIN], [EVERCAN])
+    host.plugin(STATUS)
+    frames_of(
+        monkeypatch,
+        *(f"(1790000000.{step:06d}) vxcan{step} 123#{step:02X} R" for step in range(60)),
+        *(f"(1790000000.{step + 100:06d}) vcan0 123#{step:02X} R" for step in range(41)),
+    )
+    read: list[str] = []
+
+    def wiring(_: Any, __: Any, ___: Any, network: str) -> Wiring:
+        read.append(network)
+        return Wiring("vcan0", {f"vxcan{step}": f"late-{step}" for step in range(40)})
+
+    monkeypatch.setattr("evercan.cli.commands.capture.read_wiring", wiring)
+    ended = host.run("dump", "powertrain", *ends_by)
+    assert (ended.status, ended.err) == (0, "")
+    # The echoes of 40 are not printed; the other interfaces are those of other buses.
+    assert ended.out.splitlines() == [
+        *(f"(1790000000.{step:06d}) late-{step} 123#{step:02X}" for step in range(40)),
+        "(1790000000.000140) vcan0 123#28",
+    ]
+    assert read == ["powertrain"]
 
 
 @pytest.mark.usefixtures("bus_traffic")

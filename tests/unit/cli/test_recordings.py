@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import os
+import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,9 +19,13 @@ from hypothesis import strategies as st
 
 from evercan.cli.access.program import Program
 from evercan.cli.access.recordings import open_writer, read_recording
+from evercan.cli.commands.capture import Capture
 from evercan.cli.commands.play import PlayOptions, schedule
+from evercan.cli.commands.record import Recorder
+from evercan.cli.errors import INTERRUPTED, CliError
 from evercan.cli.views.frame import Frame
 from evercan.cli.views.recording import FORMATS, RecordedFrame
+from evercan.cli.views.traffic import BusFrame
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
 from tests.support.json_server import engine_answers, network_entry, plugin_entry
@@ -319,26 +326,122 @@ def test_what_cannot_be_recorded_is_one_sentence(
     assert words in ended.err.replace("\n", " ").replace("│", "")
 
 
-def test_record_ends_with_ctrl_c_and_keeps_the_last_frames(
+def endless(monkeypatch: pytest.MonkeyPatch, *first: str) -> None:
+    """Let the bus have some lines, and then frames without a pause."""
+
+    def frames(**_: bool) -> Iterator[str]:
+        yield from first
+        for step in itertools.count():
+            seconds, micro = divmod(START + step, 1_000_000)
+            yield f"({seconds}.{micro:06d}) vcan0 123#{step % 256:02X} T"
+            if step % 10 == 0:
+                time.sleep(0.0005)
+
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@EVERY
+def test_a_signal_ends_the_recording_and_no_frame_is_missing(
+    powertrain: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ending: str,
+    number: signal.Signals,
+) -> None:
+    traffic(monkeypatch, 100)
+    real, called = Recorder._add, itertools.count()
+
+    def signalled(self: Recorder, frame: BusFrame, sender: str) -> None:
+        if next(called) == 50:  # within a batch
+            os.kill(os.getpid(), number)
+        real(self, frame, sender)
+
+    monkeypatch.setattr(Recorder, "_add", signalled)
+    file = tmp_path / f"x{ending}"
+    before = [signal.getsignal(either) for either in (signal.SIGINT, signal.SIGTERM)]
+    ended = powertrain.run("record", "powertrain", "-o", str(file))
+    assert ended.status == 0
+    assert ended.err.startswith(f"x{ending}: 100 frames, none lost")
+    assert len(list(read_recording(str(file)))) == 100
+    after = [signal.getsignal(either) for either in (signal.SIGINT, signal.SIGTERM)]
+    assert after == before
+
+
+def test_a_second_ctrl_c_ends_the_command_at_once(
     powertrain: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     traffic(monkeypatch, 10)
-    gather = "evercan.cli.commands.capture.Capture._gather"
-    from evercan.cli.commands.capture import Capture  # noqa: PLC0415 - its own method is wrapped
 
-    real, called = Capture._gather, itertools.count()
+    def impatient(_: Capture) -> list[BusFrame]:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it was not interrupted")
 
     def interrupted(self: Capture) -> None:
-        real(self)
-        if next(called) == 1:
-            raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+        self._lines.get()
 
-    monkeypatch.setattr(gather, interrupted)
+    monkeypatch.setattr(Capture, "_gather", interrupted)
+    monkeypatch.setattr(Capture, "rest", impatient)
+    ended = powertrain.run("record", "powertrain", "-o", str(tmp_path / "x.log"))
+    assert ended.status == INTERRUPTED
+
+
+LOST = "DROPCOUNT: dropped 2 CAN frames on 'any' socket (total drops 2)"
+
+
+def test_lost_frames_do_not_count_and_the_command_says_so(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    traffic(monkeypatch, 8, LOST)
+    file = str(tmp_path / "x.log")
+    ended = powertrain.run("record", "powertrain", "-o", file, "--count", "10", "-t", "0.5")
+    assert ended.status == 1
+    assert ended.err.splitlines() == [
+        "frames were lost, and --count counts without them; Ctrl-C ends the recording",
+        "x.log: 8 frames, 2 lost",
+        "frames were lost because reading was too slow: on all CAN interfaces",
+    ]
+    endless(monkeypatch, LOST)
+    ended = powertrain.run("record", "powertrain", "-o", file, "--count", "10", "--overwrite")
+    assert ended.status == 1
+    assert "x.log: 10 frames, 2 lost" in ended.err.splitlines()
+
+
+def test_a_recording_ends_at_its_time_although_frames_arrive_faster_than_they_are_taken(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    endless(monkeypatch)
+    real = Capture._take
+
+    def slow(self: Capture, line: str | CliError) -> None:
+        time.sleep(0.0002)
+        real(self, line)
+
+    # What the reading has taken from the kernel is recorded: here it would take minutes.
+    monkeypatch.setattr(Capture, "_take", slow)
+    monkeypatch.setattr(Capture, "rest", lambda _: [])
+    file = tmp_path / "x.log"
+    begun = time.monotonic()
+    ended = powertrain.run("record", "powertrain", "-o", str(file), "--duration", "1.5")
+    assert ended.status == 0
+    assert time.monotonic() - begun < 10
+    assert len(list(read_recording(str(file)))) > 0
+
+
+def test_frames_that_were_read_before_an_error_are_in_the_file(
+    powertrain: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def frames(**_: bool) -> Iterator[str]:
+        yield "(1790000000.000001) vcan0 123#00 T"
+        raise CliError("candump on gateway has ended: killed", "start this again")
+
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
     file = tmp_path / "x.blf"
     ended = powertrain.run("record", "powertrain", "-o", str(file))
-    assert ended.status == 0
-    assert ended.err.startswith("x.blf: 10 frames, none lost")
-    assert len(list(read_recording(str(file)))) == 10
+    assert ended.status == 2
+    assert "candump on gateway has ended: killed; start this again" in ended.err
+    assert len(list(read_recording(str(file)))) == 1
 
 
 # --- play -----------------------------------------------------------------------------

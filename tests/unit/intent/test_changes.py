@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 
 from evercan.errors import OptionError, RequestError, UnknownNetwork
-from evercan.intent.changes import CreateEndpoint, CreateNetwork, Join, Leave
+from evercan.intent.changes import CreateNetwork
+from evercan.intent.endpoint_changes import CreateEndpoint, Join, Leave
 from evercan.intent.observation import after_start
 from evercan.model.declared import BusKind, Declared, Phase
 from evercan.model.observed import LINK_GROUP, Link, Observed

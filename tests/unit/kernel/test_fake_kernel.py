@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from tests.support.conformance_cases import CASES, run_on_fake
+from tests.support.conformance_cases import CASES, MIXED_DUPLICATES, run_on_fake
 
 REJECTED = {
     "a bus": [errno.EEXIST, errno.ENODEV],
@@ -47,6 +47,16 @@ REJECTED = {
 def test_the_fake_kernel_rejects_what_a_kernel_rejects(name: str) -> None:
     codes = [result["code"] for result in run_on_fake(CASES[name])]
     assert [code for code in codes if code] == REJECTED.get(name, [])
+
+
+def test_some_kernels_take_no_fault_beside_one_that_duplicates_frames() -> None:
+    observed = run_on_fake(CASES[MIXED_DUPLICATES], mixes_duplicates=False)
+    acts = [result for result in observed if result["act"][0] == "set faults"]
+    rejected = [number for number, result in enumerate(acts) if result["code"] == errno.EINVAL]
+    assert rejected == [1, 2, 5, 7]
+    bands, matches = acts[1]["faults"]["vxcan1"]
+    assert [slot for slot, _ in bands] == [1], "the bands that the kernel takes stay"
+    assert matches == ()
 
 
 def test_a_repair_that_fails_leaves_nothing_and_removes_nothing_of_others() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 
-from evercan.intent.changes import Join, Leave
+from evercan.intent.endpoint_changes import Join, Leave
 from evercan.model.controller import ControllerSettings
 from evercan.model.declared import Declared, Network, Phase
 from evercan.model.observed import LINK_GROUP, Location, Observed

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 
-from evercan.intent.changes import Join, Leave
+from evercan.intent.endpoint_changes import Join, Leave
 from evercan.model.declared import Declared, Phase
 from evercan.model.observed import LINK_GROUP, Observed
 from evercan.model.problems import Problem, ProblemKind

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.intent.changes import Change, DeleteEndpoint, Join, Leave, endpoint_of
+from evercan.intent.changes import Change, endpoint_of
+from evercan.intent.endpoint_changes import DeleteEndpoint, Join, Leave
 from evercan.model.declared import Declared, Phase
 from evercan.model.steps import AddRules, BringDown, DeleteLink, MakePair, Step
 from evercan.planning.plan import make_plan

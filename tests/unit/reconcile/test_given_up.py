@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evercan.intent.changes import Change, DeleteEndpoint, Join, Leave, NoChange
+from evercan.intent.changes import Change, NoChange
+from evercan.intent.endpoint_changes import DeleteEndpoint, Join, Leave
 from evercan.model.declared import Declared
 from evercan.model.observed import Observed
 from evercan.reconcile import waiting

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from evercan.planning.fail_fast import leave_drift
-from evercan.reconcile.reconciler import Reconciler, Restrain, repair_drift
+from evercan.reconcile.full_pass import Restrain, repair_drift
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from tests.support.changes import creating, joining, run_pass
 from tests.support.fake_kernel import FakeKernel

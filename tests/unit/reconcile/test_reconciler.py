@@ -20,8 +20,9 @@ from evercan.model.problems import ProblemKind
 from evercan.model.steps import Failure, MakeBus, Step
 from evercan.options.network import NetworkOptions
 from evercan.planning.fail_fast import leave_drift
+from evercan.reconcile.full_pass import Restrain, repair_drift
 from evercan.reconcile.inspector import Inspector
-from evercan.reconcile.reconciler import Reconciler, Restrain, repair_drift
+from evercan.reconcile.reconciler import Reconciler
 from evercan.reconcile.state_file import StateFile
 from tests.support.changes import creating, joining, queue_of, run_pass
 from tests.support.fake_kernel import FakeKernel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evercan.intent.changes import DeleteEndpoint
+from evercan.intent.endpoint_changes import DeleteEndpoint
 from evercan.model.declared import Declared, Phase
 from evercan.model.observed import Link, Location, Observed
 from evercan.model.problems import ProblemKind

@@ -22,15 +22,21 @@ from evercan.cli.errors import CliError, NoAccess, NoAnswer
 
 SOCKETS = "/run/docker/plugins"
 
-_SOCKETS = 16
-"""Sockets that candump can have. The kernel limits the buffer of each one, to about 500 frames."""
+CAPTURE = "evercan-capture"
+"""The image's program that reads frames."""
 
-# The empty line says that it begins: a slow host takes seconds to start a program in a container.
-# Each socket gets the ids that end in one hexadecimal digit.
-_CANDUMP = "echo; exec candump -L -x -d -r 212992"
+_SOCKETS = 16
+"""Sockets that candump can have. The kernel limits the buffer of each one, to about 500 frames
+unless the host's net.core.rmem_max is raised."""
+
+# For images without that program. The empty line says that it begins: a slow host takes seconds to
+# start a program in a container. Each socket gets the ids that end in one hexadecimal digit.
+_CANDUMP = "echo; exec candump -L -x -d -r 4194304"
 _FILTERS = [f"any,{digit:X}:F" for digit in range(_SOCKETS)]
 _ALL_ERRORS = ",#1FFFFFFF"
 """Lets a socket of candump have all error frames too."""
+_LIMITED = "/proc/sys/net/core/rmem_max"
+"""In what candump prints if its buffers are smaller than it was told; nothing is wrong then."""
 
 _ROOT = "/host"
 # Use the program for unix sockets that the image has.
@@ -41,6 +47,15 @@ else echo 'it has neither nc.openbsd nor socat' >&2; exit 127
 fi
 exec "$@" <"$REQUEST"
 """
+
+
+def capture_script(errors: bool) -> str:
+    """Write the shell script that prints the frames of all interfaces."""
+    first, *others = _FILTERS
+    # Else each socket of candump would have each error frame.
+    sockets = " ".join([first + (_ALL_ERRORS if errors else ""), *others])
+    capture = f"{CAPTURE} errors" if errors else CAPTURE
+    return f"command -v {CAPTURE} >/dev/null && exec {capture}; {_CANDUMP} {sockets}"
 
 
 class HelperHost:
@@ -101,11 +116,9 @@ class HelperHost:
         raise NoAnswer(words or f"status {status}")
 
     def frames(self, *, errors: bool = False) -> Iterator[str]:
-        """Run the image's candump on all interfaces."""
-        engine, (first, *others) = self._container.engine, _FILTERS
-        # Else each socket would have each error frame.
-        command = " ".join([_CANDUMP, first + (_ALL_ERRORS if errors else ""), *others])
-        made = self._container.call(engine.api.exec_create, ["sh", "-c", command])
+        """Run the image's evercan-capture, or its candump on all interfaces."""
+        engine = self._container.engine
+        made = self._container.call(engine.api.exec_create, ["sh", "-c", capture_script(errors)])
         try:
             left, printed = b"", b""
             for out, err in engine.api.exec_start(made["Id"], stream=True, demux=True):
@@ -114,8 +127,13 @@ class HelperHost:
                 yield from (line.decode(errors="replace") for line in lines)
         except SDK_ERRORS as error:
             raise engine.no_engine(error) from error
-        reason = printed.decode(errors="replace").strip() or "the engine or its container stopped"
-        raise CliError(f"candump on {self.name} has ended: {reason}", "start this again")
+        words = printed.decode(errors="replace").splitlines()
+        reason = " ".join(line.strip() for line in words if _LIMITED not in line)
+        raise CliError(
+            f"the capture on {self.name} has ended: "
+            f"{reason.strip() or 'the engine or its container stopped'}",
+            "start this again",
+        )
 
     def player(self, interface: str) -> Program:
         """Run the image's evercan-play."""

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from evercan.cli.access.reach import Target
@@ -24,6 +24,10 @@ from evercan.cli.views.traffic import (
 )
 
 _TICK = 0.02
+"""Seconds after which what has arrived is passed on."""
+
+_TOGETHER = HOLD / 2
+"""Seconds within which one reading of the wiring serves all interfaces that are new."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Selection:
     Attributes:
         filters: filters of CAN ids; a frame passes if any of them lets it pass.
         senders: names of containers, or of the bus interface.
-        count: frames; None for no limit.
+        count: frames that pass, without those that are lost; None for no limit.
         duration: seconds; None for no limit.
         errors: error frames too, whatever the filters of ids are.
         hold: seconds that a frame is held back, for frames that were sent earlier.
@@ -53,8 +57,8 @@ class Capture:
     Attributes:
         names: the sender's name for each interface: a container, or the bus interface itself.
         bus: the bus interface.
-        ended_early: whether `batches` was left before its end.
         network: the network, as it was named.
+        passed: frames that were wanted and have passed so far.
         lost: frames that were lost so far because reading was too slow. The kernel counts them
             on all CAN interfaces of the host together.
     """
@@ -71,11 +75,12 @@ class Capture:
         self._filters: list[Filter] = [parse_filter(text) for text in wanted.filters]
         self._lines: queue.SimpleQueue[str | CliError] = queue.SimpleQueue()
         self._other_interfaces: set[str] = set()
-        self._passed = 0
+        self._new_interfaces: set[str] = set()
+        self._noticed = 0.0
         self._closed = False
         self._begun: float | None = None
-        self.lost = 0
-        self.ended_early = True
+        self._stopped = False
+        self.passed = self.lost = 0
         wiring = bus.wiring
         self.bus = wiring.bus
         self._merger = Merger(wiring.bus, set(), wanted.hold)
@@ -85,31 +90,49 @@ class Capture:
     def batches(self) -> Iterator[list[BusFrame]]:
         """Yield the frames that have passed since the last batch, many times a second.
 
-        Ends when the selection's count or duration is reached.
+        Ends when the selection's count or duration is reached, or after `stop`.
 
         Raises:
-            CliError: the frames cannot be read.
+            CliError: the frames cannot be read any more; those that were read have been yielded.
         """
         threading.Thread(target=self._read, daemon=True).start()
-        while not self._is_over():
-            self._gather()
-            yield list(self._select(self._merger.ready(time.monotonic())))
-            if self._passed == self._wanted.count:
-                self.ended_early = False
-                return
-        self.ended_early = False
-        yield self.rest()
+        try:
+            while not self._is_over():
+                try:
+                    self._gather()
+                    now = time.monotonic()
+                    if now - self._noticed >= _TOGETHER:
+                        self._find_new()
+                except CliError:
+                    yield list(self._select(self._merger.rest()))
+                    raise
+                yield list(self._select(self._merger.ready(now)))
+                if self.passed == self._wanted.count:
+                    return
+            yield self.rest()
+        finally:
+            self.close()
 
     def _is_over(self) -> bool:
-        """Whether the duration has passed since the reading has begun."""
+        """Whether it was stopped, or the duration has passed since the reading has begun."""
         if self._begun is None or self._wanted.duration is None:
-            return False
-        return time.monotonic() >= self._begun + self._wanted.duration
+            return self._stopped
+        return self._stopped or time.monotonic() >= self._begun + self._wanted.duration
+
+    def stop(self) -> None:
+        """Let `batches` end with the frames that were sent until now."""
+        self._stopped = True
 
     def rest(self) -> list[BusFrame]:
-        """Return the frames that were held back, at the end."""
+        """Return, at the end, the frames that were sent until now and that were held back."""
         time.sleep(HOLD)
-        self._gather()
+        self.close()
+        with suppress(queue.Empty):
+            while True:
+                line = self._lines.get_nowait()
+                if not isinstance(line, CliError):  # nothing more is to be read anyway
+                    self._take(line)
+        self._find_new()
         return list(self._select(self._merger.rest()))
 
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
@@ -119,9 +142,9 @@ class Capture:
                 continue
             if wanted.senders and self.name_of(frame) not in wanted.senders:
                 continue
-            self._passed += 1
+            self.passed += 1
             yield frame
-            if self._passed == wanted.count:
+            if self.passed == wanted.count:
                 return
 
     def name_of(self, frame: BusFrame) -> str:
@@ -147,29 +170,46 @@ class Capture:
         self._closed = True
 
     def _gather(self) -> None:
-        """Take the lines that have arrived; wait a moment if there are none."""
-        try:
+        """Take the lines that have arrived; wait a moment if there are none.
+
+        If more lines arrive than can be taken, this still ends after a moment.
+        """
+        until = time.monotonic() + _TICK
+        with suppress(queue.Empty):
             line = self._lines.get(timeout=_TICK)
             self._begun = self._begun or time.monotonic()
-            while True:
-                if isinstance(line, CliError):
-                    raise line
-                captured = parse(line)
-                if captured is not None:
-                    self._notice(captured.interface)
-                    self._merger.push(captured, time.monotonic())
-                else:
-                    self.lost += lost_frames(line)
-                line = self._lines.get_nowait()
-        except queue.Empty:
-            return
+            self._take(line)
+            while time.monotonic() < until:
+                self._take(self._lines.get_nowait())
+
+    def _take(self, line: str | CliError) -> None:
+        if isinstance(line, CliError):
+            raise line
+        captured = parse(line)
+        if captured is not None:
+            self._notice(captured.interface)
+            self._merger.push(captured, time.monotonic())
+        else:
+            self.lost += lost_frames(line)
 
     def _notice(self, interface: str) -> None:
-        """Read the wiring again for a new interface: a container may have joined."""
-        if interface in self._merger.ends or interface in self._other_interfaces:
+        """Take note of a new interface."""
+        known = self._merger.ends, self._other_interfaces, self._new_interfaces
+        if interface == self.bus or any(interface in names for names in known):
             return
-        if interface != self.bus:
-            self._other_interfaces.add(interface)
+        if not self._new_interfaces:
+            self._noticed = time.monotonic()
+        self._new_interfaces.add(interface)
+
+    def _find_new(self) -> None:
+        """Read the wiring again if there are new interfaces: containers may have joined.
+
+        Their frames are held back until then. Other buses may have many interfaces, and to read
+        the wiring through a helper container takes a program there.
+        """
+        if self._new_interfaces:
+            self._other_interfaces |= self._new_interfaces
+            self._new_interfaces = set()
             self._use(read_wiring(self._engine, self._target, self._host, self.network))
 
     def _use(self, wiring: Wiring) -> None:

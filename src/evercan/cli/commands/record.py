@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +25,8 @@ _HOLD = 1.0
 
 _LOST = 1
 """Exit status if frames were lost."""
+
+_LOST_BEFORE_COUNT = "frames were lost, and --count counts without them; Ctrl-C ends the recording"
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,46 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
     check(options)
     started = time.monotonic()
     limit = "" if wanted.duration is None else f" of {wanted.duration:g}"
+    reported = False
     with (
         capture(target, network, replace(wanted, hold=_HOLD)) as captured,
+        _first_signal(captured.stop),
         closing(Recorder(options)) as recorder,
         progress() as show,
     ):
-        with suppress(KeyboardInterrupt):  # this is how a person ends it
-            for frames in captured.batches():
-                recorder.add(captured, frames)
-                show(f"{count(recorder.frames)} frames, {time.monotonic() - started:.0f}{limit} s")
-        if captured.ended_early:
-            recorder.add(captured, captured.rest())
+        for frames in captured.batches():
+            recorder.add(captured, frames)
+            lost = f", {count(captured.lost)} lost" if captured.lost else ""
+            seconds = time.monotonic() - started
+            show(f"{count(recorder.frames)} frames{lost}, {seconds:.0f}{limit} s")
+            if captured.lost and captured.passed < (wanted.count or 0) and not reported:
+                reported = True
+                print(_LOST_BEFORE_COUNT, file=sys.stderr)
     for line in recorder.summary(captured.lost):
         print(line, file=sys.stderr)
     return _LOST if captured.lost else 0
+
+
+@contextmanager
+def _first_signal(act: Callable[[], None]) -> Iterator[None]:
+    """Act at a first Ctrl-C or SIGTERM; a second one ends the command as usual."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    def first(*_: object) -> None:
+        restore()
+        act()
+
+    for number in numbers:
+        signal.signal(number, first)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def check(options: RecordOptions) -> None:
