@@ -10,11 +10,14 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 - ``gap``: seconds between two frames (default 0.001),
 - ``run``: commands that the host runs meanwhile, one after another.
 
-The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and the
-seconds between the first and the last of them; and by sender how often each was sent. Every
-frame carries its number, so that a copy is a copy: ``double`` has by receiver how many arrived
-more than once, ``took`` the shortest and the longest time in seconds that a frame took, and
-``order`` the frames in the order of their arrival, except remote frames.
+The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
+sender how often each was sent. Every frame carries its number, so that a copy is a copy. By
+receiver there are
+
+- ``double``: how many frames arrived more than once,
+- ``spans``: seconds between the first and the last of each, by the kernel's time stamps,
+- ``took``: the shortest and the longest time in seconds that a frame took,
+- ``order``: the frames in the order of their arrival, except remote frames.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from typing import Any
 
 _RAW, _ERR_FILTER, _FD_FRAMES = 101, 2, 5
 _RTR = 0x4000_0000
+_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("ll")
 
 
 def _set_namespace(descriptor: int) -> None:
@@ -56,6 +60,7 @@ class Member:
         self.socket.setsockopt(_RAW, _FD_FRAMES, 1)
         self.socket.setsockopt(_RAW, _ERR_FILTER, 0x1FFF_FFFF)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self.socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
         self.times: dict[str, list[float]] = {}
@@ -74,13 +79,15 @@ class Member:
         return True
 
     def receive(self) -> None:
-        frame = self.socket.recv(128, socket.MSG_DONTWAIT)
+        frame, ((_, _, stamp),), _, _ = self.socket.recvmsg(128, 64, socket.MSG_DONTWAIT)
         (can_id,) = struct.unpack_from("=I", frame)
         kind = "fd" if len(frame) > 16 else "remote" if can_id & _RTR else "classic"
         self.seen[can_id & ~_RTR, kind, b"" if kind == "remote" else frame[8:16]] += 1
         now = time.monotonic()
         name = f"{can_id & ~_RTR:08X} {kind}"
-        self.times.setdefault(name, [now, now])[1] = now
+        seconds, part = _TIMESPEC.unpack(stamp)
+        arrived = seconds + part / 1e9  # this program may read it later
+        self.times.setdefault(name, [arrived, arrived])[1] = arrived
         if kind != "remote":
             self.arrivals.append((name, *struct.unpack_from("<Q", frame, 8), now))
 
