@@ -51,7 +51,8 @@ The engine does not start a plugin again that ends while the engine is starting 
 
 SEND = "123,200:700,18FF0000:1FFF0000,2FF~7FF"
 RECEIVE = "400~7FF,00000400~1FFFFFFF"
-RATE = 200
+RATE = 50
+"""Frames a second: fewer than an emulated processor can send."""
 
 IDS = (
     *(0x000, 0x123, 0x122, 0x200, 0x2FE, 0x2FF, 0x300, 0x400, 0x7FF),
