@@ -14,7 +14,8 @@ from evercan.intent.endpoint_changes import CreateEndpoint, DeleteEndpoint, Join
 from evercan.options.endpoint import endpoint_options
 from evercan.options.network import network_options
 from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import StateFile, encode
+from evercan.reconcile.state_file import StateFile
+from evercan.reconcile.state_format import encode
 from tests.support.changes import run_pass
 from tests.support.fake_kernel import FakeKernel
 

@@ -12,7 +12,7 @@ from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
 from evercan.model.observed import LINK_GROUP
 from evercan.model.steps import ClearTag, ConfigureBus
-from evercan.reconcile.state_file import VERSION
+from evercan.reconcile.state_format import VERSION
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
 from tests.support.fake_controllers import MCP251XFD

@@ -24,7 +24,7 @@ from evercan.model.problems import ProblemKind
 from evercan.model.rule import Rule
 from evercan.planning.plan import make_plan
 from evercan.reconcile.queue import PassQueue
-from evercan.reconcile.state_file import decode
+from evercan.reconcile.state_format import decode
 from tests.support.changes import queue_of
 from tests.support.engine import engine_id
 from tests.support.fake_kernel import FakeKernel

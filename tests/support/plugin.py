@@ -11,7 +11,7 @@ from pathlib import Path
 from evercan.__main__ import bind
 from evercan.daemon import serve
 from evercan.model.declared import Declared
-from evercan.reconcile.state_file import decode
+from evercan.reconcile.state_format import decode
 from evercan.settings import Recovery, Settings
 from tests.support.link_events import FakeLinkEvents
 from tests.support.shared_kernel import SharedKernel

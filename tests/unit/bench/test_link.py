@@ -23,7 +23,8 @@ def verdicts(figures: list[Figure]) -> dict[str, bool | None]:
 
 @pytest.mark.parametrize("delay", [0.0, 0.005])
 def test_frames_cross_links_and_forwarders_and_are_measured(delay: float) -> None:
-    with link.linked(delay) as over_links, link.forwarded(delay) as bare:
+    # On a busy machine frames are later than the usual deadline, and are dropped.
+    with link.linked(delay, deadline="5000") as over_links, link.forwarded(delay) as bare:
         for way in (over_links, bare):
             measured = way.run(500, 1)
             assert (measured.sent, measured.received, measured.disordered) == (500, 500, 0)

@@ -360,7 +360,9 @@ def test_generate_sends_cyclically(powertrain: Host, fake_bus: FakeBus) -> None:
     assert ended.status == 0
     assert ended.err.startswith("8 frames sent; 99 % of them were at most ")
     assert fake_bus.texts() == ["123#00", "456#01"] * 4
-    assert fake_bus.sent()[-1][0] >= 140_000
+    # A busy machine sends the first frame late, and the others at their times.
+    late = float(ended.err.split()[-2]) * 1000  # microseconds, of the worst
+    assert fake_bus.sent()[-1][0] + late >= 149_000
 
 
 def test_generate_runs_a_ramp_through_bytes(powertrain: Host, fake_bus: FakeBus) -> None:

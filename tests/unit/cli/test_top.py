@@ -291,7 +291,8 @@ async def test_what_does_not_answer_is_shown_and_frames_go_on() -> None:
     bus = ScriptedBus()
     app = app_of(bus)
     async with app.run_test(size=(80, 24)) as pilot:
-        bus.failed, bus.lost = "plugin not reachable, retrying", 12
+        bus.lost = 12  # before the text that is waited for
+        bus.failed = "plugin not reachable, retrying"
         await until_shown(app, pilot, "plugin not reachable, retrying", "#head")
         await until_shown(app, pilot, "12 frames lost", "#head")
         assert "dashboard" in text_of(app, "#page")

@@ -18,7 +18,8 @@ from evercan.model.steps import ClearTag, ConfigureBus, DeleteLink, Failure, Mak
 from evercan.options.network import NetworkOptions
 from evercan.planning.plan import make_plan
 from evercan.reconcile.reconciler import Reconciler
-from evercan.reconcile.state_file import VERSION, StateFile
+from evercan.reconcile.state_file import StateFile
+from evercan.reconcile.state_format import VERSION
 from evercan.values import replace
 from tests.support.changes import creating, run_pass
 from tests.support.declarations import declare, endpoint, network, physical

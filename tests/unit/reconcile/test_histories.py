@@ -30,7 +30,7 @@ from evercan.model.problems import ProblemKind
 from evercan.model.rule import Rule
 from evercan.model.rule_table import RuleTable
 from evercan.planning.plan import make_plan
-from evercan.reconcile.state_file import decode
+from evercan.reconcile.state_format import decode
 from tests.support.changes import queue_of
 from tests.support.fake_kernel import FakeKernel
 from tests.support.invariants import assert_healthy, assert_nothing_left_over

@@ -19,7 +19,8 @@ from evercan.model.controller import ControllerSettings
 from evercan.model.declared import BusKind, Configured, Declared, Endpoint, Network, Phase
 from evercan.model.fault import MAX_FAULTS, WHOLE, Effect, Fault
 from evercan.model.rule import OWNER_MARK, Rule
-from evercan.reconcile.state_file import VERSION, StateFile, decode, encode
+from evercan.reconcile.state_file import StateFile
+from evercan.reconcile.state_format import VERSION, decode, encode
 from evercan.values import replace
 from tests.support.declarations import declare, endpoint, network, physical
 from tests.support.strategies import declared_states
