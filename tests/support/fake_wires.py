@@ -15,6 +15,9 @@ from evercan.model.wire import BANDS, Wire, WireEntry, WireSeen, parts_of
 
 Message = Callable[[], int]
 
+_TOGETHER = 24
+"""Requests that go to the kernel in one datagram, about: a process is not killed between them."""
+
 WIRE_MODULES = ("ifb", *QUEUE_MODULES, *CLASSIFIER_MODULES, "cls_basic", "em_meta")
 
 
@@ -68,19 +71,21 @@ class FakeWires:
         self._parts[index] -= 4 + BANDS + 2 * BANDS
 
     def fill(self, step: MakeWire, index: int) -> Iterator[Message]:
-        """Yield the requests that ``kernel.wires`` makes for the parts of a wire."""
+        """Yield what ``kernel.wires`` asks for the parts of a wire, several requests at a time."""
         self.missing = ""
-        for number in range(parts_of(step.wire)):
-            yield partial(self._add_part, index, step.wire, number)
+        whole = parts_of(step.wire)
+        for first in range(0, whole, _TOGETHER):
+            number = min(_TOGETHER, whole - first)
+            yield partial(self._add_parts, index, step.wire, first, number)
 
-    def _add_part(self, index: int, wire: Wire, number: int) -> int:
+    def _add_parts(self, index: int, wire: Wire, first: int, number: int) -> int:
         if index not in self._links:
             return errno.ENODEV
-        modules = QUEUE_MODULES if not number else CLASSIFIER_MODULES
+        modules = CLASSIFIER_MODULES if first else QUEUE_MODULES
         if self._lacks(*modules):
             return errno.ENOENT
         self._wires[index] = wire
-        self._parts[index] = self._parts.get(index, 0) + 1
+        self._parts[index] = self._parts.get(index, 0) + number
         return 0
 
     def forget_entry(self, index: int) -> int:
