@@ -29,7 +29,7 @@ _LINE = re.compile(
 _PROBE = 0x7F0
 _BURST = 0x600
 """CAN id of the first member's frames; other ids are not counted."""
-_TIMEOUT = 20.0
+_TIMEOUT = 60.0
 _POLL_SECONDS = 0.2
 
 _QUIET_POLLS = 10
