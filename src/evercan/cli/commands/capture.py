@@ -117,7 +117,12 @@ class Capture:
         """Whether it was stopped, or the duration has passed since the reading has begun."""
         if self._begun is None or self._wanted.duration is None:
             return self._stopped
-        return self._stopped or time.monotonic() >= self._begun + self._wanted.duration
+        return self._stopped or self.seconds >= self._wanted.duration
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since the reading has begun, which a helper container delays."""
+        return 0.0 if self._begun is None else time.monotonic() - self._begun
 
     def stop(self) -> None:
         """Let `batches` end with the frames that were sent until now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -61,7 +60,6 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
         CliError: there is no such network, its frames cannot be read, or a file not be written.
     """
     check(options)
-    started = time.monotonic()
     limit = "" if wanted.duration is None else f" of {wanted.duration:g}"
     reported = False
     with (
@@ -73,8 +71,7 @@ def record(target: Target, network: str, wanted: Selection, options: RecordOptio
         for frames in captured.batches():
             recorder.add(captured, frames)
             lost = f", {count(captured.lost)} lost" if captured.lost else ""
-            seconds = time.monotonic() - started
-            show(f"{count(recorder.frames)} frames{lost}, {seconds:.0f}{limit} s")
+            show(f"{count(recorder.frames)} frames{lost}, {captured.seconds:.0f}{limit} s")
             if captured.lost and captured.passed < (wanted.count or 0) and not reported:
                 reported = True
                 print(_LOST_BEFORE_COUNT, file=sys.stderr)
