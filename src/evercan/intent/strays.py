@@ -92,10 +92,9 @@ def _is_idle_filter_interface(observed: Observed, link: Link) -> bool:
 
 
 def _is_idle_wire(observed: Observed, link: Link) -> bool:
-    used = {
-        index for entry in observed.wire_entries.values() for index in (entry.wire, entry.meter)
-    }
-    return link.is_wire and link.index not in used
+    return link.is_wire and not any(
+        link.index in (entry.wire, entry.meter) for entry in observed.wire_entries.values()
+    )
 
 
 def stray_rules(

@@ -53,7 +53,7 @@ _LONG = 18  # bits of a 29-bit id behind its first 11
 
 def classifier_requests(index: int, meter: int, wire: Wire) -> list[Message]:
     """Encode the requests for the classifiers of a wire and its meter, in their order."""
-    to_tokens = _skbedit(_SKBEDIT_QUEUE, _U16.pack(0))
+    to_tokens = _skbedit(attribute(_SKBEDIT_QUEUE, _U16.pack(0)))
     return [
         _classifier(index, EGRESS, 1, _MPLS, "matchall", attribute(_MATCHALL_ACT, to_tokens)),
         *(
@@ -80,15 +80,14 @@ def classifier_requests(index: int, meter: int, wire: Wire) -> list[Message]:
 
 def _second(band: int) -> bytes:
     """Encode the actions that choose the band of frames, and the second prio's band."""
-    first = attribute(_SKBEDIT_PARMS, _GENERIC.pack(0, 0, _OK, 0, 0))
     priority = attribute(_SKBEDIT_PRIORITY, _U32.pack(band))
     queue = attribute(_SKBEDIT_QUEUE, _U16.pack(1))
-    return attribute(_U32_ACT, attribute(1, action(b"skbedit", first + priority + queue)))
+    return attribute(_U32_ACT, _skbedit(priority + queue))
 
 
-def _skbedit(option: int, value: bytes) -> bytes:
+def _skbedit(options: bytes) -> bytes:
     parms = attribute(_SKBEDIT_PARMS, _GENERIC.pack(0, 0, _OK, 0, 0))
-    return attribute(1, action(b"skbedit", parms + attribute(option, value)))
+    return attribute(1, action(b"skbedit", parms + options))
 
 
 def _bands(lowest: int) -> Iterator[tuple[int, int, int]]:

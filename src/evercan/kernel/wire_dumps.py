@@ -40,7 +40,7 @@ class Queues(NamedTuple):
     """What a dump of qdiscs shows of wires, and where classifiers can be.
 
     Attributes:
-        wires: by ifindex: the bitrates that its ``tbf`` has, None if it has none of evercan's.
+        wires: by ifindex: the bitrates that its ``tbf`` has, if it has one of evercan's.
         parts: by ifindex: how many qdiscs a wire has.
         counts: by ifindex: what a wire has counted.
         classified: the ifindexes of interfaces that have a ``clsact``.

@@ -36,6 +36,8 @@ _ACT_OPTIONS, _MIRRED_PARMS = 2, 2
 _PARMS = struct.Struct("=IIiiiiI")  # tc_mirred: tc_gen, what to do, ifindex
 _MIRROR, _REDIRECT = 2, 1  # TCA_EGRESS_…
 _PIPE, _STOLEN = 3, 4
+_DONE = ([_PIPE, _MIRROR], [_STOLEN, _REDIRECT])
+"""Verdict and what is done, of the two actions."""
 
 _UNKNOWN = WireEntry(-1, -1, local=False)
 
@@ -103,7 +105,7 @@ def _decode(data: bytes, at: int, end: int) -> WireEntry:
     if matches != ([FROM_SOCKET] if kind == "basic" else []):
         return _UNKNOWN
     match targets:
-        case [(3, 2, meter), (4, 1, wire)]:
+        case [(*mirrors, meter), (*redirects, wire)] if (mirrors, redirects) == _DONE:
             return WireEntry(wire, meter, local=kind == "basic")
         case _:
             return _UNKNOWN

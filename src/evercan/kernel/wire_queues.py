@@ -1,4 +1,4 @@
-"""Encodes and decodes the queues of a wire; no I/O.
+"""Encodes the queues of a wire; no I/O.
 
 A *wire* makes frames wait as long as they take on a wire of some bitrate. It is an ``ifb``
 interface with a tree of qdiscs (``linux/pkt_sched.h``)::
@@ -39,7 +39,7 @@ TBF, MULTIQ, _TOKENS, FRAMES, _NEIGHBOURS = 0x1_0000, 0x2_0000, 0x3_0000, 0x4_00
 KIND, OPTIONS, STAB = 1, 2, 8
 STAB_BASE, _STAB_DATA = 1, 2
 SIZES = struct.Struct("=BBhiIIII")  # tc_sizespec: cell log and align, …, mtu, number of sizes
-_CELL_LOG, CELLS = 2, 64  # lengths are told apart by 4 bytes, up to 256
+_CELL_LOG, CELLS = 2, 64  # lengths are distinguished by 4 bytes, up to 256
 TBF_PARMS, _TBF_BURST = 1, 6
 RATE = struct.Struct("=BBHhHI")  # tc_ratespec: …, link layer, …, bytes a second
 _LIMITS = struct.Struct("=III")  # the rest of tc_tbf_qopt: limit, buffer, mtu
@@ -53,8 +53,6 @@ _WAITING = 4_000
 _UNLIMITED = 0x7FFF_FFFF
 _LATE = 250
 """What a queue may catch up is the time of a frame, or 1/250 s: kernel timers are late."""
-_LONGEST = 160
-"""Bits of the longest classic frame, and more."""
 
 _CLASSIC_LENGTH, _FD_LENGTH, _LABEL = 16, 72, 4  # bytes of a frame, and of an MPLS label
 _PUSHES = 31
@@ -81,9 +79,7 @@ def labels(wire: Wire) -> list[tuple[Shape, int, int]]:
 
 def queue_requests(index: int, wire: Wire) -> list[Message]:
     """Encode the requests for the queues of a wire, in their order."""
-    burst = max(wire.bitrate // _LATE, _LONGEST)
-    if (longest := max(bits for _, _, bits in labels(wire))) > burst:
-        burst = longest
+    burst = max(wire.bitrate // _LATE, *(bits for _, _, bits in labels(wire)))
     rate = RATE.pack(0, _ETHERNET, 0, 0, 0, wire.bitrate)
     tbf = attribute(TBF_PARMS, rate, RATE.pack(*[0] * 6), _LIMITS.pack(_UNLIMITED, 0, 0))
     tbf += attribute(_TBF_BURST, _U32.pack(burst))

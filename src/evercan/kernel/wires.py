@@ -76,12 +76,11 @@ def make_wire(netlink: NetlinkSocket, step: MakeWire) -> Reply:
     rejected = next((answer for answer in answers if answer.code), None)
     if rejected is not None and rejected.code == errno.EOPNOTSUPP:
         rejected = Reply(errno.EOPNOTSUPP, "ifb")
-    wire, meter = (_index(netlink, name) for name in names)
-    if rejected is None and wire is not None and meter is not None:
-        rejected = _fill(netlink, step, wire, meter)
+    found = [index for name in made if (index := _index(netlink, name)) is not None]
+    if rejected is None and len(found) == len(names):
+        rejected = _fill(netlink, step, *found)
     if rejected is not None:
-        left = [_index(netlink, name) for name in made]
-        netlink.batch([links.delete(index) for index in left if index is not None])
+        netlink.batch(map(links.delete, found))
         return rejected
     return Reply(0)
 

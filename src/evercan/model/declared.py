@@ -301,6 +301,13 @@ class Declared:
         setters = [n for n in self.networks.values() if n.bus == bus and n.settings]
         return max(setters, key=lambda network: len(list(network.settings.given())), default=None)
 
+    def wires(self) -> dict[str, Wire]:
+        """Return how fast each virtual bus is that takes time, by bus interface."""
+        slow = dict.fromkeys(
+            network.bus for network in self.networks.values() if network.wire is not None
+        )
+        return {bus: wire for bus in slow if (wire := self.wire_of(bus)) is not None}
+
     def wire_of(self, bus: str) -> Wire | None:
         """Return how fast a virtual bus is; None if it takes no time."""
         setter = self.network_that_sets(bus)

@@ -99,9 +99,8 @@ class Link:
     @property
     def is_ours(self) -> bool:
         """Whether evercan created it, by the tag and the kind: evercan repairs it."""
-        if self.is_wire:
-            return True
-        return self.group in (LINK_GROUP, HOST_GROUP, FILTER_GROUP) and self.is_virtual
+        groups = (LINK_GROUP, HOST_GROUP, FILTER_GROUP)
+        return self.is_wire or (self.group in groups and self.is_virtual)
 
     @property
     def is_deletable(self) -> bool:

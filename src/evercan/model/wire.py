@@ -107,7 +107,7 @@ def bits_of(shape: Shape, wire: Wire) -> int:
 def grouped(wire: Wire, *, fd: bool, groups: int) -> Mapping[int, tuple[Shape, ...]]:
     """Put shapes into at most so many groups, by the bits that each group is charged for.
 
-    The kernel tells only a few kinds of tokens apart. Groups are as narrow as that allows.
+    The kernel distinguishes only a few kinds of tokens. Groups are as narrow as that allows.
     """
     by_bits: dict[int, list[Shape]] = {}
     for shape in shapes(fd=fd):

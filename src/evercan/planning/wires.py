@@ -6,7 +6,7 @@ one after another, each after the time that a wire of that bitrate takes for it.
 do rules forward them. So all members see one medium, and rules are as on any other bus.
 
 Frames that rules have forwarded to the bus interface arrive there again, since it is a vcan;
-they have passed the wire already. Those of programs of the host are told by their socket.
+they have passed the wire already. Those of programs of the host are recognized by their socket.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evercan.model.names import wire_names
 from evercan.model.observed import Link, Observed
 from evercan.model.problems import Problem, ProblemKind
 from evercan.model.steps import MakeWire, SetWireEntry
-from evercan.model.wire import WireEntry, WireSeen, parts_of
+from evercan.model.wire import Wire, WireEntry, WireSeen, parts_of
 from evercan.planning.faults import host_members
 
 
@@ -33,10 +33,8 @@ def plan_wires(
         problems: gets what no step repairs.
     """
     wanted: set[int] = set()
-    for bus in declared.networks_by_bus():
-        if declared.wire_of(bus) is None:
-            continue
-        yield from _plan_wire(declared, observed, bus, problems)
+    for bus, wire in declared.wires().items():
+        yield from _plan_wire(observed, bus, wire, problems)
         endpoints = [
             endpoint
             for endpoint in declared.endpoints.values()
@@ -51,8 +49,10 @@ def plan_wire_entries(
     declared: Declared, observed: Observed, bus: str, endpoints: Iterable[Endpoint]
 ) -> Iterator[SetWireEntry]:
     """Plan what leads the frames of some endpoints, and of the host, into the wire of a bus."""
+    if declared.wire_of(bus) is None:
+        return
     pair = _existing(observed, bus)
-    if declared.wire_of(bus) is None or pair is None:
+    if pair is None:
         return
     wire, meter = pair
     for endpoint, link in _ends(declared, observed, bus, endpoints):
@@ -62,12 +62,6 @@ def plan_wire_entries(
         if endpoint is None or endpoint.wants_pair:
             sender = None if endpoint is None else endpoint.id
             yield SetWireEntry(bus, sender, link.index, link.name, entry)
-
-
-def wire_link(observed: Observed, bus: str) -> Link | None:
-    """Find the wire of a bus, with its meter."""
-    pair = _existing(observed, bus)
-    return None if pair is None else pair[0]
 
 
 def _ends(
@@ -85,6 +79,7 @@ def _ends(
 
 
 def _existing(observed: Observed, bus: str) -> tuple[Link, Link] | None:
+    """Find the wire of a bus and its meter."""
     wire, meter = (observed.links.get(name) for name in wire_names(bus))
     if wire is None or meter is None or not (wire.is_wire and meter.is_wire):
         return None
@@ -92,11 +87,8 @@ def _existing(observed: Observed, bus: str) -> tuple[Link, Link] | None:
 
 
 def _plan_wire(
-    declared: Declared, observed: Observed, bus: str, problems: list[Problem]
+    observed: Observed, bus: str, wire: Wire, problems: list[Problem]
 ) -> Iterator[MakeWire]:
-    wire = declared.wire_of(bus)
-    if wire is None:
-        return
     names = wire_names(bus)
     links = [link for name in names if (link := observed.links.get(name)) is not None]
     foreign = next((link for link in links if not link.is_wire), None)
@@ -120,6 +112,8 @@ def _plan_removals(
     declared: Declared, observed: Observed, wanted: set[int]
 ) -> Iterator[SetWireEntry]:
     """Plan to remove what leads into the wires that are about to be deleted."""
+    if not observed.wire_entries:
+        return
     named = {link.index: link for link in observed.links.values()}
     own = set(declared.pair_names()) | declared.host_interfaces()
     for index, entry in observed.wire_entries.items():

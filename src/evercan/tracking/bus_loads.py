@@ -86,10 +86,9 @@ class BusLoads:
 
 def _wires(declared: Declared, observed: Observed) -> dict[str, BusTime]:
     found = {}
-    for bus in declared.networks_by_bus():
-        wire = declared.wire_of(bus)
+    for bus, wire in declared.wires().items():
         link = observed.links.get(wire_names(bus)[0])
-        if wire is not None and link is not None:
+        if link is not None:
             counted = observed.wire_counts.get(link.index, WireCount())
             found[bus] = BusTime(counted.bits / wire.bitrate, wire, counted)
     return found

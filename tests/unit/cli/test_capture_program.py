@@ -1,6 +1,6 @@
 """``evercan-capture`` prints what its sockets have, and loses nothing while nobody reads it.
 
-It is compiled with fake sockets, which are told in records what they have.
+It is compiled with fake sockets, which read from records what they have.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _FILTERS = [f"any,{digit:X}:F" for digit in range(_SOCKETS)]
 _ALL_ERRORS = ",#1FFFFFFF"
 """Lets a socket of candump have all error frames too."""
 _LIMITED = "/proc/sys/net/core/rmem_max"
-"""In what candump prints if its buffers are smaller than it was told; nothing is wrong then."""
+"""In what candump prints if its buffers are smaller than it asked for; nothing is wrong then."""
 
 _ROOT = "/host"
 # Use the program for unix sockets that the image has.

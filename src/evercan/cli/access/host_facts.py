@@ -64,7 +64,7 @@ def read_host(host: HostAccess) -> HostFacts:
     Raises:
         CliError: it cannot be reached, or has no shell.
     """
-    done = host.run(_SCRIPT, host.root, *MODULES, *{*LIMIT_MODULES, *WIRE_MODULES})
+    done = host.run(_SCRIPT, host.root, *MODULES, *dict.fromkeys((*LIMIT_MODULES, *WIRE_MODULES)))
     if not done.out.startswith("kernel "):
         raise CliError(f"cannot examine {host.name}: {done.err.strip() or 'no answer'}")
     return parse_host(done.out)
