@@ -17,25 +17,31 @@ _TIMER_SLACK = 29  # PR_SET_TIMERSLACK
 
 
 def read(source: socket.socket, waiting: queue.SimpleQueue[tuple[int, bytes]]) -> None:
-    """Note when each piece has come."""
+    """Note when each piece has come; an empty one is the end."""
     data = b"-"
     while data:
-        data = source.recv(1 << 16)
+        try:
+            data = source.recv(1 << 16)
+        except OSError:
+            data = b""
         waiting.put((time.monotonic_ns(), data))
 
 
 def write(target: socket.socket, waiting: queue.SimpleQueue[tuple[int, bytes]], delay: int) -> None:
-    """Pass each piece on when its time has come."""
+    """Pass each piece on when its time has come, until an end has gone."""
     ctypes.CDLL(None).prctl(_TIMER_SLACK, 1)  # of this thread
     while True:
         came, data = waiting.get()
         early = came + delay - time.monotonic_ns()
         if early > 0:
             time.sleep(early / 1e9)
-        if not data:
-            target.shutdown(socket.SHUT_WR)
+        try:
+            if not data:
+                target.shutdown(socket.SHUT_WR)
+                return
+            target.sendall(data)
+        except OSError:
             return
-        target.sendall(data)
 
 
 def main() -> None:
@@ -44,7 +50,11 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", int(listen))) as server:
         while True:
             near, _ = server.accept()
-            far = socket.create_connection(("127.0.0.1", int(connect)))
+            try:
+                far = socket.create_connection(("127.0.0.1", int(connect)))
+            except ConnectionRefusedError:
+                near.close()  # whoever connects tries again
+                continue
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, target in ((near, far), (far, near)):

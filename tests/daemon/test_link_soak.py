@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bench.figures import WIRE
-from bench.link import linked
+from bench.link import linked, undisturbed
 
 SLICE = 5.0
 """Seconds; after each the memory is read."""
@@ -17,7 +17,7 @@ GROWTH = 3.0
 
 def test_a_full_bus_loses_no_frame_and_memory_is_flat() -> None:
     # The deadline is longer than a busy machine keeps a program waiting.
-    with linked(deadline="5000") as way:
+    with undisturbed(), linked(deadline="5000") as way:
         first: list[float] = []
         for number in range(SLICES):
             run = way.run(WIRE, SLICE)

@@ -2,6 +2,7 @@
 
 CliError
 ├── NoEngine      no engine answers
+├── Rejected      the engine rejects a request
 ├── NoAccess      more privilege is needed
 ├── NoPlugin      the engine has no enabled evercan
 ├── NoNetwork     evercan has no network of that name
@@ -42,6 +43,10 @@ class NoEngine(CliError):  # noqa: N818 - named for the fact that it states
         """Take what is wrong, what to do, and the engine's address."""
         super().__init__(text, remedy)
         self.where = where
+
+
+class Rejected(CliError):  # noqa: N818 - the same
+    """The engine rejects a request."""
 
 
 class NoAccess(CliError):  # noqa: N818 - the same

@@ -103,15 +103,19 @@ class Members:
         return stream
 
     def forget_idle(self, before: int) -> None:
-        """Forget the streams of runs that are gone and have sent nothing since a time.
+        """Forget the streams of former runs that are gone and have sent nothing since a time.
+
+        The run that a host was last heard of stays: when a network is back after a long cut, it
+        tells how many frames have been lost.
 
         Args:
             before: local time, ns.
         """
         for host in list(self.hosts.values()):
             alive = {link.epoch for link in host.links}
+            last = max((stream.last for stream in host.streams.values()), default=0)
             for epoch, stream in list(host.streams.items()):
-                if epoch not in alive and stream.last < before:
+                if epoch not in alive and stream.last < min(before, last):
                     del host.streams[epoch]
 
     def _host(self, name: str) -> Host | None:

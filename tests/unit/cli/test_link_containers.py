@@ -150,6 +150,15 @@ def test_a_link_is_marked_in_status_however_it_was_created(
     assert "powertrain: active, host a of bus site" in host.run_elsewhere("link", "status").out
 
 
+def test_a_link_that_ends_while_it_is_asked_has_no_health(host: Host) -> None:
+    conflict = (409, {"message": "container 1f is not running"})
+    engine(host, **{"/containers/json": (200, [listed()]), "/containers/1f/exec": conflict})
+    ended = host.run_elsewhere("link", "status", "--json")
+    assert ended.status == 1, ended.err
+    [link] = json.loads(ended.out)["links"]
+    assert link["health"] is None
+
+
 def test_a_link_with_a_problem_is_a_warning(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     linked(host, monkeypatch, {**HEALTH, "healthy": False, "problems": [PROBLEM]})
     ended = host.run("status")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evercan.link.accounting import Stream
 from evercan.link.members import MOST_HOSTS, MOST_STREAMS, Members
+from evercan.link.message import Message
 from evercan.link.names import LinkId, link_key, link_of
 
 LINKS = st.builds(LinkId, st.just("a"), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
@@ -70,13 +72,35 @@ def test_a_stranger_does_not_fill_the_memory() -> None:
     )
 
 
-def test_streams_of_links_that_have_gone_are_forgotten() -> None:
+def test_the_stream_of_a_former_run_is_forgotten_once_it_is_silent() -> None:
+    members = Members(LinkId("b", 0, 0), 1)
+    former, latest = LinkId("a", 1, 7), LinkId("a", 2, 8)
+    members.joined(former)
+    first = heard(members, 7, sequence=0, now=5)
+    members.left(former)
+    members.joined(latest)
+    heard(members, 8, sequence=0, now=20)
+    members.forget_idle(5)
+    assert members.stream("a", 7) is first
+    members.forget_idle(6)
+    assert members.stream("a", 7) is not first
+
+
+def test_frames_of_a_cut_are_counted_as_lost_however_long_it_was() -> None:
     members = Members(LinkId("b", 0, 0), 1)
     link = LinkId("a", 1, 7)
     members.joined(link)
-    first = members.stream("a", 7)
-    members.forget_idle(10)
-    assert members.stream("a", 7) is first
+    stream = heard(members, 7, sequence=0, now=5)
     members.left(link)
-    members.forget_idle(10)
-    assert members.stream("a", 7) is not first
+    members.forget_idle(10**15)
+    members.joined(link)
+    assert heard(members, 7, sequence=400, now=10**15) is stream
+    assert stream.counts.lost == 400
+
+
+def heard(members: Members, epoch: int, *, sequence: int, now: int) -> Stream:
+    """Let a run of host a say which frame is its next one; return its stream."""
+    stream = members.stream("a", epoch)
+    assert stream is not None
+    stream.accept(Message(epoch, sequence, now, ()), now)
+    return stream

@@ -18,7 +18,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from evercan.cli.access.ssh import SshTunnel
 from evercan.cli.access.unreachable import LOCAL, no_engine
-from evercan.cli.errors import CliError, NoEngine
+from evercan.cli.errors import CliError, NoEngine, Rejected
 from evercan.cli.views.docker import DockerContainer, DockerEndpoint, DockerNetwork, DockerPlugin
 
 SOCKET = "evercan.sock"
@@ -198,14 +198,14 @@ class DockerEngine:
 
         Raises:
             NoEngine: the engine does not answer.
-            CliError: it rejects the request.
+            Rejected: it rejects the request.
         """
         try:
             return call(*arguments, **named)
         except NotFound:
             return None
         except APIError as error:
-            raise CliError(
+            raise Rejected(
                 f"the engine at {self.where} rejects the request: {error.explanation}",
                 "see the engine's log on its host (journalctl -u docker)",
             ) from error

@@ -13,7 +13,7 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound
 
 from evercan.cli.access.engine import SDK_ERRORS, DockerEngine
-from evercan.cli.errors import CliError
+from evercan.cli.errors import CliError, Rejected
 
 IMAGE = "evercan/link:latest"
 LABEL = "evercan.link"
@@ -206,9 +206,9 @@ def read_health(engine: DockerEngine, link: FoundLink) -> dict[str, Any] | None:
     """
     if link.state != "running":
         return None
-    made = engine.ask(engine.api.exec_create, link.id, _CHECK, stderr=False)
-    output = engine.ask(engine.api.exec_start, made["Id"]) if made else b""
     try:
-        return dict(json.loads(output))
-    except ValueError:
+        made = engine.ask(engine.api.exec_create, link.id, _CHECK, stderr=False)
+        output = engine.ask(engine.api.exec_start, made["Id"]) if made else b""
+        return dict(json.loads(output or b""))
+    except (Rejected, ValueError):  # it may have ended since it was listed
         return None
