@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +21,7 @@ from bench.figures import HEADINGS, Figure, markdown, row
 from evercan import __version__
 from tools import plugin
 from tools.common.checkout import DIST
+from tools.common.progress import report
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "size": on_machine.size,
@@ -53,7 +54,10 @@ def main() -> int:
     built = plugin.build()
     figures: list[Figure] = []
     for name in names:
+        report(f"measuring {name}")
         figures += PARTS[name](options.quick)
+        # After each part: a run takes more than an hour.
+        _save(figures, built.key, options)
     table = Table(*HEADINGS, title=f"evercan {__version__}, build {built.key}")
     where = ""
     for figure in figures:
@@ -63,9 +67,16 @@ def main() -> int:
             table.add_row(f"on {where}")
         table.add_row(*row(figure))
     Console(width=None if sys.stdout.isatty() else 170).print(table)
+    if options.write:
+        pages.write(options.json)
+    return 1 if any(figure.met is False for figure in figures) else 0
+
+
+def _save(figures: Sequence[Figure], build: str, options: argparse.Namespace) -> None:
+    """Write the figures as JSON, and as a table beside it."""
     document = {
         "version": __version__,
-        "build": built.key,
+        "build": build,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, kernel {platform.release()}",
         "load": os.getloadavg()[2],
         "quick": options.quick,
@@ -74,9 +85,6 @@ def main() -> int:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     options.json.with_suffix(".md").write_text(markdown(figures))
-    if options.write:
-        pages.write(options.json)
-    return 1 if any(figure.met is False for figure in figures) else 0
 
 
 if __name__ == "__main__":

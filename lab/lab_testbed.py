@@ -14,6 +14,7 @@ from tools.common.docker_engine import new_client
 from tools.common.polling import attempts
 
 _PLUG_TIMEOUT_S: Final = 60.0
+_CABLE_CARD: Final = "eth1"
 
 
 class LabTestbed:
@@ -107,6 +108,27 @@ class LabTestbed:
             f"no interface for controller {controller} after re-plugging",
             "read the guest's kernel log: python -m lab exec dmesg",
         )
+
+    def connect(self, other: "LabTestbed", addresses: tuple[str, str]) -> None:
+        """Join this guest and another one by an Ethernet cable; return when both have addresses.
+
+        A power cut takes an address away. Call this again after one of the other guest.
+
+        Args:
+            other: The other guest.
+            addresses: The address of this one and of the other, with the length of the prefix.
+
+        Raises:
+            QmpError: QEMU rejects it.
+            TestbedError: A guest did not find the card.
+        """
+        socket = self.machine.folder / qemu.CABLE
+        for guest, address in zip((self, other), addresses, strict=True):
+            guest.machine.plug_cable(socket, listens=guest is self)
+            give = f"ip addr replace {address} dev {_CABLE_CARD} && ip link set {_CABLE_CARD} up"
+            for left in attempts(_PLUG_TIMEOUT_S, 0.1):
+                if guest.host("sh", "-c", give, check=not left).returncode == 0:
+                    break
 
     def interface(self, controller: int) -> str:
         """Return the name of the controller's interface in the guest; empty if there is none."""

@@ -226,6 +226,26 @@ class Machine:
         with self._qmp() as monitor:
             self._plug(monitor, controller)
 
+    def plug_cable(self, socket: Path, *, listens: bool) -> None:
+        """Plug in one end of an Ethernet cable to another guest, unless it is plugged in.
+
+        The guest has the card ``eth1`` then. A power cut of a machine that has to be started
+        again takes it away.
+
+        Args:
+            socket: The unix socket that the cable is.
+            listens: Whether this end makes the socket. It is plugged in before the other one.
+
+        Raises:
+            QmpError: QEMU rejects it.
+        """
+        with self._qmp() as monitor:
+            if qemu.CABLE in _peripherals(monitor):
+                return
+            monitor.execute("netdev_add", **qemu.cable_end(socket, listens=listens))
+            card = qemu.cable_device(self._architecture, listens=listens)
+            monitor.execute("device_add", **card)
+
     def console(self) -> str:
         """Return everything that the guest wrote to its serial console."""
         try:
@@ -268,6 +288,11 @@ class Machine:
 
 def _plugged(monitor: Qmp) -> list[int]:
     """Return the CAN controllers that are plugged in."""
-    listed = monitor.execute("qom-list", path="/machine/peripheral")
-    ids = {device["name"] for device in listed}
+    ids = _peripherals(monitor)
     return [number for number in range(qemu.CONTROLLERS) if qemu.controller_id(number) in ids]
+
+
+def _peripherals(monitor: Qmp) -> set[str]:
+    """Return QEMU's names of the devices that can be unplugged."""
+    listed = monitor.execute("qom-list", path="/machine/peripheral")
+    return {device["name"] for device in listed}

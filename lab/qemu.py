@@ -15,6 +15,9 @@ SSH_PORT: Final = 22
 CONTROLLERS: Final = 2
 """CAN controllers in the machine, numbered from 0: `can0`, `can1` in the guest."""
 
+CABLE: Final = "cable"
+"""QEMU's name of the Ethernet card that joins two machines, and of the cable."""
+
 _FIRST_CONTROLLER_SLOT: Final = 8
 
 KERNEL_PARAMETERS: Final = (
@@ -38,8 +41,8 @@ class Platform:
         machine: The kind of machine.
         cpus: The options that choose accelerator and processor.
         kernel_parameters: Parameters beside `KERNEL_PARAMETERS`.
-        has_ports: Whether each controller is behind a PCI Express port, without which it could
-            not be unplugged. Otherwise it is on the root bus.
+        has_ports: Whether what is plugged in while it runs is behind PCI Express ports, without
+            which that would not work. Otherwise it is on the root bus.
     """
 
     program: str
@@ -136,6 +139,32 @@ def controller_folder(architecture: Architecture, controller: int) -> str:
     return f"{folder}/0000:*" if PLATFORMS[architecture].has_ports else folder
 
 
+def cable_end(socket: Path, *, listens: bool) -> dict[str, object]:
+    """Return one end of a cable between two machines, as ``netdev_add`` takes it.
+
+    Args:
+        socket: The unix socket that the cable is.
+        listens: Whether this end makes the socket. The other one connects to it.
+    """
+    address = {"type": "unix", "path": str(socket)}
+    return {"type": "stream", "id": CABLE, "server": listens, "addr": address}
+
+
+def cable_device(architecture: Architecture, *, listens: bool) -> dict[str, str]:
+    """Return the properties of the Ethernet card at an end, as ``device_add`` takes them."""
+    place = {"bus": _port_id(CONTROLLERS)} if PLATFORMS[architecture].has_ports else {}
+    # QEMU numbers the cards of each machine from the same address on.
+    mac = f"52:54:00:00:00:0{1 if listens else 2}"
+    return {
+        "driver": "virtio-net-pci",
+        "netdev": CABLE,
+        "id": CABLE,
+        "mac": mac,
+        "romfile": "",
+        **place,
+    }
+
+
 def _slot(controller: int) -> str:
     return f"{_FIRST_CONTROLLER_SLOT + controller:#x}"
 
@@ -169,7 +198,8 @@ def argv(
     )
     hotplug_ports = [
         f"pcie-root-port,id={_port_id(n)},chassis={n + 1},addr={_slot(n)}"
-        for n in (range(CONTROLLERS) if platform.has_ports else ())
+        # One for each controller, and one for the cable.
+        for n in (range(CONTROLLERS + 1) if platform.has_ports else ())
     ]
     controllers = [_device(controller_device(architecture, n)) for n in hardware.plugged]
     return [

@@ -94,15 +94,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
+def prepare(testbed: Testbed) -> None:
+    """Install this checkout's plugin and the containers' image on a testbed."""
+    build_for(testbed.docker_host)
+    client = testbed.client()
+    install(client)
+    configure_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
+    load_can_tools(client, testbed.docker_host)
+
+
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[Testbed]:
     """Choose a testbed; install this checkout's plugin and the containers' image on it."""
     with choose(helper_image=load_can_tools) as chosen:
-        build_for(chosen.docker_host)
-        client = chosen.client()
-        install(client)
-        configure_plugin(client, f"EVERCAN_HEALTH_INTERVAL={HEALTH_INTERVAL:g}")
-        load_can_tools(client, chosen.docker_host)
+        prepare(chosen)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", chosen.docker_host)
             yield chosen

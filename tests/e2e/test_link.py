@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +18,7 @@ from lab.frames import Deliveries, HostMember, count_deliveries, parse_candump
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
+from tests.e2e.links import health, wait_linked
 from tools.common.polling import wait_until
 from tools.images import load_link
 
@@ -72,27 +72,13 @@ class Site:
         self.add(self.b, "b", "--connect", connect, "--certs", f"{certificates}/b")
         self.wait_linked()
 
-    def health(self, bus: Bus) -> dict[str, Any]:
-        """Return the health of a bus's link; empty while it does not answer."""
-        _, shown = self.command.run("link", "status", bus.name, "--json")
-        [link] = json.loads(shown)["links"]
-        return link["health"] or {}
-
     def wait_linked(self) -> None:
         """Wait until both links work and have heard each other."""
-
-        def linked() -> bool:
-            return all(
-                health.get("state") == "active"
-                and any(host["round_trip_ms"] for host in health["hosts"])
-                for health in map(self.health, (self.a, self.b))
-            )
-
-        wait_until(linked, 60, "both links")
+        wait_linked({bus.name: (self.command, bus.name) for bus in (self.a, self.b)})
 
     def counts(self, bus: Bus) -> dict[str, int]:
         """Return what a bus's link has counted of the other host's frames."""
-        [host] = self.health(bus)["hosts"]
+        [host] = health(self.command, bus.name)["hosts"]
         return {result: host[result] for result in ("delivered", "late", "lost", "doubled")}
 
     def judge(self, count: int = 10) -> Deliveries:

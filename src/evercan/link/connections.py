@@ -74,7 +74,8 @@ class Connections:
         return [
             Problem(
                 f"connected with {names}, but no other host of bus {bus} is heard",
-                f"give both links the same bus; if LINK_ALLOW is set there, list {host} in it",
+                f"give both links the same bus and each its own host name, which is {host} here; "
+                f"if LINK_ALLOW is set there, list {host} in it",
             )
         ]
 

@@ -39,9 +39,20 @@ def test_on_arm64_each_controller_is_behind_a_port_of_its_own() -> None:
     assert [device for device in devices if "port" in device] == [
         "pcie-root-port,id=port0,chassis=1,addr=0x8",
         "pcie-root-port,id=port1,chassis=2,addr=0x9",
+        "pcie-root-port,id=port2,chassis=3,addr=0xa",
         "kvaser_pci,canbus=wire,id=kvaser0,bus=port0",
         "kvaser_pci,canbus=wire,id=kvaser1,bus=port1",
     ]
+
+
+def test_the_ends_of_a_cable_differ_in_address_and_in_who_listens() -> None:
+    ends = [qemu.cable_end(Path("/run/cable"), listens=listens) for listens in (True, False)]
+    assert [end["server"] for end in ends] == [True, False]
+    assert ends[0]["addr"] == ends[1]["addr"] == {"type": "unix", "path": "/run/cable"}
+    cards = [qemu.cable_device("arm64", listens=listens) for listens in (True, False)]
+    assert cards[0]["mac"] != cards[1]["mac"]
+    assert {card["bus"] for card in cards} == {"port2"}
+    assert "bus" not in qemu.cable_device("amd64", listens=True)
 
 
 def test_the_guest_has_a_controller_where_qemu_has_it() -> None:

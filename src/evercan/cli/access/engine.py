@@ -18,7 +18,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from evercan.cli.access.ssh import SshTunnel
 from evercan.cli.access.unreachable import LOCAL, no_engine
-from evercan.cli.errors import CliError, NoEngine, Rejected
+from evercan.cli.errors import NoEngine, Rejected
 from evercan.cli.views.docker import DockerContainer, DockerEndpoint, DockerNetwork, DockerPlugin
 
 SOCKET = "evercan.sock"
