@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import link, long_run, on_host, on_machine, pages
+from bench import link, long_run, on_host, on_machine, pages, play
 from bench.figures import HEADINGS, Figure, markdown, row
 from evercan import __version__
 from tools import plugin
@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "frames": on_host.frames,
     "wires": on_host.wires,
     "link": link.figures,
+    "play": play.figures,
 }
 
 
