@@ -24,6 +24,9 @@ from bench.host_tasks.processes import (
     wipe,
 )
 
+_AT_REST = 0.05
+"""Processor seconds that a plugin without checks does not use in ``QUIET``."""
+
 NO_CHECKS = {"EVERCAN_HEALTH_INTERVAL": "0", "EVERCAN_PROBE_INTERVAL": "0"}
 
 
@@ -48,10 +51,7 @@ def joins(root: Path, members: int, idle: float) -> dict[str, Any]:
         create_network(caller)
         joined = [start_container(caller, number)[0] for number in range(1, members + 1)]
         latencies = call_latencies(plugin.path)
-        plugin.end()
-        wipe()
-        restored = plugin.start(**NO_CHECKS)
-        time.sleep(QUIET)
+        restored = restore(plugin)
         rules = count_rules()
         plugin.end()
         plugin.start()
@@ -70,6 +70,37 @@ def joins(root: Path, members: int, idle: float) -> dict[str, Any]:
     finally:
         plugin.clean()
         wipe()
+
+
+def restore(plugin: Daemon) -> float:
+    """Kill the plugin, delete everything and start it; return the seconds until all is there."""
+    whole = receivers()
+    plugin.end()
+    wipe()
+    started = time.perf_counter()
+    plugin.start(**NO_CHECKS)
+    wait_for_receivers(whole)
+    restored = time.perf_counter() - started
+    wait_idle(plugin)
+    return restored
+
+
+def wait_idle(plugin: Daemon) -> None:
+    """Wait until the plugin has nothing to do: a start ends with an observation of everything."""
+    used = -1.0
+    while (used_then := plugin.work()[0]) - used > _AT_REST:
+        used = used_then
+        time.sleep(QUIET)
+
+
+def wait_for_receivers(number: int) -> float:
+    """Wait until the receive lists have so many entries; return the seconds."""
+    started = time.perf_counter()
+    while receivers() != number:
+        time.sleep(0.005)
+        if time.perf_counter() - started > 300:
+            raise SystemExit(f"there are {receivers()} receive list entries instead of {number}")
+    return time.perf_counter() - started
 
 
 def measure_idle(plugin: Daemon, seconds: float) -> dict[str, float]:
@@ -113,10 +144,7 @@ def large_bus(root: Path, sizes: list[int]) -> dict[str, Any]:
             if number in (1, *sizes):
                 memory[str(number)] = memory_after_scrapes(plugin, caller, ends)
         received = deliveries(ends)
-        plugin.end()
-        wipe()
-        restored = plugin.start(**NO_CHECKS)
-        time.sleep(QUIET)
+        restored = restore(plugin)
         rules = count_rules()
         caller = Caller(plugin.path)
         left = [stop_container(caller, number) for number in range(sizes[-1], 0, -1)]
@@ -228,12 +256,7 @@ def flushes(root: Path, members: int, times: int) -> list[float]:
         for _ in range(times):
             time.sleep(QUIET + random.uniform(0, 2))  # noqa: S311 - no secret
             run("cangw", "-F")
-            started = time.perf_counter()
-            while receivers() != whole:
-                time.sleep(0.005)
-                if time.perf_counter() - started > 120:
-                    raise SystemExit("the flushed rules were not added again")
-            seconds.append(time.perf_counter() - started)
+            seconds.append(wait_for_receivers(whole))
         return seconds
     finally:
         plugin.clean()
