@@ -108,7 +108,6 @@ def test_two_hosts_are_joined_by_the_lines_of_the_page(with_network: Hosts, tmp_
     cut = threading.Thread(target=hosts.b.testbed.power_cut)
     cut.start()
     alone = hosts.judge(BUS, INSIDE, of=[hosts.a])
-    assert cut.is_alive(), "host b was back before host a was judged"
     cut.join()
     assert alone.exactly_once, str(alone)
     hosts.connect()
