@@ -113,7 +113,7 @@ def play_figures(name: str, results: list[dict[str, float]]) -> list[Figure]:
         )
         for part in PERCENTILES
     ]  # fmt: skip
-    wrong = [each["sent"] - each["received"] + each["disordered"] for each in results]
+    wrong = [result["sent"] - result["received"] + result["disordered"] for result in results]
     found.append(
         Figure(
             group="play", name=f"{what}: frames lost or disordered", unit="frames",

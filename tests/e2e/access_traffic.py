@@ -8,7 +8,9 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
 - ``rounds``: how often everything is sent (default 1),
 - ``seconds``: for how long it is sent again and again instead,
 - ``gap``: seconds between two frames (default 0.001),
-- ``run``: commands that the host runs meanwhile, one after another.
+- ``run``: commands that the host runs meanwhile, one after another,
+- ``read_after``: whether frames wait in the sockets until all is sent, so that this program does
+  not slow others down (default false).
 
 The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
 sender how often each was sent. Every frame carries its number, so that a copy is a copy. By
@@ -37,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 _RAW, _ERR_FILTER, _FD_FRAMES = 101, 2, 5
+_SO_RCVBUFFORCE = 33
 _RTR = 0x4000_0000
 _TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("ll")
 
@@ -59,7 +62,7 @@ class Member:
         os.close(own)
         self.socket.setsockopt(_RAW, _FD_FRAMES, 1)
         self.socket.setsockopt(_RAW, _ERR_FILTER, 0x1FFF_FFFF)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 26)
         self.socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
         self.socket.bind((interface,))
         self.seen: Counter[tuple[int, str, bytes]] = Counter()
@@ -120,7 +123,8 @@ def main() -> None:
     sent: dict[str, Counter[str]] = {name: Counter() for name in request["send"]}
     done = threading.Event()
     listener = threading.Thread(target=listen, args=(members, done))
-    listener.start()
+    if not request.get("read_after"):
+        listener.start()
     commands = threading.Thread(
         target=lambda: [subprocess.run(argv, check=False) for argv in request.get("run", [])]
     )
@@ -143,6 +147,8 @@ def main() -> None:
                 time.sleep(request.get("gap", 0.001))
     commands.join()
     done.set()
+    if request.get("read_after"):
+        listener.start()
     listener.join()
     received: dict[str, Counter[str]] = {name: Counter() for name in members}
     for name, member in members.items():

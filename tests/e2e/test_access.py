@@ -54,6 +54,9 @@ RECEIVE = "400~7FF,00000400~1FFFFFFF"
 RATE = 50
 """Frames a second: fewer than an emulated processor can send."""
 
+FULL = 24_000
+"""Frames that a full classic bus of 1 Mbit/s carries in three seconds."""
+
 IDS = (
     *(0x000, 0x123, 0x122, 0x200, 0x2FE, 0x2FF, 0x300, 0x400, 0x7FF),
     *(EFF | can_id for can_id in (0x123, 0x200, 0x400, 0x18FF0000, 0x18FFABCD, 0x18FE0000)),
@@ -131,7 +134,7 @@ class Access:
         """Let members send frames; return what was sent and received."""
         wanted = {"members": self.members, "send": send, **request}
         answer = self.testbed.host(
-            "python3", "-c", _PROGRAM, stdin=json.dumps(wanted).encode(), timeout=120
+            "python3", "-c", _PROGRAM, stdin=json.dumps(wanted).encode(), timeout=180
         )
         found: dict[str, Any] = json.loads(answer.stdout)
         return found
@@ -296,30 +299,21 @@ def test_a_container_with_net_admin_does_not_get_round_its_lists(
         access.testbed.host(*inside, _UNDO, check=False)
 
 
-def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
-    access: Access, plugin: PluginProcess
-) -> None:
+@contextmanager
+def flood(access: Access) -> Iterator[str]:
+    """Start a container with a rate; yield the command with which it sends without a pause."""
     access.start(
         "flood", {"vxcan.send": "555", "vxcan.send-rate": str(RATE), "vxcan.send-burst": "20"}
     )
     pid, _ = access.members.pop("flood")
-    flooding = (
-        f"timeout 8 nsenter --net --target {pid} cangen can0 -g 0 -I 555 -L 8 -p 10"
-        " >/dev/null 2>&1; true"
-    )
-    found = access.traffic(
-        {"free": [(0x321, "classic"), (0x322, "fd")]},
-        seconds=7,
-        gap=0.004,
-        run=[["sh", "-c", flooding]],
-    )
-    flooded = found["received"]["host"].pop("00000555 classic")
-    seconds = found["spans"]["host"]["00000555 classic"]
-    assert seconds > 4
-    assert flooded == pytest.approx(RATE * seconds + 20, rel=0.05)
-    for name in ("host", "listener"):
-        found["received"][name].pop("00000555 classic", None)
-        assert found["received"][name] == found["sent"]["free"], name
+    try:
+        yield f"nsenter --net --target {pid} cangen can0 -g 0 -I 555 -L 8 -p 10 >/dev/null 2>&1"
+    finally:
+        access.containers.pop("flood").remove(force=True)
+
+
+def limits_of_the_flood(plugin: PluginProcess) -> dict[str, Any]:
+    """Return what the plugin's status says of the one member with a rate."""
     status = plugin.ask("/status")[1]
     (network,) = [known for known in status["networks"] if known["bus"] == BUS]
     (limits,) = [
@@ -327,9 +321,51 @@ def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
         for endpoint in network["endpoints"]
         if endpoint["access"] and endpoint["access"]["send_rate"]
     ]
+    found: dict[str, Any] = limits
+    return found
+
+
+def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
+    access: Access, plugin: PluginProcess
+) -> None:
+    with flood(access) as flooding:
+        found = access.traffic(
+            {"free": [(0x321, "classic"), (0x322, "fd")]},
+            seconds=7,
+            gap=0.004,
+            run=[["sh", "-c", f"timeout 8 {flooding}; true"]],
+        )
+        limits = limits_of_the_flood(plugin)
+    flooded = found["received"]["host"].pop("00000555 classic")
+    seconds = found["spans"]["host"]["00000555 classic"]
+    assert seconds > 4
+    assert flooded == pytest.approx(RATE * seconds + 20, rel=0.05)
+    for name in ("host", "listener"):
+        found["received"][name].pop("00000555 classic", None)
+        assert found["received"][name] == found["sent"]["free"], name
     assert limits["over_rate"] > 1000
     assert limits["denied"] == {"send": 0, "receive": 0}
-    access.containers.pop("flood").remove(force=True)
+
+
+def test_a_flood_leaves_a_full_bus_of_the_others_alone(
+    access: Access, plugin: PluginProcess
+) -> None:
+    pid, _ = access.members["free"]
+    sending = f"nsenter --net --target {pid} cangen can0 -g 0 -I 321 -L 8 -D i -n {FULL}"
+    with flood(access) as flooding:
+        runs = {
+            "without a flood": sending,
+            "beside a flood": f"timeout 120 {flooding} & sleep 1; {sending}; kill $!",
+        }
+        for name, command in runs.items():
+            found = access.traffic({}, run=[["sh", "-c", command]], read_after=True)
+            for receiver in ("host", "listener"):
+                assert found["received"][receiver]["00000321 classic"] == FULL, (name, receiver)
+                assert found["double"][receiver] == 0, (name, receiver)
+            rate = FULL / found["spans"]["host"]["00000321 classic"]
+            print(f"{name}: {rate:.0f} frames/s of another member")
+        assert 0 < found["received"]["host"]["00000555 classic"] < FULL / 10
+        assert limits_of_the_flood(plugin)["over_rate"] > FULL / 10
 
 
 def test_a_power_cut_lets_no_denied_frame_through(

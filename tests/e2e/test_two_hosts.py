@@ -48,8 +48,8 @@ def hosts(testbed: Testbed) -> Iterator[Hosts]:
         prepare(second)
         # Both guests are of one image. A Swarm names its links by the hosts' names.
         second.host("sh", "-c", "echo b > /etc/hostname && hostname b && sync")
-        for each in (testbed, second):
-            load_link(each.client(), each.docker_host)
+        for host in (testbed, second):
+            load_link(host.client(), host.docker_host)
         yield Hosts(testbed, second)
 
 

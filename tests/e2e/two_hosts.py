@@ -73,7 +73,7 @@ class Host:
     def members(self, interface: str) -> list[NamespaceMember]:
         """Return the containers that `listener` has started."""
         listeners = self.testbed.client().containers.list(filters={"label": _LABEL})
-        return [NamespaceMember(self.testbed, each, interface) for each in listeners]
+        return [NamespaceMember(self.testbed, listener, interface) for listener in listeners]
 
 
 class Hosts:
