@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar  # noqa: TID251 - a pass makes thousands of them
 
 from evercan.errors import KernelError
+from evercan.kernel.alike import Layout
 from evercan.kernel.port import Checkpoint, go_on
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -40,6 +41,10 @@ _CHUNK = 1 << 16
 _TIMEOUT = 5.0
 _DUMP_ATTEMPTS = 10
 _MAX_ERRNO = 4095
+_DUMP_SEQUENCE = 0x8000_0000
+"""Above the numbers of other requests, which are 31 bits."""
+
+_START = struct.Struct("=IH")  # length, type
 
 _T = TypeVar("_T")
 
@@ -139,8 +144,13 @@ class NetlinkSocket:
         return decoded
 
     def _chunks(self, message: Message) -> Iterator[bytes]:
-        """Yield the datagrams of a dump; note whether the table changed meanwhile."""
-        sequence = self._send([message], DUMP)
+        """Yield the datagrams of a dump; note whether the table changed meanwhile.
+
+        Each dump of a table has the same sequence number, so that an unchanged table is the
+        same bytes. It cannot be taken for the rest of an earlier one: a socket on which a dump
+        was not read to its end is replaced.
+        """
+        sequence = self._send([message], DUMP, _DUMP_SEQUENCE + message.type)
         while True:
             self.checkpoint()
             data = self._receive()
@@ -150,11 +160,11 @@ class NetlinkSocket:
             self._interrupted |= bool(flags & DUMP_INTR)
             if kind == NLMSG_ERROR:
                 raise self._error("read the kernel's table", _reply(data, 0, length, flags))
-            end = self._last(data)
-            if end is None:
+            offset = _offset_of_done(data)
+            if offset is None:
                 yield data
                 continue
-            offset, length, flags = end
+            length, _, flags, _, _ = HEADER.unpack_from(data, offset)
             self._interrupted |= bool(flags & DUMP_INTR)
             if offset:
                 yield data[:offset]
@@ -163,14 +173,6 @@ class NetlinkSocket:
                 if code < 0:
                     raise self._error("read the kernel's table", Reply(_errno(code)))
             return
-
-    @staticmethod
-    def _last(data: bytes) -> tuple[int, int, int] | None:
-        """Find NLMSG_DONE: its offset, length and flags."""
-        for part in messages_of(data):
-            if part.kind == NLMSG_DONE:
-                return part.offset, part.length, part.flags
-        return None
 
     def batch(self, messages: Iterable[Message]) -> list[Reply]:
         """Send requests in order and return the kernel's answer to each.
@@ -237,11 +239,13 @@ class NetlinkSocket:
             self._broken = True
             raise
 
-    def _send(self, messages: Sequence[Message], flags: int) -> int:
-        """Send messages under fresh sequence numbers; return the last one's."""
+    def _send(self, messages: Sequence[Message], flags: int, sequence: int = 0) -> int:
+        """Send messages under fresh sequence numbers, or one under that given; return the last."""
         parts: list[bytes] = []
+        number = sequence
         for position, message in enumerate(messages, start=1):
-            self._sequence = (self._sequence % 0x7FFF_FFFF) + 1
+            if not sequence:
+                number = self._sequence = (self._sequence % 0x7FFF_FFFF) + 1
             acknowledge = ACK if not flags and position == len(messages) else 0
             length = HEADER.size + len(message.payload)
             parts.append(
@@ -249,7 +253,7 @@ class NetlinkSocket:
                     length,
                     message.type,
                     REQUEST | acknowledge | flags | message.flags,
-                    self._sequence,
+                    number,
                     0,
                 )
             )
@@ -259,7 +263,7 @@ class NetlinkSocket:
             self._socket.send(b"".join(parts))
         except OSError as error:
             raise self._failure("send to the kernel", error) from error
-        return self._sequence
+        return number
 
     def _receive(self) -> bytes:
         try:
@@ -324,6 +328,26 @@ def messages_of(data: bytes) -> Iterator[Part]:
             return
         yield Part(offset, length, kind, flags, sequence)
         offset += align(length)
+
+
+def _offset_of_done(data: bytes) -> int | None:
+    """Find NLMSG_DONE, the last message of a dump; a datagram may have 500 others before it.
+
+    Most of these have one length and type: they are skipped by loops that run in C.
+    """
+    length, _ = _START.unpack_from(data)
+    if length < HEADER.size:
+        return None
+    alike = Layout([(0, data[: _START.size])], f"{align(length)}x")
+    offset = max(alike.end(data) - alike.length, 0)
+    while offset + HEADER.size <= len(data):
+        length, kind = _START.unpack_from(data, offset)
+        if kind == NLMSG_DONE:
+            return offset
+        if length < HEADER.size:
+            return None
+        offset += align(length)
+    return None
 
 
 def _reply(data: bytes, offset: int, length: int, flags: int) -> Reply:

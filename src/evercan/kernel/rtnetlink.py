@@ -17,6 +17,7 @@ from evercan.kernel.fault_queues import read_fault_queues, set_faults
 from evercan.kernel.netlink import Message, NetlinkSocket, Reply
 from evercan.kernel.port import Checkpoint
 from evercan.kernel.receive_lists import ReceiveLists
+from evercan.kernel.table import Table
 from evercan.kernel.wires import make_wire, read_wire_entries, read_wires, set_wire_entry
 from evercan.model.access import Filters
 from evercan.model.controller import NO_SETTINGS, Controller
@@ -73,6 +74,10 @@ class RtnetlinkKernel:
             KernelError: there is no rtnetlink.
         """
         self._netlink = NetlinkSocket()
+        self._links = Table(
+            self._netlink, links.list_all(), lambda chunks: tuple(links.decode_links(chunks))
+        )
+        self._rules = Table(self._netlink, can_gw.list_all(), can_gw.decode_without_counts)
         self._namespaces = NamespaceEvents()
         self._receive_lists = ReceiveLists()
         self._ended: set[int] = set()
@@ -123,8 +128,7 @@ class RtnetlinkKernel:
             return self._read(counted=counted)
 
     def _read(self, *, counted: bool) -> Observed:
-        found = links.decode_links(self._netlink.dump(links.list_all()))
-        named = {link.name: link for link in found}
+        named = {link.name: link for link in self._links.read()}
         observed = self._read_rules(named, counted=counted)
         # Read after the rules: what they count as dropped because of a filter is counted there.
         filtered = read_classifiers(self._netlink, filtered_interfaces(named))
@@ -147,8 +151,11 @@ class RtnetlinkKernel:
         # Read before the rules: what changes afterwards makes another number of it.
         entries = self.receive_list_entries()
         try:
-            decode = can_gw.decode_with_counts if counted else can_gw.decode_without_counts
-            rules, counts = self._netlink.read(can_gw.list_all(), decode)
+            if counted:
+                # Not kept: what rules have counted is as large as the rules.
+                rules, counts = self._netlink.read(can_gw.list_all(), can_gw.decode_with_counts)
+            else:
+                rules, counts = self._rules.read()
             receivers = None if entries is None else Receivers(entries, rules.total())
             return Observed(links=named, rules=rules, counts=counts, receivers=receivers)
         except can_gw.NotCanGw:
