@@ -37,6 +37,9 @@ COUNTERS = (HANDLED, DROPPED, DELETED)
 
 _BARE = HEADER.size + _RTCANMSG.size
 
+_RUN = 1024
+"""Bytes of neighbours with the same layout, from which on the next ones are looked at together."""
+
 # What the kernel writes of a plain limited rule after its counters (cgw_put_job).
 _PLAIN = struct.Struct("=HHB3xHHIHHI")
 
@@ -233,11 +236,20 @@ def _decode_dump(chunks: Iterable[bytes], *, counted: bool) -> tuple[RuleTable, 
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:
-    """Cut a dump into plain rules with the same counters, and the others."""
+    """Cut a dump into plain rules with the same counters, and the others.
+
+    Neighbours mostly have the same counters. Where they do not, messages are sorted one by one.
+    """
     for data in chunks:
-        plain, read = _alike(data)
-        yield plain, data[:read]
-        for together in _sorted(data[read:]):
+        left = data
+        while left:
+            plain, read = _alike(left)
+            if plain is not None:
+                yield plain, left[:read]
+            left = left[read:]
+            if read < _RUN:
+                break
+        for together in _sorted(left):
             plain, read = _alike(together)
             yield plain, together[:read]
             yield None, together[read:]

@@ -46,6 +46,9 @@ _DUMP_SEQUENCE = 0x8000_0000
 
 _START = struct.Struct("=IH")  # length, type
 
+_RUN = 1024
+"""Bytes of messages that are alike, from which on the next ones are looked at together."""
+
 _T = TypeVar("_T")
 
 
@@ -333,20 +336,22 @@ def messages_of(data: bytes) -> Iterator[Part]:
 def _offset_of_done(data: bytes) -> int | None:
     """Find NLMSG_DONE, the last message of a dump; a datagram may have 500 others before it.
 
-    Most of these have one length and type: they are skipped by loops that run in C.
+    Neighbours mostly have one length and type: they are skipped by loops that run in C.
     """
-    length, _ = _START.unpack_from(data)
-    if length < HEADER.size:
-        return None
-    alike = Layout([(0, data[: _START.size])], f"{align(length)}x")
-    offset = max(alike.end(data) - alike.length, 0)
+    offset, ran = 0, True
     while offset + HEADER.size <= len(data):
         length, kind = _START.unpack_from(data, offset)
         if kind == NLMSG_DONE:
             return offset
         if length < HEADER.size:
             return None
-        offset += align(length)
+        size = align(length)
+        if ran:
+            alike = Layout([(0, data[offset : offset + _START.size])], f"{size}x")
+            end = alike.end(data[offset:])
+            ran = end >= _RUN
+            size = max(end, size)
+        offset += size
     return None
 
 

@@ -47,6 +47,28 @@ class _Counted(NamedTuple):
     with_target: bool = False
 
 
+def _merged(
+    sources: array[int], handled: array[int], others: Iterable[tuple[int, RuleCount]]
+) -> tuple[array[int], list[array[int]]]:
+    """Merge rules that have only handled frames, by source, with a few others of their group.
+
+    Returns:
+        The sources in order, and the columns.
+    """
+    ends = sources[:]
+    columns = [handled, array(INDEXES), array(INDEXES)]
+    for source, count in others:
+        at = bisect_left(ends, source)
+        ends.insert(at, source)
+        for column, frames in zip(columns, count, strict=True):
+            if at < len(column):
+                column.insert(at, frames)
+            elif frames:
+                column.frombytes(bytes((at - len(column)) * column.itemsize))
+                column.append(frames)
+    return ends, [column or _EMPTY for column in columns]
+
+
 _EMPTY = array(INDEXES)
 _NOTHING = _Counted(_EMPTY, (_EMPTY,) * _COUNTERS)
 
@@ -93,21 +115,21 @@ class RuleCounts(Iterable[tuple[Rule, RuleCount]]):  # noqa: PLW1641 - as no lis
         everybody = _EMPTY
         for group, pairs in found:
             sources, handled = _unpaired(pairs)
-            if group in self._groups:
-                self.extend(
-                    (Rule(source, *group), RuleCount(frames))
-                    for source, frames in zip(sources, handled, strict=True)
-                )
-            else:
-                target = group[0]
-                at = bisect_left(sources, target)
-                with_target = sources[at : at + 1] != array(INDEXES, [target])
-                ends = sources
-                if with_target:
-                    ends = sources[:at] + array(INDEXES, [target]) + sources[at:]
-                    everybody = ends = everybody if ends == everybody else ends
-                    handled = handled[:at] + array(INDEXES, [0]) + handled[at:]
-                self._groups[group] = _Counted(ends, (handled, _EMPTY, _EMPTY), with_target)
+            ends, columns = sources, [handled, _EMPTY, _EMPTY]
+            others = list(self.of_group(group))
+            if others:
+                ends, columns = _merged(sources, handled, others)
+            target = group[0]
+            at = bisect_left(ends, target)
+            with_target = ends[at : at + 1] != array(INDEXES, [target])
+            if with_target:
+                ends = ends[:at] + array(INDEXES, [target]) + ends[at:]
+                everybody = ends = everybody if ends == everybody else ends
+                columns = [
+                    column[:at] + array(INDEXES, [0]) + column[at:] if at < len(column) else column
+                    for column in columns
+                ]
+            self._groups[group] = _Counted(ends, tuple(columns), with_target)
             yield group, sources
 
     def __iter__(self) -> Iterator[tuple[Rule, RuleCount]]:

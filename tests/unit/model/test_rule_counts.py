@@ -65,12 +65,14 @@ def test_a_rule_that_has_only_handled_frames_takes_less_than_16_bytes() -> None:
     assert kept / len(counts) < 16
 
 
-def handled_by(rows: Iterable[tuple[Rule, int]]) -> RuleCounts:
-    """Return rules that have only handled frames, as a dump gives them."""
+def handled_by(
+    rows: Iterable[tuple[Rule, int]], others: Iterable[tuple[Rule, RuleCount]] = ()
+) -> RuleCounts:
+    """Return rules that have only handled frames, and others, as a dump gives them."""
     groups: defaultdict[Group, list[tuple[int, int]]] = defaultdict(list)
     for rule, frames in rows:
         groups[rule[1:]].append((rule.source, frames))
-    counts = RuleCounts()
+    counts = RuleCounts(others)
     found = (
         (group, paired(*(array(INDEXES, column) for column in zip(*rows, strict=True))))
         for group, rows in groups.items()
@@ -87,11 +89,23 @@ def test_rules_that_have_handled_frames_are_read_as_they_were_given(
     assert Counter(handled_by(some)) == Counter((rule, RuleCount(n)) for rule, n in some)
 
 
-def test_on_a_bus_on_which_all_have_sent_a_rule_takes_less_than_8_bytes() -> None:
-    rows = [(rule, 1000 + rule.source) for rule in mesh([1], range(2, 202))]
+@given(st.lists(st.tuples(rules, st.integers(1, 2**32 - 1)), max_size=20), counted)
+def test_rules_that_have_handled_frames_are_merged_with_others(
+    some: list[tuple[Rule, int]], others: list[tuple[Rule, RuleCount]]
+) -> None:
+    expected = Counter(others) + Counter((rule, RuleCount(n)) for rule, n in some)
+    assert Counter(handled_by(some, others)) == expected
+
+
+def test_on_a_bus_on_which_all_have_sent_a_rule_takes_less_than_9_bytes() -> None:
+    """The rules from the bus interface delete frames too: those that rules send there."""
+    mesh_rules = list(mesh([1], range(2, 202)))
+    others = [(rule, RuleCount(7, 0, 9)) for rule in mesh_rules if rule.source == 1]
+    rows = [(rule, 1000 + rule.source) for rule in mesh_rules if rule.source != 1]
     tracemalloc.start()
-    counts = handled_by(rows)
+    counts = handled_by(rows, others)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert Counter(counts) == Counter((rule, RuleCount(frames)) for rule, frames in rows)
-    assert kept / len(rows) < 8
+    expected = Counter((rule, RuleCount(frames)) for rule, frames in rows) + Counter(others)
+    assert Counter(counts) == expected
+    assert kept / len(mesh_rules) < 9
