@@ -141,7 +141,10 @@ class NetlinkSocket:
         for _ in range(_DUMP_ATTEMPTS):
             self._interrupted = False
             with self._exchange():
-                decoded = decode(self._chunks(message))
+                chunks = self._chunks(message)
+                decoded = decode(chunks)
+                for _ in chunks:
+                    pass  # what is left would be taken for the next dump
             if not self._interrupted:
                 break
         return decoded
@@ -150,8 +153,8 @@ class NetlinkSocket:
         """Yield the datagrams of a dump; note whether the table changed meanwhile.
 
         Each dump of a table has the same sequence number, so that an unchanged table is the
-        same bytes. It cannot be taken for the rest of an earlier one: a socket on which a dump
-        was not read to its end is replaced.
+        same bytes. What is received cannot be the rest of an earlier one: each is read to its
+        end, or the socket is replaced.
         """
         sequence = self._send([message], DUMP, _DUMP_SEQUENCE + message.type)
         while True:

@@ -232,6 +232,16 @@ def test_datagrams_are_decoded_before_the_next_one_is_received() -> None:
     assert left == [3, 2, 1]
 
 
+def test_a_dump_is_received_to_its_end_even_if_decoding_ends_before_it() -> None:
+    peer = NetlinkPeer(
+        lambda sent: [*(rule_of(source, sent[0]) for source in (3, 4, 5)), done(sent[0])]
+    )
+    netlink = connected_to(peer)
+    assert netlink.read(can_gw.list_all(), lambda chunks: len(next(chunks))) > 0
+    assert peer.pending == []
+    assert netlink.read(can_gw.list_all(), can_gw.decode_rules).total() == 3
+
+
 @pytest.mark.parametrize("where", ["first part", "end"])
 def test_nothing_of_an_interrupted_dump_is_decoded_into_the_next(where: str) -> None:
     tries: Iterator[bool] = iter([True, False])
