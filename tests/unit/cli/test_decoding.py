@@ -110,6 +110,13 @@ def edited(name: str, old: str, new: str) -> str:
 
 BROKEN = [
     ("x.dbc", 'VERSION ""\nBO_ 256 A B\n', "line 2, column 11", "BO_ 256 A >>!<<B"),
+    ("x.dbc", 'VERSION ""\nBO_ 256 A: 8 B\n SG_ C : 0|8@\n', "line 3: SG_ C : 0|8@", "incomplete"),
+    (
+        "lights.sym",
+        edited("lights.sym", "Var=VoltageRight unsigned 8,16 -m /u:V /f:0.01\n", "Var=V\n"),
+        "line 25: Var=V",
+        "incomplete",
+    ),
     (
         "car.dbc",
         edited("car.dbc", "16|8@1- (1,40)", "16|x@1- (1,40)"),

@@ -116,7 +116,12 @@ def test_messages_are_encoded(message: str, values: dict[str, str], text: str) -
 @pytest.mark.parametrize(
     ("message", "values", "words"),
     [
-        ("EngineDat", {}, 'no message "EngineDat" in the databases of --dbc; messages: EngineData'),
+        (
+            "EngineDat",
+            {},
+            'no message "EngineDat" in the databases of --dbc; similar ones: EngineData',
+        ),
+        ("Zzz", {}, 'no message "Zzz" in the databases of --dbc; messages: BatteryPack, CruiseC'),
         ("EngineData", {"Speed": "1"}, 'has no signal "Speed"; signals: EngineSpeed, Coolant'),
         (
             "EngineData",

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _XML = {"arxml", "kcd"}
 _DECLARED = re.compile(rb"<\?xml[^>]*\bencoding=[\"']([\w.-]+)")
 _NAMED = re.compile("'([^']+)'")
+_NEXT = {"dbc": "\nBS_:\n", "sym": "\n{SEND}\n"}
+"""An entry without content, by ending: the library ignores an incomplete one at the end of a file,
+which a broken copy has, but not before another entry."""
+
 _SHOWN = 100
 """How many characters of a line are shown."""
 
@@ -42,7 +46,8 @@ def read_messages(file: str) -> list[Message]:
         ) from error
     try:
         # Strict reading rejects a whole file for one message whose signals overlap.
-        found = cantools.database.load_string(text, ending, strict=False)
+        following = _NEXT.get(ending, "") if text.strip() else ""
+        found = cantools.database.load_string(text + following, ending, strict=False)
     except Exception as error:  # the library raises whatever a broken file leads to
         raise CliError(
             f"--dbc {file} is not a database of CAN messages: {_reason(error, text)}",
@@ -84,8 +89,12 @@ def _reason(error: Exception, text: str) -> str:
     reason = " ".join(str(cause).split())
     if isinstance(cause, KeyError):
         reason = f"{reason} is missing"
-    number = None if re.search(r"\bline \d", reason) else _line(cause, text)
-    lines = text.split("\n")
+    lines = text.rstrip().split("\n")
+    if said := re.search(r"\bline (\d+)", reason):
+        if int(said[1]) <= len(lines):
+            return reason
+        return f"its last entry is incomplete; line {len(lines)}: {lines[-1].strip()[:_SHOWN]}"
+    number = _line(cause, text)
     if number is None or number > len(lines):
         return reason
     return f"{reason}; line {number}: {lines[number - 1].strip()[:_SHOWN]}"

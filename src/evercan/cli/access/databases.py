@@ -20,6 +20,9 @@ _CLASSIC_LENGTH = 8
 _DESTINATION_SPECIFIC = 240
 """J1939: below this PDU format, the next byte of the id is an address, not part of the PGN."""
 
+_NAMED = 8
+"""How many messages are named to somebody who has named none of them."""
+
 
 class Databases:
     """The messages of all databases that a command line names."""
@@ -73,6 +76,15 @@ class Databases:
         found = self._by_name.get(message)
         return found is not None and any(one.name == signal for one in found.signals)
 
+    def _others(self, name: str) -> str:
+        """Return which messages somebody may have meant."""
+        if not self._by_name:
+            return "name a database: --dbc FILE"
+        if similar := get_close_matches(name, self._by_name, 3):
+            return f"similar ones: {', '.join(similar)}"
+        some = sorted(self._by_name)[:_NAMED]
+        return f"messages: {', '.join(some)}{', …' if len(some) < len(self._by_name) else ''}"
+
     def encode(self, name: str, given: Mapping[str, str]) -> Frame:
         """Return the frame of a message with these values.
 
@@ -88,11 +100,7 @@ class Databases:
         """
         message = self._by_name.get(name)
         if message is None:
-            near = get_close_matches(name, self._by_name, 3, 0.3) or sorted(self._by_name)[:3]
-            raise CliError(
-                f'no message "{name}" in the databases of --dbc',
-                f"messages: {', '.join(near)}" if near else "name a database: --dbc FILE",
-            )
+            raise CliError(f'no message "{name}" in the databases of --dbc', self._others(name))
         try:
             data = message.encode(_values(message, given), strict=False)
         except CliError:
