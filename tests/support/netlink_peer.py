@@ -9,6 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from evercan.kernel.netlink import NetlinkSocket
+
 _HEADER = struct.Struct("=IHHII")
 _ERROR, _DONE = 2, 3
 _MULTI, _DUMP_INTR, _CAPPED, _ACK_TLVS = 0x02, 0x10, 0x100, 0x200
@@ -89,3 +91,11 @@ class NetlinkPeer:
 
     def close(self) -> None:
         """Do nothing: there is no descriptor."""
+
+
+def connected_to(peer: NetlinkPeer) -> NetlinkSocket:
+    """Return a netlink socket whose other end is a test's."""
+    netlink = NetlinkSocket()
+    netlink._socket.close()
+    netlink._socket = peer  # type: ignore[assignment] # it has the methods that are used
+    return netlink

@@ -22,6 +22,7 @@ from tests.support.netlink_peer import (
     NetlinkPeer,
     Sent,
     attribute,
+    connected_to,
     done,
     error,
     message,
@@ -30,14 +31,6 @@ from tests.support.netlink_peer import (
 
 _REQUEST, _ACK, _DUMP = 0x01, 0x04, 0x300
 ROW = 24
-
-
-def connected_to(peer: NetlinkPeer) -> NetlinkSocket:
-    """Return a netlink socket whose other end is a test's."""
-    netlink = NetlinkSocket()
-    netlink._socket.close()
-    netlink._socket = peer  # type: ignore[assignment] # it has the methods that are used
-    return netlink
 
 
 def batch(answers: Answers, messages: list[Message]) -> tuple[list[Reply], NetlinkPeer]:

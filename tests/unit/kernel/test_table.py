@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evercan.errors import KernelError
-from evercan.kernel.netlink import HEADER, Message, NetlinkSocket, messages_of
+from evercan.kernel.netlink import HEADER, Message, messages_of
 from evercan.kernel.table import Table
-from tests.support.netlink_peer import NetlinkPeer, Sent, done, part
+from tests.support.netlink_peer import NetlinkPeer, Sent, connected_to, done, part
 
 ROW = 24
 
@@ -25,9 +25,7 @@ class Rows:
         self.decoded: list[list[bytes]] = []
         self.dumps = 0
         self._together = together
-        self._netlink = NetlinkSocket()
-        self._netlink._socket.close()
-        self._netlink._socket = NetlinkPeer(self._answer)  # type: ignore[assignment] # is enough
+        self._netlink = connected_to(NetlinkPeer(self._answer))
         self.table = Table(self._netlink, Message(26, 0, b"ask!"), self._decode)
 
     def _answer(self, sent: list[Sent]) -> list[bytes]:
@@ -122,11 +120,8 @@ def test_the_end_is_found_after_any_messages(sizes: list[int]) -> None:
         rows = [part(ROW, bytes(size), sent[0]) for size in sizes]
         return [b"".join([*rows, done(sent[0])])]
 
-    with NetlinkSocket() as netlink:
-        netlink._socket.close()
-        netlink._socket = NetlinkPeer(answer)  # type: ignore[assignment] # has what is used
+    def lengths(chunks: Iterator[bytes]) -> list[int]:
+        return [found.length - HEADER.size for data in chunks for found in messages_of(data)]
 
-        def lengths(chunks: Iterator[bytes]) -> list[int]:
-            return [found.length - HEADER.size for data in chunks for found in messages_of(data)]
-
-        assert netlink.read(Message(26, 0, b""), lengths) == sizes
+    netlink = connected_to(NetlinkPeer(answer))
+    assert netlink.read(Message(26, 0, b""), lengths) == sizes

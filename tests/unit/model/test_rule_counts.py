@@ -97,7 +97,17 @@ def test_rules_that_have_handled_frames_are_merged_with_others(
     assert Counter(handled_by(some, others)) == expected
 
 
-def test_on_a_bus_on_which_all_have_sent_a_rule_takes_less_than_9_bytes() -> None:
+def test_on_a_bus_on_which_all_have_sent_a_rule_takes_less_than_8_bytes() -> None:
+    rows = [(rule, 1000 + rule.source) for rule in mesh([1], range(2, 202))]
+    tracemalloc.start()
+    counts = handled_by(rows)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert Counter(counts) == Counter((rule, RuleCount(frames)) for rule, frames in rows)
+    assert kept / len(rows) < 8
+
+
+def test_with_rules_that_delete_frames_a_rule_takes_less_than_9_bytes() -> None:
     """The rules from the bus interface delete frames too: those that rules send there."""
     mesh_rules = list(mesh([1], range(2, 202)))
     others = [(rule, RuleCount(7, 0, 9)) for rule in mesh_rules if rule.source == 1]
