@@ -10,6 +10,8 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from evercan.options.endpoint import ENDPOINT_OPTIONS
 from evercan.options.network import NETWORK_OPTIONS
 from tests.support.engine import engine_id
 from tests.support.evercan_host import Host
-from tests.support.json_server import network_entry, plugin_entry
+from tests.support.json_server import engine_answers, network_entry, plugin_entry
 from tests.support.overviews import endpoint_document, network_document, status_document
 from tests.unit.cli.conftest import frames_of
 
@@ -625,6 +627,38 @@ def test_dump_names_containers_that_join_and_reads_the_wiring_once_for_all_of_th
         "(1790000000.000140) vcan0 123#28",
     ]
     assert read == ["powertrain"]
+
+
+def test_dump_names_a_container_that_has_left_when_its_first_frame_is_read(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = {
+        "Type": "network",
+        "Action": "connect",
+        "Actor": {"ID": engine_id("powertrain"), "Attributes": {"type": "evercan:latest"}},
+    }
+    answers = engine_answers([POWERTRAIN], [EVERCAN])
+    answers["/events"] = (200, f"{json.dumps(joined)}\n".encode())
+    host.engine_that(answers)
+    host.plugin(STATUS)
+    known, left = threading.Event(), threading.Event()
+
+    def wiring(*_: Any) -> Wiring:
+        ends = {} if left.is_set() else {"vxcan5": "short-lived"}
+        known.set()
+        return Wiring("vcan0", ends)
+
+    def frames(**_: bool) -> Iterator[str]:
+        known.wait(10)
+        left.set()
+        yield "(1790000000.000001) vxcan5 123#C0FFEE R"
+        yield "(1790000000.000002) vcan0 123#C0FFEE R"
+
+    monkeypatch.setattr("evercan.cli.commands.capture.read_wiring", wiring)
+    monkeypatch.setattr("evercan.cli.access.host.can_socket.frames", frames)
+    ended = host.run("dump", "powertrain", "--count", "1")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == "(1790000000.000001) short-lived 123#C0FFEE\n"
 
 
 @pytest.mark.usefixtures("bus_traffic")

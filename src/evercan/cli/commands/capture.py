@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from evercan.cli.access.joins import Joins
 from evercan.cli.access.reach import Target
 from evercan.cli.access.wiring import OpenBus, Wiring, open_bus, read_wiring
 from evercan.cli.errors import CliError
@@ -55,7 +56,8 @@ class Capture:
     """The frames of one network's bus.
 
     Attributes:
-        names: the sender's name for each interface: a container, or the bus interface itself.
+        names: the sender's name for each interface: a container, or the bus interface itself;
+            containers that have left are among them.
         bus: the bus interface.
         network: the network, as it was named.
         passed: frames that were wanted and have passed so far.
@@ -81,6 +83,8 @@ class Capture:
         self._begun: float | None = None
         self._stopped = False
         self.passed = self.lost = 0
+        self._joins = Joins(bus.engine, self._read_wiring)
+        self.names: dict[str, str] = {}
         wiring = bus.wiring
         self.bus = wiring.bus
         self._merger = Merger(wiring.bus, set(), wanted.hold)
@@ -96,6 +100,7 @@ class Capture:
             CliError: the frames cannot be read any more; those that were read have been yielded.
         """
         threading.Thread(target=self._read, daemon=True).start()
+        self._joins.start()
         try:
             while not self._is_over():
                 try:
@@ -103,6 +108,7 @@ class Capture:
                     now = time.monotonic()
                     if now - self._noticed >= _TOGETHER:
                         self._find_new()
+                    self._use_joined()
                 except CliError:
                     yield list(self._select(self._merger.rest()))
                     raise
@@ -138,6 +144,7 @@ class Capture:
                 if not isinstance(line, CliError):  # nothing more is to be read anyway
                     self._take(line)
         self._find_new()
+        self._use_joined()
         return list(self._select(self._merger.rest()))
 
     def _select(self, frames: Iterator[BusFrame]) -> Iterator[BusFrame]:
@@ -173,6 +180,7 @@ class Capture:
     def close(self) -> None:
         """Read no further frames."""
         self._closed = True
+        self._joins.close()
 
     def _gather(self) -> None:
         """Take the lines that have arrived; wait a moment if there are none.
@@ -215,10 +223,18 @@ class Capture:
         if self._new_interfaces:
             self._other_interfaces |= self._new_interfaces
             self._new_interfaces = set()
-            self._use(read_wiring(self._engine, self._target, self._host, self.network))
+            self._use(self._read_wiring())
+
+    def _use_joined(self) -> None:
+        """Use what was read when containers joined: some may have left since."""
+        for wiring in self._joins.take():
+            self._use(wiring)
+
+    def _read_wiring(self) -> Wiring:
+        return read_wiring(self._engine, self._target, self._host, self.network)
 
     def _use(self, wiring: Wiring) -> None:
-        self.names = wiring.ends | {wiring.bus: wiring.bus}
+        self.names = self.names | wiring.ends | {wiring.bus: wiring.bus}
         self._merger.ends |= set(wiring.ends)
 
 
