@@ -48,7 +48,7 @@ docs: $(VENV) ## build the documentation's site in dist/docs
 	$(PYTHON) -m tools.docs
 
 unit: $(VENV) ## run the tests that need neither root nor Docker
-	$(PYTHON) -m pytest tests/unit tests/daemon
+	$(PYTHON) -m pytest -n auto tests/unit tests/daemon
 
 bench: $(VENV) ## measure speed, memory and size (BENCH=--quick: few repetitions)
 	$(PYTHON) -m bench $(BENCH)
