@@ -14,11 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from evercan.cli.access.engine import SDK_ERRORS, DockerEngine
+from evercan.cli.access.feed import RETRY
 from evercan.cli.access.wiring import Wiring
 from evercan.cli.errors import CliError
-
-_RETRY = 2.0
-"""Seconds until the engine is asked for its events again, after they have ended."""
 
 _FILTERS = {"type": "network", "event": "connect"}
 
@@ -58,7 +56,7 @@ class Joins:
             # Without events the wiring is read when the first frame of a new interface comes.
             with suppress(CliError, *_ENDED):
                 self._follow()
-            self._closed.wait(_RETRY)
+            self._closed.wait(RETRY)
 
     def _follow(self) -> None:
         drivers = {plugin.name for plugin in self._engine.plugins()}
@@ -69,4 +67,5 @@ class Joins:
             return
         for event in self._events or ():
             if event["Actor"]["Attributes"].get("type") in drivers:
-                self._wirings.put(self._read())
+                with suppress(CliError):  # the stream lasts, and the next join may be read
+                    self._wirings.put(self._read())
