@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 
 import orjson
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from evercan.model.controller import ControllerSettings, ControllerState
 from evercan.model.declared import BusKind
 from evercan.model.observed import LINK_GROUP
-from evercan.model.steps import ClearTag, ConfigureBus
+from evercan.model.steps import ClearTag, ConfigureBus, Failure, Step
 from evercan.reconcile.state_format import VERSION
 from evercan.settings import Recovery
 from tests.support.engine import Engine, EngineError, engine_id
@@ -440,6 +442,27 @@ async def test_an_altname_that_another_interface_keeps_is_rejected(
     await engine.join(NETWORK, DASHBOARD)  # and the engine does not move it
     await engine.create_endpoint(NETWORK, LOGGER, **NAMED)
     with pytest.raises(EngineError, match=r"vxcan\.name='engine'.*vxcan\w{8}p has that name"):
+        await engine.join(NETWORK, LOGGER)
+
+
+async def test_an_altname_that_is_kept_is_the_error_also_if_the_pass_took_long(
+    engine: Engine, kernel: SharedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evercan.libnetwork.driver._NAME_TIMEOUT", 1.0)
+    monkeypatch.setattr("evercan.libnetwork.server.BOUND", 2.0)
+    await engine.create_network(NETWORK)
+    await engine.create_endpoint(NETWORK, DASHBOARD, **NAMED)
+    await engine.join(NETWORK, DASHBOARD)  # and the engine does not move it
+    await engine.create_endpoint(NETWORK, LOGGER, **NAMED)
+    apply = kernel.apply
+
+    def slow(steps: Sequence[Step]) -> list[Failure]:
+        monkeypatch.setattr(kernel, "apply", apply)
+        time.sleep(1.2)
+        return apply(steps)
+
+    monkeypatch.setattr(kernel, "apply", slow)
+    with pytest.raises(EngineError, match=r"vxcan\w{8}p has that name"):
         await engine.join(NETWORK, LOGGER)
 
 

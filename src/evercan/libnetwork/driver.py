@@ -51,10 +51,14 @@ _WAITABLE = frozenset(
 _STARTABLE = _WAITABLE | {ProblemKind.BUS_SETTINGS}
 """Problems with which a container may start: those, and a controller that was reconfigured."""
 
-_NAME_TIMEOUT = 7.5
-"""Seconds that a Join waits until the engine has moved another interface of the same name."""
+_NAME_TIMEOUT = 6.5
+"""Seconds from a Join's start in which the engine may move another interface of the same name.
 
-_NAME_INTERVAL = 0.05
+A last observation is over before ``server.BOUND`` ends the call and hides the reason.
+"""
+
+_NAME_INTERVALS = 0.05, 0.4
+"""Shortest and longest seconds between observations, which slow a busy engine down further."""
 
 _log = logging.getLogger(__name__)
 
@@ -169,9 +173,10 @@ class Driver:
             OptionError: something on the host keeps the name that it is to have.
             CannotServe: the kernel cannot serve it.
         """
+        until = time.monotonic() + _NAME_TIMEOUT
         call_lines.join_finds(await self._queue.current(), network_id, endpoint_id)
         async with self._transactions.commit(Join(network_id, endpoint_id)) as outcome:
-            state = await self._wait_for_name(outcome.state, endpoint_id)
+            state = await self._wait_for_name(outcome.state, endpoint_id, until)
             bus = _bus_of(state, network_id)
             _require_served(state, bus, self._startable, endpoint_id)
         endpoint = state.declared.endpoints.get(endpoint_id)
@@ -242,16 +247,24 @@ class Driver:
             self._warned_of_ports.add(endpoint_id)
             call_lines.published_by_bus(network_id, endpoint_id, ports)
 
-    async def _wait_for_name(self, state: State, endpoint_id: str) -> State:
+    async def _wait_for_name(self, state: State, endpoint_id: str, until: float) -> State:
         """Wait while another interface on the host has the name that this one is to have.
 
         Containers that start at once may have the same ``vxcan.name``; their interfaces
         pass through the host one after another, since the kernel gives a name only there.
 
+        Args:
+            state: the host as the Join left it.
+            endpoint_id: of the container that joins.
+            until: when to give up, in seconds of the monotonic clock.
+
         Returns:
             The state in which the name is free or the endpoint has it.
+
+        Raises:
+            OptionError: the other interface has not left the host in time.
         """
-        until = time.monotonic() + _NAME_TIMEOUT
+        interval, longest = _NAME_INTERVALS
         while True:
             endpoint = state.declared.endpoints.get(endpoint_id)
             holder = None if endpoint is None else name_holder(state.observed, endpoint)
@@ -264,7 +277,8 @@ class Driver:
                     f"the host's interface {holder.name} has that name",
                     "choose another, or start the container again when that interface is gone",
                 )
-            await asyncio.sleep(_NAME_INTERVAL)
+            await asyncio.sleep(interval)
+            interval = min(2 * interval, longest)
             state = (await self._queue.check()).state
 
 
