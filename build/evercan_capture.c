@@ -6,13 +6,15 @@
  *
  * The kernel keeps about 500 frames for a socket, unless net.core.rmem_max is raised. So one thread
  * does nothing but read them, and WAITING of them can wait in memory for whoever reads the output.
- * Each socket gets the ids that end in one hexadecimal digit, so that a full bus has all of their
- * buffers. A line DROPCOUNT counts the frames that were lost in spite of that.
+ * Each socket gets one of IDS groups of ids, from one of INTERFACES groups of interfaces, so that a
+ * full bus has many buffers, also if all of its frames have the same id: each of them passes every
+ * interface of its bus. A line DROPCOUNT counts the frames that were lost in spite of that.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/can.h>
 #include <linux/can/raw.h>
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
 #include <poll.h>
@@ -26,7 +28,9 @@
 #include <sys/time.h>
 #include <time.h>
 
-#define SOCKETS 16
+#define IDS 8        /* powers of two: a frame's group is the remainder of its id, */
+#define INTERFACES 4 /* and that of its interface's index */
+#define SOCKETS (IDS * INTERFACES)
 #define BUFFER (4 << 20)  /* bytes that are asked for; the kernel gives net.core.rmem_max */
 #define WAITING (1 << 18) /* frames: those of a full bus on two interfaces for 16 seconds */
 #define BATCH 64          /* frames that are read or printed at once */
@@ -264,7 +268,18 @@ static void count_lost(void)
 
 static void open_socket(int number, int errors)
 {
-	struct can_filter filter = { .can_id = number, .can_mask = SOCKETS - 1 };
+	struct can_filter filter = { .can_id = number % IDS, .can_mask = IDS - 1 };
+	struct sock_filter of_interfaces[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_IFINDEX),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, INTERFACES - 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number / IDS, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX), /* the whole frame */
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {
+		.len = sizeof(of_interfaces) / sizeof(*of_interfaces),
+		.filter = of_interfaces,
+	};
 	struct sockaddr_can all = { .can_family = AF_CAN };
 	can_err_mask_t kinds = CAN_ERR_MASK;
 	int on = 1, size = BUFFER;
@@ -274,8 +289,9 @@ static void open_socket(int number, int errors)
 		fail("socket");
 	if (setsockopt(made, SOL_CAN_RAW, CAN_RAW_FILTER, &filter, sizeof(filter)) ||
 	    setsockopt(made, SOL_CAN_RAW, CAN_RAW_FD_FRAMES, &on, sizeof(on)) ||
-	    /* Error frames are in no digit's filter: one socket has them. */
-	    (errors && !number &&
+	    setsockopt(made, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
+	    /* No filter of ids lets error frames pass: the first group's sockets get them. */
+	    (errors && !(number % IDS) &&
 	     setsockopt(made, SOL_CAN_RAW, CAN_RAW_ERR_FILTER, &kinds, sizeof(kinds))) ||
 	    setsockopt(made, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) ||
 	    setsockopt(made, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)) ||

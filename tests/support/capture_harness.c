@@ -1,7 +1,7 @@
 /*
  * evercan-capture with fake sockets: compiled in place of the program itself.
  *
- * It reads records from standard input. A frame goes to the socket whose filter lets it pass, which
+ * It reads records from standard input. A frame goes to the socket whose filters let it pass, which
  * must be one; the others say that no frame has come for a while, or that the program is to end
  * once it has printed what waits.
  */
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/can.h>
 #include <linux/can/raw.h>
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
 #include <poll.h>
@@ -28,14 +29,15 @@ enum { FRAME, NOTHING, END };
 
 struct record {
 	uint32_t kind, size, index, local;
-	uint32_t lost;  /* by the socket of the digit, so far */
-	uint32_t digit; /* of NOTHING */
+	uint32_t lost;  /* by the socket, so far */
+	uint32_t fake;  /* the socket of NOTHING */
 	int64_t stamp;  /* microseconds */
 	unsigned char frame[CANFD_MTU];
 };
 
-#define FAKES 16
+#define FAKES 32
 static struct can_filter filters[FAKES];
+static struct sock_filter programs[FAKES][8];
 static can_err_mask_t error_masks[FAKES];
 static uint32_t losses[FAKES];
 static int opened, bound;
@@ -49,10 +51,37 @@ static void load(void)
 	has_next = 1;
 }
 
+/* Run the part of classic BPF that chooses frames by their interface. */
+static uint32_t run(const struct sock_filter *at)
+{
+	uint32_t accumulator = 0;
+
+	for (;; at++)
+		switch (at->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (at->k != (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX))
+				exit(92);
+			accumulator = next.index;
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			accumulator &= at->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			at += accumulator == at->k ? at->jt : at->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return at->k;
+		default:
+			exit(92);
+		}
+}
+
 static int passes(int fake)
 {
 	const struct can_frame *frame = (const void *)next.frame;
 
+	if (run(programs[fake]) < next.size)
+		return 0;
 	if (frame->can_id & CAN_ERR_FLAG)
 		return (frame->can_id & error_masks[fake] & CAN_ERR_MASK) != 0;
 	return !((frame->can_id ^ filters[fake].can_id) & filters[fake].can_mask);
@@ -69,6 +98,11 @@ static int fake_setsockopt(int fake, int level, int option, const void *value, s
 		memcpy(&filters[fake], value, size);
 	if (level == SOL_CAN_RAW && option == CAN_RAW_ERR_FILTER)
 		memcpy(&error_masks[fake], value, size);
+	if (level == SOL_SOCKET && option == SO_ATTACH_FILTER) {
+		const struct sock_fprog *program = value;
+
+		memcpy(programs[fake], program->filter, program->len * sizeof(*program->filter));
+	}
 	return 0;
 }
 
@@ -139,7 +173,7 @@ static int fake_poll(struct pollfd *ready, nfds_t number, int timeout)
 		return 0;
 	}
 	if (next.kind == NOTHING) {
-		losses[next.digit] = next.lost;
+		losses[next.fake] = next.lost;
 		has_next = 0;
 		return 0;
 	}

@@ -47,9 +47,9 @@ def frame(
     return _RECORD.pack(_FRAME, len(data), index, local, lost, 0, stamp, data.ljust(FD, b"\0"))
 
 
-def nothing(digit: int = 0, lost: int = 0) -> bytes:
+def nothing(socket: int = 0, lost: int = 0) -> bytes:
     """Pack a while without frames, and how many a socket has lost until then."""
-    return _RECORD.pack(_NOTHING, 0, 0, 0, lost, digit, 0, bytes(FD))
+    return _RECORD.pack(_NOTHING, 0, 0, 0, lost, socket, 0, bytes(FD))
 
 
 def classic(can_id: int, data: bytes = b"", raw_length: int = 0) -> bytes:
@@ -149,8 +149,8 @@ def test_losses_of_the_kernel_are_reported_once_also_those_after_the_last_frame(
         frame(classic(0x101), lost=3),
         frame(classic(0x102), lost=2),  # another socket
         frame(classic(0x101), lost=3),
-        nothing(digit=1, lost=10),
-        nothing(digit=1, lost=10),
+        nothing(socket=9, lost=10),
+        nothing(socket=9, lost=10),
         frame(classic(0x101), lost=5),  # it was waiting already
         frame(classic(0x101), lost=11),
     ]
