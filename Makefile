@@ -19,6 +19,7 @@ FORCE:
 run: $(VENV) ## show evercan at work: CAN frames, a power cut, CAN frames again
 	$(PYTHON) -m demo
 
+test: E2E = -m "not thorough"
 test: lint types docs unit e2e ## run everything that CI runs
 
 # Tests look at the page of `evercan web` with a browser.
@@ -55,7 +56,7 @@ bench: $(VENV) ## measure speed, memory and size (BENCH=--quick: few repetitions
 
 # These tests build the plugin themselves.
 e2e: $(VENV) ## run the tests on a real engine and kernel: this machine's, or the lab's
-	$(PYTHON) -m pytest -n auto --durations=25 tests/e2e
+	$(PYTHON) -m pytest -n auto --durations=25 $(E2E) tests/e2e
 
 plugin: $(VENV) ## build the plugin in dist/plugin
 	$(PYTHON) -m lab plugin

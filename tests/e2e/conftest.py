@@ -37,6 +37,9 @@ HEALED = "healed after seconds"
 TWO_GUESTS = 10 << 30
 """Bytes of memory that a machine needs to run two guests of the lab, with 3 GiB each."""
 
+LONGEST = ("test_installer.py", "test_power_cuts.py", "test_two_hosts.py", "test_many.py")
+"""Files of few tests that take minutes; at the end, one guest would wait for the other."""
+
 HEALTH_INTERVAL = 5.0
 """EVERCAN_HEALTH_INTERVAL in these tests, in seconds; the default is 30."""
 
@@ -67,6 +70,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if (os.cpu_count() or 1) < 2 or memory < TWO_GUESTS or not is_lab(helper_image=load_can_tools):
         return 0
     config.option.dist = "loadfile"
+    config.option.loadscopereorder = False  # the files with most tests would come first
     return 2
 
 
@@ -88,7 +92,11 @@ def plugin_disabled(client: docker.DockerClient, name: str = NAME) -> Iterator[N
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow the Docker SDK to leave its pooled connections to the garbage collector."""
+    """Run the longest files first, and allow the Docker SDK to leave its pooled connections.
+
+    The garbage collector closes those.
+    """
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))

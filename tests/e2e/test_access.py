@@ -368,6 +368,7 @@ def test_a_flood_leaves_a_full_bus_of_the_others_alone(
         assert limits_of_the_flood(plugin)["over_rate"] > FULL / 10
 
 
+@pytest.mark.thorough
 def test_a_power_cut_lets_no_denied_frame_through(
     lab: Testbed, plugin: PluginProcess, bus: Bus
 ) -> None:

@@ -86,6 +86,7 @@ def adopt_under_the_old_name(
     assert bus.leftovers() == []
 
 
+@pytest.mark.thorough
 def test_adopt_names_a_container_without_its_pair_and_restarting_it_restores_the_pair(
     bus: Bus, testbed: Testbed, command: Command
 ) -> None:

@@ -46,7 +46,7 @@ def test_an_upgrade_in_place_keeps_the_networks_and_the_traffic(
     lasting_trio.discard(added)
 
 
-@pytest.mark.parametrize("way", ["restart", "kill"])
+@pytest.mark.parametrize("way", [pytest.param("restart", marks=pytest.mark.thorough), "kill"])
 def test_containers_are_back_on_their_bus_after_an_engine_restart(
     lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess, way: str
 ) -> None:
@@ -103,7 +103,13 @@ def growing_bus(testbed: Testbed) -> Iterator[Bus]:
     assert growing.leftovers() == []
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "foreign"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        *(pytest.param(damage, marks=pytest.mark.thorough) for damage in ("empty", "foreign")),
+    ],
+)
 def test_a_damaged_state_file_is_set_aside_and_the_last_good_copy_is_used(
     growing_bus: Bus, testbed: Testbed, plugin: PluginProcess, command: Command, damage: str
 ) -> None:

@@ -42,7 +42,7 @@ def disk_of_its_own(testbed: Testbed) -> Iterator[str]:
         testbed.host("sh", "-ec", f"{keep}; umount {folder}; {put_back}")
 
 
-@pytest.mark.parametrize("disk", DISKS)
+@pytest.mark.parametrize("disk", ["full", pytest.param("read-only", marks=pytest.mark.thorough)])
 def test_running_containers_are_repaired_and_calls_are_rejected_until_the_disk_heals(
     trio: Bus, testbed: Testbed, plugin: PluginProcess, disk: str
 ) -> None:

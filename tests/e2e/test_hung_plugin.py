@@ -92,6 +92,7 @@ def test_killing_a_plugin_that_hangs_ends_the_calls_that_wait_for_it(
     lasting_trio.discard(failed)
 
 
+@pytest.mark.thorough
 def test_an_engine_that_restarts_replaces_a_plugin_that_hangs(
     lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess
 ) -> None:

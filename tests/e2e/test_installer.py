@@ -219,7 +219,16 @@ def test_upgrades_and_failed_upgrades_lose_no_frame(
     bus.discard(added)
 
 
-@pytest.mark.parametrize("step", ["pulling", "upgrading", "copying", "enabling"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "upgrading",
+        *(
+            pytest.param(step, marks=pytest.mark.thorough)
+            for step in ("pulling", "copying", "enabling")
+        ),
+    ],
+)
 def test_an_interrupted_upgrade_leaves_the_former_build_running(
     host: Testbed, registry: str, releases: dict[str, Path], step: str
 ) -> None:
@@ -242,7 +251,7 @@ def test_a_build_for_another_architecture_is_rejected_before_anything_is_touched
     assert host.client().api.inspect_plugin(NAME) == before  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("source", ["registry", "file"])
+@pytest.mark.parametrize("source", ["registry", pytest.param("file", marks=pytest.mark.thorough)])
 def test_uninstall_leaves_nothing_and_one_line_installs_it_again(
     host: Testbed, registry: str, releases: dict[str, Path], source: str
 ) -> None:

@@ -122,6 +122,7 @@ def test_an_unplugged_controller_raises_an_alert_that_ends_when_it_is_back(
     wait_until(lambda: prometheus.value("evercan_healthy") == 1, PATIENCE, "health in Prometheus")
 
 
+@pytest.mark.thorough
 def test_repairs_are_counted_and_an_alert_reports_too_many_of_them(
     prometheus: Prometheus, bus: Bus, published: LabTestbed, plugin: PluginProcess
 ) -> None:

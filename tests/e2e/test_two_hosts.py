@@ -176,6 +176,7 @@ def links(host: Host) -> int:
     return sum(len(running(host.testbed, service)) for service in services)
 
 
+@pytest.mark.thorough
 def test_services_of_a_swarm_link_the_buses_of_its_nodes(deployed: Hosts) -> None:
     wait_until(lambda: [links(host) for host in deployed] == [1, 1], 180, "a link on each node")
     deployed.wait_linked(NETWORK)

@@ -31,6 +31,7 @@ def remapped(lab: Testbed) -> Iterator[Testbed]:
         restart(lab, "")
 
 
+@pytest.mark.thorough
 def test_the_plugin_is_installed_once_more_and_serves_containers_with_mapped_users(
     remapped: Testbed,
 ) -> None:

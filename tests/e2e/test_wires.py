@@ -216,6 +216,7 @@ def test_a_network_with_another_bitrate_is_rejected(slow: SlowBus) -> None:
         Bus(slow.testbed, BUS, **{**SLOW, "vxcan.bitrate": "5000"})
 
 
+@pytest.mark.thorough
 def test_a_power_cut_leaves_the_bus_as_slow_as_it_was(
     slow: SlowBus, plugin: PluginProcess, lab: Testbed
 ) -> None:
