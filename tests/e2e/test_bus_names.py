@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from docker.types import IPAMConfig
 
 from lab.compose import Project
@@ -74,6 +75,7 @@ def test_a_network_with_the_id_auto_has_the_lowest_free_number_and_keeps_it(
     assert "chosen" not in testbed.host("ls", "/sys/class/net").stdout.decode()
 
 
+@pytest.mark.thorough
 def test_networks_without_an_id_are_said_to_share_their_bus(
     testbed: Testbed, command: Command
 ) -> None:

@@ -19,6 +19,7 @@ from fcntl import ioctl
 from xml.etree import ElementTree as ET
 
 import can
+import pytest
 
 from evercan.cli.access.container import LABEL
 from evercan.cli.views.traffic import columns
@@ -186,6 +187,7 @@ def ended(process: subprocess.Popen[bytes]) -> Callable[[], bool]:
     return lambda: process.poll() is not None
 
 
+@pytest.mark.thorough
 def test_watch_continues_after_restarts_of_the_plugin_and_the_engine(
     command: Command, testbed: Testbed, bus: Bus
 ) -> None:

@@ -30,6 +30,9 @@ RUN = {
 }
 """The blocks to run, by page."""
 
+LONG_PAGES = {"docs/cli.md", "docs/operations.md"}
+"""Pages whose commands are tested one by one elsewhere, and take minutes."""
+
 _TIMEOUT = 240
 """Seconds for one block."""
 
@@ -135,7 +138,10 @@ def as_before(testbed: Testbed) -> Iterator[None]:
         assert any(plugin.name == NAME and plugin.enabled for plugin in plugins)
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.thorough] * (page in LONG_PAGES)) for page in RUN],
+)
 def test_the_commands_of_a_page_do_what_they_say(
     page: str,
     checkout: Path,

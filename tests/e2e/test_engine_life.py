@@ -30,6 +30,7 @@ def test_traffic_continues_and_a_removed_container_leaves_nothing_while_the_plug
     lasting_trio.assert_healthy()
 
 
+@pytest.mark.thorough
 def test_an_upgrade_in_place_keeps_the_networks_and_the_traffic(
     lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_containers_are_back_on_their_bus_after_an_engine_restart(
     lasting_trio.assert_healthy()
 
 
+@pytest.mark.thorough
 def test_under_live_restore_traffic_continues_while_the_engine_restarts(
     lasting_trio: Bus, bus: Bus, lab: Testbed
 ) -> None:

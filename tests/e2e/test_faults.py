@@ -233,11 +233,8 @@ def buses(testbed: Testbed, trio: Bus) -> Iterator[list[Bus]]:
     assert [bus.leftovers() for bus in added] == [[] for _ in added]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [LASTING[0], *(pytest.param(names, marks=pytest.mark.thorough) for names in LASTING[1:])],
-    ids=["; ".join(names) for names in LASTING],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("names", LASTING, ids=["; ".join(names) for names in LASTING])
 def test_a_lasting_fault_is_reported_and_named_with_its_remedy(
     testbed: Testbed,
     plugin: PluginProcess,

@@ -68,6 +68,7 @@ def test_a_start_and_a_removal_wait_for_a_plugin_that_hangs_and_frames_do_not(
     lasting_trio.discard(added)
 
 
+@pytest.mark.thorough
 def test_killing_a_plugin_that_hangs_ends_the_calls_that_wait_for_it(
     lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.plugin_process import PluginProcess
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
@@ -14,6 +16,7 @@ PATIENCE = 5.0
 a check of the rules takes a second too."""
 
 
+@pytest.mark.thorough
 def test_containers_start_without_can_gw_and_get_their_rules_when_it_is_loaded(
     bus: Bus, testbed: Testbed, plugin: PluginProcess, command: Command
 ) -> None:

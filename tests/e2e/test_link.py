@@ -192,7 +192,9 @@ def test_a_killed_link_starts_again_and_the_local_bus_goes_on(site: Site) -> Non
     assert judged.exactly_once, str(judged)
 
 
-@pytest.mark.parametrize("seconds", CUTS)
+@pytest.mark.parametrize(
+    "seconds", [CUTS[0], *(pytest.param(cut, marks=pytest.mark.thorough) for cut in CUTS[1:])]
+)
 def test_after_a_cut_of_the_network_no_old_frame_is_replayed(site: Site, seconds: int) -> None:
     sender = site.a.members(by_exec=False)[0]
     receiver = site.b.members(by_exec=False)[0]
@@ -223,6 +225,7 @@ def test_frames_come_once_and_in_order_over_a_network_that_loses_and_reorders(si
     }
 
 
+@pytest.mark.thorough
 def test_a_clock_that_is_set_back_an_hour_makes_no_frame_old(site: Site, lab: Testbed) -> None:
     before = site.counts(site.b)
     started = time.time()
@@ -238,6 +241,7 @@ def test_a_clock_that_is_set_back_an_hour_makes_no_frame_old(site: Site, lab: Te
     assert (after["late"], after["lost"]) == (before["late"], before["lost"])
 
 
+@pytest.mark.thorough
 def test_status_marks_the_links_among_the_members(site: Site) -> None:
     _, shown = site.command.run("status", site.a.name)
     assert f"evercan-link-{site.a.name}: link of host a to b (" in shown
@@ -245,6 +249,7 @@ def test_status_marks_the_links_among_the_members(site: Site) -> None:
     assert "link of host b to a (" in picture
 
 
+@pytest.mark.thorough
 def test_a_wrong_certificate_is_refused_and_named(site: Site, tmp_path: Path) -> None:
     certs(tmp_path, ["b"], days=2)
     site.command.run("link", "remove", site.b.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lab.rules import mesh_problems, parse_cangw
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
@@ -43,6 +45,7 @@ def call_all(testbed: Testbed, bus: Bus, verbs: str, endpoints: range) -> None:
     assert [text for status, text in answers if status != 200] == []
 
 
+@pytest.mark.thorough
 def test_fifty_join_at_once_and_leave_in_groups(bus: Bus, testbed: Testbed) -> None:
     members = range(1, MEMBERS + 1)
     call_all(testbed, bus, "CreateEndpoint,Join", members)

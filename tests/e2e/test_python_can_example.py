@@ -127,6 +127,7 @@ def test_the_notebook_records_decodes_and_plots_the_bus(
     assert (folder / "drive.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_an_ecu_that_hears_nobody_is_unhealthy_until_the_other_is_back(project: Project) -> None:
     wait_health(project, "dashboard", "healthy")
     engine = project.container("engine")

@@ -92,6 +92,7 @@ def assert_exactly_once(testbed: Testbed, containers: list[Container]) -> None:
         assert verdict.exactly_once, str(verdict)
 
 
+@pytest.mark.thorough
 def test_replicas_of_a_service_are_on_one_bus_also_after_one_was_replaced(
     lab: Testbed, plugin: PluginProcess, service: str
 ) -> None:

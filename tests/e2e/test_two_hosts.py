@@ -84,6 +84,7 @@ def lines_of_the_page() -> list[tuple[str, str]]:
     return [(line, line.partition("# on host ")[2]) for line in lines]
 
 
+@pytest.mark.thorough
 def test_two_hosts_are_joined_by_the_lines_of_the_page(with_network: Hosts, tmp_path: Path) -> None:
     hosts, lines = with_network, lines_of_the_page()
     assert [host for _, host in lines] == ["", "a", "b", ""]

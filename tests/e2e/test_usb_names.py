@@ -42,6 +42,7 @@ def fixed_names(testbed: Testbed) -> Iterator[dict[str, str]]:
         testbed.host("udevadm", "control", "--reload")
 
 
+@pytest.mark.thorough
 def test_names_by_serial_number_stay_in_whatever_order_adapters_are_plugged_in(
     testbed: Testbed,
     adapters: UsbAdapters,
