@@ -130,7 +130,8 @@ ln -sfn "$target" "$venv_link"
 
 # All checkouts with the same requirements share the environment. So its command evercan runs the
 # source of the checkout whose link was used to call it; without a link, that of this checkout.
-cat >"$target/bin/evercan.new" <<EOF
+new=$target/bin/evercan.$$
+cat >"$new" <<EOF
 #!$target/bin/python
 import os, sys
 called = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
@@ -141,5 +142,5 @@ for root in (called, "$root"):
 from evercan.cli import main
 sys.exit(main())
 EOF
-chmod 755 "$target/bin/evercan.new"
-mv "$target/bin/evercan.new" "$target/bin/evercan"
+chmod 755 "$new"
+mv "$new" "$target/bin/evercan"

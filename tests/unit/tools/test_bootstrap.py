@@ -130,6 +130,19 @@ def test_the_command_in_the_environment_runs_the_source_beside_the_link(
         assert done.stdout == f"{root.name}\n"
 
 
+def test_two_checkouts_may_write_the_command_at_the_same_time(machine: Machine) -> None:
+    machine.run()
+    chmod = machine.bin / "chmod"
+    chmod.unlink()
+    real = shutil.which("chmod")
+    # The other one is complete when this one is about to make its own command executable.
+    machine.add_program("chmod", f'[ -n "${{OTHER:-}}" ] || OTHER=1 sh "$0.other"\n{real} "$@"')
+    (machine.bin / "chmod.other").write_text(f"exec sh {machine.script} {machine.link}\n")
+    done = machine.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (machine.link / "bin").iterdir()} == {"python", "evercan"}
+
+
 def test_root_needs_no_sudo(machine: Machine) -> None:
     done = machine.run("docker.io", "python3-venv")
     assert done.returncode == 0, done.stderr
