@@ -13,8 +13,9 @@ kind ``classic``, ``fd`` or ``remote``; and optionally
   not slow others down (default false).
 
 The answer has by receiver how often each frame arrived, as ``{"can_id kind": times}``, and by
-sender how often each was sent. Every frame carries its number, so that a copy is a copy. By
-receiver there are
+sender how often each was sent. Every frame carries its number, so that a copy is a copy.
+``overflowed`` is how many frames the kernel dropped meanwhile, because too many waited for a
+processor (``net.core.netdev_max_backlog``). By receiver there are
 
 - ``double``: how many frames arrived more than once,
 - ``spans``: seconds between the first and the last of each, by the kernel's time stamps,
@@ -47,6 +48,12 @@ _TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("ll")
 def _set_namespace(descriptor: int) -> None:
     """Enter a network namespace; ``os.setns`` is newer than the Python of Debian 12."""
     assert ctypes.CDLL(None).setns(descriptor, 0) == 0
+
+
+def overflowed() -> int:
+    """Return how many frames the kernel has dropped since boot because too many waited."""
+    lines = Path("/proc/net/softnet_stat").read_text().splitlines()
+    return sum(int(line.split()[1], 16) for line in lines)
 
 
 class Member:
@@ -122,6 +129,7 @@ def main() -> None:
     members = {name: Member(*where) for name, where in request["members"].items()}
     sent: dict[str, Counter[str]] = {name: Counter() for name in request["send"]}
     done = threading.Event()
+    overflowed_before = overflowed()
     listener = threading.Thread(target=listen, args=(members, done))
     if not request.get("read_after"):
         listener.start()
@@ -165,6 +173,7 @@ def main() -> None:
     answer = {
         "received": received,
         "sent": sent,
+        "overflowed": overflowed() - overflowed_before,
         "double": double,
         "spans": spans,
         "took": {name: member.took(sent_at) for name, member in members.items()},

@@ -347,6 +347,20 @@ def test_a_rate_is_kept_and_a_flood_leaves_the_others_alone(
     assert limits["denied"] == {"send": 0, "receive": 0}
 
 
+def at_the_pace_of_the_host(access: Access, command: str) -> dict[str, Any]:
+    """Run a command that sends without a pause, again if the kernel's own queue overflowed.
+
+    A slow processor, such as an emulated one, may leave its queue for so long that frames of any
+    sender are dropped before they reach a rule. Such a run shows nothing about limits.
+    """
+    for _ in range(4):
+        found = access.traffic({}, run=[["sh", "-c", command]], read_after=True)
+        print(f"{found['overflowed']} frames dropped by the queue of a processor")
+        if not found["overflowed"]:
+            break
+    return found
+
+
 def test_a_flood_leaves_a_full_bus_of_the_others_alone(
     access: Access, plugin: PluginProcess
 ) -> None:
@@ -358,7 +372,7 @@ def test_a_flood_leaves_a_full_bus_of_the_others_alone(
             "beside a flood": f"timeout 120 {flooding} & sleep 1; {sending}; kill $!",
         }
         for name, command in runs.items():
-            found = access.traffic({}, run=[["sh", "-c", command]], read_after=True)
+            found = at_the_pace_of_the_host(access, command)
             for receiver in ("host", "listener"):
                 assert found["received"][receiver]["00000321 classic"] == FULL, (name, receiver)
                 assert found["double"][receiver] == 0, (name, receiver)
