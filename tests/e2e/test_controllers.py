@@ -24,10 +24,11 @@ from lab.testbed import Testbed
 from tests.e2e.command import Command
 from tests.e2e.conftest import HEALED, HEALTH_INTERVAL, configure_plugin
 from tests.e2e.health import assert_no_problems, reasons
+from tests.e2e.thorough import only_quick
 from tests.e2e.wired_bus import BUS, OPTIONS, OTHER, WiredBus, plug
 from tools.common.polling import wait_until
 
-TIMES = 10 if os.environ.get("EVERCAN_LONG") else 1
+TIMES = 10 if os.environ.get("EVERCAN_LONG") else 2
 PATIENCE = 5.0
 """Seconds that evercan may take from a controller's appearance to frames on it."""
 
@@ -136,9 +137,7 @@ class Counts:
         return {name: value - self._before[name] for name, value in self._sums().items()}
 
 
-@pytest.mark.parametrize(
-    "recovery", ["auto", pytest.param("fail-fast", marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("recovery", only_quick(["auto"], ["auto", "fail-fast"]))
 def test_a_second_network_that_gives_a_known_controller_a_bitrate_is_no_drift(
     wire: LabTestbed, plugin: PluginProcess, recovery: str
 ) -> None:
@@ -208,7 +207,7 @@ def test_the_group_of_a_controller_is_not_changed(wired: WiredBus) -> None:
     assert shown["group"] == "default"
 
 
-@pytest.mark.parametrize("again", range(TIMES))
+@pytest.mark.parametrize("again", only_quick([0], range(TIMES)))
 def test_a_controller_is_unplugged_and_plugged_in_again_under_traffic(
     wired: WiredBus,
     plugin: PluginProcess,

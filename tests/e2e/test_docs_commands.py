@@ -19,6 +19,7 @@ import pytest
 
 from lab.plugin_process import NAME
 from lab.testbed import Testbed
+from tests.e2e.thorough import only_quick
 from tests.support.host_programs import host_programs
 from tests.support.pages import PAGES, Block, commands
 from tools.common.checkout import ROOT
@@ -138,10 +139,7 @@ def as_before(testbed: Testbed) -> Iterator[None]:
         assert any(plugin.name == NAME and plugin.enabled for plugin in plugins)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.thorough] * (page in LONG_PAGES)) for page in RUN],
-)
+@pytest.mark.parametrize("page", only_quick(RUN.keys() - LONG_PAGES, RUN))
 def test_the_commands_of_a_page_do_what_they_say(
     page: str,
     checkout: Path,

@@ -15,6 +15,7 @@ from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.conftest import plugin_disabled
+from tests.e2e.thorough import only_quick
 from tools.install import install
 from tools.plugin import PLUGIN
 
@@ -47,7 +48,7 @@ def test_an_upgrade_in_place_keeps_the_networks_and_the_traffic(
     lasting_trio.discard(added)
 
 
-@pytest.mark.parametrize("way", [pytest.param("restart", marks=pytest.mark.thorough), "kill"])
+@pytest.mark.parametrize("way", only_quick(["kill"], ["restart", "kill"]))
 def test_containers_are_back_on_their_bus_after_an_engine_restart(
     lasting_trio: Bus, testbed: Testbed, plugin: PluginProcess, way: str
 ) -> None:
@@ -105,13 +106,7 @@ def growing_bus(testbed: Testbed) -> Iterator[Bus]:
     assert growing.leftovers() == []
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "truncated",
-        *(pytest.param(damage, marks=pytest.mark.thorough) for damage in ("empty", "foreign")),
-    ],
-)
+@pytest.mark.parametrize("damage", only_quick(["truncated"], ["truncated", "empty", "foreign"]))
 def test_a_damaged_state_file_is_set_aside_and_the_last_good_copy_is_used(
     growing_bus: Bus, testbed: Testbed, plugin: PluginProcess, command: Command, damage: str
 ) -> None:

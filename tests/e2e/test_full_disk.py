@@ -13,6 +13,7 @@ from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.conftest import HEALTH_INTERVAL
 from tests.e2e.health import assert_no_problems, reasons
+from tests.e2e.thorough import only_quick
 from tools.common.polling import wait_until
 
 DISKS = {
@@ -42,7 +43,7 @@ def disk_of_its_own(testbed: Testbed) -> Iterator[str]:
         testbed.host("sh", "-ec", f"{keep}; umount {folder}; {put_back}")
 
 
-@pytest.mark.parametrize("disk", ["full", pytest.param("read-only", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("disk", only_quick(["full"], DISKS))
 def test_running_containers_are_repaired_and_calls_are_rejected_until_the_disk_heals(
     trio: Bus, testbed: Testbed, plugin: PluginProcess, disk: str
 ) -> None:

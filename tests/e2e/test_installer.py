@@ -23,6 +23,7 @@ from lab.plugin_process import NAME
 from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.conftest import HEALTH_INTERVAL, configure_plugin
+from tests.e2e.thorough import only_quick
 from tests.support import debian_package
 from tests.support.small_plugin import small_plugin
 from tools import publish, release
@@ -220,14 +221,7 @@ def test_upgrades_and_failed_upgrades_lose_no_frame(
 
 
 @pytest.mark.parametrize(
-    "step",
-    [
-        "upgrading",
-        *(
-            pytest.param(step, marks=pytest.mark.thorough)
-            for step in ("pulling", "copying", "enabling")
-        ),
-    ],
+    "step", only_quick(["upgrading"], ["pulling", "upgrading", "copying", "enabling"])
 )
 def test_an_interrupted_upgrade_leaves_the_former_build_running(
     host: Testbed, registry: str, releases: dict[str, Path], step: str
@@ -251,7 +245,7 @@ def test_a_build_for_another_architecture_is_rejected_before_anything_is_touched
     assert host.client().api.inspect_plugin(NAME) == before  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("source", ["registry", pytest.param("file", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("source", only_quick(["registry"], ["registry", "file"]))
 def test_uninstall_leaves_nothing_and_one_line_installs_it_again(
     host: Testbed, registry: str, releases: dict[str, Path], source: str
 ) -> None:

@@ -19,6 +19,7 @@ from lab.testbed import Testbed
 from tests.e2e.bus import Bus
 from tests.e2e.command import Command
 from tests.e2e.links import health, wait_linked
+from tests.e2e.thorough import only_quick
 from tools.common.polling import wait_until
 from tools.images import load_link
 
@@ -192,9 +193,7 @@ def test_a_killed_link_starts_again_and_the_local_bus_goes_on(site: Site) -> Non
     assert judged.exactly_once, str(judged)
 
 
-@pytest.mark.parametrize(
-    "seconds", [CUTS[0], *(pytest.param(cut, marks=pytest.mark.thorough) for cut in CUTS[1:])]
-)
+@pytest.mark.parametrize("seconds", only_quick([1], CUTS))
 def test_after_a_cut_of_the_network_no_old_frame_is_replayed(site: Site, seconds: int) -> None:
     sender = site.a.members(by_exec=False)[0]
     receiver = site.b.members(by_exec=False)[0]

@@ -57,8 +57,8 @@ def start(testbed: Testbed, names: dict[str, str], remove: list[str]) -> Contain
     return container
 
 
-def start_as_told(container: Container) -> None:
-    """Start a container; do what the error says while another one keeps its name.
+def start_when_free(container: Container) -> None:
+    """Start a container, and again while the error reports that another one has its name.
 
     A start takes an emulated engine seconds, in which its interface has the name on the host.
     """
@@ -136,12 +136,12 @@ def test_containers_that_start_at_once_have_the_same_name(
     names = {two[0].name: "engine"}
     containers = [create(testbed, names, started) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(start_as_told, containers))
+        list(pool.map(start_when_free, containers))
         for container in containers:
             assert b"altname engine" in output_of(container, "ip", "link")
         # They may also stop and start at the same time.
         list(pool.map(lambda container: container.kill(), containers))
-        list(pool.map(start_as_told, containers))
+        list(pool.map(start_when_free, containers))
     for container in containers:
         assert b"altname engine" in output_of(container, "ip", "link")
 
