@@ -11,6 +11,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+RUN = 1024
+"""Bytes of neighbours with the same layout, from which on the next ones are looked at together."""
+
 
 class Layout:
     """Messages of one length with the same bytes at some places.

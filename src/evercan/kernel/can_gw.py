@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, repeat
 from operator import itemgetter
 
-from evercan.kernel.alike import Layout
+from evercan.kernel.alike import RUN, Layout
 from evercan.kernel.netlink import HEADER, Message, align
 from evercan.model.rule import Rule, RuleCount
 from evercan.model.rule_counts import PAIRS, RuleCounts, paired
@@ -36,9 +36,6 @@ COUNTERS = (HANDLED, DROPPED, DELETED)
 """In the order in which the kernel writes them, which is that of ``RuleCount``."""
 
 _BARE = HEADER.size + _RTCANMSG.size
-
-_RUN = 1024
-"""Bytes of neighbours with the same layout, from which on the next ones are looked at together."""
 
 # What the kernel writes of a plain limited rule after its counters (cgw_put_job).
 _PLAIN = struct.Struct("=HHB3xHHIHHI")
@@ -247,7 +244,7 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[tuple[_Plain | None, bytes]]:
             if plain is not None:
                 yield plain, left[:read]
             left = left[read:]
-            if read < _RUN:
+            if read < RUN:
                 break
         for together in _sorted(left):
             plain, read = _alike(together)

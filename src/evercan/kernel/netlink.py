@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar  # noqa: TID251 - a pass makes thousands of them
 
 from evercan.errors import KernelError
-from evercan.kernel.alike import Layout
+from evercan.kernel.alike import RUN, Layout
 from evercan.kernel.port import Checkpoint, go_on
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
@@ -45,9 +45,6 @@ _DUMP_SEQUENCE = 0x8000_0000
 """Above the numbers of other requests, which are 31 bits."""
 
 _START = struct.Struct("=IH")  # length, type
-
-_RUN = 1024
-"""Bytes of messages that are alike, from which on the next ones are looked at together."""
 
 _T = TypeVar("_T")
 
@@ -352,7 +349,7 @@ def _offset_of_done(data: bytes) -> int | None:
         if ran:
             alike = Layout([(0, data[offset : offset + _START.size])], f"{size}x")
             end = alike.end(data[offset:])
-            ran = end >= _RUN
+            ran = end >= RUN
             size = max(end, size)
         offset += size
     return None

@@ -27,6 +27,7 @@ from evercan.options.network import KIND, network_options
 from evercan.planning.pairs import name_holder
 from evercan.reconcile.outcome import Outcome
 from evercan.reconcile.queue import PassQueue
+from evercan.tracking.backoff import Backoff
 from evercan.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -264,7 +265,8 @@ class Driver:
         Raises:
             OptionError: the other interface has not left the host in time.
         """
-        interval, longest = _NAME_INTERVALS
+        first, longest = _NAME_INTERVALS
+        intervals = Backoff(first=first, longest=longest)
         while True:
             endpoint = state.declared.endpoints.get(endpoint_id)
             holder = None if endpoint is None else name_holder(state.observed, endpoint)
@@ -277,8 +279,7 @@ class Driver:
                     f"the host's interface {holder.name} has that name",
                     "choose another, or start the container again when that interface is gone",
                 )
-            await asyncio.sleep(interval)
-            interval = min(2 * interval, longest)
+            await asyncio.sleep(intervals.next())
             state = (await self._queue.check()).state
 
 

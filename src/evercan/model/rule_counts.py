@@ -115,10 +115,7 @@ class RuleCounts(Iterable[tuple[Rule, RuleCount]]):  # noqa: PLW1641 - as no lis
         everybody = _EMPTY
         for group, pairs in found:
             sources, handled = _unpaired(pairs)
-            ends, columns = sources, [handled, _EMPTY, _EMPTY]
-            others = list(self.of_group(group))
-            if others:
-                ends, columns = _merged(sources, handled, others)
+            ends, columns = _merged(sources, handled, self.of_group(group))
             target = group[0]
             at = bisect_left(ends, target)
             with_target = ends[at : at + 1] != array(INDEXES, [target])
