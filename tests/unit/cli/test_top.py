@@ -144,7 +144,7 @@ class ScriptedBus:
     def __init__(self) -> None:
         self.network, self.lost, self.failed = "powertrain", 0, ""
         self.error: Exception | None = None
-        self.cleared = 0
+        self.cleared, self.begun = 0, True
         controller = {"state": "error-warning", "bitrate": 500_000, "errors": {"tx": 96, "rx": 3}}
         overview = overview_of(
             named("powertrain", "dashboard", bus="can0", kind="physical", controller=controller)
@@ -285,6 +285,17 @@ async def test_the_filter_is_typed_and_left() -> None:
         await until_shown(app, pilot, "18FEF100")
         await pilot.press("escape")
     assert app.return_code == 0
+
+
+async def test_a_page_without_ids_says_whether_frames_are_read() -> None:
+    bus = ScriptedBus()
+    bus.begun = False
+    bus.table.clear()
+    app = app_of(bus)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(app, pilot, "connecting …")
+        bus.begun = True
+        await until_shown(app, pilot, "no frames yet")
 
 
 async def test_what_does_not_answer_is_shown_and_frames_go_on() -> None:

@@ -155,6 +155,7 @@ async def test_the_filter_is_typed_and_left() -> None:
         await pilot.press("slash", *"gate")
         await until(app, pilot, lambda: "logger" not in text_of(app, "#page"))
         assert "gateway" in text_of(app, "#page")
+        assert "1 of 3 members" in text_of(app, "#page")
         # q and s are letters here, not keys.
         await pilot.press("q", "s")
         await until(app, pilot, lambda: "no member has “gateqs”" in text_of(app, "#page"))

@@ -103,13 +103,20 @@ def heading(network: NetworkView) -> Text:
         line.append(f" ({_KINDS.get(network.kind, network.kind)})", style="dim")
     line.append("  ")
     line.append_text(verdict_text(network.bus_verdict, shown_state(network.state)))
-    facts = [words.number_of(len(network.members), "member")]
+    facts = [_number_of_members(network)]
     if speed := words.speed(network.timing):
         facts.append(speed)
     if network.load is not None:
         facts.append(f"load {percent(network.load)}")
     line.append(f"  {', '.join(facts)}", style="dim")
     return line
+
+
+def _number_of_members(network: NetworkView) -> str:
+    """Return how many members there are, and how many of them a filter shows."""
+    shown = len(network.members)
+    together = words.number_of(shown + network.left_out, "member")
+    return f"{shown} of {together}" if network.left_out else together
 
 
 def _bridge(network: NetworkView) -> Text:

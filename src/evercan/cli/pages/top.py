@@ -41,6 +41,7 @@ class TopScene:
         total: how many there are without the filter.
         decoded: what the last frame of each of `views` means; None if it is in no database.
         lost: frames that were lost because reading was too slow.
+        begun: whether frames are being read; not while the first connection is made.
     """
 
     state: BusState
@@ -48,6 +49,7 @@ class TopScene:
     total: int = 0
     decoded: Sequence[Decoded | None] = field(default_factory=tuple)
     lost: int = 0
+    begun: bool = True
 
 
 def head(
@@ -82,8 +84,7 @@ def page(scene: TopScene, *, width: int, decode: bool) -> RenderableType:
         decode: show what the frames mean.
     """
     if not scene.views:
-        hint = "no id has all of these words" if scene.total else "no frames yet"
-        return Text(hint, style="dim")
+        return Text(_hint(scene), style="dim")
     columns = _columns(scene, width, decode=decode)
     lines = [columns.title()]
     for view, decoded in zip(scene.views[:MOST], scene.decoded[:MOST], strict=True):
@@ -92,6 +93,13 @@ def page(scene: TopScene, *, width: int, decode: bool) -> RenderableType:
         more = words.count(len(scene.views) - MOST)
         lines.append(Text(f"… and {more} more: press / to filter", style="dim"))
     return Group(*lines)
+
+
+def _hint(scene: TopScene) -> str:
+    """Return why there is no id."""
+    if scene.total:
+        return "no id has all of these words"
+    return "no frames yet" if scene.begun else "connecting …"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class Bus(Protocol):
         ...
 
     @property
+    def begun(self) -> bool:
+        """Whether frames have been read, or the first one is waited for."""
+        ...
+
+    @property
     def failed(self) -> str:
         """What does not answer; empty if all do."""
         ...
@@ -104,7 +109,7 @@ class TopApp(LiveApp):
 
     def _scene(self) -> TopScene:
         views, state = self._frozen or (self._bus.views(), self._bus.state())
-        scene = TopScene(state, total=len(views), lost=self._bus.lost)
+        scene = TopScene(state, begun=self._bus.begun, total=len(views), lost=self._bus.lost)
         if self._words:
             names = [self._databases.name_of(view.frame) for view in views]
             views = matching(views, self._words, names)

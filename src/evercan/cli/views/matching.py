@@ -27,7 +27,8 @@ def matching(overviews: Sequence[Overview], words: str) -> list[Overview]:
             for member in network.members
             if _has(f"{own} {member.container} {shown_state(member.state)}", wanted)
         )
-        return replace(network, members=members) if members else None
+        left_out = len(network.members) - len(members)
+        return replace(network, members=members, left_out=left_out) if members else None
 
     return [
         replace(overview, networks=tuple(filter(None, map(chosen, overview.networks))))

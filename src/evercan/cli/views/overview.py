@@ -168,6 +168,7 @@ class NetworkView:
         verdict: the worst of that and of its members.
         owns_bus: evercan created the bus interface.
         members: the containers on it.
+        left_out: how many more containers are on it, which a filter does not show.
         bridge: the further interfaces of the host on it.
         from_bus: frames from the bus interface, counted once for each container that got them.
         to_bus: frames to the bus interface.
@@ -193,6 +194,7 @@ class NetworkView:
     verdict: Verdict
     owns_bus: bool = False
     members: tuple[MemberView, ...] = ()
+    left_out: int = 0
     bridge: tuple[BridgedView, ...] = ()
     from_bus: int | None = None
     to_bus: int | None = None
