@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench import frame_figures, member_figures
 from bench.figures import WIRE, Figure
+from lab.errors import LabError
 from lab.testbed import Testbed, choose
 from tools import install, plugin
+from tools.common.progress import report
 
 HERE = Path(__file__).parent
 _ROOT = "ls -d /var/lib/docker/plugins/*/rootfs | head -n 1"
@@ -21,6 +24,7 @@ archive=$(mktemp) && cat > "$archive" || exit
 PYTHONPATH="$archive" unshare --net --mount python3 -m bench.host_tasks "$@"
 code=$?; rm "$archive"; exit $code"""
 _HOUR = 3600.0
+_RETRIES = 3
 
 
 _BURST = 200
@@ -79,18 +83,37 @@ QUICK = _Extent(
 )  # fmt: skip
 
 
-class _Host:
+class Host:
     """A testbed's host with the plugin's root file system."""
 
     def __init__(self, testbed: Testbed) -> None:
+        self._testbed, self._root = testbed, ""
+        self._prepare()
+
+    def _prepare(self) -> None:
+        testbed = self._testbed
         plugin.build_for(testbed.docker_host)
         install.install(testbed.docker_host)
         testbed.host("modprobe", "-a", "vcan", "vxcan", "can-gw")
-        self._testbed = testbed
         self._root = testbed.host("sh", "-c", _ROOT).stdout.decode().strip()
 
     def run(self, task: str, **arguments: Any) -> Any:
-        """Run one of ``host_tasks`` in namespaces of its own; return its result."""
+        """Run one of ``host_tasks`` in namespaces of its own; return its result.
+
+        Raises:
+            LabError: It failed as often as it was tried. It is tried again because an emulated
+                machine sometimes crashes and boots again, above all under full load.
+        """
+        for _ in range(_RETRIES):
+            try:
+                return self._run(task, arguments)
+            except LabError as error:
+                report(f"running {task} again: {error.text}")
+                self._testbed.wait_engine()
+                self._prepare()
+        return self._run(task, arguments)
+
+    def _run(self, task: str, arguments: Mapping[str, Any]) -> Any:
         done = self._testbed.host(
             "sh", "-c", _RUN, "host_tasks", self._root, json.dumps([{"task": task, **arguments}]),
             stdin=_archive(), timeout=_HOUR,
@@ -102,7 +125,7 @@ def wires(quick: bool) -> list[Figure]:
     """Measure the time that frames take on virtual buses with a bitrate."""
     extent = QUICK if quick else _Extent()
     with choose() as testbed:
-        taken = _Host(testbed).run(
+        taken = Host(testbed).run(
             "wires", bitrates=extent.bitrates, payloads=list(frame_figures.PAYLOADS),
             frames=extent.on_wire, times=(extent.times + 2) // 3,
         )  # fmt: skip
@@ -124,7 +147,7 @@ def members(quick: bool) -> list[Figure]:
     extent = QUICK if quick else _Extent()
     many = extent.large[-1]
     with choose() as testbed:
-        host = _Host(testbed)
+        host = Host(testbed)
         by_process = host.run("joins_by_process", at=[*extent.at, many], sample=extent.by_process)
         joined = host.run("joins", members=extent.at[-1], idle=extent.idle)
         large = host.run("large_bus", sizes=extent.large)
@@ -155,7 +178,7 @@ def frames(quick: bool) -> list[Figure]:
     """Measure what a frame costs, its delay, where frames are lost, their order, and limits."""
     extent = QUICK if quick else _Extent()
     with choose() as testbed:
-        host = _Host(testbed)
+        host = Host(testbed)
         flooded = host.run(
             "frames", sizes=extent.sizes, number=extent.frames, times=(extent.times + 1) // 2
         )

@@ -96,7 +96,7 @@ class FakeHost:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Return what a full run measures, with the speed of a fake host."""
     monkeypatch.setattr(on_host, "choose", fake_testbed)
-    monkeypatch.setattr(on_host, "_Host", FakeHost)
+    monkeypatch.setattr(on_host, "Host", FakeHost)
     elsewhere = [
         Figure(group="g", name=name, unit=unit, samples=[30.0])
         for name, unit in (
