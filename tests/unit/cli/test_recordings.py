@@ -374,11 +374,11 @@ def test_a_second_ctrl_c_ends_the_command_at_once(
     traffic(monkeypatch, 10)
 
     def impatient(_: Capture) -> list[BusFrame]:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         raise AssertionError("it was not interrupted")
 
     def interrupted(self: Capture) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         self._lines.get()
 
     monkeypatch.setattr(Capture, "_gather", interrupted)
