@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import frame_figures, member_figures
 from bench.figures import WIRE, Figure
-from lab.errors import LabError
+from lab.errors import UnreachableError
 from lab.testbed import Testbed, choose
 from tools import install, plugin
 from tools.common.progress import report
@@ -101,13 +101,13 @@ class Host:
         """Run one of ``host_tasks`` in namespaces of its own; return its result.
 
         Raises:
-            LabError: It failed as often as it was tried. It is tried again because an emulated
-                machine sometimes crashes and boots again, above all under full load.
+            TestbedError: It failed, or the machine crashed each time. An emulated machine
+                sometimes crashes and boots again, above all under full load.
         """
         for _ in range(_RETRIES):
             try:
                 return self._run(task, arguments)
-            except LabError as error:
+            except UnreachableError as error:
                 report(f"running {task} again: {error.text}")
                 self._testbed.wait_engine()
                 self._prepare()

@@ -4,6 +4,7 @@ LabError (a `tools.common.errors.ToolError`)
 ├── BootError      the machine did not boot, or stopped unexpectedly
 ├── QmpError       QEMU rejected a command or closed the connection (`lab.qmp`)
 └── TestbedError   there is no machine to test on, or it cannot do what was requested
+    └── UnreachableError   the lab's guest does not answer, as when it has crashed
 """
 
 import sys
@@ -24,6 +25,10 @@ class TestbedError(LabError):
     """There is no machine to test on, or it cannot do what was requested."""
 
     __test__ = False  # pytest takes a name that begins with Test for a test case
+
+
+class UnreachableError(TestbedError):
+    """The lab's guest does not answer, as when it has crashed."""
 
 
 def exit_status(command: Callable[[], int]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lab.errors import TestbedError
+from lab.errors import TestbedError, UnreachableError
 from lab.image import Image
 from lab.shell import ends_with_stdin
 from tools.common.polling import attempts
@@ -48,7 +48,7 @@ class Ssh:
         """Run a command and wait for it.
 
         Raises:
-            TestbedError: The guest cannot be reached.
+            UnreachableError: The guest does not answer.
             subprocess.TimeoutExpired: It took longer than ``timeout`` seconds.
         """
         self._open()
@@ -61,7 +61,7 @@ class Ssh:
             check=False,
         )
         if done.returncode == _NOT_CONNECTED:
-            raise TestbedError(
+            raise UnreachableError(
                 f"no answer from the lab's ssh: {done.stderr.decode(errors='replace').strip()}",
                 _REMEDY,
             )

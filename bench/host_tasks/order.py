@@ -27,8 +27,6 @@ _STAY = 16
 
 _ONE_CPU = 'for queue in /sys/class/net/*/queues/rx-0/rps_cpus; do echo 1 > "$queue"; done'
 
-_LOOPBACK = Path("/sys/class/net/lo/queues/rx-0/rps_cpus")
-
 
 def order(root: Path, members: int, frames: int) -> dict[str, dict[str, int]]:
     """Send numbered frames as fast as possible and count those that came too late.
@@ -60,9 +58,6 @@ def order(root: Path, members: int, frames: int) -> dict[str, dict[str, int]]:
 @contextmanager
 def load() -> Iterator[None]:
     """Keep every processor busy with frames on a vcan of its own."""
-    # The first interface with RPS makes the kernel patch the code that receives frames. An
-    # emulated processor that runs this code at the same moment may crash the kernel.
-    _LOOPBACK.write_text("1")
     busy = [start_flooding(processor) for processor in sorted(os.sched_getaffinity(0))]
     try:
         yield
