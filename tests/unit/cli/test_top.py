@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import threading
 import time
@@ -18,7 +19,7 @@ from evercan.cli.access.databases import Databases
 from evercan.cli.access.reach import Target
 from evercan.cli.access.source import OverviewSource
 from evercan.cli.commands.bus_reader import BusReader
-from evercan.cli.errors import CliError, NoAnswer
+from evercan.cli.errors import INTERRUPTED, CliError, NoAnswer
 from evercan.cli.pages.top_app import TopApp
 from evercan.cli.views.bits import bits_of_text
 from evercan.cli.views.bus_state import BusState, LastError, bitrates_of
@@ -307,6 +308,14 @@ async def test_what_does_not_answer_is_shown_and_frames_go_on() -> None:
         await until_shown(app, pilot, "plugin not reachable, retrying", "#head")
         await until_shown(app, pilot, "12 frames lost", "#head")
         assert "dashboard" in text_of(app, "#page")
+
+
+async def test_a_sigint_ends_the_application_and_not_the_task_that_runs_it() -> None:
+    app = app_of(ScriptedBus())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(app, pilot, "dashboard")
+        signal.raise_signal(signal.SIGINT)
+        await until(app, pilot, lambda: app.return_code == INTERRUPTED)
 
 
 async def test_an_unexpected_error_ends_the_application() -> None:

@@ -69,7 +69,7 @@ def top(target: Target, network: str, options: TopOptions) -> int:
         app.run()
     finally:
         reader.close()
-    # None: neither a key nor an error has ended it, but a SIGINT.
+    # None: a SIGINT has ended it before its screen was there.
     return INTERRUPTED if app.return_code is None else app.return_code
 
 

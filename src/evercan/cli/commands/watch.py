@@ -34,5 +34,5 @@ def watch(target: Target, networks: Sequence[str], interval: float, dbc: Sequenc
         app.run()
     finally:
         app.feed.close()
-    # None: neither a key nor an error has ended it, but a SIGINT.
+    # None: a SIGINT has ended it before its screen was there.
     return INTERRUPTED if app.return_code is None else app.return_code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from typing import ClassVar
 
 from textual import on
@@ -64,8 +66,13 @@ class LiveApp(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Use the dark theme."""
+        """Use the dark theme, and end at a SIGINT.
+
+        asyncio's own handler cancels the task in which the application runs; Textual can
+        catch that cancellation, and the application would go on.
+        """
         self.theme = "textual-dark"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.action_interrupt)
 
     def on_resize(self) -> None:
         """Draw for the new width."""
@@ -114,5 +121,5 @@ class LiveApp(App[None]):
         getattr(self.query_one("#body"), f"scroll_{where}")(animate=False)
 
     def action_interrupt(self) -> None:
-        """End with the exit status of Ctrl-C, which is a key here and not a signal."""
+        """End with the exit status of Ctrl-C, which is a key here; a SIGINT does the same."""
         self.exit(return_code=INTERRUPTED)
