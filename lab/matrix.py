@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -86,12 +87,13 @@ def files(suite: str) -> list[Path]:
     return [Path("tests/e2e", name) for name in SUITES[suite]]
 
 
-def run(places: Sequence[str], suites: Sequence[str]) -> bool:
+def run(places: Sequence[str], suites: Sequence[str], *, thorough: bool = True) -> bool:
     """Run suites in some places and write the page; return whether everything passes.
 
     Args:
         places: Names of guests, or `ENGINE`.
         suites: Names in `SUITES`.
+        thorough: Whether tests marked `thorough` run too; rows without them say so.
 
     Raises:
         ToolError: A guest cannot be built or does not boot.
@@ -101,7 +103,7 @@ def run(places: Sequence[str], suites: Sequence[str]) -> bool:
         with _place(name) as place:
             for suite in suites:
                 started = time.monotonic()
-                result = _run_suite(place, suite)
+                result = _run_suite(place, suite, thorough=thorough)
                 minutes = (time.monotonic() - started) / 60
                 row = Row(
                     release=place.release,
@@ -153,7 +155,7 @@ def _described(environment: dict[str, str], release: str, docker_host: str | Non
         )
 
 
-def _run_suite(place: Place, suite: str) -> Outcome:
+def _run_suite(place: Place, suite: str, *, thorough: bool) -> Outcome:
     report(f"{place.release} {place.architecture}: running {suite}")
     other = recipe.VARIABLE if place.environment[testbed.VARIABLE] == "engine" else "DOCKER_HOST"
     environment = {name: value for name, value in os.environ.items() if name != other}
@@ -163,6 +165,7 @@ def _run_suite(place: Place, suite: str) -> Outcome:
         paths = map(str, files(suite))
         # Tests record what they measured; only this format of the report takes it.
         options = [f"--junitxml={file}", "-o", "junit_family=xunit1"]
+        options += [] if thorough else ["-m", "not thorough"]
         command = [sys.executable, "-m", "pytest", "-q", *options, *paths]
         try:
             status = subprocess.run(
@@ -172,7 +175,8 @@ def _run_suite(place: Place, suite: str) -> Outcome:
             return Outcome(f"**stopped** after {_SUITE_TIMEOUT_S / 60:.0f} minutes", ok=False)
         if not file.exists():
             return Outcome(f"**not run**: pytest ended with status {status}", ok=False)
-        return outcome(file.read_text(encoding="utf-8"))
+        result = outcome(file.read_text(encoding="utf-8"))
+        return result if thorough else replace(result, text=f"{result.text} (not thorough)")
 
 
 def _commit() -> str:
@@ -207,13 +211,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=tuple(SUITES),
         help=f"default: {' '.join(SUITES)}",
     )
+    parser.add_argument(
+        "--no-thorough",
+        action="store_true",
+        help="leave out the tests marked thorough, as `make test` does",
+    )
     arguments = parser.parse_args(argv)
 
     def run_all() -> int:
         for name in arguments.only:
             if name != ENGINE:
                 named(name)
-        return 0 if run(arguments.only, arguments.suites) else 1
+        good = run(arguments.only, arguments.suites, thorough=not arguments.no_thorough)
+        return 0 if good else 1
 
     return exit_status(run_all)
 

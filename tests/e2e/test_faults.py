@@ -96,8 +96,9 @@ FAULTS = {
         ("pair $END .*is missing", "pair $OTHER .*is missing"),
     ),
     "all at once": Incident(
-        "cangw -F; ip link del $BUS; ip link del $END; ip link set $OTHER down",
-        # What breaks during the first repair may be repaired with it, and not be counted.
+        # What breaks during the first repair may be repaired with it, and not be counted. The bus
+        # interface is first, because a repair of the flushed rules could take it along.
+        "ip link del $BUS; cangw -F; ip link del $END; ip link set $OTHER down",
         (DriftKind.BUS_MISSING,),
         ("bus interface $BUS is missing", "pair $END .*is missing", "host end $OTHER is down"),
     ),

@@ -20,7 +20,15 @@ REPORTS = {
 
 
 @pytest.fixture
-def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+def commands() -> list[list[str]]:
+    """The command lines of pytest that were run."""
+    return []
+
+
+@pytest.fixture
+def environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: list[list[str]]
+) -> list[dict[str, str]]:
     """Guests that need no machine, and a pytest that writes `REPORTS`; returns its environments."""
     page = tmp_path / "tested.md"
     page.write_text(f"{BEGIN}\n{END}\n")
@@ -34,6 +42,7 @@ def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[s
 
     def run(command: list[str], env: dict[str, str], **_: object) -> Any:
         seen.append(env)
+        commands.append(command)
         [file] = [word.partition("=")[2] for word in command if word.startswith("--junitxml=")]
         for report in [REPORTS[Path(word).name] for word in command if Path(word).name in REPORTS]:
             Path(file).write_text(report)
@@ -70,6 +79,17 @@ def test_what_falls_short_is_in_the_table_and_in_the_status() -> None:
         ("forky", "amd64", "faults", "**1 failed**: `t` (no)"),
         ("forky", "amd64", "adoption", "**not run**: pytest ended with status 3"),
     ]
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_row_says_that_thorough_tests_were_left_out(commands: list[list[str]]) -> None:
+    assert matrix.main(["--only", "forky", "--suites", "main-job", "--no-thorough"]) == 0
+    assert matrix.main(["--only", "bookworm", "--suites", "main-job"]) == 0
+    assert results() == [
+        ("bookworm", "amd64", "main-job", "1 passed"),
+        ("forky", "amd64", "main-job", "1 passed (not thorough)"),
+    ]
+    assert ["not thorough" in command for command in commands] == [True, False]
 
 
 @pytest.mark.usefixtures("environments")
