@@ -310,12 +310,21 @@ async def test_what_does_not_answer_is_shown_and_frames_go_on() -> None:
         assert "dashboard" in text_of(app, "#page")
 
 
-async def test_a_sigint_ends_the_application_and_not_the_task_that_runs_it() -> None:
-    app = app_of(ScriptedBus())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until_shown(app, pilot, "dashboard")
-        signal.raise_signal(signal.SIGINT)
-        await until(app, pilot, lambda: app.return_code == INTERRUPTED)
+@pytest.mark.parametrize(
+    "inherited", [signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background"]
+)
+async def test_a_sigint_ends_the_application(
+    inherited: Callable[..., object] | signal.Handlers,
+) -> None:
+    former = signal.signal(signal.SIGINT, inherited)
+    try:
+        app = app_of(ScriptedBus())
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until_shown(app, pilot, "dashboard")
+            signal.raise_signal(signal.SIGINT)
+            await until(app, pilot, lambda: app.return_code == INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 async def test_an_unexpected_error_ends_the_application() -> None:

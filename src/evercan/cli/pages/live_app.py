@@ -68,8 +68,8 @@ class LiveApp(App[None]):
     def on_mount(self) -> None:
         """Use the dark theme, and end at a SIGINT.
 
-        asyncio's own handler cancels the task in which the application runs; Textual can
-        catch that cancellation, and the application would go on.
+        asyncio has no handler of its own in a process that was started with SIGINT ignored,
+        as shells start background commands.
         """
         self.theme = "textual-dark"
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.action_interrupt)
