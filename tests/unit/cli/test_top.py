@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import statistics
@@ -325,6 +326,18 @@ async def test_a_sigint_ends_the_application(
             await until(app, pilot, lambda: app.return_code == INTERRUPTED)
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+async def test_the_application_runs_where_the_loop_takes_no_signal_handlers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_handlers(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", no_handlers)
+    app = app_of(ScriptedBus())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(app, pilot, "dashboard")
 
 
 async def test_an_unexpected_error_ends_the_application() -> None:

@@ -20,6 +20,7 @@ from evercan.cli.access.feed import Feed
 from evercan.cli.access.live import Live
 from evercan.cli.access.reach import Target
 from evercan.cli.errors import CliError
+from evercan.cli.signals import at_signals
 from evercan.cli.views.load import NO_BITRATES, Bitrates
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ def web(target: Target, networks: Sequence[str], options: WebOptions) -> int:
 async def _serve(live: Live, server: Server, address: tuple[str, int], options: WebOptions) -> None:
     """Listen until a signal, or an unexpected error."""
     over = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # another system: Ctrl-C raises KeyboardInterrupt
-            asyncio.get_running_loop().add_signal_handler(number, over.set)
+    at_signals(over.set, signal.SIGINT, signal.SIGTERM)
     try:
         port = await server.start(*address)
     except OSError as error:

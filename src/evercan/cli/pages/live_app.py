@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from textual.widgets import Footer, Input, Static
 
 from evercan.cli.errors import INTERRUPTED
 from evercan.cli.pages.keys import KeysScreen
+from evercan.cli.signals import at_signals
 
 NARROWEST = 28
 """Columns of a page, at least; a narrower window cuts it off at the right."""
@@ -72,7 +72,7 @@ class LiveApp(App[None]):
         as shells start background commands.
         """
         self.theme = "textual-dark"
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.action_interrupt)
+        at_signals(self.action_interrupt, signal.SIGINT)
 
     def on_resize(self) -> None:
         """Draw for the new width."""
